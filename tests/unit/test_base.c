@@ -1,0 +1,209 @@
+/* base: units, slices, buffers, cursors, json, map — tables of input and expected value. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/base/cursor.h"
+#include "gateway/base/json.h"
+#include "gateway/base/list.h"
+#include "gateway/base/map.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/rnd.h"
+#include "gateway/base/units.h"
+
+static void durations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum rc rc;
+        int64_t ms;
+    } rows[] = {
+        { "500ms", RC_OK, 500 },    { "30s", RC_OK, 30000 },      { "5m", RC_OK, 300000 },
+        { "4h", RC_OK, 14400000 },  { "5d", RC_OK, 432000000 },   { "0", RC_OK, 0 },
+        { "", RC_PARSE, 0 },        { "5", RC_PARSE, 0 },         { "s", RC_PARSE, 0 },
+        { "-5s", RC_PARSE, 0 },     { "5 s", RC_PARSE, 0 },       { "5S", RC_PARSE, 0 },
+        { "1.5h", RC_PARSE, 0 },    { "99999999999999999999s", RC_LIMIT, 0 },
+        { "9223372036854775807d", RC_LIMIT, 0 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int64_t ms = 0;
+        assert_int_equal(units_duration(slice_of(rows[i].text), &ms), rows[i].rc);
+        assert_int_equal(ms, rows[i].ms);
+    }
+}
+
+static void sizes_and_rates(void **state)
+{
+    (void)state;
+    uint64_t bytes = 0;
+    struct rate rate = { 0, 0 };
+    assert_int_equal(units_size(slice_of("2GiB"), &bytes), RC_OK);
+    assert_true(bytes == 2147483648u);
+    assert_int_equal(units_size(slice_of("4096"), &bytes), RC_OK);
+    assert_int_equal(units_size(slice_of("2GB"), &bytes), RC_PARSE);
+    assert_int_equal(units_rate(slice_of("500/min"), &rate), RC_OK);
+    assert_true(rate.count == 500 && rate.per_ms == 60000);
+    assert_int_equal(units_rate(slice_of("500"), &rate), RC_PARSE);
+    assert_int_equal(units_rate(slice_of("/min"), &rate), RC_PARSE);
+    struct buf b;
+    buf_init(&b, 100);
+    units_put_duration(&b, 90000);
+    buf_putc(&b, ' ');
+    units_put_size(&b, 3u << 20);
+    buf_putc(&b, ' ');
+    units_put_rate(&b, rate);
+    assert_true(slice_eq_str(buf_slice(&b), "90s 3MiB 500/min"));
+    buf_free(&b);
+}
+
+static void buffer_limits(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 10);
+    buf_puts(&b, "12345");
+    buf_consume(&b, 3);
+    buf_puts(&b, "67890abc");
+    assert_false(b.full);
+    assert_true(slice_eq_str(buf_slice(&b), "4567890abc"));
+    buf_putc(&b, 'x');
+    assert_true(b.full);
+    size_t n;
+    char *mem = buf_take(&b, &n);
+    assert_string_equal(mem, "4567890abc");
+    assert_int_equal(n, 10);
+    free(mem);
+    buf_free(&b);
+}
+
+static void cursor_sticks(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 100);
+    put_u16(&b, 0x1234);
+    put_slice16(&b, slice_of("hey"));
+    put_u64(&b, 77);
+    struct slice s = buf_slice(&b);
+    struct cursor c = cur_of(s.p, s.n);
+    assert_int_equal(cur_u16(&c), 0x1234);
+    assert_true(slice_eq_str(cur_slice16(&c), "hey"));
+    assert_int_equal(cur_u64(&c), 77);
+    assert_false(c.bad);
+    assert_int_equal(cur_u32(&c), 0);
+    assert_true(c.bad);
+    c = cur_of("\xff\xff", 2);
+    assert_int_equal(cur_slice16(&c).n, 0);
+    assert_true(c.bad);
+    buf_free(&b);
+}
+
+static void json_escapes(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 1000);
+    json_open(&b, '{');
+    json_cstr(&b, "a", "q\"\\\n\x01 \xc3\xa9 \xff");
+    json_int(&b, "n", INT64_MIN);
+    json_key(&b, "l");
+    json_open(&b, '[');
+    json_bool(&b, NULL, true);
+    json_num(&b, NULL, 1.5);
+    json_close(&b, ']');
+    json_cstr(&b, "none", NULL);
+    json_close(&b, '}');
+    assert_true(slice_eq_str(
+        buf_slice(&b), "{\"a\":\"q\\\"\\\\\\n\\u0001 \xc3\xa9 \xef\xbf\xbd\",\"n\":-9223372036854775808,"
+                       "\"l\":[true,1.500]}"));
+    buf_free(&b);
+}
+
+static bool count_entry(void *arg, struct slice key, void *value)
+{
+    (void)key;
+    (void)value;
+    ++*(int *)arg;
+    return true;
+}
+
+static void map_basics(void **state)
+{
+    (void)state;
+    struct map *m = map_new();
+    int a = 1, b = 2, n = 0;
+    assert_null(map_put(m, slice_of("x"), &a));
+    assert_ptr_equal(map_put(m, slice_of("x"), &b), &a);
+    assert_null(map_get(m, slice_of("y")));
+    map_put(m, slice_of("y"), &a);
+    map_each(m, count_entry, &n);
+    assert_int_equal(n, 2);
+    assert_ptr_equal(map_del(m, slice_of("x")), &b);
+    assert_null(map_get(m, slice_of("x")));
+    assert_int_equal(map_count(m), 1);
+    map_free(&m, NULL);
+    assert_null(m);
+}
+
+static void times(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 200);
+    clock_put_rfc3339(&b, 1795438831123);
+    buf_putc(&b, '|');
+    clock_put_rfc5322(&b, 1795438831123);
+    assert_true(slice_eq_str(buf_slice(&b),
+                             "2026-11-23T13:00:31.123Z|Mon, 23 Nov 2026 13:00:31 +0000"));
+    buf_free(&b);
+}
+
+static void random_is_replayable(void **state)
+{
+    (void)state;
+    struct rnd a, b;
+    rnd_seed(&a, 7);
+    rnd_seed(&b, 7);
+    for (int i = 0; i < 1000; i++) {
+        uint64_t x = rnd_below(&a, 10);
+        assert_true(x < 10 && x == rnd_below(&b, 10));
+        int64_t j = rnd_jitter(&a, 1000, 20);
+        assert_true(j >= 800 && j <= 1200 && j == rnd_jitter(&b, 1000, 20));
+    }
+}
+
+static void arena_is_zeroed_and_reusable(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(64);
+    for (int round = 0; round < 3; round++) {
+        for (size_t n = 1; n < 500; n += 37) {
+            unsigned char *p = arena_alloc(a, n);
+            for (size_t i = 0; i < n; i++)
+                assert_int_equal(p[i], 0);
+            memset(p, 0xee, n);
+        }
+        assert_string_equal(arena_printf(a, "%d-%s", 5, "x"), "5-x");
+        arena_reset(a);
+    }
+    arena_free(&a);
+    assert_null(a);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(durations),     cmocka_unit_test(sizes_and_rates),
+        cmocka_unit_test(buffer_limits), cmocka_unit_test(cursor_sticks),
+        cmocka_unit_test(json_escapes),  cmocka_unit_test(map_basics),
+        cmocka_unit_test(times),         cmocka_unit_test(random_is_replayable),
+        cmocka_unit_test(arena_is_zeroed_and_reusable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
