@@ -1,0 +1,19 @@
+/*
+ * io/net — between base/addr and the socket interface
+ */
+#ifndef WAYPOST_IO_NET_H
+#define WAYPOST_IO_NET_H
+
+#include <sys/socket.h>
+
+#include "gateway/base/addr.h"
+
+/* Returns the length; `a` must not be ADDR_NONE. */
+socklen_t net_to_sockaddr(const struct addr *a, struct sockaddr_storage *ss_r);
+/* Mapped IPv6 becomes IPv4; other families (UNIX) ADDR_NONE. */
+void net_from_sockaddr(const struct sockaddr *sa, struct addr *addr_r);
+void net_peer_of(int fd, struct addr *addr_r);
+void net_local_of(int fd, struct addr *addr_r);
+void net_set_nodelay(int fd); /* harmless on what is not TCP */
+
+#endif
