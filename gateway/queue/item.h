@@ -1,0 +1,82 @@
+/*
+ * queue/item — one message towards one destination key, the unit that waits and is scheduled
+ *
+ *   An item is one block of memory (the packed envelope and the key behind the struct) and belongs to
+ *   exactly one worker at a time; it moves between workers by mailbox, pointer and all. While it
+ *   waits it has no body in memory: a waiting item costs less than 500 bytes all in.
+ *
+ *   state     list node is on          wheel     who moves it on
+ *   ROUTING   queue's routing list     -         resolver answer (queue/route)
+ *   READY     a lane of a flow         -         site_take (delivery)
+ *   BUSY      site's busy list         -         delivery: defer, finish or give back
+ *   WAITING   site's or limbo's list   due       wheel, operator
+ *   HELD      site's or limbo's list   -         operator: release, drop, bounce
+ *
+ *   The spool has the durable record; the item is a cache of it. Whoever changes recipients, due time
+ *   or attempts writes the record first (gateway/delivery/outcome).
+ */
+#ifndef WAYPOST_QUEUE_ITEM_H
+#define WAYPOST_QUEUE_ITEM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/base/list.h"
+#include "gateway/base/slice.h"
+#include "gateway/conf/rules.h"
+#include "gateway/io/mailbox.h"
+#include "gateway/io/timerwheel.h"
+#include "gateway/mail/body.h"
+#include "gateway/spool/spool.h"
+
+enum item_state { ITEM_ROUTING, ITEM_READY, ITEM_BUSY, ITEM_WAITING, ITEM_HELD };
+
+struct site;
+
+struct item {
+    struct list node;
+    union {
+        struct wheel_node wake; /* while WAITING */
+        struct mail mail;       /* while it travels between workers */
+    };
+    struct site *site;   /* NULL while ROUTING */
+    struct body *body;   /* one reference, or NULL: read it from the spool */
+    struct spool_id id;  /* of the message */
+    uint64_t fence;      /* handed back to the spool unchanged */
+    int64_t accepted_ms; /* wall clock, as all three */
+    int64_t due_ms;      /* WAITING: not before; else when it became ready */
+    int64_t expire_ms;
+    uint64_t body_size;
+    uint16_t sub, siblings; /* item number inside the message, and how many it was born with */
+    uint16_t attempts;      /* attempts that ended, whatever came of them */
+    uint8_t state, lane;    /* enum item_state, enum lane */
+    uint8_t order;          /* what an operator asked while BUSY: enum item_order */
+    uint8_t excluded;       /* set bits: egresses (by index, first 8) this mail must not use again */
+    uint16_t key_len;       /* destination key: "route/domain", or "route" for fixed hosts */
+    uint32_t env_len;
+    char data[]; /* packed envelope (gateway/mail/envelope.h), then the key */
+};
+
+enum item_order { ORDER_NONE, ORDER_HOLD, ORDER_DROP, ORDER_BOUNCE };
+
+/* Copies record, envelope and key. The caller owns the item until it is handed to the queue. */
+struct item *item_new(const struct spool_item *record);
+void item_free(struct item **item); /* must be on no list and no wheel; drops the body reference */
+
+/* Replaces the packed envelope (recipients that are done leave it). May move the block: the item
+ * must be on no list and no wheel. */
+void item_set_envelope(struct item **item, struct slice packed);
+
+struct slice item_envelope(const struct item *item);
+struct slice item_key(const struct item *item);
+struct slice item_route(const struct item *item);  /* the key up to the slash */
+struct slice item_domain(const struct item *item); /* the key after it; empty with fixed hosts */
+
+/* The record as the spool wants it; env and dest point into the item. */
+void item_record(const struct item *item, struct spool_item *record_r);
+
+void item_drop_body(struct item *item);
+
+const char *item_state_name(enum item_state state);
+
+#endif

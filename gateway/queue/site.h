@@ -1,0 +1,68 @@
+/*
+ * queue/site — everything one destination shares: the MX set, its lanes, limits and back-off
+ *
+ *   A site is the set of MX hosts that a domain shares with others (or a route's fixed hosts). It
+ *   lives on one worker, so its counters are plain integers. Mail of different routes to one site
+ *   has a flow each (allowed egresses, TLS level and credentials differ), but shares the limits.
+ *
+ *   site_take() hands out the next ready item by lane; the item is then BUSY and counted in
+ *   site->busy until delivery gives it back (queue_return), defers or finishes it. Connections are
+ *   counted by delivery in site->sessions, which never exceeds site->limit.connections.
+ */
+#ifndef WAYPOST_QUEUE_SITE_H
+#define WAYPOST_QUEUE_SITE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/base/list.h"
+#include "gateway/dns/resolver.h"
+#include "gateway/queue/item.h"
+#include "policies/traffic.h"
+
+struct queue;
+struct conf_route;
+
+/* Mail of one route towards a site. */
+struct flow {
+    struct list link;               /* on site->flows */
+    struct site *site;
+    const struct conf_route *route; /* of the configuration in force; refreshed by a reload */
+    struct list lanes[LANE_COUNT];  /* READY items, oldest first */
+    uint32_t ready[LANE_COUNT];
+    uint32_t ready_total;
+    char name[];                    /* of the route: outlives configurations */
+};
+
+struct site {
+    struct list link;         /* on the queue's list of sites */
+    struct queue *queue;
+    const char *key;          /* canonical text; the same for every domain with this MX set */
+    const char *name;         /* for people: the first domain seen, or the route */
+    struct mx_set *mx;        /* one reference; NULL: the route's fixed hosts */
+    struct list flows, busy_items, waiting_items, held_items;
+    uint32_t busy, waiting, held;
+    struct traffic_limits limit;
+    uint32_t sessions;        /* open or opening; kept by delivery */
+    uint32_t failures;        /* whole host list failed, in a row; a success resets it */
+    int64_t backoff_until_ms; /* monotonic; no session is opened before */
+    int64_t last_used_ms;     /* monotonic; idle sites are dropped */
+    void *delivery;           /* delivery's own state for the site (its sessions) */
+    char last_error[160];
+};
+
+uint32_t site_ready(const struct site *site);
+/* Ready items of the flow in front: the most urgent lane that is not empty. */
+bool site_has_ready(const struct site *site);
+
+/* The flow whose turn it is, NULL when nothing is ready. Does not take anything. */
+struct flow *site_next_flow(struct site *site);
+/* The next item of the flow: now BUSY. NULL when the flow has none. */
+struct item *flow_take(struct flow *flow);
+
+/* Whole host list failed / one session worked: sets or clears the back-off (seconds to minutes, with
+ * jitter, doubling). While it lasts ready items are put off to its end without counting an attempt. */
+void site_failed(struct site *site, int64_t now_ms, const char *reason);
+void site_succeeded(struct site *site);
+
+#endif
