@@ -1,0 +1,48 @@
+"""
+certs — a certificate authority for the length of a test run
+
+Keys are made by the openssl command, once per process; nothing is stored in the repository.
+"""
+import atexit
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+
+
+def _openssl(*args):
+    subprocess.run(["openssl", *args], check=True, capture_output=True)
+
+
+@functools.cache
+def folder():
+    path = tempfile.mkdtemp(prefix="wp-certs-")
+    os.chmod(path, 0o755)
+    atexit.register(shutil.rmtree, path, True)
+    return path
+
+
+@functools.cache
+def authority(name="ca"):
+    """Path of a self-signed CA certificate; its key lies beside it."""
+    pem, key = (os.path.join(folder(), name + ext) for ext in (".pem", ".key"))
+    _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+             "-keyout", key, "-out", pem, "-days", "30", "-subj", f"/CN={name}.test")
+    return pem
+
+
+@functools.cache
+def certificate(host, ca="ca", expired=False, serial=1):
+    """(certificate, key) for a host name, signed by the authority; serial makes another one."""
+    signer = authority(ca)
+    base = os.path.join(folder(), f"{host}-{ca}-{int(expired)}-{serial}")
+    with open(base + ".ext", "w") as f:
+        f.write(f"subjectAltName=DNS:{host}\nextendedKeyUsage=serverAuth,clientAuth\n")
+    _openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+             "-keyout", base + ".key", "-out", base + ".csr", "-subj", f"/CN={host}")
+    # OpenSSL 3.0's x509 has no start date: a negative number of days is an end in the past.
+    _openssl("x509", "-req", "-in", base + ".csr", "-CA", signer, "-CAkey", signer[:-4] + ".key",
+             "-set_serial", str(1000 + serial), "-days", "-1" if expired else "30",
+             "-extfile", base + ".ext", "-out", base + ".pem")
+    return base + ".pem", base + ".key"
