@@ -1,0 +1,33 @@
+/*
+ * policies/retry — when a deferred recipient is tried again, and when we give up
+ *
+ *   The wait starts at the figure for the kind of refusal and doubles with each attempt up to
+ *   retry.max, moved by +-20 %. Times are Unix time in milliseconds; pure: time and randomness come
+ * in.
+ *
+ * Guarantees: now < retry_next() <= the expiry unless that is past, so the last try comes just
+ * before the mail expires. See:        RFC 5321 section 4.5.4.1
+ */
+#ifndef WAYPOST_POLICIES_RETRY_H
+#define WAYPOST_POLICIES_RETRY_H
+
+#include "gateway/base/rnd.h"
+#include "gateway/conf/rules.h"
+
+enum retry_cause {
+    RETRY_REMOTE,    /* a 4yz reply or a broken connection */
+    RETRY_GREYLIST,  /* the other side asks for patience */
+    RETRY_DNS,       /* the name could not be resolved now */
+    RETRY_THROTTLED, /* too many, too fast */
+    RETRY_TLS,       /* TLS is required and failed */
+    RETRY_CAUSES
+};
+
+/* `attempts` made so far, at least 1; `accepted` is when the 250 was given. */
+int64_t retry_next(const struct conf_retry *conf, enum retry_cause cause, unsigned attempts,
+                   int64_t accepted, int64_t now, struct rnd *rnd);
+int64_t retry_expiry(const struct conf_retry *conf, int64_t accepted);
+/* Is a "delayed" notice due and not yet sent? */
+bool retry_notice_due(const struct conf_retry *conf, int64_t accepted, int64_t now, bool sent);
+
+#endif

@@ -1,0 +1,28 @@
+/*
+ * policies/route — the route of one recipient and the egresses it allows
+ *
+ *   The first matching route wins; a configuration always ends with one that matches all.
+ */
+#ifndef WAYPOST_POLICIES_ROUTE_H
+#define WAYPOST_POLICIES_ROUTE_H
+
+#include "policies/policies.h"
+
+struct egress_set {
+    const uint16_t *at; /* indexes into conf->egress, ascending */
+    size_t n;
+};
+
+struct route_choice {
+    const struct conf_route *route; /* never NULL */
+    bool undecided; /* an earlier route needs facts not known yet (mx, ...): ask again with them */
+};
+
+struct route_choice policies_route(const struct policies *p, const struct facts *f);
+const struct conf_route *policies_route_named(const struct policies *p, struct slice name);
+
+/* What the route's globs allow; and all when its fallback is `any`, else none. */
+struct egress_set policies_route_egress(const struct policies *p, const struct conf_route *route);
+struct egress_set policies_route_fallback(const struct policies *p, const struct conf_route *route);
+
+#endif
