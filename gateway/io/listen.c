@@ -1,0 +1,183 @@
+#include "gateway/io/listen.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <netinet/in.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/io/net.h"
+#include "gateway/io/timer.h"
+
+enum { ACCEPTS_PER_TURN = 32, EXHAUSTED_PAUSE_MS = 200 };
+
+enum rc listen_open(const struct addr *addr, int backlog, int *fd_r, struct err *err)
+{
+    char text[ADDR_TEXT_MAX];
+    const int on = 1;
+    struct sockaddr_storage ss;
+    socklen_t n = net_to_sockaddr(addr, &ss);
+    int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    *fd_r = -1;
+    if (fd < 0)
+        return err_set(err, RC_IO, "%s: %s", addr_text(addr, text), strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) != 0 ||
+        (addr->family == ADDR_V6 &&
+         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
+        bind(fd, (struct sockaddr *)&ss, n) != 0 || listen(fd, backlog) != 0) {
+        err_set(err, RC_IO, "%s: %s", addr_text(addr, text), strerror(errno));
+        close(fd);
+        return RC_IO;
+    }
+    *fd_r = fd;
+    return RC_OK;
+}
+
+/* A socket file that nobody answers on any more is left over from a process that died. */
+static bool remove_stale(const struct sockaddr_un *un)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool live = fd >= 0 && connect(fd, (const struct sockaddr *)un, sizeof *un) == 0;
+    bool stale = fd >= 0 && !live && errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return stale && unlink(un->sun_path) == 0;
+}
+
+enum rc listen_open_unix(const char *path, unsigned mode, int backlog, int *fd_r, struct err *err)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    size_t n = strlen(path);
+    *fd_r = -1;
+    if (n >= sizeof un.sun_path)
+        return err_set(err, RC_LIMIT, "%s: longer than a socket path may be", path);
+    memcpy(un.sun_path, path, n + 1);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return err_set(err, RC_IO, "%s: %s", path, strerror(errno));
+    const struct sockaddr *sa = (const struct sockaddr *)&un;
+    /* fchmod before bind sets the mode the file is born with (less the umask). */
+    if (fchmod(fd, mode) != 0 ||
+        (bind(fd, sa, sizeof un) != 0 &&
+         (errno != EADDRINUSE || !remove_stale(&un) || bind(fd, sa, sizeof un) != 0)) ||
+        chmod(path, mode) != 0 || listen(fd, backlog) != 0) {
+        err_set(err, RC_IO, "%s: %s", path, strerror(errno ? errno : EADDRINUSE));
+        close(fd);
+        return RC_IO;
+    }
+    *fd_r = fd;
+    return RC_OK;
+}
+
+struct listener {
+    struct loop *loop;
+    struct loop_watch *watch;
+    struct timer pause; /* after running out of descriptors */
+    struct addr local;  /* port 0: differs per connection, ask the socket */
+    int fd;
+    bool paused; /* by the owner */
+    bool *gone;  /* set while accepting: tells that a callback freed us */
+    accept_fn *fn;
+    void *arg;
+};
+
+static void update_watch(struct listener *l)
+{
+    bool on = !l->paused && !timer_is_set(&l->pause);
+    loop_watch_set(l->watch, on ? LOOP_READ : 0);
+}
+
+static bool descriptors_exhausted(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+/* False: nothing more to accept in this turn. */
+static bool accept_one(struct listener *l)
+{
+    struct sockaddr_storage ss = {0};
+    socklen_t n = sizeof ss;
+    struct addr peer, local = l->local;
+    int fd = accept4(l->fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) {
+        if (descriptors_exhausted(errno)) {
+            log_warning(NULL, "accept_paused", "error", strerror(errno), NULL);
+            timer_set(l->loop, &l->pause, EXHAUSTED_PAUSE_MS);
+            update_watch(l);
+            return false;
+        }
+        return errno == ECONNABORTED || errno == EINTR;
+    }
+    net_from_sockaddr((struct sockaddr *)&ss, &peer);
+    if (!local.port)
+        net_local_of(fd, &local);
+    l->fn(l->arg, fd, &peer, &local);
+    return true;
+}
+
+static void on_readable(void *arg, int fd, unsigned what)
+{
+    struct listener *l = arg;
+    bool gone = false;
+    (void)fd;
+    (void)what;
+    l->gone = &gone;
+    for (int i = 0; i < ACCEPTS_PER_TURN && !l->paused; i++)
+        if (!accept_one(l) || gone)
+            break;
+    if (!gone)
+        l->gone = NULL;
+}
+
+static void on_pause_over(struct timer *timer)
+{
+    update_watch(CONTAINER_OF(timer, struct listener, pause));
+}
+
+struct listener *listener_new(struct loop *loop, int fd, accept_fn *fn, void *arg)
+{
+    struct listener *l = mem_zero(sizeof *l);
+    l->loop = loop;
+    l->fd = fd;
+    l->fn = fn;
+    l->arg = arg;
+    net_local_of(fd, &l->local);
+    if (addr_is_any(&l->local))
+        l->local.port = 0;
+    timer_init(&l->pause, on_pause_over);
+    l->watch = loop_watch_new(loop, fd, LOOP_READ, on_readable, l);
+    return l;
+}
+
+void listener_free(struct listener **listener)
+{
+    struct listener *l = *listener;
+    if (!l)
+        return;
+    if (l->gone)
+        *l->gone = true;
+    loop_watch_free(&l->watch);
+    timer_stop(l->loop, &l->pause);
+    close(l->fd);
+    free(l);
+    *listener = NULL;
+}
+
+void listener_pause(struct listener *l)
+{
+    l->paused = true;
+    update_watch(l);
+}
+
+void listener_resume(struct listener *l)
+{
+    l->paused = false;
+    update_watch(l);
+}

@@ -1,0 +1,198 @@
+#include "gateway/io/loop.h"
+
+#include <assert.h>
+#include <event2/event.h>
+#include <limits.h>
+#include <stdlib.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/base/mem.h"
+#include "gateway/io/mailbox.h"
+#include "gateway/io/timer_run.h"
+#include "gateway/io/timerwheel.h"
+
+enum { WHEEL_TICK_MS = 10, TASK_ROUNDS = 8 };
+
+struct loop {
+    struct event_base *base;
+    struct event *tick;    /* ends the wait when the next timer is due */
+    struct event *mail_in; /* the mailbox's eventfd */
+    struct mailbox *mailbox;
+    struct wheel *wheel;
+    struct list tasks;
+    int64_t now_ms, wall_ms; /* 0: not read yet in this turn */
+    bool stop;
+    char *scratch, *scratch2;
+};
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    (void)arg; /* waking up was the point */
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *arg)
+{
+    struct loop *loop = arg;
+    (void)fd;
+    (void)what;
+    mailbox_awake(loop->mailbox);
+}
+
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    assert(config);
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    event_config_set_flag(config, EVENT_BASE_FLAG_IGNORE_ENV);
+    struct event_base *base = event_base_new_with_config(config);
+    assert(base);
+    event_config_free(config);
+    return base;
+}
+
+struct loop *loop_new(void)
+{
+    struct loop *loop = mem_zero(sizeof *loop);
+    loop->base = new_base();
+    loop->mailbox = mailbox_new();
+    loop->wheel = wheel_new(WHEEL_TICK_MS, clock_mono_ms());
+    loop->scratch = mem_array(LOOP_SCRATCH, 1);
+    loop->scratch2 = mem_array(LOOP_SCRATCH, 1);
+    list_init(&loop->tasks);
+    loop->tick = event_new(loop->base, -1, 0, on_tick, loop);
+    loop->mail_in =
+        event_new(loop->base, mailbox_fd(loop->mailbox), EV_READ | EV_PERSIST, on_mail, loop);
+    assert(loop->tick && loop->mail_in);
+    int rc = event_add(loop->mail_in, NULL);
+    assert(rc == 0);
+    (void)rc;
+    return loop;
+}
+
+void loop_free(struct loop **loop_p)
+{
+    struct loop *loop = *loop_p;
+    if (!loop)
+        return;
+    event_free(loop->tick);
+    event_free(loop->mail_in);
+    event_base_free(loop->base);
+    mailbox_free(&loop->mailbox);
+    wheel_free(&loop->wheel);
+    free(loop->scratch);
+    free(loop->scratch2);
+    free(loop);
+    *loop_p = NULL;
+}
+
+int64_t loop_now_ms(struct loop *loop)
+{
+    if (!loop->now_ms)
+        loop->now_ms = clock_mono_ms();
+    return loop->now_ms;
+}
+
+int64_t loop_wall_ms(struct loop *loop)
+{
+    if (!loop->wall_ms)
+        loop->wall_ms = clock_wall_ms();
+    return loop->wall_ms;
+}
+
+/* Tasks may schedule tasks. Returns false when after some rounds there are still more. */
+static bool run_tasks(struct loop *loop)
+{
+    for (int round = 0; round < TASK_ROUNDS && !list_empty(&loop->tasks); round++) {
+        struct list batch;
+        list_init(&batch);
+        list_splice_back(&batch, &loop->tasks);
+        for (struct list *node; (node = list_pop_front(&batch));) {
+            struct loop_task *task = CONTAINER_OF(node, struct loop_task, node);
+            task->run(task);
+        }
+    }
+    return list_empty(&loop->tasks);
+}
+
+/* How long the loop may wait: not past the next timer, not past wait_ms; -1 without limit. */
+static int64_t wait_of(struct loop *loop, int64_t wait_ms)
+{
+    int64_t next_ms = wheel_next_ms(loop->wheel);
+    if (next_ms == INT64_MAX)
+        return wait_ms;
+    int64_t left = next_ms - loop_now_ms(loop);
+    if (left < 0)
+        left = 0;
+    return wait_ms >= 0 && wait_ms < left ? wait_ms : left;
+}
+
+void loop_turn(struct loop *loop, int64_t wait_ms)
+{
+    bool idle = run_tasks(loop);
+    int64_t wait = idle && mailbox_sleep(loop->mailbox) ? wait_of(loop, wait_ms) : 0;
+    if (wait > 0) {
+        struct timeval tv = {.tv_sec = wait / 1000, .tv_usec = wait % 1000 * 1000};
+        event_add(loop->tick, &tv);
+    }
+    loop->now_ms = loop->wall_ms = 0;
+    event_base_loop(loop->base, wait == 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+    timer_run_due(loop);
+    mailbox_drain(loop->mailbox);
+}
+
+void loop_run(struct loop *loop)
+{
+    loop->stop = false;
+    while (!loop->stop)
+        loop_turn(loop, -1);
+    run_tasks(loop);
+}
+
+void loop_stop(struct loop *loop)
+{
+    loop->stop = true;
+}
+
+struct mailbox *loop_mailbox(struct loop *loop)
+{
+    return loop->mailbox;
+}
+
+struct event_base *loop_base(struct loop *loop)
+{
+    return loop->base;
+}
+
+struct wheel *loop_wheel(struct loop *loop)
+{
+    return loop->wheel;
+}
+
+char *loop_scratch(struct loop *loop)
+{
+    return loop->scratch;
+}
+
+char *loop_scratch2(struct loop *loop)
+{
+    return loop->scratch2;
+}
+
+void loop_task_init(struct loop_task *task, void (*run)(struct loop_task *task))
+{
+    list_init(&task->node);
+    task->run = run;
+}
+
+void loop_task_schedule(struct loop *loop, struct loop_task *task)
+{
+    if (list_empty(&task->node))
+        list_push_back(&loop->tasks, &task->node);
+}
+
+void loop_task_cancel(struct loop_task *task)
+{
+    list_del(&task->node);
+}
