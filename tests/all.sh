@@ -1,0 +1,113 @@
+#!/bin/sh
+# Everything: installs what is missing, builds in every way, runs every test. The last line is
+# `N passed, N failed`; exit 1 when something failed.
+#
+#   FAST=1   for developers: one build, no tsan, no clang-tidy, no fuzzing, no benchmark
+#   SEED=n   of the crash rounds (default: today's date, so that days differ and a day repeats)
+cd "$(dirname "$0")/.." || exit 1
+. tests/support/packages.sh
+FAST=${FAST:-}
+LOGS=build/all
+ROUNDS=20
+FUZZ_SECONDS=3
+[ -z "$FAST" ] || ROUNDS=3
+passed=0 failed=0
+started=$(date +%s)
+PYTHON=/usr/bin/python3
+export PYTHONDONTWRITEBYTECODE=1 CCACHE_BASEDIR="$PWD" CMAKE_C_COMPILER_LAUNCHER=ccache
+export UBSAN_OPTIONS=print_stacktrace=1
+
+# add LABEL PASSED FAILED: one line of the summary; the log is shown when something failed
+add() {
+    passed=$((passed + $2)) failed=$((failed + $3))
+    printf '%-34s %5s passed %3s failed   %4ss\n' "$1" "$2" "$3" $(($(date +%s) - started))
+    [ "$3" = 0 ] || { echo "--- $LOGS/$1.log, its end:"; tail -n 60 "$LOGS/$1.log"; echo ---; }
+}
+
+# check LABEL COMMAND...: one test, judged by its exit status
+check() {
+    label=$1
+    shift
+    if "$@" >"$LOGS/$label.log" 2>&1; then add "$label" 1 0; else add "$label" 0 1; fi
+}
+
+# counted LABEL COMMAND...: a program whose last line is `N passed, N failed`
+counted() {
+    label=$1
+    shift
+    "$@" >"$LOGS/$label.log" 2>&1
+    status=$?
+    sums=$(tail -n 1 "$LOGS/$label.log" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
+    [ -n "$sums" ] || sums="0 1"
+    [ $status = 0 ] || [ "${sums#* }" != 0 ] || sums="${sums% *} 1"
+    # shellcheck disable=SC2086
+    add "$label" $sums
+}
+
+# suite LABEL COMMAND...: a program that is told to write JUnit to $LOGS/LABEL.xml
+suite() {
+    label=$1
+    shift
+    rm -f "$LOGS/$label.xml"
+    "$@" >"$LOGS/$label.log" 2>&1
+    # shellcheck disable=SC2046
+    add "$label" $($PYTHON tests/support/junit.py "$LOGS/$label.xml")
+}
+
+# pytests LABEL ARGS...
+pytests() {
+    name=$1
+    shift
+    suite "$name" $PYTHON -m pytest -q -p no:cacheprovider --junitxml="$LOGS/$name.xml" "$@"
+}
+
+# ctests LABEL PRESET ARGS...
+ctests() {
+    name=$1 preset=$2
+    shift 2
+    suite "$name" ctest --test-dir "build/$preset" -j 2 --output-on-failure \
+        --output-junit "$PWD/$LOGS/$name.xml" "$@"
+}
+
+build() {
+    cmake --preset "$1" && cmake --build "build/$1" -j 2
+}
+
+# Each target from a copy of its corpus, so that a run leaves the checkout as it was.
+fuzz() {
+    for target in build/fuzz/tests/fuzz_*; do
+        [ -x "$target" ] && [ -f "$target" ] || continue
+        topic=${target##*/fuzz_}
+        rm -rf "$LOGS/corpus-$topic"
+        mkdir -p "$LOGS/corpus-$topic"
+        check "fuzz-$topic" "$target" -max_total_time=$FUZZ_SECONDS -timeout=10 -rss_limit_mb=2048 \
+            -artifact_prefix="$LOGS/$topic-" "$LOGS/corpus-$topic" "tests/fuzz/corpus/$topic"
+    done
+}
+
+install_missing tests/support/packages.txt tests/support/packages-test.txt || exit 1
+mkdir -p $LOGS
+
+check lint tests/lint/run.py
+pytests lint-rules tests/lint
+check build-asan build asan
+ctests unit asan -L 'unit|fuzz'
+if [ -z "$FAST" ]; then
+    check build-release build release
+    check build-clang build fuzz
+    check build-tsan build tsan
+    ctests threads tsan -R 'mailbox|loop|stream|spool|queue|timer|body|report|log'
+    fuzz
+fi
+WAYPOST_BIN=$PWD/build/asan/waypost pytests e2e -n 4 tests/e2e
+if [ -z "$FAST" ]; then
+    export WAYPOST_BIN=$PWD/build/release/waypost
+    pytests e2e-release -n 2 -m release tests/e2e
+    counted tidy $PYTHON tests/lint/tidy.py build/fuzz
+    pytests bench tests/bench
+fi
+counted crash $PYTHON tests/crash/run.py --rounds "$ROUNDS" --seed "${SEED:-$(date +%Y%m%d)}"
+
+echo "$(($(date +%s) - started)) seconds; logs in $LOGS"
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

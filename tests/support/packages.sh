@@ -1,0 +1,33 @@
+#!/bin/sh
+# Installs what is missing of the packages named in the given lists. Sourced by tests/all.sh and
+# gateway/try.sh; does nothing, and asks no server, when all is there.
+
+# missing LIST...: the packages of these lists that are not installed
+missing() {
+    for package in $(cat "$@" | sed 's/#.*//'); do
+        dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed ||
+            echo "$package"
+    done
+}
+
+# install_missing LIST...: fails with the command to run when that needs another user
+install_missing() {
+    wanted=$(missing "$@" | tr '\n' ' ')
+    [ -n "$wanted" ] || return 0
+    echo "installing: $wanted"
+    if [ "$(id -u)" != 0 ]; then
+        echo "please run as root: apt-get install --no-install-recommends $wanted" >&2
+        return 1
+    fi
+    # Servers that come with a package must not start by themselves: ours run on loopback only.
+    policy=/usr/sbin/policy-rc.d
+    ours=
+    [ -e $policy ] || { ours=1; printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; }
+    apt-get update -q >/dev/null &&
+        # shellcheck disable=SC2086
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+            -o Dpkg::Use-Pty=0 $wanted >/dev/null
+    status=$?
+    [ -z "$ours" ] || rm -f $policy
+    return $status
+}
