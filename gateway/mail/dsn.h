@@ -8,6 +8,7 @@
  *
  *   The caller sends it with the null sender, to dsn->to, NOTIFY=NEVER, and with the body kind and
  *   SMTPUTF8 need that dsn_put() returns. Never a DSN about a message from the null sender.
+ *   Bytes above 127 appear only in the SMTPUTF8 form, or inside the returned message.
  */
 #ifndef WAYPOST_MAIL_DSN_H
 #define WAYPOST_MAIL_DSN_H
