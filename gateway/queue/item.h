@@ -31,15 +31,26 @@
 
 enum item_state { ITEM_ROUTING, ITEM_READY, ITEM_BUSY, ITEM_WAITING, ITEM_HELD };
 
+struct mx_set;
+struct queue;
 struct site;
 
+/* due_ms of an item that waits for an operator, also in its record: a restart keeps it held. */
+#define ITEM_DUE_HELD INT64_MAX
+
 struct item {
-    struct list node;
     union {
-        struct wheel_node wake; /* while WAITING */
-        struct mail mail;       /* while it travels between workers */
+        struct {
+            struct list node;
+            struct wheel_node wake; /* armed while WAITING */
+        };
+        struct { /* between two workers: on no list, in no wheel */
+            struct mail mail;
+            struct queue *to;
+            struct mx_set *mx; /* what it was routed by; NULL: fixed hosts, or not routed yet */
+        } travel;
     };
-    struct site *site;   /* NULL while ROUTING */
+    struct site *site;   /* NULL in limbo: not routed (yet) */
     struct body *body;   /* one reference, or NULL: read it from the spool */
     struct spool_id id;  /* of the message */
     uint64_t fence;      /* handed back to the spool unchanged */
@@ -51,8 +62,8 @@ struct item {
     uint16_t attempts;      /* attempts that ended, whatever came of them */
     uint8_t state, lane;    /* enum item_state, enum lane */
     uint8_t order;          /* what an operator asked while BUSY: enum item_order */
-    uint8_t excluded;       /* set bits: egresses (by index, first 8) this mail must not use again */
-    uint16_t key_len;       /* destination key: "route/domain", or "route" for fixed hosts */
+    uint8_t excluded; /* set bits: egresses (by index, first 8) this mail must not use again */
+    uint16_t key_len; /* destination key: "route/domain", or "route" for fixed hosts */
     uint32_t env_len;
     char data[]; /* packed envelope (gateway/mail/envelope.h), then the key */
 };
@@ -63,13 +74,16 @@ enum item_order { ORDER_NONE, ORDER_HOLD, ORDER_DROP, ORDER_BOUNCE };
 struct item *item_new(const struct spool_item *record);
 void item_free(struct item **item); /* must be on no list and no wheel; drops the body reference */
 
-/* Replaces the packed envelope (recipients that are done leave it). May move the block: the item
- * must be on no list and no wheel. */
+/* Replaces the packed envelope (recipients that are done leave it, so it never grows much). The item
+ * must be BUSY; the block may move, *item follows. */
 void item_set_envelope(struct item **item, struct slice packed);
+/* The same for the key, when the configuration gives the item another route. */
+void item_set_key(struct item **item, struct slice key);
 
 struct slice item_envelope(const struct item *item);
 struct slice item_key(const struct item *item);
-struct slice item_route(const struct item *item);  /* the key up to the slash */
+/* The key up to the slash; "*" means: not decided before the MX is known (policies/route.h). */
+struct slice item_route(const struct item *item);
 struct slice item_domain(const struct item *item); /* the key after it; empty with fixed hosts */
 
 /* The record as the spool wants it; env and dest point into the item. */

@@ -30,16 +30,21 @@ enum queue_trouble {
     TROUBLE_NULL_MX,    /* RFC 7505: 5.1.10, permanent */
     TROUBLE_NO_ADDRESS, /* names a mail exchanger without usable address: 5.4.4, permanent */
     TROUBLE_DNS,        /* no answer for now: 4.4.3 */
+    TROUBLE_ROUTE,      /* its route left the configuration and none fits all recipients: 4.3.5 */
     TROUBLE_EXPIRED,    /* waited too long: 4.4.7 */
     TROUBLE_BOUNCE,     /* the operator said so: 5.7.0 */
     TROUBLE_DROP        /* the operator said so: no report to anyone */
 };
+
+enum queue_note { NOTE_HELD, NOTE_RELEASED };
 
 struct queue_events {
     /* The site has ready items, no back-off, and had nothing taken since: at most once a loop turn. */
     void (*ready)(void *arg, struct site *site);
     /* The item is BUSY and delivery's: it owes one of the three calls. item->site may be NULL. */
     void (*trouble)(void *arg, struct item *item, enum queue_trouble why, const char *text);
+    /* An operator held or released a waiting item; it is not delivery's, this is for the log. */
+    void (*noted)(void *arg, const struct item *item, enum queue_note note);
     /* The site is about to be freed: release site->delivery. It has no sessions. */
     void (*site_gone)(void *arg, struct site *site);
     void *arg;
@@ -50,9 +55,9 @@ struct queue_env {
     struct resolver *resolver;
     struct spool_port *spool;
     struct policies *policies; /* one reference is taken */
-    struct rnd *rnd;          /* the worker's */
-    unsigned index, count;    /* this worker, and how many there are */
-    struct queue *const *all; /* the queues of all workers, by index; filled before any call */
+    struct rnd *rnd;           /* the worker's */
+    unsigned index, count;     /* this worker, and how many there are */
+    struct queue *const *all;  /* the queues of all workers, by index; filled before any call */
 };
 
 struct queue *queue_new(const struct queue_env *env, const struct queue_events *events);

@@ -25,21 +25,22 @@ struct conf_route;
 
 /* Mail of one route towards a site. */
 struct flow {
-    struct list link;               /* on site->flows */
+    struct list link; /* on site->flows */
     struct site *site;
-    const struct conf_route *route; /* of the configuration in force; refreshed by a reload */
+    const struct conf_route *route; /* of the configuration in force; a reload changes it */
     struct list lanes[LANE_COUNT];  /* READY items, oldest first */
     uint32_t ready[LANE_COUNT];
-    uint32_t ready_total;
-    char name[];                    /* of the route: outlives configurations */
+    uint32_t turns; /* items taken: shares between lanes */
+    char name[];    /* of the route: outlives configurations */
 };
 
 struct site {
-    struct list link;         /* on the queue's list of sites */
+    struct list link;       /* on the queue's list of sites */
+    struct list ready_link; /* on its list of sites to announce */
     struct queue *queue;
-    const char *key;          /* canonical text; the same for every domain with this MX set */
-    const char *name;         /* for people: the first domain seen, or the route */
-    struct mx_set *mx;        /* one reference; NULL: the route's fixed hosts */
+    char *key;         /* canonical text; the same for every domain with this MX set */
+    char *name;        /* for people: the first domain seen, or the route */
+    struct mx_set *mx; /* one reference; NULL: the route's fixed hosts */
     struct list flows, busy_items, waiting_items, held_items;
     uint32_t busy, waiting, held;
     struct traffic_limits limit;
@@ -51,18 +52,22 @@ struct site {
     char last_error[160];
 };
 
-uint32_t site_ready(const struct site *site);
-/* Ready items of the flow in front: the most urgent lane that is not empty. */
-bool site_has_ready(const struct site *site);
+uint32_t flow_ready(const struct flow *flow);
+uint32_t site_ready(const struct site *site); /* of all flows */
 
-/* The flow whose turn it is, NULL when nothing is ready. Does not take anything. */
+/* The flow whose turn it is: the one with the most urgent item, in turn among equals. NULL when
+ * nothing is ready. Takes nothing. */
 struct flow *site_next_flow(struct site *site);
-/* The next item of the flow: now BUSY. NULL when the flow has none. */
+/* The next item of the flow, now BUSY; NULL when it has none. Urgent before high before the rest;
+ * of five items below, bulk has one, so it is never starved. An item that has expired meanwhile goes
+ * to queue_events.trouble instead and the one behind it is given. */
 struct item *flow_take(struct flow *flow);
 
-/* Whole host list failed / one session worked: sets or clears the back-off (seconds to minutes, with
- * jitter, doubling). While it lasts ready items are put off to its end without counting an attempt. */
-void site_failed(struct site *site, int64_t now_ms, const char *reason);
+/* The whole host list failed: no session before backoff_until_ms (doubling from at most 15 s, with
+ * jitter; never longer than retry.max or 10 min). Items that are or become ready meanwhile wait for
+ * its end, without an attempt being counted. */
+void site_failed(struct site *site, const char *reason);
+/* A session got as far as EHLO: clears failures and back-off. */
 void site_succeeded(struct site *site);
 
 #endif

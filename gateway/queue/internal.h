@@ -1,0 +1,59 @@
+/*
+ * queue/internal — what the files of queue/ share; nobody else includes it
+ */
+#ifndef WAYPOST_QUEUE_INTERNAL_H
+#define WAYPOST_QUEUE_INTERNAL_H
+
+#include "gateway/base/map.h"
+#include "gateway/io/timer.h"
+#include "gateway/queue/queue.h"
+
+/* A route with hosts of its own: its site is known without DNS. */
+struct fixed_site {
+    char *key; /* NULL: an MX route */
+    unsigned owner;
+};
+
+struct queue {
+    struct queue_env env;
+    struct queue_events events;
+    struct wheel *wheel;
+    struct timer wake, sweep;
+    struct map *sites; /* key -> struct site */
+    struct list site_list, ready_sites;
+    struct loop_task announce;
+    struct map *lookups; /* domain -> struct lookup */
+    struct list routing, limbo_busy, limbo_waiting, limbo_held;
+    uint32_t limbo_busy_n, limbo_waiting_n, limbo_held_n;
+    struct fixed_site *fixed; /* parallel to conf->rules.routes */
+};
+
+/* ---- place.c: every change of an item's state ---- */
+void place_ready(struct item *item, struct flow *flow, bool front);
+void place_busy(struct queue *q, struct item *item);
+void place_waiting(struct queue *q, struct item *item, int64_t due_ms);
+void place_held(struct queue *q, struct item *item);
+void place_nowhere(struct queue *q, struct item *item); /* off its list and wheel, counts follow */
+/* place_busy, then events.trouble. */
+void place_trouble(struct queue *q, struct item *item, enum queue_trouble why, const char *text);
+void place_wheel_init(struct queue *q);
+
+/* ---- route.c ---- */
+/* Finds the item's site and hands it to the owner; the item must be nowhere. */
+void route_item(struct queue *q, struct item *item);
+void route_lookups_free(struct queue *q);
+void route_fixed_build(struct queue *q);
+void route_fixed_free(struct queue *q);
+
+/* ---- site.c ---- */
+/* `mx` NULL: fixed hosts. Makes the site when it is new; takes a reference of mx. */
+struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx, struct item *first);
+struct flow *site_flow(struct site *site, const struct conf_route *route);
+void site_set_limits(struct site *site, const struct item *sample);
+void site_announce(struct site *site);
+void site_sweep(struct queue *q,
+                bool all); /* frees what nobody used for a while; all: at the end */
+
+unsigned owner_of(const struct queue *q, struct slice key);
+
+#endif

@@ -1,0 +1,132 @@
+#include "gateway/queue/item.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+
+static struct item *item_alloc(struct slice env, struct slice key)
+{
+    assert(env.n <= SPOOL_ENV_MAX && key.n <= SPOOL_DEST_MAX);
+    struct item *item = mem_zero(sizeof *item + env.n + key.n);
+    item->env_len = (uint32_t)env.n;
+    item->key_len = (uint16_t)key.n;
+    if (env.n)
+        memcpy(item->data, env.p, env.n);
+    if (key.n)
+        memcpy(item->data + env.n, key.p, key.n);
+    list_init(&item->node);
+    wheel_node_init(&item->wake);
+    return item;
+}
+
+struct item *item_new(const struct spool_item *record)
+{
+    struct item *item = item_alloc(record->env, record->dest);
+    item->id = record->id;
+    item->fence = record->fence;
+    item->accepted_ms = record->accepted_ms;
+    item->due_ms = record->due_ms;
+    item->expire_ms = record->expire_ms;
+    item->body_size = record->body_size;
+    item->sub = record->sub;
+    item->siblings = record->count;
+    item->attempts = record->attempts;
+    item->lane = record->lane < LANE_COUNT ? record->lane : LANE_NORMAL;
+    return item;
+}
+
+void item_free(struct item **item)
+{
+    if (!*item)
+        return;
+    assert(list_empty(&(*item)->node) && !wheel_armed(&(*item)->wake));
+    item_drop_body(*item);
+    free(*item);
+    *item = NULL;
+}
+
+/* A new block in the place of the old one: on the same list, with the same body. */
+static void item_remake(struct item **item, struct slice env, struct slice key)
+{
+    struct item *old = *item, *made = item_alloc(env, key);
+    uint32_t env_len = made->env_len;
+    uint16_t key_len = made->key_len;
+    struct list *at = old->node.next;
+    bool listed = !list_empty(&old->node);
+    assert(!wheel_armed(&old->wake));
+    list_del(&old->node);
+    memcpy(made, old, offsetof(struct item, data));
+    made->env_len = env_len;
+    made->key_len = key_len;
+    list_init(&made->node);
+    wheel_node_init(&made->wake);
+    if (listed)
+        list_insert_before(at, &made->node);
+    free(old);
+    *item = made;
+}
+
+void item_set_envelope(struct item **item, struct slice packed)
+{
+    item_remake(item, packed, item_key(*item));
+}
+
+void item_set_key(struct item **item, struct slice key)
+{
+    item_remake(item, item_envelope(*item), key);
+}
+
+struct slice item_envelope(const struct item *item)
+{
+    return (struct slice){item->data, item->env_len};
+}
+
+struct slice item_key(const struct item *item)
+{
+    return (struct slice){item->data + item->env_len, item->key_len};
+}
+
+struct slice item_route(const struct item *item)
+{
+    struct slice route, domain;
+    slice_cut(item_key(item), '/', &route, &domain);
+    return route;
+}
+
+struct slice item_domain(const struct item *item)
+{
+    struct slice route, domain;
+    slice_cut(item_key(item), '/', &route, &domain);
+    return domain;
+}
+
+void item_record(const struct item *item, struct spool_item *record_r)
+{
+    *record_r = (struct spool_item){
+        .id = item->id,
+        .sub = item->sub,
+        .count = item->siblings,
+        .lane = item->lane,
+        .attempts = item->attempts,
+        .fence = item->fence,
+        .accepted_ms = item->accepted_ms,
+        .due_ms = item->due_ms,
+        .expire_ms = item->expire_ms,
+        .body_size = item->body_size,
+        .dest = item_key(item),
+        .env = item_envelope(item),
+    };
+}
+
+void item_drop_body(struct item *item)
+{
+    body_unref(&item->body);
+}
+
+const char *item_state_name(enum item_state state)
+{
+    static const char *const names[] = {"routing", "ready", "busy", "waiting", "held"};
+    return names[state];
+}

@@ -1,0 +1,138 @@
+/*
+ * queue/place — every change of an item's state happens here (the table in item.h)
+ *
+ *   Each place_x() takes the item from wherever it is, so lists and counts cannot disagree.
+ */
+#include <assert.h>
+
+#include "gateway/queue/internal.h"
+
+static struct list *home(struct queue *q, const struct item *item, uint32_t **count_r)
+{
+    struct site *s = item->site;
+    switch ((enum item_state)item->state) {
+    case ITEM_BUSY:
+        *count_r = s ? &s->busy : &q->limbo_busy_n;
+        return s ? &s->busy_items : &q->limbo_busy;
+    case ITEM_WAITING:
+        *count_r = s ? &s->waiting : &q->limbo_waiting_n;
+        return s ? &s->waiting_items : &q->limbo_waiting;
+    case ITEM_HELD:
+        *count_r = s ? &s->held : &q->limbo_held_n;
+        return s ? &s->held_items : &q->limbo_held;
+    case ITEM_ROUTING:
+    case ITEM_READY:
+        break;
+    }
+    *count_r = NULL;
+    return NULL;
+}
+
+static void leave_lane(struct item *item)
+{
+    LIST_EACH(at, &item->site->flows)
+    {
+        struct flow *flow = CONTAINER_OF(at, struct flow, link);
+        struct slice name = item_route(item);
+        if (slice_eq_str(name, flow->name)) {
+            assert(flow->ready[item->lane] > 0);
+            flow->ready[item->lane]--;
+            return;
+        }
+    }
+    assert(!"a ready item has a flow");
+}
+
+void place_nowhere(struct queue *q, struct item *item)
+{
+    if (list_empty(&item->node))
+        return;
+    uint32_t *count;
+    wheel_del(q->wheel, &item->wake);
+    if (item->state == ITEM_READY)
+        leave_lane(item);
+    else if (home(q, item, &count))
+        --*count;
+    list_del(&item->node);
+}
+
+static void settle(struct queue *q, struct item *item, enum item_state state)
+{
+    uint32_t *count;
+    place_nowhere(q, item);
+    item->state = (uint8_t)state;
+    list_push_back(home(q, item, &count), &item->node);
+    ++*count;
+}
+
+void place_busy(struct queue *q, struct item *item)
+{
+    settle(q, item, ITEM_BUSY);
+}
+
+void place_held(struct queue *q, struct item *item)
+{
+    item_drop_body(item);
+    item->due_ms = ITEM_DUE_HELD;
+    settle(q, item, ITEM_HELD);
+}
+
+static void arm(struct queue *q)
+{
+    int64_t next = wheel_next_ms(q->wheel);
+    if (next != INT64_MAX)
+        timer_set(q->env.loop, &q->wake, next - loop_now_ms(q->env.loop));
+}
+
+void place_waiting(struct queue *q, struct item *item, int64_t due_ms)
+{
+    item->due_ms = due_ms;
+    settle(q, item, ITEM_WAITING);
+    int64_t until = due_ms < item->expire_ms ? due_ms : item->expire_ms;
+    int64_t delay = until - loop_wall_ms(q->env.loop);
+    wheel_add(q->wheel, &item->wake, loop_now_ms(q->env.loop) + (delay > 0 ? delay : 0));
+    arm(q);
+}
+
+void place_ready(struct item *item, struct flow *flow, bool front)
+{
+    struct list *lane = &flow->lanes[item->lane];
+    place_nowhere(flow->site->queue, item);
+    item->site = flow->site;
+    item->state = ITEM_READY;
+    if (front)
+        list_push_front(lane, &item->node);
+    else
+        list_push_back(lane, &item->node);
+    flow->ready[item->lane]++;
+    site_announce(flow->site);
+}
+
+void place_trouble(struct queue *q, struct item *item, enum queue_trouble why, const char *text)
+{
+    place_busy(q, item);
+    q->events.trouble(q->events.arg, item, why, text);
+}
+
+static void on_wake(struct timer *timer)
+{
+    struct queue *q = CONTAINER_OF(timer, struct queue, wake);
+    int64_t now = loop_now_ms(q->env.loop), wall = loop_wall_ms(q->env.loop);
+    for (struct wheel_node *node; (node = wheel_pop(q->wheel, now));) {
+        struct item *item = CONTAINER_OF(node, struct item, wake);
+        if (wall >= item->expire_ms) {
+            place_trouble(q, item, TROUBLE_EXPIRED, "waited too long");
+            continue;
+        }
+        place_nowhere(q, item);
+        item->site = NULL;
+        route_item(q, item);
+    }
+    arm(q);
+}
+
+void place_wheel_init(struct queue *q)
+{
+    q->wheel = wheel_new(250, loop_now_ms(q->env.loop));
+    timer_init(&q->wake, on_wake);
+}

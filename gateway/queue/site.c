@@ -1,0 +1,243 @@
+#include "gateway/queue/site.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/mail/envelope.h"
+#include "gateway/queue/internal.h"
+
+enum {
+    BACKOFF_FIRST_MS = 15000,
+    BACKOFF_MAX_MS = 600000,
+    UNUSED_MS = 600000, /* a site without mail or sessions is forgotten after this */
+    BULK_TURN = 5       /* every fifth item below `high` is bulk when both lanes have mail */
+};
+
+uint32_t flow_ready(const struct flow *flow)
+{
+    uint32_t n = 0;
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        n += flow->ready[lane];
+    return n;
+}
+
+uint32_t site_ready(const struct site *site)
+{
+    uint32_t n = 0;
+    for (struct list *at = site->flows.next; at != &site->flows; at = at->next)
+        n += flow_ready(CONTAINER_OF(at, struct flow, link));
+    return n;
+}
+
+static int first_lane(const struct flow *flow)
+{
+    int lane = 0;
+    while (lane < LANE_COUNT && flow->ready[lane] == 0)
+        lane++;
+    return lane;
+}
+
+struct flow *site_next_flow(struct site *site)
+{
+    struct flow *best = NULL;
+    int best_lane = LANE_COUNT;
+    LIST_EACH(at, &site->flows)
+    {
+        struct flow *flow = CONTAINER_OF(at, struct flow, link);
+        int lane = first_lane(flow);
+        if (lane < best_lane) {
+            best = flow;
+            best_lane = lane;
+        }
+    }
+    return best;
+}
+
+static int turn_lane(struct flow *flow)
+{
+    int lane = first_lane(flow);
+    if (lane == LANE_NORMAL && flow->ready[LANE_BULK] && ++flow->turns % BULK_TURN == 0)
+        return LANE_BULK;
+    return lane;
+}
+
+struct item *flow_take(struct flow *flow)
+{
+    struct site *site = flow->site;
+    struct queue *q = site->queue;
+    for (int lane; (lane = turn_lane(flow)) < LANE_COUNT;) {
+        struct item *item = CONTAINER_OF(flow->lanes[lane].next, struct item, node);
+        if (loop_wall_ms(q->env.loop) >= item->expire_ms) {
+            place_trouble(q, item, TROUBLE_EXPIRED, "waited too long");
+            continue;
+        }
+        place_busy(q, item);
+        list_del(&flow->link);
+        list_push_back(&site->flows, &flow->link);
+        return item;
+    }
+    return NULL;
+}
+
+static int64_t shorter(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* What was ready waits for the end of the back-off, a little spread so that it does not come at once. */
+static void put_off(struct site *site)
+{
+    struct queue *q = site->queue;
+    int64_t left = site->backoff_until_ms - loop_now_ms(q->env.loop);
+    int64_t wall = loop_wall_ms(q->env.loop) + left;
+    LIST_EACH(at, &site->flows)
+    {
+        struct flow *flow = CONTAINER_OF(at, struct flow, link);
+        for (int lane = 0; lane < LANE_COUNT; lane++) {
+            LIST_EACH(node, &flow->lanes[lane])
+            {
+                struct item *item = CONTAINER_OF(node, struct item, node);
+                int64_t spread = (int64_t)rnd_below(q->env.rnd, (uint64_t)(left / 8 + 1));
+                item_drop_body(item);
+                place_waiting(q, item, wall + spread);
+            }
+        }
+    }
+}
+
+void site_failed(struct site *site, const char *reason)
+{
+    struct queue *q = site->queue;
+    const struct conf_retry *retry = &policies_conf(q->env.policies)->rules.retry;
+    int64_t wait = shorter(BACKOFF_FIRST_MS, retry->first);
+    int64_t most = shorter(BACKOFF_MAX_MS, retry->max);
+    for (uint32_t i = 0; i < site->failures && wait < most; i++)
+        wait *= 2;
+    site->failures++;
+    wait = rnd_jitter(q->env.rnd, shorter(wait, most), 20);
+    site->backoff_until_ms = loop_now_ms(q->env.loop) + wait;
+    snprintf(site->last_error, sizeof site->last_error, "%s", reason);
+    put_off(site);
+}
+
+void site_succeeded(struct site *site)
+{
+    site->failures = 0;
+    site->backoff_until_ms = 0;
+}
+
+/* ---- making and finding ---- */
+
+struct flow *site_flow(struct site *site, const struct conf_route *route)
+{
+    LIST_EACH(at, &site->flows)
+    {
+        struct flow *flow = CONTAINER_OF(at, struct flow, link);
+        if (slice_eq_str(route->name, flow->name))
+            return flow;
+    }
+    struct flow *flow = mem_zero(sizeof *flow + route->name.n + 1);
+    memcpy(flow->name, route->name.p, route->name.n);
+    flow->site = site;
+    flow->route = route;
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        list_init(&flow->lanes[lane]);
+    list_push_back(&site->flows, &flow->link);
+    return flow;
+}
+
+/* Limits hang on the MX hosts first; the sample item lets rules by recipient domain apply too. */
+void site_set_limits(struct site *site, const struct item *sample)
+{
+    struct queue *q = site->queue;
+    struct slice mx[MX_HOSTS_MAX];
+    struct facts f = {.site = slice_of(site->name), .mx = mx};
+    struct arena *arena = arena_new(1024);
+    struct envelope env;
+    for (size_t i = 0; site->mx && i < site->mx->count; i++)
+        mx[f.mx_count++] = slice_of(site->mx->hosts[i].name);
+    f.known = FACT_BIT(WHEN_MX) | FACT_BIT(WHEN_SITE);
+    if (sample && envelope_unpack(item_envelope(sample), arena, &env) == RC_OK &&
+        env.recipients_n > 0) {
+        facts_set_sender(&f, env.sender);
+        facts_set_recipient(&f, env.recipients[0].address);
+    }
+    policies_traffic(q->env.policies, &f, &site->limit);
+    arena_free(&arena);
+}
+
+struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx, struct item *first)
+{
+    struct site *site = map_get(q->sites, key);
+    if (!site) {
+        struct slice name = item_domain(first).n && mx ? item_domain(first) : item_route(first);
+        site = mem_zero(sizeof *site);
+        site->queue = q;
+        site->key = mem_strndup(key.p, key.n);
+        site->name = mem_strndup(name.p, name.n);
+        list_init(&site->ready_link);
+        list_init(&site->flows);
+        list_init(&site->busy_items);
+        list_init(&site->waiting_items);
+        list_init(&site->held_items);
+        site->mx = mx ? mx_set_ref(mx) : NULL;
+        site_set_limits(site, first);
+        list_push_back(&q->site_list, &site->link);
+        map_put(q->sites, key, site);
+    } else if (mx && site->mx != mx) {
+        mx_set_unref(&site->mx);
+        site->mx = mx_set_ref(mx);
+    }
+    site->last_used_ms = loop_now_ms(q->env.loop);
+    return site;
+}
+
+static void site_free(struct site *site)
+{
+    struct queue *q = site->queue;
+    q->events.site_gone(q->events.arg, site);
+    LIST_EACH(at, &site->flows)
+    free(CONTAINER_OF(at, struct flow, link));
+    map_del(q->sites, slice_of(site->key));
+    list_del(&site->link);
+    list_del(&site->ready_link);
+    mx_set_unref(&site->mx);
+    free(site->key);
+    free(site->name);
+    free(site);
+}
+
+void site_sweep(struct queue *q, bool all)
+{
+    int64_t now = loop_now_ms(q->env.loop);
+    LIST_EACH(at, &q->site_list)
+    {
+        struct site *site = CONTAINER_OF(at, struct site, link);
+        bool unused = !site->sessions && !site->busy && !site->waiting && !site->held &&
+                      !site_ready(site) && now - site->last_used_ms > UNUSED_MS &&
+                      now > site->backoff_until_ms;
+        if (all || unused)
+            site_free(site);
+    }
+}
+
+/* ---- telling delivery ---- */
+
+void site_announce(struct site *site)
+{
+    struct queue *q = site->queue;
+    if (!list_empty(&site->ready_link))
+        return;
+    list_push_back(&q->ready_sites, &site->ready_link);
+    loop_task_schedule(q->env.loop, &q->announce);
+}
+
+void queue_kick(struct queue *queue, struct site *site)
+{
+    (void)queue;
+    if (site_ready(site))
+        site_announce(site);
+}
