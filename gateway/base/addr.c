@@ -6,7 +6,7 @@
 
 static bool is_mapped(const uint8_t *v6)
 {
-    static const uint8_t prefix[12] = {[10] = 0xff, [11] = 0xff};
+    static const uint8_t prefix[12] = { [10] = 0xff, [11] = 0xff };
     return memcmp(v6, prefix, sizeof prefix) == 0;
 }
 
@@ -14,7 +14,7 @@ static bool is_mapped(const uint8_t *v6)
 static enum rc parse_host(const char *text, bool bracketed, struct addr *a)
 {
     uint8_t v6[16];
-    *a = (struct addr){0};
+    *a = (struct addr){ 0 };
     if (!bracketed && inet_pton(AF_INET, text, a->bytes) == 1) {
         a->family = ADDR_V4;
         return RC_OK;
@@ -35,18 +35,18 @@ static enum rc parse_host(const char *text, bool bracketed, struct addr *a)
 static enum rc split(struct slice text, struct slice *host_r, struct slice *port_r, bool *bracket_r)
 {
     struct slice rest;
-    *port_r = (struct slice){NULL, 0};
+    *port_r = (struct slice){ NULL, 0 };
     *host_r = text;
     *bracket_r = text.n && text.p[0] == '[';
     if (*bracket_r) {
-        struct slice inner = {text.p + 1, text.n - 1};
+        struct slice inner = { text.p + 1, text.n - 1 };
         if (!slice_cut(inner, ']', host_r, &rest))
             return RC_PARSE;
         if (!rest.n)
             return RC_OK;
         if (rest.p[0] != ':' || rest.n == 1)
             return RC_PARSE;
-        *port_r = (struct slice){rest.p + 1, rest.n - 1};
+        *port_r = (struct slice){ rest.p + 1, rest.n - 1 };
         return RC_OK;
     }
     struct slice head, tail;
@@ -128,7 +128,7 @@ bool addr_is_any(const struct addr *a)
 
 bool addr_is_loopback(const struct addr *a)
 {
-    static const uint8_t one[16] = {[15] = 1};
+    static const uint8_t one[16] = { [15] = 1 };
     if (a->family == ADDR_V4)
         return a->bytes[0] == 127;
     return a->family == ADDR_V6 && memcmp(a->bytes, one, sizeof one) == 0;
@@ -136,7 +136,7 @@ bool addr_is_loopback(const struct addr *a)
 
 bool addr_is_multicast(const struct addr *a)
 {
-    static const uint8_t all[4] = {255, 255, 255, 255};
+    static const uint8_t all[4] = { 255, 255, 255, 255 };
     if (a->family == ADDR_V4)
         return (a->bytes[0] & 0xf0) == 0xe0 || memcmp(a->bytes, all, sizeof all) == 0;
     return a->family == ADDR_V6 && a->bytes[0] == 0xff;

@@ -14,7 +14,10 @@ struct list {
     struct list *prev, *next;
 };
 
-#define LIST_INIT(head) { &(head), &(head) }
+#define LIST_INIT(head)                                                                            \
+    {                                                                                              \
+        &(head), &(head)                                                                           \
+    }
 
 /* The object that embeds the node `ptr` as `member`. */
 #define CONTAINER_OF(ptr, type, member)                                                            \

@@ -15,7 +15,10 @@ static const struct unit sizes[] = {
     { "", 1 }, { "KiB", 1u << 10 }, { "MiB", 1u << 20 }, { "GiB", 1u << 30 }, { "TiB", 1ull << 40 },
 };
 static const struct unit periods[] = {
-    { "s", 1000 }, { "min", 60000 }, { "h", 3600000 }, { "day", 86400000 },
+    { "s", 1000 },
+    { "min", 60000 },
+    { "h", 3600000 },
+    { "day", 86400000 },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])

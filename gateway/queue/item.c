@@ -80,12 +80,12 @@ void item_set_key(struct item **item, struct slice key)
 
 struct slice item_envelope(const struct item *item)
 {
-    return (struct slice){item->data, item->env_len};
+    return (struct slice){ item->data, item->env_len };
 }
 
 struct slice item_key(const struct item *item)
 {
-    return (struct slice){item->data + item->env_len, item->key_len};
+    return (struct slice){ item->data + item->env_len, item->key_len };
 }
 
 struct slice item_route(const struct item *item)
@@ -127,6 +127,6 @@ void item_drop_body(struct item *item)
 
 const char *item_state_name(enum item_state state)
 {
-    static const char *const names[] = {"routing", "ready", "busy", "waiting", "held"};
+    static const char *const names[] = { "routing", "ready", "busy", "waiting", "held" };
     return names[state];
 }

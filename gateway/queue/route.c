@@ -86,20 +86,20 @@ static struct slice domain_of(struct slice address)
 {
     for (size_t i = address.n; i-- > 0;)
         if (address.p[i] == '@')
-            return (struct slice){address.p + i + 1, address.n - i - 1};
-    return (struct slice){NULL, 0};
+            return (struct slice){ address.p + i + 1, address.n - i - 1 };
+    return (struct slice){ NULL, 0 };
 }
 
 /* The one domain of all recipients; empty when there is none or they differ. */
 static struct slice common_domain(const struct envelope *env)
 {
-    struct slice first = {NULL, 0};
+    struct slice first = { NULL, 0 };
     for (size_t i = 0; i < env->recipients_n; i++) {
         struct slice domain = domain_of(env->recipients[i].address);
         if (i == 0)
             first = domain;
         else if (!slice_ieq(first, domain))
-            return (struct slice){NULL, 0};
+            return (struct slice){ NULL, 0 };
     }
     return first;
 }
@@ -118,32 +118,37 @@ static void mail_facts(const struct item *item, const struct envelope *env, stru
     f->final = true;
 }
 
-static const struct conf_route *decide(struct queue *q, struct item **item, struct mx_set *mx)
+static void rekey(struct item **item, const struct conf_route *route, struct slice domain)
 {
-    struct arena *arena = arena_new(1024);
-    struct envelope env;
-    struct slice hosts[MX_HOSTS_MAX];
-    struct facts f = {.mx = hosts};
-    const struct conf_route *route = NULL;
-    for (size_t i = 0; mx && i < mx->count; i++)
-        hosts[f.mx_count++] = slice_of(mx->hosts[i].name);
-    if (envelope_unpack(item_envelope(*item), arena, &env) != RC_OK)
-        goto out;
-    mail_facts(*item, &env, &f);
-    route = policies_route(q->env.policies, &f).route;
-    struct slice domain = item_domain(*item).n ? item_domain(*item) : common_domain(&env);
-    if (!route->hosts.n && !domain.n) {
-        route = NULL;
-        goto out;
-    }
+    struct buf key;
+    buf_init(&key, SPOOL_DEST_MAX);
     buf_put_slice(&key, route->name);
     if (!route->hosts.n) {
         buf_putc(&key, '/');
         buf_put_slice(&key, domain);
     }
     item_set_key(item, buf_slice(&key));
-out:
     buf_free(&key);
+}
+
+static const struct conf_route *decide(struct queue *q, struct item **item, struct mx_set *mx)
+{
+    struct arena *arena = arena_new(1024);
+    struct envelope env;
+    struct slice hosts[MX_HOSTS_MAX];
+    struct facts f = { .mx = hosts };
+    const struct conf_route *route = NULL;
+    for (size_t i = 0; mx && i < mx->count; i++)
+        hosts[f.mx_count++] = slice_of(mx->hosts[i].name);
+    if (envelope_unpack(item_envelope(*item), arena, &env) == RC_OK) {
+        mail_facts(*item, &env, &f);
+        route = policies_route(q->env.policies, &f).route;
+        struct slice domain = item_domain(*item).n ? item_domain(*item) : common_domain(&env);
+        if (route->hosts.n || domain.n)
+            rekey(item, route, domain);
+        else
+            route = NULL;
+    }
     arena_free(&arena);
     return route;
 }

@@ -154,7 +154,7 @@ void site_set_limits(struct site *site, const struct item *sample)
 {
     struct queue *q = site->queue;
     struct slice mx[MX_HOSTS_MAX];
-    struct facts f = {.site = slice_of(site->name), .mx = mx};
+    struct facts f = { .site = slice_of(site->name), .mx = mx };
     struct arena *arena = arena_new(1024);
     struct envelope env;
     for (size_t i = 0; site->mx && i < site->mx->count; i++)

@@ -1,9 +1,9 @@
 /* base: units, slices, buffers, cursors, json, map — tables of input and expected value. */
+#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,11 +24,20 @@ static void durations(void **state)
         enum rc rc;
         int64_t ms;
     } rows[] = {
-        { "500ms", RC_OK, 500 },    { "30s", RC_OK, 30000 },      { "5m", RC_OK, 300000 },
-        { "4h", RC_OK, 14400000 },  { "5d", RC_OK, 432000000 },   { "0", RC_OK, 0 },
-        { "", RC_PARSE, 0 },        { "5", RC_PARSE, 0 },         { "s", RC_PARSE, 0 },
-        { "-5s", RC_PARSE, 0 },     { "5 s", RC_PARSE, 0 },       { "5S", RC_PARSE, 0 },
-        { "1.5h", RC_PARSE, 0 },    { "99999999999999999999s", RC_LIMIT, 0 },
+        { "500ms", RC_OK, 500 },
+        { "30s", RC_OK, 30000 },
+        { "5m", RC_OK, 300000 },
+        { "4h", RC_OK, 14400000 },
+        { "5d", RC_OK, 432000000 },
+        { "0", RC_OK, 0 },
+        { "", RC_PARSE, 0 },
+        { "5", RC_PARSE, 0 },
+        { "s", RC_PARSE, 0 },
+        { "-5s", RC_PARSE, 0 },
+        { "5 s", RC_PARSE, 0 },
+        { "5S", RC_PARSE, 0 },
+        { "1.5h", RC_PARSE, 0 },
+        { "99999999999999999999s", RC_LIMIT, 0 },
         { "9223372036854775807d", RC_LIMIT, 0 },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -120,8 +129,9 @@ static void json_escapes(void **state)
     json_cstr(&b, "none", NULL);
     json_close(&b, '}');
     assert_true(slice_eq_str(
-        buf_slice(&b), "{\"a\":\"q\\\"\\\\\\n\\u0001 \xc3\xa9 \xef\xbf\xbd\",\"n\":-9223372036854775808,"
-                       "\"l\":[true,1.500]}"));
+        buf_slice(&b),
+        "{\"a\":\"q\\\"\\\\\\n\\u0001 \xc3\xa9 \xef\xbf\xbd\",\"n\":-9223372036854775808,"
+        "\"l\":[true,1.500]}"));
     buf_free(&b);
 }
 
@@ -159,8 +169,8 @@ static void times(void **state)
     clock_put_rfc3339(&b, 1795438831123);
     buf_putc(&b, '|');
     clock_put_rfc5322(&b, 1795438831123);
-    assert_true(slice_eq_str(buf_slice(&b),
-                             "2026-11-23T13:00:31.123Z|Mon, 23 Nov 2026 13:00:31 +0000"));
+    assert_true(
+        slice_eq_str(buf_slice(&b), "2026-11-23T13:00:31.123Z|Mon, 23 Nov 2026 13:00:31 +0000"));
     buf_free(&b);
 }
 
@@ -199,10 +209,14 @@ static void arena_is_zeroed_and_reusable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(durations),     cmocka_unit_test(sizes_and_rates),
-        cmocka_unit_test(buffer_limits), cmocka_unit_test(cursor_sticks),
-        cmocka_unit_test(json_escapes),  cmocka_unit_test(map_basics),
-        cmocka_unit_test(times),         cmocka_unit_test(random_is_replayable),
+        cmocka_unit_test(durations),
+        cmocka_unit_test(sizes_and_rates),
+        cmocka_unit_test(buffer_limits),
+        cmocka_unit_test(cursor_sticks),
+        cmocka_unit_test(json_escapes),
+        cmocka_unit_test(map_basics),
+        cmocka_unit_test(times),
+        cmocka_unit_test(random_is_replayable),
         cmocka_unit_test(arena_is_zeroed_and_reusable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
