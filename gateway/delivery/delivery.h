@@ -1,0 +1,66 @@
+/*
+ * delivery/delivery — a worker's SMTP client: takes what the queue has ready and sends it
+ *
+ *   One struct delivery per worker, on its loop. The queue tells it through delivery_events() that a
+ *   site has mail; it chooses an egress, finds or opens a session, runs the transaction and settles
+ *   the outcome: log line, spool record, bounce, and the one call it owes the queue for each item.
+ *
+ *   Order of life: delivery_new, queue_new(env, delivery_events), delivery_set_queue; ...;
+ *   delivery_drain until done, then spool_port_free (its last callbacks still use the delivery),
+ *   delivery_free, queue_free.
+ *
+ * Guarantees: a message is reported delivered only on the next hop's 2yz for its data; a transaction
+ *             whose final reply is missing is tried again and marked so in the log.
+ * See:        RFC 5321, 2920, 3030, 3207, 3461, 4954, 6531, 6710, 9422.
+ */
+#ifndef WAYPOST_DELIVERY_DELIVERY_H
+#define WAYPOST_DELIVERY_DELIVERY_H
+
+#include <stdint.h>
+
+#include "gateway/base/rnd.h"
+#include "gateway/dns/resolver.h"
+#include "gateway/io/loop.h"
+#include "gateway/queue/queue.h"
+#include "gateway/report/delivery_log.h"
+#include "gateway/spool/spool.h"
+#include "policies/policies.h"
+
+struct delivery;
+
+struct delivery_env {
+    struct loop *loop;
+    struct resolver *resolver;
+    struct spool_port *spool;
+    struct policies *policies;   /* one reference is taken */
+    struct delivery_writer *log; /* the worker's; its counters are added to */
+    struct rnd *rnd;             /* the worker's */
+    unsigned count;              /* workers: each may hold its share of connections_total */
+};
+
+struct delivery *delivery_new(const struct delivery_env *env);
+/* After delivery_drain() was done (or nothing was ever taken) and the spool port is freed. */
+void delivery_free(struct delivery **delivery);
+
+void delivery_events(struct delivery *delivery, struct queue_events *events_r);
+void delivery_set_queue(struct delivery *delivery, struct queue *queue); /* before the loop runs */
+
+/* A reload: for sessions opened from now on; those at work keep what they began with. */
+void delivery_reconfigure(struct delivery *delivery, struct policies *policies);
+
+/* Takes nothing more, lets running transactions finish for up to bound_ms, says QUIT to idle
+ * sessions. `done` runs once, from the loop, when no session is left; what was cut off by the bound
+ * has been given back to the queue. */
+typedef void delivery_done_fn(void *arg);
+void delivery_drain(struct delivery *delivery, int64_t bound_ms, delivery_done_fn *done, void *arg);
+
+struct delivery_stats {
+    uint32_t sessions, idle, opening; /* now */
+    uint32_t transactions;            /* under way now */
+    uint32_t notices;                 /* notifications being written now */
+    uint32_t egress_down;             /* egress addresses that are not ours at the moment */
+    uint32_t remembered;              /* addresses remembered as failing or as broken in TLS */
+};
+void delivery_get_stats(const struct delivery *delivery, struct delivery_stats *stats_r);
+
+#endif
