@@ -42,6 +42,7 @@ void place_wheel_init(struct queue *q);
 /* Finds the item's site and hands it to the owner; the item must be nowhere. */
 void route_item(struct queue *q, struct item *item);
 void route_lookups_free(struct queue *q);
+struct list *route_lookup_items(void *lookup); /* a value of q->lookups */
 void route_fixed_build(struct queue *q);
 void route_fixed_free(struct queue *q);
 
@@ -53,6 +54,9 @@ void site_set_limits(struct site *site, const struct item *sample);
 void site_announce(struct site *site);
 void site_sweep(struct queue *q,
                 bool all); /* frees what nobody used for a while; all: at the end */
+
+/* ---- inspect.c ---- */
+void hold_item(struct queue *q, struct item *item); /* place_held, written and noted */
 
 unsigned owner_of(const struct queue *q, struct slice key);
 

@@ -150,7 +150,7 @@ static bool follow_order(struct queue *q, struct item *item)
     case ORDER_NONE:
         return false;
     case ORDER_HOLD:
-        place_held(q, item);
+        hold_item(q, item);
         return true;
     case ORDER_DROP:
         place_trouble(q, item, TROUBLE_DROP, "dropped by the operator");

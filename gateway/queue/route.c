@@ -246,6 +246,11 @@ void route_item(struct queue *q, struct item *item)
         ask(q, item, item_domain(item));
 }
 
+struct list *route_lookup_items(void *lookup)
+{
+    return &((struct lookup *)lookup)->items;
+}
+
 static bool lookup_end(void *arg, struct slice domain, void *value)
 {
     struct lookup *lookup = value;

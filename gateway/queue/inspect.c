@@ -1,0 +1,273 @@
+#include "gateway/queue/inspect.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/mail/envelope.h"
+#include "gateway/queue/internal.h"
+
+/* ---- matching ---- */
+
+static bool addresses_match(const struct queue_filter *f, const struct item *item)
+{
+    struct arena *arena = arena_new(1024);
+    struct envelope env;
+    bool to = !f->by_to, from = !f->by_from;
+    if (envelope_unpack(item_envelope(item), arena, &env) == RC_OK) {
+        from = from || pattern_match(&f->from, env.sender);
+        for (size_t i = 0; !to && i < env.recipients_n; i++)
+            to = pattern_match(&f->to, env.recipients[i].address);
+    }
+    arena_free(&arena);
+    return to && from;
+}
+
+static bool site_matches(const struct queue_filter *f, const struct site *site)
+{
+    return site && (pattern_match(&f->site, slice_of(site->name)) ||
+                    pattern_match(&f->site, slice_of(site->key)));
+}
+
+static bool matches(const struct queue *q, const struct queue_filter *f, const struct item *item)
+{
+    if (f->by_id && spool_id_cmp(f->id, item->id) != 0)
+        return false;
+    if (f->by_lane && f->lane != item->lane)
+        return false;
+    if (f->age_min_ms && loop_wall_ms(q->env.loop) - item->accepted_ms < f->age_min_ms)
+        return false;
+    if (f->by_domain && !pattern_match(&f->domain, item_domain(item)))
+        return false;
+    if (f->by_site && !site_matches(f, item->site))
+        return false;
+    return (!f->by_to && !f->by_from) || addresses_match(f, item);
+}
+
+/* ---- visiting ---- */
+
+struct visit {
+    struct queue *queue;
+    const struct queue_filter *filter;
+    bool (*fn)(void *arg, const struct item *item);
+    void *arg;
+};
+
+static bool visit_list(const struct visit *v, struct list *items)
+{
+    LIST_EACH(node, items)
+    {
+        struct item *item = CONTAINER_OF(node, struct item, node);
+        if (matches(v->queue, v->filter, item) && !v->fn(v->arg, item))
+            return false;
+    }
+    return true;
+}
+
+static bool visit_lookup(void *arg, struct slice domain, void *value)
+{
+    (void)domain;
+    return visit_list(arg, route_lookup_items(value));
+}
+
+static bool visit_site(const struct visit *v, struct site *site)
+{
+    LIST_EACH(at, &site->flows)
+    {
+        struct flow *flow = CONTAINER_OF(at, struct flow, link);
+        for (int lane = 0; lane < LANE_COUNT; lane++)
+            if (!visit_list(v, &flow->lanes[lane]))
+                return false;
+    }
+    return visit_list(v, &site->busy_items) && visit_list(v, &site->waiting_items) &&
+           visit_list(v, &site->held_items);
+}
+
+void queue_each(struct queue *queue, const struct queue_filter *filter,
+                bool (*fn)(void *arg, const struct item *item), void *arg)
+{
+    struct visit v = { queue, filter, fn, arg };
+    LIST_EACH(at, &queue->site_list)
+    if (!visit_site(&v, CONTAINER_OF(at, struct site, link)))
+        return;
+    if (visit_list(&v, &queue->limbo_busy) && visit_list(&v, &queue->limbo_waiting) &&
+        visit_list(&v, &queue->limbo_held))
+        map_each(queue->lookups, visit_lookup, &v);
+}
+
+/* ---- the table of sites ---- */
+
+static bool note_oldest(void *arg, const struct item *item)
+{
+    int64_t *oldest = arg;
+    if (*oldest == 0 || item->accepted_ms < *oldest)
+        *oldest = item->accepted_ms;
+    return true;
+}
+
+static bool count_item(void *arg, const struct item *item)
+{
+    struct queue_site_row *row = arg;
+    row->waiting++;
+    return note_oldest(&row->oldest_ms, item);
+}
+
+static void limbo_row(struct queue *q, struct queue_site_row *row)
+{
+    static const struct queue_filter all;
+    struct visit looked_up = { q, &all, count_item, row };
+    struct visit rest = { q, &all, note_oldest, &row->oldest_ms };
+    *row = (struct queue_site_row){ .name = "", .key = "", .last_error = "" };
+    map_each(q->lookups, visit_lookup, &looked_up);
+    row->busy = q->limbo_busy_n;
+    row->waiting += q->limbo_waiting_n;
+    row->held = q->limbo_held_n;
+    visit_list(&rest, &q->limbo_busy);
+    visit_list(&rest, &q->limbo_waiting);
+    visit_list(&rest, &q->limbo_held);
+}
+
+static void site_row(struct site *site, struct queue_site_row *row)
+{
+    static const struct queue_filter all;
+    struct visit v = { site->queue, &all, note_oldest, &row->oldest_ms };
+    int64_t left = site->backoff_until_ms - loop_now_ms(site->queue->env.loop);
+    *row = (struct queue_site_row){
+        .name = site->name,
+        .key = site->key,
+        .last_error = site->last_error,
+        .busy = site->busy,
+        .waiting = site->waiting,
+        .held = site->held,
+        .sessions = site->sessions,
+        .backoff_ms = left > 0 ? left : 0,
+        .failures = site->failures,
+    };
+    LIST_EACH(at, &site->flows)
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        row->ready[lane] += CONTAINER_OF(at, struct flow, link)->ready[lane];
+    visit_site(&v, site);
+}
+
+void queue_each_site(struct queue *queue, void (*fn)(void *arg, const struct queue_site_row *row),
+                     void *arg)
+{
+    struct queue_site_row row;
+    LIST_EACH(at, &queue->site_list)
+    {
+        site_row(CONTAINER_OF(at, struct site, link), &row);
+        if (row.oldest_ms)
+            fn(arg, &row);
+    }
+    limbo_row(queue, &row);
+    if (row.oldest_ms)
+        fn(arg, &row);
+}
+
+/* ---- acting ---- */
+
+struct picked {
+    struct item **at;
+    size_t n, cap;
+};
+
+static bool pick(void *arg, const struct item *item)
+{
+    struct picked *p = arg;
+    if (p->n == p->cap) {
+        p->cap = p->cap ? p->cap * 2 : 64;
+        p->at = mem_grow(p->at, p->cap, sizeof *p->at);
+    }
+    memcpy(&p->at[p->n++], &item, sizeof item);
+    return true;
+}
+
+/* So that a restart keeps what the operator said. */
+static void write_due(struct queue *q, struct item *item)
+{
+    struct spool_op op = { .kind = SPOOL_DEFER };
+    item_record(item, &op.item);
+    spool_apply(q->env.spool, &op, 1, NULL, NULL);
+}
+
+static bool retry(struct queue *q, struct item *item)
+{
+    if (item->state != ITEM_WAITING)
+        return false;
+    if (item->site)
+        site_succeeded(item->site);
+    place_nowhere(q, item);
+    route_item(q, item);
+    return true;
+}
+
+void hold_item(struct queue *q, struct item *item)
+{
+    place_held(q, item);
+    write_due(q, item);
+    q->events.noted(q->events.arg, item, NOTE_HELD);
+}
+
+static bool hold(struct queue *q, struct item *item)
+{
+    if (item->state == ITEM_BUSY) {
+        item->order = ORDER_HOLD;
+        return true;
+    }
+    if (item->state == ITEM_HELD || item->state == ITEM_ROUTING)
+        return false;
+    hold_item(q, item);
+    return true;
+}
+
+static bool release(struct queue *q, struct item *item)
+{
+    if (item->state != ITEM_HELD)
+        return false;
+    item->due_ms = loop_wall_ms(q->env.loop);
+    write_due(q, item);
+    q->events.noted(q->events.arg, item, NOTE_RELEASED);
+    place_nowhere(q, item);
+    route_item(q, item);
+    return true;
+}
+
+static bool end(struct queue *q, struct item *item, enum item_order order)
+{
+    if (item->state == ITEM_BUSY)
+        item->order = (uint8_t)order;
+    else if (order == ORDER_DROP)
+        place_trouble(q, item, TROUBLE_DROP, "dropped by the operator");
+    else
+        place_trouble(q, item, TROUBLE_BOUNCE, "bounced by the operator");
+    return true;
+}
+
+static bool act(struct queue *q, struct item *item, enum queue_action action)
+{
+    switch (action) {
+    case QUEUE_RETRY:
+        return retry(q, item);
+    case QUEUE_HOLD:
+        return hold(q, item);
+    case QUEUE_RELEASE:
+        return release(q, item);
+    case QUEUE_DROP:
+        return end(q, item, ORDER_DROP);
+    case QUEUE_BOUNCE:
+        return end(q, item, ORDER_BOUNCE);
+    }
+    return false;
+}
+
+/* Picked first, acted on after: acting moves items between the lists that are being walked. */
+size_t queue_act(struct queue *queue, const struct queue_filter *filter, enum queue_action action)
+{
+    struct picked p = { NULL, 0, 0 };
+    size_t changed = 0;
+    queue_each(queue, filter, pick, &p);
+    for (size_t i = 0; i < p.n; i++)
+        changed += act(queue, p.at[i], action);
+    free(p.at);
+    return changed;
+}

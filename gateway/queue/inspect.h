@@ -1,0 +1,46 @@
+/*
+ * queue/inspect — looking at a worker's part of the queue, and an operator's hand in it
+ *
+ *   All calls run on the queue's own loop and finish before they return: they look at every item
+ *   once (some 50 ns each; envelopes are unpacked only when the filter asks for addresses), so an
+ *   admin asks each worker in turn and shows the sum. Views are valid inside the callback only.
+ */
+#ifndef WAYPOST_QUEUE_INSPECT_H
+#define WAYPOST_QUEUE_INSPECT_H
+
+#include "gateway/queue/queue.h"
+#include "policies/pattern.h"
+
+/* A zeroed filter matches everything. Patterns are globs without ASCII case (policies/pattern). */
+struct queue_filter {
+    bool by_id, by_lane, by_to, by_from, by_domain, by_site;
+    struct spool_id id;
+    unsigned lane;
+    struct pattern to, from; /* some recipient, the sender */
+    struct pattern domain;   /* of the destination */
+    struct pattern site;     /* its name or its key */
+    int64_t age_min_ms;      /* accepted at least this long ago */
+};
+
+struct queue_site_row {
+    const char *name, *key, *last_error; /* last_error may be empty */
+    uint32_t ready[LANE_COUNT], busy, waiting, held, sessions;
+    int64_t oldest_ms;  /* wall clock: accepted; 0 when there is no mail */
+    int64_t backoff_ms; /* left; 0: none */
+    uint32_t failures;
+};
+
+enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DROP, QUEUE_BOUNCE };
+
+/* One row a site with mail; mail that has no site yet (looked up, or waiting since the start) is one
+ * more row with key "". */
+void queue_each_site(struct queue *queue, void (*fn)(void *arg, const struct queue_site_row *row),
+                     void *arg);
+/* `site` of the item may be NULL. Stops when fn says false. */
+void queue_each(struct queue *queue, const struct queue_filter *filter,
+                bool (*fn)(void *arg, const struct item *item), void *arg);
+/* Returns how many items it changed. retry also ends the back-off of their sites; hold and release
+ * are written to the spool. BUSY items: hold, drop and bounce take effect when the attempt ends. */
+size_t queue_act(struct queue *queue, const struct queue_filter *filter, enum queue_action action);
+
+#endif
