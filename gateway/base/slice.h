@@ -19,6 +19,7 @@ struct slice {
 /* For printf: "%.*s", SLICE_FMT(s) */
 #define SLICE_FMT(s) (int)(s).n, (s).p ? (s).p : ""
 #define SLICE_LIT(lit) ((struct slice){ "" lit, sizeof(lit) - 1 })
+#define SLICE_INIT(lit) { "" lit, sizeof(lit) - 1 } /* in the initialiser of a static table */
 
 struct slice slice_of(const char *s); /* NULL gives the empty slice */
 bool slice_eq(struct slice a, struct slice b);

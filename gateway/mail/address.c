@@ -48,7 +48,7 @@ static bool literal_is_valid(struct slice inner)
 {
     struct addr addr;
     bool v6 = slice_istarts_with(inner, "IPv6:");
-    struct slice text = v6 ? (struct slice){inner.p + 5, inner.n - 5} : inner;
+    struct slice text = v6 ? (struct slice){ inner.p + 5, inner.n - 5 } : inner;
     if (text.n == 0 || text.p[0] == '[' || addr_parse(text, &addr) != RC_OK || addr.port)
         return false;
     return v6 == (memchr(text.p, ':', text.n) != NULL);
@@ -60,9 +60,9 @@ static enum rc literal_parse(struct slice s, struct slice *domain_r)
     if (!close)
         return RC_PARSE;
     size_t n = (size_t)(close - s.p) + 1;
-    if (!literal_is_valid((struct slice){s.p + 1, n - 2}))
+    if (!literal_is_valid((struct slice){ s.p + 1, n - 2 }))
         return RC_PARSE;
-    *domain_r = (struct slice){s.p, n};
+    *domain_r = (struct slice){ s.p, n };
     return RC_OK;
 }
 
@@ -74,20 +74,20 @@ static enum rc domain_parse(struct slice s, struct slice *domain_r)
     size_t n = 0;
     while (n < s.n && s.p[n] != '>' && s.p[n] != ',' && s.p[n] != ':' && s.p[n] != ' ')
         n++;
-    *domain_r = (struct slice){s.p, n};
+    *domain_r = (struct slice){ s.p, n };
     return domain_check(*domain_r, true);
 }
 
 /* The mailbox at the front of `s`; address_r->text tells how far it goes. */
 static enum rc mailbox_parse(struct slice s, struct address *a)
 {
-    *a = (struct address){.text = {s.p, 0}};
-    a->local = (struct slice){s.p, local_length(s)};
+    *a = (struct address){ .text = { s.p, 0 } };
+    a->local = (struct slice){ s.p, local_length(s) };
     if (a->local.n == 0)
         return RC_PARSE;
-    struct slice rest = {s.p + a->local.n, s.n - a->local.n};
+    struct slice rest = { s.p + a->local.n, s.n - a->local.n };
     if (rest.n && rest.p[0] == '@') {
-        rest = (struct slice){rest.p + 1, rest.n - 1};
+        rest = (struct slice){ rest.p + 1, rest.n - 1 };
         enum rc rc = domain_parse(rest, &a->domain);
         if (rc)
             return rc;
@@ -116,13 +116,13 @@ static enum rc skip_source_route(struct slice *s)
 {
     while (s->n && s->p[0] == '@') {
         struct slice hop;
-        enum rc rc = domain_parse((struct slice){s->p + 1, s->n - 1}, &hop);
+        enum rc rc = domain_parse((struct slice){ s->p + 1, s->n - 1 }, &hop);
         if (rc)
             return rc;
-        *s = (struct slice){s->p + 1 + hop.n, s->n - 1 - hop.n};
+        *s = (struct slice){ s->p + 1 + hop.n, s->n - 1 - hop.n };
         if (s->n < 2 || (s->p[0] != ':' && (s->p[0] != ',' || s->p[1] != '@')))
             return RC_PARSE;
-        *s = (struct slice){s->p + 1, s->n - 1};
+        *s = (struct slice){ s->p + 1, s->n - 1 };
         if (s->p[-1] == ':')
             return s->p[0] == '@' ? RC_PARSE : RC_OK;
     }
@@ -131,21 +131,21 @@ static enum rc skip_source_route(struct slice *s)
 
 enum rc address_parse_path(struct slice text, struct address *address_r, struct slice *rest_r)
 {
-    *address_r = (struct address){.text = {NULL, 0}};
+    *address_r = (struct address){ .text = { NULL, 0 } };
     if (text.n < 2 || text.p[0] != '<')
         return RC_PARSE;
-    struct slice s = {text.p + 1, text.n - 1};
+    struct slice s = { text.p + 1, text.n - 1 };
     if (s.p[0] != '>') {
         enum rc rc = skip_source_route(&s);
         if (!rc)
             rc = mailbox_parse(s, address_r);
         if (rc)
             return rc;
-        s = (struct slice){s.p + address_r->text.n, s.n - address_r->text.n};
+        s = (struct slice){ s.p + address_r->text.n, s.n - address_r->text.n };
     }
     if (s.n == 0 || s.p[0] != '>')
         return RC_PARSE;
-    *rest_r = (struct slice){s.p + 1, s.n - 1};
+    *rest_r = (struct slice){ s.p + 1, s.n - 1 };
     return RC_OK;
 }
 
@@ -191,7 +191,7 @@ static void put_local_key(struct buf *out, struct slice local)
             i++;
         plain[n++] = local.p[i];
     }
-    struct slice text = {plain, n};
+    struct slice text = { plain, n };
     if (n && dot_string_length(text) == n) {
         buf_put_slice(out, text);
         return;

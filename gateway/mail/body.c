@@ -96,7 +96,7 @@ size_t body_size(const struct body *b)
 
 struct slice body_slice(const struct body *b)
 {
-    return (struct slice){b->mem + b->start, b->end - b->start};
+    return (struct slice){ b->mem + b->start, b->end - b->start };
 }
 
 size_t body_head_size(const struct body *b)

@@ -6,7 +6,7 @@
 
 void content_scan_init(struct content_scan *scan)
 {
-    *scan = (struct content_scan){0};
+    *scan = (struct content_scan){ 0 };
 }
 
 static void note_line(struct content_scan *scan, uint64_t length)
@@ -48,7 +48,7 @@ void content_scan_feed(struct content_scan *scan, struct slice data)
     scan->size += data.n;
     for (const char *p = data.p, *end = data.p + data.n; p < end;) {
         const char *lf = memchr(p, '\n', (size_t)(end - p));
-        in_line(scan, (struct slice){p, (size_t)((lf ? lf : end) - p)});
+        in_line(scan, (struct slice){ p, (size_t)((lf ? lf : end) - p) });
         if (!lf)
             break;
         line_end(scan);

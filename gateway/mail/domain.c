@@ -86,5 +86,5 @@ enum rc domain_to_ascii(struct slice text, struct domain *domain_r)
 
 struct slice domain_slice(const struct domain *domain)
 {
-    return (struct slice){domain->text, domain->n};
+    return (struct slice){ domain->text, domain->n };
 }

@@ -43,7 +43,7 @@ static bool needs_global(const struct dsn *dsn)
 
 static const char *subject_of(const struct dsn *dsn)
 {
-    bool seen[DSN_RELAYED + 1] = {false};
+    bool seen[DSN_RELAYED + 1] = { false };
     for (size_t i = 0; i < dsn->recipients_n; i++)
         seen[dsn->recipients[i].action] = true;
     if (seen[DSN_FAILED])
@@ -117,7 +117,8 @@ void dsn_put(struct buf *out, const struct dsn *dsn, struct dsn_needs *needs_r)
     put_delimiter(out, dsn->boundary, "--\r\n");
 
     struct slice all = buf_slice(out);
-    struct slice header = {all.p + start, header_end - start};
+    struct slice header = { all.p + start, header_end - start };
     needs_r->smtputf8 = global;
-    needs_r->facts = facts_of((struct slice){all.p + start, all.n - start}, !utf8_is_ascii(header));
+    needs_r->facts =
+        facts_of((struct slice){ all.p + start, all.n - start }, !utf8_is_ascii(header));
 }

@@ -8,7 +8,7 @@ static struct slice header_of(struct slice message)
     struct header_scan scan;
     header_scan_init(&scan, NULL, 0, DSN_HEADER_MAX);
     header_scan_feed(&scan, message);
-    struct slice header = {message.p, (size_t)scan.size};
+    struct slice header = { message.p, (size_t)scan.size };
     header_scan_free(&scan);
     return header;
 }
@@ -57,7 +57,7 @@ static void put_quoted_printable(struct buf *out, struct slice s)
             buf_putc(out, (char)c);
             column++;
         } else {
-            char code[3] = {'=', digits[c >> 4], digits[c & 15]};
+            char code[3] = { '=', digits[c >> 4], digits[c & 15] };
             buf_put(out, code, 3);
             column += 3;
         }

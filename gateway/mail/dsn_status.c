@@ -10,19 +10,19 @@ struct enhanced dsn_status(const struct dsn_recipient *r)
         return status;
     switch (r->action) {
     case DSN_FAILED:
-        return r->expired ? (struct enhanced){4, 4, 7} : (struct enhanced){5, 0, 0};
+        return r->expired ? (struct enhanced){ 4, 4, 7 } : (struct enhanced){ 5, 0, 0 };
     case DSN_DELAYED:
-        return (struct enhanced){4, 0, 0};
+        return (struct enhanced){ 4, 0, 0 };
     case DSN_DELIVERED:
     case DSN_RELAYED:
         break;
     }
-    return (struct enhanced){2, 0, 0};
+    return (struct enhanced){ 2, 0, 0 };
 }
 
 static const char *action_name(enum dsn_action action)
 {
-    static const char *const names[] = {"failed", "delayed", "delivered", "relayed"};
+    static const char *const names[] = { "failed", "delayed", "delivered", "relayed" };
     return names[action];
 }
 

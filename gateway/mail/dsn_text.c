@@ -31,7 +31,7 @@ static struct slice next_word(struct slice *text)
         text->p++;
         text->n--;
     }
-    struct slice word = {text->p, 0};
+    struct slice word = { text->p, 0 };
     while (word.n < text->n && word.n < WORD_MAX && !is_break(text->p[word.n]))
         word.n++;
     text->p += word.n;

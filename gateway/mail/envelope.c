@@ -135,7 +135,7 @@ static uint64_t bounded(struct cursor *c, uint64_t max)
 
 static struct slice get_if(struct cursor *c, uint64_t fields, uint64_t flag)
 {
-    return fields & flag ? cur_slice_varint(c) : (struct slice){NULL, 0};
+    return fields & flag ? cur_slice_varint(c) : (struct slice){ NULL, 0 };
 }
 
 static void unpack_recipient(struct cursor *c, struct recipient *r)
@@ -190,7 +190,7 @@ static void unpack_optional(struct cursor *c, uint64_t fields, struct envelope *
 enum rc envelope_unpack(struct slice record, struct arena *arena, struct envelope *e)
 {
     struct cursor c = cur_of(record.p, record.n);
-    *e = (struct envelope){.recipients_n = 0};
+    *e = (struct envelope){ .recipients_n = 0 };
     uint64_t version = cur_varint(&c);
     uint64_t fields = bounded(&c, FIELDS_END - 1);
     if (c.bad || version != RECORD_VERSION)
@@ -221,6 +221,6 @@ size_t envelope_pending(const struct envelope *e)
 
 const char *body_kind_name(enum body_kind kind)
 {
-    static const char *const names[] = {"7BIT", "8BITMIME", "BINARYMIME"};
+    static const char *const names[] = { "7BIT", "8BITMIME", "BINARYMIME" };
     return names[kind];
 }

@@ -19,7 +19,7 @@ void header_scan_init(struct header_scan *scan, const struct slice *wanted, size
                       uint64_t limit)
 {
     assert(wanted_n <= HEADER_WANTED_MAX);
-    *scan = (struct header_scan){.wanted = wanted, .wanted_n = wanted_n, .limit = limit};
+    *scan = (struct header_scan){ .wanted = wanted, .wanted_n = wanted_n, .limit = limit };
     buf_init(&scan->kept, (size_t)HEADER_WANTED_MAX * HEADER_VALUE_MAX);
     header_scan_reset(scan);
 }
@@ -43,7 +43,7 @@ void header_scan_free(struct header_scan *scan)
 
 static void field_begins(struct header_scan *scan)
 {
-    struct slice name = {scan->name, scan->name_n};
+    struct slice name = { scan->name, scan->name_n };
     scan->capture = -1;
     scan->state = VALUE;
     if (name.n == HEADER_NAME_MAX)
@@ -54,7 +54,7 @@ static void field_begins(struct header_scan *scan)
         struct header_value *v = &scan->values[i];
         if (v->present || !slice_eq(name, scan->wanted[i]))
             continue;
-        *v = (struct header_value){(uint32_t)buf_len(&scan->kept), 0, true};
+        *v = (struct header_value){ (uint32_t)buf_len(&scan->kept), 0, true };
         scan->capture = (int)i;
     }
 }
@@ -76,7 +76,7 @@ static size_t value_bytes(struct header_scan *scan, struct slice data)
 {
     const char *lf = memchr(data.p, '\n', data.n);
     size_t n = lf ? (size_t)(lf - data.p) + 1 : data.n;
-    struct slice piece = {data.p, n};
+    struct slice piece = { data.p, n };
     if (!scan->has_8bit)
         scan->has_8bit = !utf8_is_ascii(piece);
     if (scan->capture >= 0)
@@ -106,7 +106,7 @@ static void line_starts(struct header_scan *scan, char c)
         if (first)
             not_a_field(scan);
         else if (scan->capture >= 0)
-            keep_value(scan, (struct slice){&c, 1});
+            keep_value(scan, (struct slice){ &c, 1 });
     } else {
         scan->state = NAME;
         scan->name_n = 0;
@@ -165,7 +165,7 @@ enum rc header_scan_feed(struct header_scan *scan, struct slice data)
         size_t n = 1;
         if (scan->state == VALUE) {
             uint64_t room = scan->limit - scan->size;
-            n = value_bytes(scan, (struct slice){data.p, data.n < room ? data.n : (size_t)room});
+            n = value_bytes(scan, (struct slice){ data.p, data.n < room ? data.n : (size_t)room });
             scan->size += n;
         } else {
             one_byte(scan, data.p[0]);
@@ -183,6 +183,7 @@ bool header_scan_value(const struct header_scan *scan, size_t i, struct slice *v
     assert(i < scan->wanted_n);
     const struct header_value *v = &scan->values[i];
     struct slice kept = buf_slice(&scan->kept);
-    *value_r = v->n ? slice_trim((struct slice){kept.p + v->at, v->n}) : (struct slice){NULL, 0};
+    *value_r =
+        v->n ? slice_trim((struct slice){ kept.p + v->at, v->n }) : (struct slice){ NULL, 0 };
     return v->present;
 }

@@ -27,7 +27,7 @@ static bool dot(struct slice *s)
 bool enhanced_parse(struct slice s, struct enhanced *code_r, struct slice *rest_r)
 {
     struct slice at = s;
-    struct enhanced code = {0, 0, 0};
+    struct enhanced code = { 0, 0, 0 };
     uint16_t class_ = 0;
     bool found = number(&at, &class_) && (class_ == 2 || class_ == 4 || class_ == 5) && dot(&at) &&
                  number(&at, &code.subject) && dot(&at) && number(&at, &code.detail) &&
@@ -37,7 +37,7 @@ bool enhanced_parse(struct slice s, struct enhanced *code_r, struct slice *rest_
         at.p++;
         at.n--;
     }
-    *code_r = found ? code : (struct enhanced){0, 0, 0};
+    *code_r = found ? code : (struct enhanced){ 0, 0, 0 };
     if (rest_r)
         *rest_r = found ? at : s;
     return found;
@@ -59,5 +59,5 @@ struct enhanced enhanced_or_default(struct enhanced code, unsigned smtp_code)
     unsigned first = smtp_code / 100;
     if (code.class_ || (first != 2 && first != 4 && first != 5))
         return code;
-    return (struct enhanced){(uint8_t)first, 0, 0};
+    return (struct enhanced){ (uint8_t)first, 0, 0 };
 }

@@ -65,7 +65,7 @@ void xtext_encode(struct slice s, struct buf *out)
         if (xchar(s.p[i])) {
             buf_putc(out, s.p[i]);
         } else {
-            char code[3] = {'+', digits[c >> 4], digits[c & 15]};
+            char code[3] = { '+', digits[c >> 4], digits[c & 15] };
             buf_put(out, code, 3);
         }
     }
@@ -169,5 +169,31 @@ void orcpt_put_decoded(struct slice orcpt, struct buf *out)
         if (c < 0)
             return;
         buf_putc(out, (char)(c < ' ' || c > '~' ? '?' : c));
+    }
+}
+
+/* One code point of valid UTF-8 at s->p[0]; moves on. */
+static uint32_t take_code_point(struct slice *s)
+{
+    unsigned char lead = (unsigned char)s->p[0];
+    size_t n = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : lead >= 0xc0 ? 2 : 1;
+    uint32_t c = n == 1 ? lead : lead & (0x7fu >> n);
+    if (n > s->n)
+        n = s->n;
+    for (size_t i = 1; i < n; i++)
+        c = c << 6 | ((unsigned char)s->p[i] & 0x3f);
+    s->p += n;
+    s->n -= n;
+    return c;
+}
+
+void orcpt_put_ascii(struct slice orcpt, struct buf *out)
+{
+    while (orcpt.n) {
+        uint32_t c = take_code_point(&orcpt);
+        if (c < 128)
+            buf_putc(out, (char)c);
+        else
+            buf_printf(out, "\\x{%X}", (unsigned)c);
     }
 }

@@ -19,5 +19,7 @@ bool orcpt_is_valid(struct slice s);
 /* Appends what Original-Recipient shows, "type;decoded"; bytes unfit for a header field become '?'.
  */
 void orcpt_put_decoded(struct slice orcpt, struct buf *out);
+/* Appends the 7-bit form for a hop without SMTPUTF8: code points above ASCII as \x{HEX}. */
+void orcpt_put_ascii(struct slice orcpt, struct buf *out);
 
 #endif

@@ -70,6 +70,9 @@ struct auth_args {
 void command_parse(struct slice line, struct command *command_r); /* never fails: VERB_UNKNOWN */
 const char *command_name(enum smtp_verb verb);
 
+/* For DATA, RSET, QUIT, STARTTLS: they stand alone. */
+enum rc command_check_no_args(const struct command *command, const char **reply_r);
+
 /* `offered`: the extensions (enum smtp_ext) this session announced; parameters of others are
  * unknown (555). For HELO sessions pass 0. */
 enum rc command_parse_mail(struct slice args, unsigned offered, struct mail_args *mail_r,
