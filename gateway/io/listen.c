@@ -40,20 +40,24 @@ enum rc listen_open(const struct addr *addr, int backlog, int *fd_r, struct err 
     return RC_OK;
 }
 
-/* A socket file that nobody answers on any more is left over from a process that died. */
-static bool remove_stale(const struct sockaddr_un *un)
+/* Binds; a socket file that nobody answers on is left over from a process that died. */
+static bool bind_unix(int fd, const struct sockaddr_un *un)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool live = fd >= 0 && connect(fd, (const struct sockaddr *)un, sizeof *un) == 0;
-    bool stale = fd >= 0 && !live && errno == ECONNREFUSED;
-    if (fd >= 0)
-        close(fd);
-    return stale && unlink(un->sun_path) == 0;
+    const struct sockaddr *sa = (const struct sockaddr *)un;
+    if (bind(fd, sa, sizeof *un) == 0)
+        return true;
+    int probe = errno == EADDRINUSE ? socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) : -1;
+    if (probe < 0)
+        return false;
+    bool stale = connect(probe, sa, sizeof *un) != 0 && errno == ECONNREFUSED;
+    close(probe);
+    errno = EADDRINUSE;
+    return stale && unlink(un->sun_path) == 0 && bind(fd, sa, sizeof *un) == 0;
 }
 
 enum rc listen_open_unix(const char *path, unsigned mode, int backlog, int *fd_r, struct err *err)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct sockaddr_un un = { .sun_family = AF_UNIX };
     size_t n = strlen(path);
     *fd_r = -1;
     if (n >= sizeof un.sun_path)
@@ -62,13 +66,10 @@ enum rc listen_open_unix(const char *path, unsigned mode, int backlog, int *fd_r
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return err_set(err, RC_IO, "%s: %s", path, strerror(errno));
-    const struct sockaddr *sa = (const struct sockaddr *)&un;
-    /* fchmod before bind sets the mode the file is born with (less the umask). */
-    if (fchmod(fd, mode) != 0 ||
-        (bind(fd, sa, sizeof un) != 0 &&
-         (errno != EADDRINUSE || !remove_stale(&un) || bind(fd, sa, sizeof un) != 0)) ||
-        chmod(path, mode) != 0 || listen(fd, backlog) != 0) {
-        err_set(err, RC_IO, "%s: %s", path, strerror(errno ? errno : EADDRINUSE));
+    /* The mode set before bind is the one the file is born with, less the umask. */
+    if (fchmod(fd, mode) != 0 || !bind_unix(fd, &un) || chmod(path, mode) != 0 ||
+        listen(fd, backlog) != 0) {
+        err_set(err, RC_IO, "%s: %s", path, strerror(errno));
         close(fd);
         return RC_IO;
     }
@@ -102,7 +103,7 @@ static bool descriptors_exhausted(int error)
 /* False: nothing more to accept in this turn. */
 static bool accept_one(struct listener *l)
 {
-    struct sockaddr_storage ss = {0};
+    struct sockaddr_storage ss = { 0 };
     socklen_t n = sizeof ss;
     struct addr peer, local = l->local;
     int fd = accept4(l->fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -2,12 +2,12 @@
 
 #include <assert.h>
 #include <event2/event.h>
-#include <limits.h>
 #include <stdlib.h>
 
 #include "gateway/base/clock.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/mailbox.h"
+#include "gateway/io/stream_private.h"
 #include "gateway/io/timer_run.h"
 #include "gateway/io/timerwheel.h"
 
@@ -16,10 +16,12 @@ enum { WHEEL_TICK_MS = 10, TASK_ROUNDS = 8 };
 struct loop {
     struct event_base *base;
     struct event *tick;    /* ends the wait when the next timer is due */
+    int64_t tick_ms;       /* what `tick` is set to, monotonic; 0: not set */
     struct event *mail_in; /* the mailbox's eventfd */
     struct mailbox *mailbox;
     struct wheel *wheel;
     struct list tasks;
+    struct list orphans;     /* streams that finish by themselves */
     int64_t now_ms, wall_ms; /* 0: not read yet in this turn */
     bool stop;
     char *scratch, *scratch2;
@@ -27,9 +29,10 @@ struct loop {
 
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
+    struct loop *loop = arg;
     (void)fd;
     (void)what;
-    (void)arg; /* waking up was the point */
+    loop->tick_ms = 0; /* waking up was the point */
 }
 
 static void on_mail(evutil_socket_t fd, short what, void *arg)
@@ -61,6 +64,7 @@ struct loop *loop_new(void)
     loop->scratch = mem_array(LOOP_SCRATCH, 1);
     loop->scratch2 = mem_array(LOOP_SCRATCH, 1);
     list_init(&loop->tasks);
+    list_init(&loop->orphans);
     loop->tick = event_new(loop->base, -1, 0, on_tick, loop);
     loop->mail_in =
         event_new(loop->base, mailbox_fd(loop->mailbox), EV_READ | EV_PERSIST, on_mail, loop);
@@ -76,6 +80,7 @@ void loop_free(struct loop **loop_p)
     struct loop *loop = *loop_p;
     if (!loop)
         return;
+    stream_drop_orphans(&loop->orphans);
     event_free(loop->tick);
     event_free(loop->mail_in);
     event_base_free(loop->base);
@@ -116,28 +121,34 @@ static bool run_tasks(struct loop *loop)
     return list_empty(&loop->tasks);
 }
 
-/* How long the loop may wait: not past the next timer, not past wait_ms; -1 without limit. */
-static int64_t wait_of(struct loop *loop, int64_t wait_ms)
+/* Makes the wait end by `until_ms`; most turns find the tick set right already. */
+static void set_tick(struct loop *loop, int64_t until_ms)
 {
-    int64_t next_ms = wheel_next_ms(loop->wheel);
-    if (next_ms == INT64_MAX)
-        return wait_ms;
-    int64_t left = next_ms - loop_now_ms(loop);
-    if (left < 0)
-        left = 0;
-    return wait_ms >= 0 && wait_ms < left ? wait_ms : left;
+    int64_t left = until_ms - loop_now_ms(loop);
+    if (until_ms == loop->tick_ms)
+        return;
+    struct timeval tv = { .tv_sec = left / 1000, .tv_usec = left % 1000 * 1000 };
+    event_add(loop->tick, &tv);
+    loop->tick_ms = until_ms;
+}
+
+/* Waits, at most wait_ms and not past the next timer, and runs the callbacks of descriptors. */
+static void poll_events(struct loop *loop, int64_t wait_ms)
+{
+    int64_t until_ms = wheel_next_ms(loop->wheel);
+    if (wait_ms > 0 && loop_now_ms(loop) + wait_ms < until_ms)
+        until_ms = loop_now_ms(loop) + wait_ms;
+    bool wait = wait_ms != 0 && until_ms > loop_now_ms(loop);
+    if (wait && until_ms != INT64_MAX)
+        set_tick(loop, until_ms);
+    loop->now_ms = loop->wall_ms = 0;
+    event_base_loop(loop->base, wait ? EVLOOP_ONCE : EVLOOP_NONBLOCK);
 }
 
 void loop_turn(struct loop *loop, int64_t wait_ms)
 {
-    bool idle = run_tasks(loop);
-    int64_t wait = idle && mailbox_sleep(loop->mailbox) ? wait_of(loop, wait_ms) : 0;
-    if (wait > 0) {
-        struct timeval tv = {.tv_sec = wait / 1000, .tv_usec = wait % 1000 * 1000};
-        event_add(loop->tick, &tv);
-    }
-    loop->now_ms = loop->wall_ms = 0;
-    event_base_loop(loop->base, wait == 0 ? EVLOOP_NONBLOCK : EVLOOP_ONCE);
+    bool idle = run_tasks(loop) && mailbox_sleep(loop->mailbox);
+    poll_events(loop, idle ? wait_ms : 0);
     timer_run_due(loop);
     mailbox_drain(loop->mailbox);
 }
@@ -158,6 +169,11 @@ void loop_stop(struct loop *loop)
 struct mailbox *loop_mailbox(struct loop *loop)
 {
     return loop->mailbox;
+}
+
+struct list *loop_orphans(struct loop *loop)
+{
+    return &loop->orphans;
 }
 
 struct event_base *loop_base(struct loop *loop)

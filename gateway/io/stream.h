@@ -65,7 +65,6 @@ void stream_write(struct stream *s, const void *p, size_t n);
  * inside stream_close(). release may be NULL (static memory). */
 void stream_write_ref(struct stream *s, struct slice bytes, void (*release)(void *arg), void *arg);
 size_t stream_queued(const struct stream *s); /* bytes not yet taken by the kernel (plain text) */
-void stream_flush(struct stream *s);          /* now, instead of at the end of the turn */
 void stream_shutdown(struct stream *s);       /* half close: FIN after what is queued */
 
 void stream_pause(struct stream *s);  /* no on_data (nor on_eof) until stream_resume() */
@@ -87,8 +86,8 @@ struct stream_tcp_info {
 };
 bool stream_tcp_info(const struct stream *s, struct stream_tcp_info *info_r);
 
-const struct addr *stream_peer(const struct stream *s);
-const struct addr *stream_local(const struct stream *s);
+const struct addr *stream_peer(struct stream *s); /* asked from the socket at first use */
+const struct addr *stream_local(struct stream *s);
 uint64_t stream_bytes_in(const struct stream *s);  /* as shown to on_data, decrypted */
 uint64_t stream_bytes_out(const struct stream *s); /* as queued, before encryption */
 struct loop *stream_loop(const struct stream *s);

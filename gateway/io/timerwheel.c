@@ -77,7 +77,7 @@ static struct place place_of(const struct wheel *w, uint64_t tick)
 {
     uint64_t differ = tick ^ w->now;
     unsigned level = (63u - (unsigned)__builtin_clzll(differ)) / DIGIT;
-    return (struct place){level, (unsigned)(tick >> (level * DIGIT)) & (SLOTS - 1)};
+    return (struct place){ level, (unsigned)(tick >> (level * DIGIT)) & (SLOTS - 1) };
 }
 
 static void file_node(struct wheel *w, struct wheel_node *node)
@@ -121,7 +121,7 @@ static bool next_slot(const struct wheel *w, struct place *at_r, uint64_t *tick_
             continue;
         unsigned slot = (unsigned)__builtin_ctzll(w->occupied[level]);
         uint64_t above = w->now >> ((level + 1) * DIGIT) << DIGIT;
-        *at_r = (struct place){level, slot};
+        *at_r = (struct place){ level, slot };
         *tick_r = (above | slot) << (level * DIGIT);
         return true;
     }
@@ -185,11 +185,9 @@ static bool slot_valid(const struct wheel *w, unsigned level, unsigned slot, siz
     {
         const struct wheel_node *node = CONTAINER_OF(link, struct wheel_node, link);
         uint64_t tick = tick_of(w, node->due_ms);
-        struct place at = {level, slot};
+        struct place at = { level, slot }; /* right as it is, had it been overdue when added */
         if (tick > w->now)
             at = place_of(w, tick);
-        else if (level || slot)
-            at.slot = slot; /* was overdue when added: anywhere soon is right */
         if (at.level != level || at.slot != slot || link->next->prev != link)
             return false;
         ++*count;
