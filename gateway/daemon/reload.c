@@ -1,0 +1,219 @@
+#include "gateway/daemon/reload.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/base/cursor.h"
+#include "gateway/base/log.h"
+#include "gateway/daemon/folders.h"
+#include "gateway/daemon/messages.h"
+#include "gateway/daemon/notify.h"
+
+enum { TEXT_MAX = 256 << 10 };
+
+enum rc setup_of_bundle(struct bundle *bundle, const char *path, struct setup *setup_r,
+                        struct conf_errors *errors)
+{
+    *setup_r = (struct setup){ .bundle = bundle, .log_fd = -1 };
+    enum rc rc = policies_load(bundle, path, &setup_r->policies, errors);
+    if (rc != RC_OK)
+        setup_free(setup_r);
+    return rc;
+}
+
+enum rc setup_read(const char *path, struct setup *setup_r, struct conf_errors *errors)
+{
+    return setup_of_bundle(bundle_new_disk(), path, setup_r, errors);
+}
+
+void setup_free(struct setup *setup)
+{
+    policies_unref(&setup->policies);
+    bundle_free(&setup->bundle);
+    sockets_free(&setup->sockets);
+    if (setup->log_fd >= 0)
+        close(setup->log_fd);
+    *setup = (struct setup){ .log_fd = -1 };
+}
+
+void setup_send(struct supervisor *s, const struct setup *setup)
+{
+    struct ipc *ipc = s->relay.ipc;
+    struct buf begin;
+    buf_init(&begin, IPC_BYTES_MAX);
+    put_u16(&begin, (uint16_t)s->workers);
+    put_slice16(&begin, slice_of(s->path));
+    bundle_pack(setup->bundle, &begin);
+    ipc_send(ipc, MSG_BEGIN, buf_slice(&begin), NULL, 0);
+    explicit_bzero(begin.mem, begin.cap);
+    buf_free(&begin);
+    struct slice none = { NULL, 0 };
+    for (size_t i = 0; i < sockets_count(setup->sockets); i++)
+        ipc_send(ipc, MSG_LISTENER, none, sockets_fds(setup->sockets, i), s->workers);
+    if (setup->log_fd >= 0)
+        ipc_send(ipc, MSG_LOG, none, &setup->log_fd, 1);
+    ipc_send(ipc, MSG_COMMIT, none, NULL, 0);
+}
+
+/* ---- the outcome ---- */
+
+static void answer(struct supervisor *s, bool ok, struct slice text)
+{
+    if (s->asked_by_control && s->control.ipc) {
+        struct buf b;
+        buf_init(&b, TEXT_MAX + 16);
+        put_u32(&b, s->asked_token);
+        put_u8(&b, ok);
+        buf_put_slice(&b, text);
+        ipc_send(s->control.ipc, MSG_RELOAD_DONE, buf_slice(&b), NULL, 0);
+        buf_free(&b);
+    }
+    s->asked_by_control = false;
+    notify_ready();
+}
+
+static void refuse(struct supervisor *s, struct slice text)
+{
+    struct buf shown;
+    buf_init(&shown, 4096); /* the log's share; the operator gets all */
+    buf_put(&shown, text.p, text.n < 4000 ? text.n : 4000);
+    buf_putc(&shown, '\0');
+    log_error(NULL, "reload_refused", "error", shown.mem, NULL);
+    buf_free(&shown);
+    answer(s, false, text);
+}
+
+void reload_finish(struct supervisor *s, bool applied, struct slice why)
+{
+    if (!s->next.policies)
+        return;
+    if (applied) {
+        setup_free(&s->now);
+        s->now = s->next;
+        s->next = (struct setup){ .log_fd = -1 };
+        log_set_level(supervisor_conf(s)->log.level);
+        log_info(NULL, "reload_applied", NULL);
+        answer(s, true, buf_slice(&s->next_changes));
+    } else {
+        setup_free(&s->next);
+        refuse(s, why);
+    }
+    if (s->reload_again) {
+        s->reload_again = false;
+        reload_begin(s, false, 0);
+    }
+}
+
+/* ---- the way there ---- */
+
+/* The parts of a configuration that need a new start. */
+static void put_restart_notes(const struct conf *was, const struct conf *is, struct buf *out)
+{
+    bool tiers = was->spool.tiers.n == is->spool.tiers.n;
+    for (size_t i = 0; tiers && i < was->spool.tiers.n; i++)
+        tiers = slice_eq(was->spool.tiers.at[i].path, is->spool.tiers.at[i].path) &&
+                was->spool.tiers.at[i].size == is->spool.tiers.at[i].size;
+    struct {
+        const char *key;
+        bool same;
+    } keys[] = {
+        { "state", slice_eq(was->state, is->state) },
+        { "user", slice_eq(was->user, is->user) },
+        { "workers", was->workers == is->workers },
+        { "spool.tiers", tiers },
+        { "spool.min_free", was->spool.min_free == is->spool.min_free },
+        { "spool.encryption",
+          was->spool.sealed == is->spool.sealed &&
+              memcmp(was->spool.key, is->spool.key, sizeof is->spool.key) == 0 },
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (!keys[i].same)
+            buf_printf(out, "%s: takes effect with the next start\n", keys[i].key);
+    }
+}
+
+static enum rc open_needs(struct supervisor *s, struct setup *next, struct err *err)
+{
+    const struct conf *conf = policies_conf(next->policies);
+    enum rc rc = sockets_open(conf, s->workers, s->now.sockets, &next->sockets, err);
+    if (rc == RC_OK)
+        rc = folders_open_log(conf->log.deliveries, &s->runas, &next->log_fd, err);
+    return rc;
+}
+
+static bool apply(struct supervisor *s, struct setup *next)
+{
+    struct err err;
+    if (open_needs(s, next, &err) != RC_OK) {
+        setup_free(next);
+        refuse(s, slice_of(err.text));
+        return false;
+    }
+    const struct conf *is = policies_conf(next->policies);
+    buf_clear(&s->next_changes);
+    conf_diff(supervisor_conf(s), is, &s->next_changes);
+    put_restart_notes(supervisor_conf(s), is, &s->next_changes);
+    s->next = *next;
+    if (s->relay.ready) {
+        setup_send(s, &s->next);
+        return true;
+    }
+    /* The relay is on its way up: it will be started with, or told, the new one. */
+    reload_finish(s, true, slice_of(""));
+    child_kill(&s->relay);
+    return true;
+}
+
+void reload_begin(struct supervisor *s, bool by_control, uint32_t token)
+{
+    if (s->stopping)
+        return;
+    if (s->next.policies && !by_control) {
+        s->reload_again = true;
+        return;
+    }
+    bool busy = s->next.policies != NULL;
+    if (busy) { /* the one under way has another asker: answer this one at once */
+        struct buf b;
+        buf_init(&b, 256);
+        put_u32(&b, token);
+        put_u8(&b, false);
+        buf_puts(&b, "another reload is under way; try again");
+        ipc_send(s->control.ipc, MSG_RELOAD_DONE, buf_slice(&b), NULL, 0);
+        buf_free(&b);
+        return;
+    }
+    notify_reloading();
+    s->asked_by_control = by_control;
+    s->asked_token = token;
+    struct conf_errors *errors = conf_errors_new();
+    struct setup next;
+    if (setup_read(s->path, &next, errors) == RC_OK) {
+        apply(s, &next);
+    } else {
+        struct buf text;
+        buf_init(&text, TEXT_MAX);
+        conf_errors_put_text(errors, &text);
+        refuse(s, buf_slice(&text));
+        buf_free(&text);
+    }
+    conf_errors_free(&errors);
+}
+
+bool reload_bundle(struct supervisor *s, struct bundle *bundle)
+{
+    struct conf_errors *errors = conf_errors_new();
+    struct setup next;
+    bool ok = setup_of_bundle(bundle, s->path, &next, errors) == RC_OK;
+    if (ok) {
+        ok = apply(s, &next);
+    } else {
+        struct buf text;
+        buf_init(&text, TEXT_MAX);
+        conf_errors_put_text(errors, &text);
+        refuse(s, buf_slice(&text));
+        buf_free(&text);
+    }
+    conf_errors_free(&errors);
+    return ok;
+}

@@ -1,0 +1,35 @@
+/*
+ * daemon/reload — from one configuration to the next, or not at all
+ *
+ *   1. read and check everything as a start would; open what it needs; any error: nothing changes
+ *   2. send it to the relay as a series of messages (messages.h)
+ *   3. the relay has applied it: it is in force. It refused, or died over it: the old one stays, and
+ *      the relay gets that again when it starts.
+ *
+ *   What a running relay cannot change (workers, user, state, spool) is said and kept as it was until
+ *   the next start.
+ */
+#ifndef WAYPOST_DAEMON_RELOAD_H
+#define WAYPOST_DAEMON_RELOAD_H
+
+#include "gateway/daemon/supervisor.h"
+
+/* Reads and checks. RC_PARSE: `errors` says what. Sockets and log are not opened yet. */
+enum rc setup_read(const char *path, struct setup *setup_r, struct conf_errors *errors);
+/* The same from files already read; takes the bundle over in any case. */
+enum rc setup_of_bundle(struct bundle *bundle, const char *path, struct setup *setup_r,
+                        struct conf_errors *errors);
+void setup_free(struct setup *setup);
+
+/* Sends the series of messages that makes `setup` the relay's. */
+void setup_send(struct supervisor *s, const struct setup *setup);
+
+/* Starts a reload. The outcome goes to the log, and to control when it asked (token). */
+void reload_begin(struct supervisor *s, bool by_control, uint32_t token);
+/* The same with files in place of those recorded: for certificates that changed. Takes `bundle`
+ * over. False: it cannot be used, the reason is in the log. */
+bool reload_bundle(struct supervisor *s, struct bundle *bundle);
+/* The relay's answer, or its death (why). */
+void reload_finish(struct supervisor *s, bool applied, struct slice why);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * daemon/sandbox — what a child process can no longer do
+ *
+ *   Three walls, one file each: another user without capabilities (privilege.c), no dangerous
+ *   system calls (seccomp.c: no exec, no new processes, no tracing, no mounts, no kernel interfaces),
+ *   no files but those named (landlock.c). Call before threads are started, in that order; each
+ *   holds for the life of the process and all its threads.
+ *
+ * Errors: a wall that cannot be built is RC_IO and the process must not go on; only a kernel without
+ *         Landlock is RC_NOT_FOUND, worth a warning.
+ */
+#ifndef WAYPOST_DAEMON_SANDBOX_H
+#define WAYPOST_DAEMON_SANDBOX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "gateway/base/rc.h"
+
+/* The user that processes run as when started by root. */
+struct runas {
+    bool change; /* false: not started by root, everything stays as it is */
+    uid_t uid;
+    gid_t gid;
+    char name[64];
+};
+
+/* The user `name`; when there is none `nobody`, with a warning in the log. */
+enum rc runas_find(const char *name, struct runas *runas_r, struct err *err);
+/* Supervisor: becomes that user, keeps only the right to bind low ports and to read what a reload
+ * must read (keys that belong to root). */
+enum rc privilege_keep_few(const struct runas *runas, struct err *err);
+/* Child, before exec: that user and nothing else. */
+enum rc privilege_drop_all(const struct runas *runas, struct err *err);
+/* No core dumps, no debugger of the same user: there are keys in memory. */
+void privilege_hide_memory(void);
+
+enum rc seccomp_enter(struct err *err);
+
+enum path_right { PATH_READ, PATH_WRITE };
+
+struct path_rule {
+    const char *path; /* a folder with all below it, or a file; missing ones are skipped */
+    enum path_right right;
+};
+
+enum rc landlock_enter(const struct path_rule *rules, size_t n, struct err *err);
+
+#endif

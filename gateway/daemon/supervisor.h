@@ -1,0 +1,57 @@
+/*
+ * daemon/supervisor — the process that `waypost serve` is: reads, opens, starts, watches
+ *
+ *   It reads and checks the configuration, opens the listening sockets, becomes an unprivileged user
+ *   and keeps two children going: relay and control. It parses nothing that comes from a network.
+ *
+ *   signal          does
+ *   SIGHUP          reload (reload.h)
+ *   SIGTERM SIGINT  the relay finishes what it is sending; the second one ends everything at once
+ *
+ *   Parts: supervisor.c life and signals; reload.c configurations; watch.c files that change;
+ *   child.c processes; sockets.c, folders.c what they need.
+ */
+#ifndef WAYPOST_DAEMON_SUPERVISOR_H
+#define WAYPOST_DAEMON_SUPERVISOR_H
+
+#include "gateway/daemon/child.h"
+#include "gateway/daemon/sockets.h"
+#include "policies/policies.h"
+
+/* Runs until told to stop. Returns the exit status: 0, 1, 78 (configuration; errors on stderr). */
+int supervisor_run(const char *path);
+
+/* ---- for the parts ---- */
+
+/* Everything that is one configuration in force. */
+struct setup {
+    struct bundle *bundle;
+    struct policies *policies;
+    struct sockets *sockets;
+    int log_fd; /* -1: none */
+};
+
+struct supervisor {
+    struct loop *loop;
+    const char *path; /* of waypost.yaml */
+    struct runas runas;
+    unsigned workers;
+    int relay_admin_fd, control_admin_fd;
+    struct setup now;        /* in force */
+    struct setup next;       /* sent to the relay, not applied yet; policies NULL: none */
+    struct buf next_changes; /* what `next` changes, for the operator */
+    bool asked_by_control;   /* the reload under way */
+    uint32_t asked_token;
+    bool reload_again; /* asked for while one was under way */
+    struct child relay, control;
+    struct timer watch;
+    int64_t files_mark;    /* of the watched files as they are in force */
+    int64_t files_refused; /* of a state of them that could not be used: complain once */
+    struct timer stop_bound;
+    bool stopping, was_ready;
+    int exit_status;
+};
+
+const struct conf *supervisor_conf(const struct supervisor *s);
+
+#endif
