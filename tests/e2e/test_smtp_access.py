@@ -1,5 +1,5 @@
 """
-test_smtp_access — who may relay: listed clients and nobody else; PROXY headers from listed networks
+test_smtp_access — who may relay: listed clients and nobody else; PROXY from listed networks
 """
 import socket
 import struct

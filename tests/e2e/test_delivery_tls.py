@@ -1,0 +1,209 @@
+"""
+test_delivery_tls — TLS and AUTH towards the next hop: opportunistic, required, verified, broken
+"""
+import ssl
+
+import pytest
+from wp import certs, mail, net, smtpd
+
+
+def context(host="mx1.dest.test", **how):
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(*certs.certificate(host, **how))
+    return made
+
+
+@pytest.fixture
+def secured(world):
+    """Mail for dest.test goes to mx1.dest.test at the sink, under a route with this TLS level."""
+    def make(server, level, ca=None):
+        conf = {"delivery": {"tls": level, "ca_file": ca or certs.authority()}}
+        here, zone = world(conf=conf)
+        zone.mail("dest.test", server.address)
+        return here
+    return make
+
+
+@pytest.mark.parametrize("level", ["opportunistic", "required", "verify"])
+def test_starttls_is_used(secured, sink, level):
+    s = sink(tls=context())
+    here = secured(s, level)
+    here.send(mail.message())
+    got = s.wait(1)[0]
+    assert got.tls in ("TLSv1.2", "TLSv1.3")
+    assert s.commands("EHLO") and len(s.commands("EHLO")) == 2       # again after the handshake
+    assert here.wait_log("delivered")[0]["tls"].startswith("TLSv1.")
+
+
+def test_none_means_clear_text(secured, sink):
+    s = sink(tls=context())
+    secured(s, "none").send(mail.message())
+    assert s.wait(1)[0].tls == "" and not s.commands("STARTTLS")
+
+
+def test_opportunistic_takes_any_certificate(secured, sink):
+    s = sink(tls=context("wrong.test", ca="otherca", expired=True))
+    secured(s, "opportunistic").send(mail.message())
+    assert s.wait(1)[0].tls
+
+
+def test_opportunistic_takes_clear_text(secured, sink):
+    s = sink()
+    secured(s, "opportunistic").send(mail.message())
+    assert s.wait(1)[0].tls == ""
+
+
+@pytest.mark.parametrize("level", ["required", "verify"])
+def test_required_waits_when_starttls_is_not_offered(secured, sink, level):
+    s = sink()
+    here = secured(s, level)
+    here.send(mail.message())
+    row = here.wait_log("deferred")[0]
+    assert not s.messages and row["enhanced"].startswith("4.7")
+    assert "TLS" in row["reply"]
+
+
+@pytest.mark.parametrize("how", [
+    {"host": "other.test"}, {"expired": True}, {"ca": "otherca"}], ids=["name", "date", "issuer"])
+def test_verify_refuses_bad_certificates(secured, sink, how):
+    s = sink(tls=context(**how))
+    here = secured(s, "verify")
+    here.send(mail.message())
+    row = here.wait_log("deferred")[0]
+    assert not s.messages and not s.commands("MAIL")
+    assert "certificate" in row["reply"].lower() or "host" in row["reply"].lower(), row["reply"]
+
+
+def test_verify_does_not_stop_at_the_first_server(world, sink):
+    bad, good = sink(tls=context(expired=True)), sink(tls=context("mx2.dest.test"))
+    here, zone = world(conf={"delivery": {"tls": "verify", "ca_file": certs.authority()}})
+    zone.mail("dest.test", bad.address, good.address)
+    here.send(mail.message())
+    net.wait_for("the good one", lambda: good.messages or here.retry() and None, 30, 1)
+    assert not bad.messages
+
+
+class BrokenTls(smtpd.Behaviour):
+    """Offers STARTTLS and cannot do it."""
+
+    def starttls(self, s):
+        s.send("220 2.0.0 go on\r\n")
+        s.more()
+        s.send("this is no handshake\r\n")
+        raise smtpd.Hangup
+
+
+class RefusedTls(smtpd.Behaviour):
+    def starttls(self, s):
+        return "454 4.7.0 TLS not available"
+
+
+@pytest.mark.parametrize("behaviour", [BrokenTls, RefusedTls])
+def test_opportunistic_goes_on_in_clear_text_when_tls_is_broken(secured, sink, behaviour):
+    s = sink(behaviour(), tls=context())
+    here = secured(s, "opportunistic")
+    for n in (1, 2, 3):
+        here.send(mail.message())
+        net.wait_for("it in clear text", lambda: len(s.messages) == n or here.retry() and None, 30,
+                     1)
+    assert all(m.tls == "" for m in s.messages)
+    if behaviour is BrokenTls:
+        assert len(s.commands("STARTTLS")) < 3                       # remembered as broken
+
+
+@pytest.mark.parametrize("behaviour", [BrokenTls, RefusedTls])
+def test_required_never_goes_on_in_clear_text(secured, sink, behaviour):
+    s = sink(behaviour(), tls=context())
+    here = secured(s, "required")
+    here.send(mail.message())
+    here.wait_log("deferred")
+    assert not s.messages and not s.commands("MAIL")
+
+
+def test_replies_injected_before_the_handshake_are_not_believed(secured, sink):
+    class Injecting(smtpd.Behaviour):
+        def starttls(self, s):
+            s.send("220 2.0.0 go on\r\n250-evil.test\r\n250 SMTPUTF8\r\n250 ok\r\n250 ok\r\n")
+            s.start_tls(s.server.tls)
+    s = sink(Injecting(), tls=context())
+    here = secured(s, "required")
+    here.send(mail.message())
+    rows = net.wait_for("an outcome", lambda: here.log("delivered") + here.log("deferred"))
+    assert rows[0]["event"] == "deferred" or s.messages
+
+
+def test_route_level_wins(world, sink):
+    s = sink(tls=context())
+    here, zone = world(conf={"delivery": {"tls": "none"}}, policies={"routes": [
+        {"name": "bank", "when": {"recipient_domain": "dest.test"}, "tls": "required"},
+        {"name": "rest"}]})
+    zone.mail("dest.test", s.address)
+    zone.mail("plain.test", s.address)
+    here.send(mail.message(), to="b@dest.test")
+    here.send(mail.message(), to="b@plain.test")
+    tls = {m.rcpts[0][0]: bool(m.tls) for m in s.wait(2)}
+    assert tls == {"b@dest.test": True, "b@plain.test": False}
+
+
+def test_sessions_are_resumed(secured, sink):
+    reused = []
+
+    class Noting(smtpd.Behaviour):
+        def mail(self, s, address, args):
+            reused.append(s.sock.session_reused)
+            return "250 ok"
+
+        def received(self, s, message):
+            return "250 ok"
+    s = sink(Noting(), tls=context())
+    here = secured(s, "required")
+    here.write_conf({"delivery": {"messages_per_connection": 1}})
+    here.reload()
+    for n in range(1, 9):
+        here.send(mail.message())
+        s.wait(n)
+    assert sum(map(bool, reused)) >= 6, reused
+
+
+# --- AUTH at a fixed next hop
+def auth_relay(relay, server, password="pw", level="required"):
+    made = relay(start=False, files={"pw": password + "\n"}, conf={
+        "delivery": {"ca_file": certs.authority()}}, policies={"routes": [
+            {"name": "smart", "hosts": [server.host], "tls": level, "user": "u",
+             "password_file": "pw"}]})
+    return made.start()
+
+
+@pytest.mark.parametrize("mechanisms", ["PLAIN LOGIN", "LOGIN", "PLAIN"])
+def test_auth_at_the_next_hop(relay, sink, mechanisms):
+    class Offering(smtpd.Behaviour):
+        def ehlo(self, s, name):
+            return super().ehlo(s, name).replace("PLAIN LOGIN", mechanisms)
+    s = sink(Offering(), tls=context(), users={"u": "pw"})
+    auth_relay(relay, s).send(mail.message())
+    assert s.wait(1)[0].auth == "u"
+    assert all(line.split()[1] in mechanisms for line in s.commands("AUTH"))
+
+
+def test_wrong_password_defers(relay, sink):
+    s = sink(tls=context(), users={"u": "other"})
+    here = auth_relay(relay, s)
+    here.send(mail.message())
+    row = here.wait_log("deferred")[0]
+    assert not s.messages and "535" in str(row["code"]) + row["reply"]
+
+
+def test_auth_not_offered_defers(relay, sink):
+    s = sink(tls=context())
+    here = auth_relay(relay, s)
+    here.send(mail.message())
+    here.wait_log("deferred")
+    assert not s.messages
+
+
+def test_password_is_never_sent_in_clear_text(relay, sink):
+    s = sink(users={"u": "pw"})
+    here = auth_relay(relay, s, level="opportunistic")
+    here.send(mail.message())
+    net.wait_for("an outcome", lambda: here.log("deferred") or here.log("delivered"))
+    assert not s.commands("AUTH")
