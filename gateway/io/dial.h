@@ -29,6 +29,7 @@ enum dial_fault {
     DIAL_UNREACHABLE, /* network, host, or no route for this family */
     DIAL_UNPLUMBED,   /* egress fault: source address, interface or mark not available */
     DIAL_SKIPPED,     /* no source address of this family */
+    DIAL_LOST,        /* another address connected first */
     DIAL_FAILED       /* anything else, e.g. out of descriptors */
 };
 const char *dial_fault_name(enum dial_fault fault);

@@ -1,0 +1,16 @@
+/*
+ * io/dial_socket — one outgoing socket: source address, interface, mark, and the connect call
+ *
+ *   Returns DIAL_CONNECTED with *fd_r when the connect is under way or done (wait for writability,
+ *   then ask SO_ERROR); any other fault with *error_r = errno and *fd_r = -1.
+ */
+#ifndef WAYPOST_IO_DIAL_SOCKET_H
+#define WAYPOST_IO_DIAL_SOCKET_H
+
+#include "gateway/io/dial.h"
+
+enum dial_fault dial_socket_connect(const struct addr *to, const struct dial_source *source,
+                                    int *fd_r, int *error_r);
+enum dial_fault dial_fault_of(int error); /* of a connect that failed with this errno */
+
+#endif
