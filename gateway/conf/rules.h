@@ -72,7 +72,6 @@ struct conf_priority {
     struct conf_pos pos;
     struct conf_when when;
     unsigned lane; /* enum lane */
-    bool lane_given;
 };
 
 /* A next hop as written: a name or an address literal, and a port. */

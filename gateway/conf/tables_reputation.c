@@ -1,0 +1,100 @@
+/*
+ * conf/tables_reputation — blocklists and feeds: read and checked in full, in effect later
+ */
+#include "gateway/conf/schema.h"
+
+enum { MINUTE = 60 * 1000 };
+#define DAY (24ull * 60 * MINUTE)
+
+static const struct conf_key code_keys[] = {
+    { "points", &type_uint, offsetof(struct conf_code, points), 0, 1000, .help = "what it counts" },
+};
+static const struct conf_key code_label = { "answer", &type_addr,
+                                            offsetof(struct conf_code, answer),
+                                            .help = "the answer" };
+static const struct conf_section codes_section = { "reputation.blocklists[].codes",
+                                                   "What an answer of the list means in points.",
+                                                   sizeof(struct conf_code),
+                                                   TABLE(code_keys),
+                                                   .label = &code_label,
+                                                   .single = true };
+
+static void check_blocklist(struct conf_reader *r, const struct yaml_node *node, void *target)
+{
+    static const struct network answers = { { .family = ADDR_V4, .bytes = { 127 } }, 8 };
+    const struct conf_blocklist *list = target;
+    const struct yaml_node *zone = yaml_get(node, "zone"), *codes = yaml_get(node, "codes");
+    /* Closed in 2024; a zone that comes back to life lists everybody. */
+    if (zone &&
+        (slice_ieq_str(list->zone, "sorbs.net") || slice_ends_with(list->zone, ".sorbs.net")))
+        conf_error(r->errors, zone->pos,
+                   "found \"%s\", expected a list that is alive: sorbs.net is "
+                   "closed",
+                   list->zone.p);
+    for (size_t i = 0; i < list->codes.n; i++)
+        if (list->codes.at[i].answer.family != ADDR_NONE &&
+            !network_contains(&answers, &list->codes.at[i].answer))
+            conf_error(r->errors, codes->entries[i].key_pos,
+                       "found \"%.60s\", expected an answer in 127.0.0.0/8",
+                       codes->entries[i].key.p);
+}
+
+#define LIST(field) offsetof(struct conf_blocklist, field)
+static const struct conf_key blocklist_keys[] = {
+    { "zone", &type_hostname, LIST(zone), .flags = KEY_REQUIRED, .help = "the list's domain" },
+    { "codes", &type_dict, LIST(codes), .more = &codes_section, .flags = KEY_REQUIRED,
+      .help = "answer: points; other answers count nothing" },
+    { "interval", &type_duration, LIST(interval), MINUTE, DAY, "5m", .help = "between two checks" },
+    { "resolvers", &type_dns_servers, LIST(resolvers), .flags = KEY_NONZERO,
+      .help = "without: dns.servers" },
+};
+static const struct conf_section blocklist_section = { "reputation.blocklists[]",
+                                                       "DNS blocklists to watch.",
+                                                       sizeof(struct conf_blocklist),
+                                                       TABLE(blocklist_keys),
+                                                       .has_pos = true,
+                                                       .check = check_blocklist };
+
+static bool is_https(struct slice url)
+{
+    return slice_istarts_with(url, "https://") || slice_istarts_with(url, "http://");
+}
+
+static void check_feed(struct conf_reader *r, const struct yaml_node *node, void *target)
+{
+    const struct conf_feed *feed = target;
+    const struct yaml_node *file = yaml_get(node, "file"), *url = yaml_get(node, "url");
+    if ((file != NULL) == (url != NULL))
+        conf_error(r->errors, node->pos, "found %s of file and url, expected exactly one",
+                   file ? "both" : "none");
+    if (url && feed->url.n && !is_https(feed->url))
+        read_expected(r, url, "a URL that begins with https:// or http://");
+}
+
+static const char *const format_names[] = { "netset", "drop-json", "rbldnsd", "list", NULL };
+
+#define FEED(field) offsetof(struct conf_feed, field)
+static const struct conf_key feed_keys[] = {
+    { "file", &type_existing, FEED(file), .help = "read again when it changes" },
+    { "url", &type_string, FEED(url), .help = "fetched every interval" },
+    { "format", &type_enum, FEED(format), .flags = KEY_REQUIRED, .more = format_names,
+      .help = "how it is written" },
+    { "interval", &type_duration, FEED(interval), MINUTE, 30 * DAY, "1h",
+      .help = "between two fetches" },
+    { "points", &type_uint, FEED(points), 0, 1000, "100", .help = "what being in it means" },
+};
+static const struct conf_section feed_section = {
+    "reputation.feeds[]",     "Lists of networks to watch.",
+    sizeof(struct conf_feed), TABLE(feed_keys),
+    .has_pos = true,          .check = check_feed
+};
+
+static const struct conf_key reputation_keys[] = {
+    { "blocklists", &type_sections, offsetof(struct conf_reputation, blocklists),
+      .more = &blocklist_section, .help = "DNS blocklists to watch" },
+    { "feeds", &type_sections, offsetof(struct conf_reputation, feeds), .more = &feed_section,
+      .help = "lists of networks to watch" },
+};
+const struct conf_section section_reputation = { "reputation", "Watching of our addresses.",
+                                                 sizeof(struct conf_reputation),
+                                                 TABLE(reputation_keys) };

@@ -1,0 +1,80 @@
+#include "gateway/conf/yaml_tree.h"
+
+const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)
+{
+    if (map->kind != NODE_MAP)
+        return NULL;
+    for (size_t i = 0; i < map->n; i++)
+        if (slice_eq_str(map->entries[i].key, key))
+            return map->entries[i].value;
+    return NULL;
+}
+
+const char *node_kind_name(enum node_kind kind)
+{
+    static const char *const names[] = { "nothing", "a text", "a list", "a map" };
+    return names[kind];
+}
+
+/* Double-quoted with every byte below 0x20 escaped: one way of writing each text. */
+static void put_text(struct slice s, struct buf *out)
+{
+    buf_putc(out, '"');
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c == '"' || c == '\\')
+            buf_printf(out, "\\%c", c);
+        else if (c < 0x20 || c == 0x7f)
+            buf_printf(out, "\\x%02x", c);
+        else
+            buf_putc(out, (char)c);
+    }
+    buf_putc(out, '"');
+}
+
+static void put_children(const struct yaml_node *node, struct buf *out)
+{
+    for (size_t i = 0; i < node->n; i++) {
+        if (i > 0)
+            buf_puts(out, ", ");
+        if (node->kind == NODE_MAP) {
+            buf_puts(out, "? "); /* the explicit form: a key may be longer than 1024 characters */
+            put_text(node->entries[i].key, out);
+            buf_puts(out, " : ");
+        }
+        yaml_tree_put(node->entries[i].value, out);
+    }
+}
+
+void yaml_tree_put(const struct yaml_node *node, struct buf *out)
+{
+    switch (node->kind) {
+    case NODE_NULL:
+        buf_puts(out, "~");
+        break;
+    case NODE_TEXT:
+        put_text(node->text, out);
+        break;
+    case NODE_LIST:
+        buf_puts(out, "[ ");
+        put_children(node, out);
+        buf_puts(out, " ]");
+        break;
+    case NODE_MAP:
+        buf_puts(out, "{ ");
+        put_children(node, out);
+        buf_puts(out, " }");
+        break;
+    }
+}
+
+bool yaml_tree_equal(const struct yaml_node *a, const struct yaml_node *b)
+{
+    if (a->kind != b->kind || a->n != b->n || !slice_eq(a->text, b->text))
+        return false;
+    for (size_t i = 0; i < a->n; i++)
+        if (!slice_eq(a->entries[i].key, b->entries[i].key) ||
+            !yaml_tree_equal(a->entries[i].value, b->entries[i].value))
+            return false;
+    return true;
+}
