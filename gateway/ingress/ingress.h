@@ -43,8 +43,9 @@ struct ingress_env {
 };
 
 struct ingress *ingress_new(const struct ingress_env *env);
-/* Drops the sessions that are left, without a word. Commits under way must have ended: free the
- * spool port before. */
+/* Drops the sessions that are left, without a word, and turns the loop until the commits and
+ * password checks under way have ended: call it before the spool port, the queue and the loop go,
+ * and never from a callback. */
 void ingress_free(struct ingress **ingress);
 
 /* Takes over fd, as an accept_fn does. `listener` is an index into conf->listen of the policies in

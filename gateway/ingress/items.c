@@ -1,0 +1,173 @@
+/*
+ * ingress/items — the recipients of a message, split into what is scheduled
+ *
+ *   Recipients with the same destination key and lane share an item. The key is "route/domain", or
+ *   the route alone when the route has fixed hosts (queue/item). One pass over the recipients with a
+ *   hash table in the transaction's arena, so ten thousand of them cost no more than each by itself.
+ */
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/ingress/transaction.h"
+#include "policies/retry.h"
+
+struct group {
+    struct group *next; /* in order of their first recipient */
+    const struct conf_route *route;
+    enum lane lane;
+    struct tx_recipient *first, **last;
+    size_t n;
+};
+
+struct grouping {
+    struct group **slots;
+    size_t mask;
+    struct group *first, **last;
+    size_t n;
+};
+
+static struct fact_header *header_facts(const struct transaction *tx, size_t *n_r)
+{
+    *n_r = 0;
+    if (!tx->rules->headers_n)
+        return NULL;
+    struct fact_header *facts = arena_alloc(tx->arena, tx->rules->headers_n * sizeof *facts);
+    for (size_t i = 0; i < tx->rules->headers_n; i++) {
+        struct fact_header *f = &facts[*n_r];
+        f->name = tx->rules->headers[i];
+        *n_r += header_scan_value(&tx->header, i, &f->value);
+    }
+    return facts;
+}
+
+/* What is known of the message; site and path of a recipient are not, and are not waited for. */
+static void message_facts(const struct transaction *tx, struct facts *f)
+{
+    const struct session *s = tx->session;
+    *f = (struct facts){
+        .known = FACT_BIT(WHEN_CLIENT) | FACT_BIT(WHEN_USER) | FACT_BIT(WHEN_HEADER) |
+                 FACT_BIT(WHEN_SIZE) | FACT_BIT(WHEN_TIME),
+        .final = true,
+        .client = s->client ? s->client->name : (struct slice){ 0 },
+        .client_addr = s->peer,
+        .user = s->user ? s->user->name : (struct slice){ 0 },
+        .size = tx->envelope.size,
+        .wall_ms = tx->envelope.received_ms,
+    };
+    facts_set_sender(f, tx->envelope.sender);
+    f->headers = header_facts(tx, &f->header_count);
+}
+
+static bool same_group(const struct group *g, const struct conf_route *route, enum lane lane,
+                       struct slice domain)
+{
+    return g->route == route && g->lane == lane &&
+           (route->hosts.n || slice_eq(g->first->domain, domain));
+}
+
+/* The slot of the group, or the empty one where it belongs. */
+static struct group **find_slot(struct grouping *g, const struct conf_route *route, enum lane lane,
+                                struct slice domain)
+{
+    uint64_t hash = (uint64_t)(uintptr_t)route / sizeof *route + (uint64_t)lane;
+    if (!route->hosts.n)
+        hash += slice_hash(domain);
+    size_t i = hash & g->mask;
+    while (g->slots[i] && !same_group(g->slots[i], route, lane, domain))
+        i = (i + 1) & g->mask;
+    return &g->slots[i];
+}
+
+static void group_add(struct transaction *tx, struct grouping *g, struct facts *f,
+                      struct tx_recipient *r)
+{
+    facts_set_recipient(f, r->as.address);
+    f->recipient_domain = r->domain;
+    f->lane = policies_lane(tx->rules->policies, f, tx->priority).lane;
+    f->known |= FACT_BIT(WHEN_PRIORITY);
+    const struct conf_route *route = policies_route(tx->rules->policies, f).route;
+    struct group **slot = find_slot(g, route, f->lane, r->domain), *group = *slot;
+    f->known &= ~FACT_BIT(WHEN_PRIORITY);
+    if (!group || group->n == ITEM_RECIPIENTS_MAX) {
+        group = *slot = arena_alloc(tx->arena, sizeof *group);
+        group->route = route;
+        group->lane = f->lane;
+        group->last = &group->first;
+        *g->last = group;
+        g->last = &group->next;
+        g->n++;
+    }
+    *group->last = r;
+    group->last = &r->peer;
+    group->n++;
+}
+
+static void make_groups(struct transaction *tx, struct grouping *g)
+{
+    size_t slots = 4;
+    while (slots < tx->recipients_n * 2)
+        slots *= 2;
+    *g = (struct grouping){ .mask = slots - 1 };
+    g->slots = arena_alloc(tx->arena, slots * sizeof(struct group *));
+    g->last = &g->first;
+    struct facts facts;
+    message_facts(tx, &facts);
+    for (struct tx_recipient *r = tx->first; r; r = r->next)
+        group_add(tx, g, &facts, r);
+}
+
+static struct slice group_key(struct transaction *tx, const struct group *group)
+{
+    struct slice route = group->route->name, domain = group->first->domain;
+    if (group->route->hosts.n)
+        return route;
+    char *key = arena_alloc(tx->arena, route.n + 1 + domain.n);
+    memcpy(key, route.p, route.n);
+    key[route.n] = '/';
+    memcpy(key + route.n + 1, domain.p, domain.n);
+    return (struct slice){ key, route.n + 1 + domain.n };
+}
+
+static struct item *make_item(struct transaction *tx, const struct group *group, unsigned sub,
+                              unsigned count)
+{
+    struct envelope e = tx->envelope;
+    e.recipients_n = group->n;
+    e.recipients = arena_alloc(tx->arena, group->n * sizeof *e.recipients);
+    struct recipient *at = e.recipients;
+    for (const struct tx_recipient *r = group->first; r; r = r->peer)
+        *at++ = r->as;
+    struct buf *packed = &tx->in->scratch;
+    buf_clear(packed);
+    envelope_pack(&e, packed);
+    struct spool_item record = {
+        .id = tx->id,
+        .sub = (uint16_t)sub,
+        .count = (uint16_t)count,
+        .lane = (uint8_t)group->lane,
+        .accepted_ms = e.received_ms,
+        .due_ms = e.received_ms,
+        .expire_ms = retry_expiry(&tx->rules->conf->rules.retry, e.received_ms),
+        .body_size = e.size,
+        .dest = group_key(tx, group),
+        .env = buf_slice(packed),
+    };
+    return packed->full ? NULL : item_new(&record);
+}
+
+enum rc items_make(struct transaction *tx)
+{
+    struct grouping g;
+    make_groups(tx, &g);
+    if (g.n > SPOOL_ITEMS_MAX)
+        return RC_LIMIT;
+    tx->items = arena_alloc(tx->arena, g.n * sizeof *tx->items);
+    tx->route = g.first->route->name;
+    for (const struct group *group = g.first; group; group = group->next) {
+        struct item *item = make_item(tx, group, tx->items_n, (unsigned)g.n);
+        if (!item)
+            return RC_LIMIT;
+        tx->items[tx->items_n++] = item;
+    }
+    return RC_OK;
+}

@@ -1,0 +1,72 @@
+#include "gateway/ingress/ruleset.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/mail/header.h"
+
+static void want_header(struct ruleset *r, struct slice name)
+{
+    for (size_t i = 0; i < r->headers_n; i++)
+        if (slice_ieq(r->headers[i], name))
+            return;
+    if (r->headers_n == HEADER_WANTED_MAX || name.n > HEADER_NAME_MAX)
+        return;
+    char *lower = mem_zero(name.n + 1);
+    ascii_lower_copy(lower, name.p, name.n);
+    r->headers[r->headers_n++] = (struct slice){ lower, name.n };
+}
+
+static void want_headers_of(struct ruleset *r, const struct conf_when *when)
+{
+    for (; when; when = when->negated)
+        for (size_t i = 0; i < when->terms.n; i++)
+            if (when->terms.at[i].key == WHEN_HEADER)
+                want_header(r, when->terms.at[i].header);
+}
+
+struct ruleset *ruleset_new(struct policies *policies, struct ingress_hub *hub)
+{
+    struct ruleset *r = mem_zero(sizeof *r);
+    r->refs = 1;
+    r->policies = policies_ref(policies);
+    r->conf = policies_conf(policies);
+    r->headers = mem_array(HEADER_WANTED_MAX, sizeof *r->headers);
+    const struct conf_rules *rules = &r->conf->rules;
+    for (size_t i = 0; i < rules->priorities.n; i++)
+        want_headers_of(r, &rules->priorities.at[i].when);
+    for (size_t i = 0; i < rules->routes.n; i++)
+        want_headers_of(r, &rules->routes.at[i].when);
+    r->counters = mem_array(r->conf->clients.n + 1, sizeof *r->counters);
+    for (size_t i = 0; i < r->conf->clients.n; i++)
+        r->counters[i] = hub_client_counter(hub, &r->conf->clients.at[i].network);
+    return r;
+}
+
+struct ruleset *ruleset_ref(struct ruleset *r)
+{
+    r->refs++;
+    return r;
+}
+
+void ruleset_unref(struct ruleset **r)
+{
+    struct ruleset *gone = *r;
+    *r = NULL;
+    if (!gone || --gone->refs)
+        return;
+    for (size_t i = 0; i < gone->headers_n; i++)
+        free((char *)(uintptr_t)gone->headers[i].p);
+    free(gone->headers);
+    free(gone->counters);
+    policies_unref(&gone->policies);
+    free(gone);
+}
+
+const struct conf_client *ruleset_client(const struct ruleset *r, const struct addr *addr,
+                                         struct client_counter **counter_r)
+{
+    const struct conf_client *c = policies_client(r->policies, addr);
+    *counter_r = c ? r->counters[c - r->conf->clients.at] : NULL;
+    return c;
+}

@@ -1,0 +1,32 @@
+/*
+ * ingress/ruleset — one configuration as a worker's sessions use it
+ *
+ *   Holds a reference of the policies and what the sessions would otherwise compute for each
+ *   message: the header fields that rules ask for, and the shared counter of each `clients` entry.
+ *   Belongs to one loop; plain references. A reload makes a new one; transactions keep theirs.
+ */
+#ifndef WAYPOST_INGRESS_RULESET_H
+#define WAYPOST_INGRESS_RULESET_H
+
+#include "gateway/ingress/shared.h"
+#include "policies/client.h"
+#include "policies/policies.h"
+
+struct ruleset {
+    unsigned refs;
+    struct policies *policies;
+    const struct conf *conf;
+    struct slice *headers; /* lower case, no doubles, at most HEADER_WANTED_MAX */
+    size_t headers_n;
+    struct client_counter **counters; /* parallel to conf->clients */
+};
+
+struct ruleset *ruleset_new(struct policies *policies, struct ingress_hub *hub);
+struct ruleset *ruleset_ref(struct ruleset *r);
+void ruleset_unref(struct ruleset **r);
+
+/* The entry that holds the address and its counter; both NULL when there is none. */
+const struct conf_client *ruleset_client(const struct ruleset *r, const struct addr *addr,
+                                         struct client_counter **counter_r);
+
+#endif

@@ -1,0 +1,109 @@
+#include "gateway/ingress/transaction.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/mem.h"
+
+static struct transaction *take_idle(struct ingress *in)
+{
+    struct list *node = list_pop_front(&in->idle_transactions);
+    if (node) {
+        in->idle_transactions_n--;
+        return CONTAINER_OF(node, struct transaction, node);
+    }
+    struct transaction *tx = mem_zero(sizeof *tx);
+    list_init(&tx->node);
+    tx->in = in;
+    tx->arena = arena_new(4096);
+    header_scan_init(&tx->header, NULL, 0, HEADER_BYTES_MAX);
+    return tx;
+}
+
+static struct slice keep(struct arena *arena, struct slice s)
+{
+    return s.n ? (struct slice){ arena_strndup(arena, s.p, s.n), s.n } : (struct slice){ 0 };
+}
+
+static bool may_set_priority(const struct session *s)
+{
+    return s->user ? s->user->may_set_priority : s->client && s->client->may_set_priority;
+}
+
+struct transaction *transaction_begin(struct session *s, const struct mail_args *mail)
+{
+    struct transaction *tx = take_idle(s->in);
+    tx->session = s;
+    tx->rules = ruleset_ref(s->rules);
+    tx->first = NULL;
+    tx->last = &tx->first;
+    tx->recipients_n = 0;
+    tx->begun = false;
+    tx->refusal = NULL;
+    tx->items = NULL;
+    tx->items_n = 0;
+    tx->declared_size = mail->size_given ? mail->size : 0;
+    tx->priority = (struct mt_priority){ .given = mail->mt_priority_given,
+                                         .allowed = may_set_priority(s),
+                                         .value = mail->mt_priority };
+    tx->envelope = (struct envelope){
+        .sender = keep(tx->arena, mail->from.text),
+        .env_id = keep(tx->arena, mail->env_id),
+        .body = mail->body,
+        .ret = mail->ret,
+        .smtputf8 = mail->smtputf8,
+        .mt_priority_given = mail->mt_priority_given,
+        .mt_priority = (int8_t)mt_priority_effective(tx->priority),
+    };
+    return tx;
+}
+
+void transaction_add(struct transaction *tx, const struct rcpt_args *rcpt, struct slice domain)
+{
+    struct tx_recipient *r = arena_alloc(tx->arena, sizeof *r);
+    r->as.address = keep(tx->arena, rcpt->to.text);
+    r->as.orcpt = keep(tx->arena, rcpt->orcpt);
+    r->as.notify = rcpt->notify;
+    r->domain = keep(tx->arena, domain);
+    *tx->last = r;
+    tx->last = &r->next;
+    tx->recipients_n++;
+}
+
+static void transaction_free(struct transaction *tx)
+{
+    arena_free(&tx->arena);
+    header_scan_free(&tx->header);
+    free(tx);
+}
+
+void transaction_release(struct transaction **txp)
+{
+    struct transaction *tx = *txp;
+    *txp = NULL;
+    if (!tx)
+        return;
+    struct ingress *in = tx->in;
+    if (tx->begun)
+        in->receiving--;
+    if (tx->writer)
+        spool_writer_abort(&tx->writer);
+    body_unref(&tx->body);
+    for (unsigned i = 0; i < tx->items_n; i++)
+        item_free(&tx->items[i]);
+    ruleset_unref(&tx->rules);
+    tx->session = NULL;
+    if (in->idle_transactions_n == TRANSACTIONS_KEPT) {
+        transaction_free(tx);
+        return;
+    }
+    arena_reset(tx->arena);
+    list_push_front(&in->idle_transactions, &tx->node);
+    in->idle_transactions_n++;
+}
+
+void transactions_free_idle(struct ingress *in)
+{
+    for (struct list *node; (node = list_pop_front(&in->idle_transactions));)
+        transaction_free(CONTAINER_OF(node, struct transaction, node));
+    in->idle_transactions_n = 0;
+}

@@ -1,0 +1,86 @@
+/*
+ * ingress/transaction — a message from MAIL to the answer of the spool
+ *
+ *   transaction.c  the object: envelope and recipients, in an arena that is used again
+ *   intake.c       its content: decoded bytes into memory or into the spool, and what is wrong with
+ *                  it; a refused content is read on and dropped
+ *   items.c        its recipients split into items by destination key and lane
+ *   accept.c       trace header, commit, queue, log, reply
+ *
+ *   Owned by its session until the content is complete; from then on by the commit, which the
+ *   session may not survive.
+ */
+#ifndef WAYPOST_INGRESS_TRANSACTION_H
+#define WAYPOST_INGRESS_TRANSACTION_H
+
+#include "gateway/ingress/internal.h"
+#include "gateway/mail/envelope.h"
+#include "gateway/mail/header.h"
+#include "gateway/smtp/command.h"
+#include "policies/priority.h"
+#include "policies/route.h"
+
+enum {
+    ITEM_RECIPIENTS_MAX = 1000, /* more to one destination make several items */
+    HEADER_BYTES_MAX = 4 * 1024 * 1024
+};
+
+struct tx_recipient {
+    struct tx_recipient *next; /* in the order of RCPT */
+    struct tx_recipient *peer; /* next one of the same item */
+    struct recipient as;       /* texts in the arena */
+    struct slice domain;       /* A-labels, in the arena */
+};
+
+struct transaction {
+    struct list node; /* of ingress->idle_transactions */
+    struct ingress *in;
+    struct session *session; /* NULL: the client is gone */
+    struct ruleset *rules;
+    struct arena *arena;
+    struct envelope envelope; /* without recipients */
+    struct mt_priority priority;
+    uint64_t declared_size; /* SIZE= of MAIL; 0: not given */
+    struct tx_recipient *first, **last;
+    size_t recipients_n;
+
+    /* content */
+    bool begun;          /* DATA or the first BDAT was taken */
+    const char *refusal; /* what the end will be answered with; the rest is dropped */
+    uint64_t size;       /* bytes of content seen */
+    uint64_t size_max;
+    struct spool_id id;
+    struct body *body;           /* or */
+    struct spool_writer *writer; /* the larger ones */
+    struct dot_decoder dots;
+    struct content_scan content;
+    struct header_scan header;
+
+    /* commit */
+    struct item **items;
+    unsigned items_n;
+    struct slice route; /* of the first item; this and `client` are for the log */
+    struct addr client;
+};
+
+struct transaction *transaction_begin(struct session *s, const struct mail_args *mail);
+void transaction_add(struct transaction *tx, const struct rcpt_args *rcpt, struct slice domain);
+/* Gives everything back, the content too; sets NULL. */
+void transaction_release(struct transaction **tx);
+void transactions_free_idle(struct ingress *in);
+
+/* Refusal as a reply line when the spool takes no mail now, else NULL. */
+const char *intake_gate(const struct ingress *in);
+void intake_begin(struct transaction *tx);
+/* False: taken, but read no more until the session goes on. */
+bool intake_feed(struct transaction *tx, struct slice data);
+/* The content is complete: sets `refusal` when it may not go on. */
+void intake_end(struct transaction *tx);
+
+/* Makes tx->items; envelope and id must be final. RC_LIMIT: too many destinations. */
+enum rc items_make(struct transaction *tx);
+
+/* Commits; the reply follows, and the session goes on behind it. */
+void accept_message(struct session *s);
+
+#endif
