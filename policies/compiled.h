@@ -1,0 +1,58 @@
+/*
+ * policies/compiled — the compiled forms behind policies.h and when.h
+ *
+ *   Private to policies/.
+ */
+#ifndef WAYPOST_POLICIES_COMPILED_H
+#define WAYPOST_POLICIES_COMPILED_H
+
+#include <stdatomic.h>
+
+#include "policies/policies.h"
+#include "policies/route.h"
+
+struct term {
+    enum when_key key;
+    bool any; /* a pattern is "*" */
+    struct slice header;
+    size_t n; /* of the one the key uses: patterns, ranges or windows */
+    struct pattern *patterns;
+    struct size_range *ranges;
+    struct time_window *windows;
+    struct network *networks; /* client only */
+    size_t networks_n;
+    unsigned lanes; /* priority only: bit per lane */
+};
+
+struct when {
+    struct term *terms;
+    size_t n;
+    struct when *negated; /* NULL: none */
+};
+
+struct patterns {
+    struct pattern *at;
+    size_t n; /* 0: anything goes */
+};
+
+struct compiled_route {
+    struct when *when;
+    struct egress_set egress, fallback;
+};
+
+/* Arrays run parallel to those of conf. */
+struct policies {
+    struct conf *conf;
+    struct arena *arena;
+    atomic_uint references;
+    struct when **priorities;
+    struct compiled_route *routes;
+    struct when **traffic;
+    struct patterns *client_recipients;
+    struct patterns *user_senders;
+};
+
+struct patterns patterns_compile(struct arena *arena, const struct conf_texts *texts);
+void routes_compile(struct policies *p, struct conf_errors *errors);
+
+#endif

@@ -1,0 +1,44 @@
+#include "policies/retry.h"
+
+static int64_t first_wait(const struct conf_retry *conf, enum retry_cause cause)
+{
+    switch (cause) {
+    case RETRY_GREYLIST:
+        return conf->greylist;
+    case RETRY_DNS:
+        return conf->dns;
+    case RETRY_THROTTLED:
+        return conf->throttled;
+    case RETRY_TLS:
+        return conf->tls;
+    case RETRY_REMOTE:
+    case RETRY_CAUSES:
+        break;
+    }
+    return conf->first;
+}
+
+int64_t retry_next(const struct conf_retry *conf, enum retry_cause cause, unsigned attempts,
+                   int64_t accepted, int64_t now, struct rnd *rnd)
+{
+    int64_t wait = first_wait(conf, cause), expiry = retry_expiry(conf, accepted);
+    for (unsigned i = 1; i < attempts && wait < conf->max; i++)
+        wait *= 2;
+    if (wait > conf->max)
+        wait = conf->max;
+    wait = rnd_jitter(rnd, wait, 20);
+    if (now < expiry && now + wait > expiry)
+        wait = expiry - now;
+    return now + (wait > 0 ? wait : 1);
+}
+
+int64_t retry_expiry(const struct conf_retry *conf, int64_t accepted)
+{
+    return accepted + conf->expire;
+}
+
+bool retry_notice_due(const struct conf_retry *conf, int64_t accepted, int64_t now, bool sent)
+{
+    return !sent && conf->delay_notice > 0 && now >= accepted + conf->delay_notice &&
+           now < retry_expiry(conf, accepted);
+}

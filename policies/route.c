@@ -1,0 +1,122 @@
+#include "policies/route.h"
+
+#include <assert.h>
+
+#include "policies/compiled.h"
+
+static bool matches_an_egress(const struct conf *c, const struct pattern *pattern)
+{
+    for (size_t i = 0; i < c->egress.n; i++)
+        if (pattern_match(pattern, c->egress.at[i].name))
+            return true;
+    return false;
+}
+
+static struct egress_set egress_matching(struct policies *p, const struct patterns *patterns)
+{
+    const struct conf *c = p->conf;
+    uint16_t *at = arena_alloc(p->arena, (c->egress.n + 1) * sizeof *at);
+    size_t n = 0;
+    for (size_t i = 0; i < c->egress.n; i++)
+        if (pattern_match_any(patterns->at, patterns->n, c->egress.at[i].name))
+            at[n++] = (uint16_t)i;
+    return (struct egress_set){ at, n };
+}
+
+static void put_egress_names(const struct conf *c, struct buf *out)
+{
+    for (size_t i = 0; i < c->egress.n; i++)
+        buf_printf(out, "%s%s", i ? " " : "", c->egress.at[i].name.p);
+}
+
+static bool any_usable(const struct conf *c, struct egress_set set)
+{
+    for (size_t i = 0; i < set.n; i++)
+        if (c->egress.at[set.at[i]].usable)
+            return true;
+    return false;
+}
+
+static void check_egress(struct policies *p, const struct conf_route *route,
+                         const struct patterns *patterns, struct conf_errors *errors)
+{
+    for (size_t i = 0; i < patterns->n; i++) {
+        struct buf names;
+        if (matches_an_egress(p->conf, &patterns->at[i]))
+            continue;
+        buf_init(&names, 600);
+        put_egress_names(p->conf, &names);
+        conf_error(errors, route->egress.at[i].pos,
+                   "found \"%s\", expected an egress or a pattern that matches one of: %.*s",
+                   route->egress.at[i].text.p, SLICE_FMT(buf_slice(&names)));
+        buf_free(&names);
+    }
+}
+
+void routes_compile(struct policies *p, struct conf_errors *errors)
+{
+    const struct conf_rules *r = &p->conf->rules;
+    static const struct pattern any = { PATTERN_ANY, { "*", 1 } };
+    struct pattern all[1] = { any };
+    struct patterns everything = { all, 1 };
+    p->routes = arena_alloc(p->arena, r->routes.n * sizeof *p->routes);
+    for (size_t i = 0; i < r->routes.n; i++) {
+        const struct conf_route *route = &r->routes.at[i];
+        struct compiled_route *c = &p->routes[i];
+        struct patterns patterns = patterns_compile(p->arena, &route->egress);
+        c->when = when_compile(p->arena, &route->when, errors);
+        c->egress = egress_matching(p, &patterns);
+        if (route->fallback == CONF_FALLBACK_ANY)
+            c->fallback = egress_matching(p, &everything);
+        check_egress(p, route, &patterns, errors);
+        if (c->egress.n > 0 && !any_usable(p->conf, c->egress) && !c->fallback.n)
+            conf_error(errors, route->pos,
+                       "found only egresses with `via` in route \"%s\", expected one that this "
+                       "version can use",
+                       route->name.p);
+    }
+}
+
+struct route_choice policies_route(const struct policies *p, const struct facts *f)
+{
+    struct route_choice choice = { 0 };
+    const struct conf_rules *r = &p->conf->rules;
+    for (size_t i = 0; i < r->routes.n; i++) {
+        enum answer a = when_answer(p->routes[i].when, f);
+        if (a == ANSWER_UNKNOWN)
+            choice.undecided = true;
+        if (a != ANSWER_YES)
+            continue;
+        choice.route = &r->routes.at[i];
+        return choice;
+    }
+    assert(!"a configuration ends with a route that matches all");
+    return choice;
+}
+
+const struct conf_route *policies_route_named(const struct policies *p, struct slice name)
+{
+    const struct conf_rules *r = &p->conf->rules;
+    for (size_t i = 0; i < r->routes.n; i++)
+        if (slice_eq(r->routes.at[i].name, name))
+            return &r->routes.at[i];
+    return NULL;
+}
+
+static const struct compiled_route *compiled_of(const struct policies *p,
+                                                const struct conf_route *route)
+{
+    size_t i = (size_t)(route - p->conf->rules.routes.at);
+    assert(i < p->conf->rules.routes.n);
+    return &p->routes[i];
+}
+
+struct egress_set policies_route_egress(const struct policies *p, const struct conf_route *route)
+{
+    return compiled_of(p, route)->egress;
+}
+
+struct egress_set policies_route_fallback(const struct policies *p, const struct conf_route *route)
+{
+    return compiled_of(p, route)->fallback;
+}
