@@ -94,7 +94,6 @@ struct spool_conf {
     unsigned tier_count;      /* 0: all under dir */
     uint64_t min_free;        /* bytes every tier's file system must keep free */
     const unsigned char *key; /* 32 bytes: bodies and items are sealed; NULL: not */
-    uint64_t inline_max;      /* 0: 256 KiB; larger bodies go in chunks */
     uint64_t mem_max;         /* 0: 64 MiB; bytes waiting to be written, then SPOOL_GATE_BUSY */
     uint16_t node;
     unsigned readers; /* 0: 2 threads */

@@ -1,0 +1,276 @@
+/*
+ * spool/local — the engine on RocksDB: opening, closing, ports
+ *
+ *   Under conf.dir: db/ (main store and its log), bulk/ (unless the last tier has it), replay/ and
+ *   damaged/ (local_wal.c), probe (local_recover.c). docs/SPOOL.md tells the rest.
+ */
+#include "gateway/spool/local.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gateway/base/cursor.h"
+#include "gateway/base/mem.h"
+#include "gateway/io/loop.h"
+
+enum { MEM_MAX_DEFAULT = 64 << 20, READERS_DEFAULT = 2, DRAIN_MS = 20 };
+
+/* ---- the check record: which key fits ---- */
+
+#define CHECK_KEY SLICE_LIT("check")
+#define CHECK_TEXT SLICE_LIT("waypost spool 1")
+#define EPOCH_KEY SLICE_LIT("epoch")
+
+static bool store_is_empty(struct local *local)
+{
+    static const enum family families[] = { FAMILY_ITEM, FAMILY_BODY };
+    bool empty = true;
+    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+        struct err err;
+        rocksdb_iterator_t *it = db_iter(&local->main, families[i]);
+        rocksdb_iter_seek_to_first(it);
+        empty &= !rocksdb_iter_valid(it) && db_iter_error(it, &err) == RC_OK;
+        rocksdb_iter_destroy(it);
+    }
+    return empty;
+}
+
+static enum rc write_check(struct local *local, struct seal *seal, struct err *err)
+{
+    char record[64];
+    struct slice text = CHECK_TEXT;
+    if (!seal)
+        return db_put(&local->main, FAMILY_SYS, CHECK_KEY, text, err);
+    seal_close(seal, CHECK_KEY, text, record);
+    return db_put(&local->main, FAMILY_SYS, CHECK_KEY,
+                  (struct slice){ record, text.n + SEAL_OVERHEAD }, err);
+}
+
+/* An empty spool takes any key, or none, from now on. */
+static enum rc check_key(struct local *local, struct seal *seal, struct err *err)
+{
+    char *value = NULL, plain[64];
+    size_t len = 0;
+    enum rc rc = db_get(&local->main, FAMILY_SYS, CHECK_KEY, &value, &len, err);
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    struct slice record = { value, len };
+    bool unsealed = rc == RC_OK && slice_eq(record, CHECK_TEXT);
+    bool fits = rc == RC_OK && !seal && unsealed;
+    if (rc == RC_OK && seal && len == CHECK_TEXT.n + SEAL_OVERHEAD)
+        fits = seal_open(seal, CHECK_KEY, record, plain) == RC_OK;
+    rocksdb_free(value);
+    if (fits)
+        return RC_OK;
+    if (store_is_empty(local))
+        return write_check(local, seal, err);
+    if (!seal)
+        return err_set(err, RC_DENIED, "the spool %s is sealed, and no key is configured",
+                       local->dir);
+    if (unsealed)
+        return err_set(err, RC_DENIED,
+                       "the spool %s holds mail that is not sealed: let it run empty without the "
+                       "key first",
+                       local->dir);
+    return err_set(err, RC_DENIED, "the key does not fit the spool %s", local->dir);
+}
+
+static enum rc next_epoch(struct local *local, struct err *err)
+{
+    char *value = NULL, bytes[4];
+    size_t len = 0;
+    enum rc rc = db_get(&local->main, FAMILY_SYS, EPOCH_KEY, &value, &len, err);
+    if (rc == RC_OK) {
+        struct cursor c = cur_of(value, len);
+        local->epoch = cur_u32(&c);
+        rocksdb_free(value);
+    } else if (rc != RC_NOT_FOUND) {
+        return rc;
+    }
+    local->epoch++;
+    for (int i = 0; i < 4; i++)
+        bytes[i] = (char)(local->epoch >> 8 * i & 0xff);
+    return db_put(&local->main, FAMILY_SYS, EPOCH_KEY, (struct slice){ bytes, 4 }, err);
+}
+
+/* ---- open and close ---- */
+
+static enum rc open_stores(struct local *local, const struct spool_conf *conf, struct err *err)
+{
+    struct buf path;
+    if (mkdir(conf->dir, 0700) < 0 && errno != EEXIST)
+        return err_set(err, errno == EACCES ? RC_DENIED : RC_IO, "cannot make %s: %s", conf->dir,
+                       strerror(errno));
+    buf_init(&path, 4096);
+    buf_printf(&path, "%s/db%c", conf->dir, 0);
+    wal_keep(local);
+    enum rc rc = path.full
+                     ? err_set(err, RC_LIMIT, "the spool's path is too long")
+                     : db_open(&local->main, DB_MAIN, path.mem, conf->tiers, conf->tier_count, err);
+    if (rc == RC_OK) {
+        const char *last = conf->tier_count ? conf->tiers[conf->tier_count - 1].path : conf->dir;
+        wal_check(local);
+        buf_clear(&path);
+        buf_printf(&path, "%s/bulk%c", last, 0);
+        rc = db_open(&local->bulk, DB_BULK, path.mem, NULL, 0, err);
+    }
+    buf_free(&path);
+    return rc;
+}
+
+static void thread_prepare(struct thread *thread, const unsigned char *key)
+{
+    thread->box = mailbox_new();
+    thread->seal = key ? seal_new(key) : NULL;
+}
+
+static void prepare_threads(struct local *local, const struct spool_conf *conf)
+{
+    unsigned readers = conf->readers ? conf->readers : READERS_DEFAULT;
+    local->reader_count = readers < READERS_MAX ? readers : READERS_MAX;
+    thread_prepare(&local->committer, NULL);
+    thread_prepare(&local->bulk_writer, conf->key);
+    thread_prepare(&local->keeper, NULL);
+    for (unsigned i = 0; i < local->reader_count; i++)
+        thread_prepare(&local->readers[i], conf->key);
+}
+
+static void start_threads(struct local *local)
+{
+    thread_start(&local->committer, local, committer_main);
+    thread_start(&local->bulk_writer, local, thread_requests);
+    thread_start(&local->keeper, local, keeper_main);
+    for (unsigned i = 0; i < local->reader_count; i++)
+        thread_start(&local->readers[i], local, thread_requests);
+}
+
+static void local_close(struct spool *spool)
+{
+    struct local *local = (struct local *)spool;
+    atomic_store(&local->closing, true);
+    for (unsigned i = 0; i < local->reader_count; i++)
+        thread_stop(&local->readers[i]);
+    thread_stop(&local->committer); /* its last drops are for the bulk thread, and so on */
+    thread_stop(&local->bulk_writer);
+    thread_stop(&local->keeper);
+    bulk_close(local);
+    db_close(&local->bulk);
+    db_close(&local->main);
+    siblings_forget(local);
+    if (local->key) {
+        explicit_bzero(local->key, SEAL_KEY);
+        free(local->key);
+    }
+    free(local->sick.undo);
+    free(local->drops);
+    free(local->dir);
+    free(local);
+}
+
+static enum rc local_open(const struct spool_conf *conf, struct spool **spool_r, struct err *err)
+{
+    struct local *local = mem_zero(sizeof(*local));
+    struct seal *seal = conf->key ? seal_new(conf->key) : NULL;
+    local->dir = mem_strdup(conf->dir);
+    local->mem_max = conf->mem_max ? conf->mem_max : MEM_MAX_DEFAULT;
+    local->min_free = conf->min_free;
+    local->events = conf->events;
+    local->key = conf->key ? mem_copy(conf->key, SEAL_KEY) : NULL;
+    enum rc rc = open_stores(local, conf, err);
+    if (rc == RC_OK)
+        rc = check_key(local, seal, err);
+    if (rc == RC_OK)
+        rc = next_epoch(local, err);
+    if (rc == RC_OK) {
+        prepare_threads(local, conf);
+        bulk_open(local);
+        keeper_look(local);
+        start_threads(local);
+        *spool_r = &local->spool;
+    } else {
+        local_close(&local->spool);
+    }
+    seal_free(&seal);
+    return rc;
+}
+
+/* ---- ports ---- */
+
+static struct spool_port *local_port_new(struct spool *spool, struct loop *loop)
+{
+    struct local *local = (struct local *)spool;
+    struct local_port *port = mem_zero(sizeof(*port));
+    (void)loop;
+    port->seal = local->key ? seal_new(local->key) : NULL;
+    return &port->port;
+}
+
+static void give_up_run(struct req *req, struct seal *seal)
+{
+    (void)seal;
+    sick_give_up(local_of(&req->port->port), req->port);
+    req_done(req, SPOOL_OK);
+}
+
+static void give_up_finish(struct req *req)
+{
+    free(req);
+}
+
+static void local_port_free(struct spool_port *p)
+{
+    struct local_port *port = port_of(p);
+    struct mailbox *box = loop_mailbox(p->loop);
+    struct req *req = mem_zero(sizeof(*req));
+    req->run = give_up_run;
+    req->finish = give_up_finish;
+    req_post(port, &local_of(p)->committer, req);
+    while (port->pending > 0)
+        if (!mailbox_drain(box))
+            mailbox_wait(box, DRAIN_MS);
+    seal_free(&port->seal);
+    free(port);
+}
+
+struct thread *local_reader(struct local_port *port)
+{
+    struct local *local = local_of(&port->port);
+    return &local->readers[port->next_reader++ % local->reader_count];
+}
+
+/* ---- small calls ---- */
+
+static bool local_may_send(const struct spool_port *port, const struct spool_item *item, int64_t ms)
+{
+    (void)ms;
+    return (uint32_t)(item->fence >> 32) == local_of(port)->epoch;
+}
+
+const struct spool_engine spool_local = {
+    .name = "local",
+    .open = local_open,
+    .close = local_close,
+    .port_new = local_port_new,
+    .port_free = local_port_free,
+    .gate = local_gate,
+    .get_stats = local_get_stats,
+    .commit = local_commit,
+    .writer_begin = local_writer_begin,
+    .writer_append = local_writer_append,
+    .writer_prepend = local_writer_prepend,
+    .writer_size = local_writer_size,
+    .writer_commit = local_writer_commit,
+    .writer_abort = local_writer_abort,
+    .apply = local_apply,
+    .may_send = local_may_send,
+    .get = local_get,
+    .load = local_load,
+    .reader_open = local_reader_open,
+    .reader_next = local_reader_next,
+    .reader_seek = local_reader_seek,
+    .reader_close = local_reader_close,
+    .scan = local_scan,
+};

@@ -1,0 +1,158 @@
+/*
+ * spool/local_recover — when the disk refuses a write, and when it takes writes again
+ *
+ *   1. Every commit of the failed batch is answered UNKNOWN, and its id kept. New commits are refused.
+ *   2. Apply groups are held, and written anew later: forgetting them would deliver twice.
+ *   3. Twice a second a small file is written and flushed in the spool's folder. When that works, the
+ *      store is closed and opened again from its log: after a failed flush, memory and disk may differ,
+ *      and only what the disk says counts.
+ *   4. What the failed commits may have left is deleted, so that the client's second try is not a
+ *      second message; then the held groups are written, and the gate opens.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/base/mem.h"
+#include "gateway/spool/local.h"
+
+enum { RETRY_MS = 500, PROBE_BYTES = 256 * 1024 };
+
+void sick_enter(struct local *local, const struct err *err)
+{
+    struct sick *sick = &local->sick;
+    sick->retry_ms = clock_mono_ms() + RETRY_MS;
+    sick->err = *err;
+    if (sick->sick)
+        return;
+    sick->sick = true;
+    atomic_store(&local->is_sick, true);
+    local_health(local, sick->err.text);
+}
+
+void sick_hold(struct local *local, struct group *group)
+{
+    struct sick *sick = &local->sick;
+    group->req.chain = NULL;
+    if (sick->held_tail)
+        sick->held_tail->req.chain = &group->req;
+    else
+        sick->held_head = group;
+    sick->held_tail = group;
+}
+
+struct group *sick_take_held(struct local *local)
+{
+    struct group *head = local->sick.held_head;
+    local->sick.held_head = local->sick.held_tail = NULL;
+    return head;
+}
+
+void sick_give_up(struct local *local, const struct local_port *port)
+{
+    struct group *head = sick_take_held(local);
+    struct req *next = NULL;
+    for (struct req *req = head ? &head->req : NULL; req; req = next) {
+        struct group *group = (struct group *)req;
+        next = req->chain;
+        if (req->port != port) {
+            sick_hold(local, group);
+            continue;
+        }
+        atomic_fetch_sub(&local->waiting, 1);
+        atomic_fetch_sub(&local->waiting_bytes, group->cost);
+        req_done(req, SPOOL_FAILED);
+    }
+}
+
+void sick_undo(struct local *local, struct drop message)
+{
+    struct sick *sick = &local->sick;
+    if (sick->undo_count == sick->undo_cap) {
+        sick->undo_cap = sick->undo_cap ? sick->undo_cap * 2 : 64;
+        sick->undo = mem_grow(sick->undo, sick->undo_cap, sizeof(*sick->undo));
+    }
+    sick->undo[sick->undo_count++] = message;
+}
+
+/* Does the disk take a write and its flush? */
+static bool probe_disk(const struct local *local, struct err *err)
+{
+    struct buf path;
+    buf_init(&path, 4096);
+    buf_printf(&path, "%s/probe", local->dir);
+    buf_putc(&path, '\0');
+    bool ok = false;
+    char *block = mem_zero(PROBE_BYTES);
+    int fd = open(path.mem, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        ok = write(fd, block, PROBE_BYTES) == PROBE_BYTES && fsync(fd) == 0;
+        if (!ok)
+            err_set(err, RC_IO, "%s: %s", path.mem, strerror(errno));
+        close(fd);
+        (void)unlink(path.mem);
+    } else {
+        err_set(err, RC_IO, "%s: %s", path.mem, strerror(errno));
+    }
+    free(block);
+    buf_free(&path);
+    return ok;
+}
+
+static void undo_items(struct local *local, rocksdb_iterator_t *it, struct spool_id id)
+{
+    struct record_key key = record_body_key(id);
+    for (rocksdb_iter_seek(it, key.bytes, key.len); rocksdb_iter_valid(it); rocksdb_iter_next(it)) {
+        size_t len = 0;
+        const char *found = rocksdb_iter_key(it, &len);
+        if (len != ITEM_KEY || memcmp(found, key.bytes, key.len) != 0)
+            break;
+        rocksdb_writebatch_delete_cf(local->batch, local->main.cf[FAMILY_ITEM], found, len);
+    }
+    rocksdb_writebatch_singledelete_cf(local->batch, local->main.cf[FAMILY_BODY], key.bytes,
+                                       key.len);
+}
+
+/* The ids stay on the list until the deletion is on the disk. */
+static enum rc undo_failed_commits(struct local *local, struct err *err)
+{
+    struct sick *sick = &local->sick;
+    if (sick->undo_count == 0)
+        return RC_OK;
+    rocksdb_iterator_t *it = db_iter(&local->main, FAMILY_ITEM);
+    for (size_t i = 0; it && i < sick->undo_count; i++)
+        undo_items(local, it, sick->undo[i].id);
+    if (it)
+        rocksdb_iter_destroy(it);
+    enum rc rc = db_write(&local->main, local->batch, DB_SYNC, err);
+    rocksdb_writebatch_clear(local->batch);
+    if (rc != RC_OK)
+        return rc;
+    bulk_drop(local, sick->undo, sick->undo_count);
+    free(sick->undo);
+    sick->undo = NULL;
+    sick->undo_count = sick->undo_cap = 0;
+    return RC_OK;
+}
+
+void sick_retry(struct local *local)
+{
+    struct sick *sick = &local->sick;
+    struct err err = { .code = RC_OK };
+    if (clock_mono_ms() < sick->retry_ms)
+        return;
+    sick->retry_ms = clock_mono_ms() + RETRY_MS;
+    if (!probe_disk(local, &err))
+        return;
+    wal_keep(local);
+    if (db_reopen(&local->main, &err) != RC_OK || undo_failed_commits(local, &err) != RC_OK)
+        return;
+    wal_check(local);
+    sick->sick = false;
+    local->unsynced_since_ms = clock_mono_ms(); /* what was replayed may not be flushed */
+    atomic_store(&local->is_sick, false);
+    local_health(local, "the disk takes writes again");
+}

@@ -1,0 +1,126 @@
+/*
+ * spool/local_wal — damage in the log (WAL) of the main store
+ *
+ *   RocksDB skips a damaged record of its log, says so in its own text log, and deletes the file after
+ *   the recovery. So the logs get a second name before the store is opened; if the text log then tells
+ *   of bytes that were dropped, the names stay (folder "damaged") for whoever wants to look, and the
+ *   loss is reported; otherwise they go. The last record may be torn when the machine lost power in
+ *   the middle of a write: then it was never acknowledged.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/spool/local.h"
+
+enum { PATH_LIMIT = 4096, TEXT_LOG_MAX = 1 << 20 };
+
+static void path_of(struct buf *path, const struct local *local, const char *folder,
+                    const char *name)
+{
+    buf_init(path, PATH_LIMIT);
+    buf_printf(path, "%s/%s/%s", local->dir, folder, name);
+    buf_putc(path, '\0');
+}
+
+static bool is_log(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 4 && strcmp(name + n - 4, ".log") == 0;
+}
+
+/* Runs fn for every log in a folder of the spool. */
+static void each_log(struct local *local, const char *folder,
+                     void (*fn)(struct local *local, const char *name))
+{
+    struct buf path;
+    path_of(&path, local, folder, "");
+    DIR *dir = path.full ? NULL : opendir(path.mem);
+    for (const struct dirent *entry = NULL; dir && (entry = readdir(dir));)
+        if (is_log(entry->d_name))
+            fn(local, entry->d_name);
+    if (dir)
+        closedir(dir);
+    buf_free(&path);
+}
+
+static void keep_one(struct local *local, const char *name)
+{
+    struct buf from, to;
+    path_of(&from, local, "db", name);
+    path_of(&to, local, "replay", name);
+    if (!from.full && !to.full)
+        (void)link(from.mem, to.mem); /* no hard links here: nothing to look at later, no more */
+    buf_free(&from);
+    buf_free(&to);
+}
+
+static void make_folder(struct local *local, const char *folder)
+{
+    struct buf path;
+    path_of(&path, local, folder, "");
+    if (!path.full)
+        (void)mkdir(path.mem, 0700);
+    buf_free(&path);
+}
+
+static void forget_one(struct local *local, const char *name)
+{
+    struct buf path;
+    path_of(&path, local, "replay", name);
+    if (!path.full)
+        (void)unlink(path.mem);
+    buf_free(&path);
+}
+
+static void set_aside_one(struct local *local, const char *name)
+{
+    struct buf from, to;
+    path_of(&from, local, "replay", name);
+    path_of(&to, local, "damaged", name);
+    if (!from.full && !to.full)
+        (void)rename(from.mem, to.mem);
+    buf_free(&from);
+    buf_free(&to);
+}
+
+void wal_keep(struct local *local)
+{
+    make_folder(local, "replay");
+    each_log(local, "replay", forget_one);
+    each_log(local, "db", keep_one);
+}
+
+/* RocksDB starts a new text log with every opening, so all in it is about this one. */
+static bool text_log_tells(struct local *local, char line_r[256])
+{
+    struct buf path;
+    path_of(&path, local, "db", "LOG");
+    FILE *file = path.full ? NULL : fopen(path.mem, "re");
+    bool found = false;
+    for (size_t read = 0; file && !found && read < TEXT_LOG_MAX && fgets(line_r, 256, file);) {
+        read += strlen(line_r);
+        found = strstr(line_r, ": dropping ") != NULL;
+    }
+    if (file)
+        fclose(file);
+    buf_free(&path);
+    line_r[strcspn(line_r, "\n")] = '\0';
+    return found;
+}
+
+void wal_check(struct local *local)
+{
+    char line[256] = "";
+    if (text_log_tells(local, line)) {
+        make_folder(local, "damaged");
+        each_log(local, "replay", set_aside_one);
+        aside_report(local, FAMILY_SYS, (struct spool_id){ 0 }, line);
+    }
+    each_log(local, "replay", forget_one);
+}
