@@ -78,11 +78,11 @@ struct resolver_conf {
     int64_t timeout_ms;             /* of one lookup in all; 3000 */
     int64_t try_ms;                 /* of one server; 700 */
     unsigned tries;                 /* rounds over the servers; 2 */
-    size_t cache_max;               /* names kept; 100000; least recently used go first */
+    size_t cache_max;               /* names kept; 20000; least recently used go first */
     int64_t ttl_min_ms, ttl_max_ms; /* 30 s, 1 h */
     int64_t negative_max_ms;        /* 5 min */
     int64_t stale_ms;               /* 1 h */
-    int64_t prefer_v6_ms;           /* wait for AAAA this long after A has come; 50 */
+    int64_t prefer_v6_ms;           /* wait so long for the slower of A and AAAA; 50 */
     bool allow_loopback;            /* MX hosts may live on 127/8, ::1: laboratories and tests */
 };
 extern const struct resolver_conf resolver_defaults;

@@ -1,0 +1,213 @@
+#include "gateway/dns/channel.h"
+
+#include <ares.h>
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/io/timer.h"
+
+enum { WATCHES = 8, TICK_MS = 50, UDP_MAX = 1232, IDS = 128 };
+
+struct channel {
+    struct loop *loop;
+    ares_channel ares;
+    struct addr server;
+    struct timer tick;
+    struct {
+        struct loop_watch *watch;
+        int fd;
+    } watches[WATCHES];
+    size_t open; /* questions under way */
+    bool closing;
+    uint16_t ids[IDS]; /* random, from the system: ids must not be predictable */
+    size_t ids_left;
+};
+
+struct question {
+    struct channel *channel;
+    channel_fn *fn;
+    void *arg;
+};
+
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+static void library_init(void)
+{
+    int rc = ares_library_init(ARES_LIB_INIT_ALL);
+    assert(rc == ARES_SUCCESS);
+    (void)rc;
+}
+
+static void on_ready(void *arg, int fd, unsigned what)
+{
+    struct channel *c = arg;
+    ares_process_fd(c->ares, what & LOOP_READ ? fd : ARES_SOCKET_BAD,
+                    what & LOOP_WRITE ? fd : ARES_SOCKET_BAD);
+}
+
+/* c-ares wants other events on fd, or (none) is about to close it. */
+static void on_socket_state(void *arg, ares_socket_t fd, int readable, int writable)
+{
+    struct channel *c = arg;
+    unsigned what = (readable ? LOOP_READ : 0u) | (writable ? LOOP_WRITE : 0u);
+    size_t i = 0, spare = WATCHES;
+    for (; i < WATCHES && !(c->watches[i].watch && c->watches[i].fd == fd); i++)
+        if (!c->watches[i].watch)
+            spare = i;
+    if (i < WATCHES && what) {
+        loop_watch_set(c->watches[i].watch, what);
+    } else if (i < WATCHES) {
+        loop_watch_free(&c->watches[i].watch);
+    } else if (what && spare < WATCHES) {
+        c->watches[spare].fd = fd;
+        c->watches[spare].watch = loop_watch_new(c->loop, fd, what, on_ready, c);
+    }
+}
+
+static void on_tick(struct timer *timer)
+{
+    struct channel *c = CONTAINER_OF(timer, struct channel, tick);
+    timer_set(c->loop, timer, TICK_MS);
+    ares_process_fd(c->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+    if (c->open == 0)
+        timer_stop(c->loop, timer);
+}
+
+static enum rc set_server(struct channel *c, struct err *err)
+{
+    struct ares_addr_port_node node = { .udp_port = c->server.port, .tcp_port = c->server.port };
+    bool v4 = c->server.family == ADDR_V4;
+    node.family = v4 ? AF_INET : AF_INET6;
+    memcpy(v4 ? (void *)&node.addr.addr4 : (void *)&node.addr.addr6, c->server.bytes, v4 ? 4 : 16);
+    int status = ares_set_servers_ports(c->ares, &node);
+    if (status == ARES_SUCCESS)
+        return RC_OK;
+    return err_set(err, RC_IO, "DNS server: %s", ares_strerror(status));
+}
+
+enum rc channel_new(struct loop *loop, const struct addr *server, int64_t try_ms,
+                    struct channel **channel_r, struct err *err)
+{
+    static char no_file[] = "/dev/null";
+    struct channel *c = mem_zero(sizeof *c);
+    struct ares_options o = {
+        .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_NOCHECKRESP | ARES_FLAG_EDNS,
+        .timeout = (int)try_ms,
+        .tries = 1,
+        .ednspsz = UDP_MAX,
+        .sock_state_cb = on_socket_state,
+        .sock_state_cb_data = c,
+        .resolvconf_path = no_file,
+    };
+    pthread_once(&library_once, library_init);
+    c->loop = loop;
+    c->server = *server;
+    timer_init(&c->tick, on_tick);
+    int status =
+        ares_init_options(&c->ares, &o,
+                          ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
+                              ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF | ARES_OPT_DOMAINS);
+    enum rc rc = RC_OK;
+    if (status != ARES_SUCCESS) {
+        rc = err_set(err, RC_IO, "DNS: %s", ares_strerror(status));
+        free(c);
+        return rc;
+    }
+    rc = set_server(c, err);
+    if (rc != RC_OK)
+        channel_free(&c);
+    *channel_r = c;
+    return rc;
+}
+
+void channel_free(struct channel **channel)
+{
+    struct channel *c = *channel;
+    if (!c)
+        return;
+    c->closing = true;
+    ares_destroy(c->ares);
+    timer_stop(c->loop, &c->tick);
+    for (size_t i = 0; i < WATCHES; i++)
+        loop_watch_free(&c->watches[i].watch);
+    free(c);
+    *channel = NULL;
+}
+
+static void on_answer(void *arg, int status, int timeouts, unsigned char *packet, int n)
+{
+    struct question *q = arg;
+    enum rc rc = status == ARES_ETIMEOUT ? RC_TIMEOUT : RC_IO;
+    (void)timeouts;
+    q->channel->open--;
+    if (q->channel->closing || status == ARES_EDESTRUCTION)
+        rc = RC_CLOSED;
+    else if (status == ARES_SUCCESS && packet && n > 0)
+        rc = RC_OK;
+    q->fn(q->arg, rc, rc == RC_OK ? packet : NULL, rc == RC_OK ? (size_t)n : 0);
+    free(q);
+}
+
+static uint16_t next_id(struct channel *c)
+{
+    if (c->ids_left == 0) {
+        ssize_t n = getrandom(c->ids, sizeof c->ids, 0);
+        assert(n == (ssize_t)sizeof c->ids);
+        (void)n;
+        c->ids_left = IDS;
+    }
+    return c->ids[--c->ids_left];
+}
+
+void channel_send(struct channel *c, const char *name, uint16_t type, channel_fn *fn, void *arg)
+{
+    unsigned char *packet = NULL;
+    int n = 0;
+    struct question *q = mem_zero(sizeof *q);
+    *q = (struct question){ c, fn, arg };
+    c->open++;
+    int status = ares_create_query(name, 1, type, next_id(c), 1, &packet, &n, UDP_MAX);
+    if (status != ARES_SUCCESS) {
+        on_answer(q, status, 0, NULL, 0);
+        return;
+    }
+    packet[3] |= 0x20; /* AD: tell us whether the answer was validated */
+    if (!timer_is_set(&c->tick))
+        timer_set(c->loop, &c->tick, TICK_MS);
+    ares_send(c->ares, packet, n, on_answer, q);
+    ares_free_string(packet);
+}
+
+const struct addr *channel_server(const struct channel *c)
+{
+    return &c->server;
+}
+
+static void node_to_addr(const struct ares_addr_port_node *node, struct addr *addr_r)
+{
+    bool v4 = node->family == AF_INET;
+    *addr_r = (struct addr){ .family = v4 ? ADDR_V4 : ADDR_V6,
+                             .port = node->udp_port ? (uint16_t)node->udp_port : 53 };
+    memcpy(addr_r->bytes, v4 ? (const void *)&node->addr.addr4 : (const void *)&node->addr.addr6,
+           v4 ? 4 : 16);
+}
+
+size_t channel_system_servers(struct addr *servers_r, size_t max)
+{
+    ares_channel ares;
+    struct ares_addr_port_node *list = NULL;
+    size_t n = 0;
+    pthread_once(&library_once, library_init);
+    if (ares_init(&ares) != ARES_SUCCESS)
+        return 0;
+    if (ares_get_servers_ports(ares, &list) == ARES_SUCCESS)
+        for (struct ares_addr_port_node *node = list; node && n < max; node = node->next)
+            node_to_addr(node, &servers_r[n++]);
+    ares_free_data(list);
+    ares_destroy(ares);
+    return n;
+}

@@ -1,0 +1,34 @@
+/*
+ * dns/channel — one c-ares channel to one server, on a loop
+ *
+ *   Descriptors come to the loop through SOCK_STATE_CB; while questions are open a 50 ms tick lets
+ *   c-ares see its time-outs (ares_timeout() is linear in them, trap 8 of the design notes).
+ *   EDNS: each query carries a plain 11-byte OPT and the AD bit; that very form is what makes
+ *   ARES_FLAG_EDNS safe to set (on FORMERR it cuts exactly 11 bytes off). Anything longer (DO, ECS)
+ *   needs another channel without the flag.
+ *
+ * Callbacks: run inside c-ares, possibly inside channel_send(). Never free a channel there.
+ */
+#ifndef WAYPOST_DNS_CHANNEL_H
+#define WAYPOST_DNS_CHANNEL_H
+
+#include "gateway/base/addr.h"
+#include "gateway/base/rc.h"
+#include "gateway/io/loop.h"
+
+struct channel;
+
+/* packet NULL: `rc` says why (RC_TIMEOUT silence, RC_IO cannot reach, RC_CLOSED being freed). */
+typedef void channel_fn(void *arg, enum rc rc, const unsigned char *packet, size_t n);
+
+enum rc channel_new(struct loop *loop, const struct addr *server, int64_t try_ms,
+                    struct channel **channel_r, struct err *err);
+void channel_free(struct channel **channel); /* open questions end with RC_CLOSED */
+void channel_send(struct channel *channel, const char *name, uint16_t type, channel_fn *fn,
+                  void *arg);
+const struct addr *channel_server(const struct channel *channel);
+
+/* The servers of the system's resolv.conf, at most `max`. */
+size_t channel_system_servers(struct addr *servers_r, size_t max);
+
+#endif
