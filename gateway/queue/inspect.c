@@ -41,6 +41,8 @@ static bool matches(const struct queue *q, const struct queue_filter *f, const s
         return false;
     if (f->by_site && !site_matches(f, item->site))
         return false;
+    if (f->also && !f->also(f->also_arg, item))
+        return false;
     return (!f->by_to && !f->by_from) || addresses_match(f, item);
 }
 

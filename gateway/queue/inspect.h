@@ -20,6 +20,9 @@ struct queue_filter {
     struct pattern domain;   /* of the destination */
     struct pattern site;     /* its name or its key */
     int64_t age_min_ms;      /* accepted at least this long ago */
+    /* One more condition; NULL: none. Runs on the workers' threads: it only reads. */
+    bool (*also)(const void *arg, const struct item *item);
+    const void *also_arg;
 };
 
 struct queue_site_row {
