@@ -13,7 +13,7 @@ static const char *refusal(const struct session *s)
     if (!s->tx)
         return "503 5.5.1 BDAT comes behind MAIL and RCPT";
     if (!s->tx->recipients_n)
-        return "554 5.5.1 No valid recipients";
+        return "503 5.5.1 No valid recipients";
     if (s->tx->begun)
         return s->tx->refusal;
     return intake_gate(s->in);

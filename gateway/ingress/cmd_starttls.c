@@ -28,7 +28,7 @@ void cmd_starttls(struct session *s, struct slice args)
         return;
     }
     if (s->behind) {
-        session_bye(s, "503 5.5.1 Nothing may follow STARTTLS before its reply");
+        session_bye(s, "501 5.5.4 Nothing may follow STARTTLS before its reply");
         return;
     }
     session_forget(s);

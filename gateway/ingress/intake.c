@@ -107,6 +107,8 @@ void intake_end(struct transaction *tx)
 {
     content_scan_end(&tx->content);
     tx->content.facts.header_8bit = tx->header.has_8bit;
+    if (!tx->refusal && tx->dots.bad_eol)
+        refuse(tx, "550 5.6.0 The message has a bare CR or LF: lines end with CRLF");
     if (!tx->refusal && tx->content.facts.has_bare_eol && tx->envelope.body != BODY_BINARYMIME)
         refuse(tx, "550 5.6.0 The message has a bare CR or LF: send it as BODY=BINARYMIME");
 }
