@@ -140,6 +140,7 @@ void stream_free_now(struct stream *s)
     timer_stop(s->loop, &s->deadline);
     tls_session_free(&s->tls);
     close(s->fd);
+    buf_free(&s->out.copied);
     free(s->out.segments);
     free(s->failure);
     free(s);
