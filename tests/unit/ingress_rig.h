@@ -63,7 +63,7 @@ static struct rig {
     enum spool_rc answer;
     bool hold;  /* commits wait for rig_answer() */
     bool choke; /* a writer says "no more" after each piece, until rig_drain() */
-    unsigned pieces, aborted, queued;
+    unsigned pieces, aborted, items, queued;
     struct spool_writer *open;
     struct loop_task answers;
     struct rig_commit waiting[RIG_MESSAGES];
@@ -112,6 +112,7 @@ static void rig_remember(struct slice head, struct slice data, bool streamed,
     buf_put_slice(&m->body, data);
     buf_put_slice(&m->env, items[0].env);
     m->items = n;
+    rig.items += n;
     m->streamed = streamed;
     for (unsigned i = 0; i < n && i < RIG_ITEMS; i++) {
         struct envelope e;
