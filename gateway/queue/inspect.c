@@ -9,15 +9,26 @@
 
 /* ---- matching ---- */
 
-static bool addresses_match(const struct queue_filter *f, const struct item *item)
+static struct slice domain_of(struct slice address)
+{
+    const char *at = memrchr(address.p, '@', address.n);
+    size_t skip = at ? (size_t)(at - address.p) + 1 : address.n;
+    return (struct slice){ address.p + skip, address.n - skip };
+}
+
+/* `domain`: asked of the recipients, because the key does not hold one (fixed hosts). */
+static bool addresses_match(const struct queue_filter *f, const struct item *item, bool domain)
 {
     struct arena *arena = arena_new(1024);
     struct envelope env;
-    bool to = !f->by_to, from = !f->by_from;
+    bool to = !f->by_to && !domain, from = !f->by_from;
     if (envelope_unpack(item_envelope(item), arena, &env) == RC_OK) {
         from = from || pattern_match(&f->from, env.sender);
-        for (size_t i = 0; !to && i < env.recipients_n; i++)
-            to = pattern_match(&f->to, env.recipients[i].address);
+        for (size_t i = 0; !to && i < env.recipients_n; i++) {
+            struct slice address = env.recipients[i].address;
+            to = (!f->by_to || pattern_match(&f->to, address)) &&
+                 (!domain || pattern_match(&f->domain, domain_of(address)));
+        }
     }
     arena_free(&arena);
     return to && from;
@@ -37,13 +48,15 @@ static bool matches(const struct queue *q, const struct queue_filter *f, const s
         return false;
     if (f->age_min_ms && loop_wall_ms(q->env.loop) - item->accepted_ms < f->age_min_ms)
         return false;
-    if (f->by_domain && !pattern_match(&f->domain, item_domain(item)))
+    bool keyed = item_domain(item).n > 0;
+    if (f->by_domain && keyed && !pattern_match(&f->domain, item_domain(item)))
         return false;
     if (f->by_site && !site_matches(f, item->site))
         return false;
     if (f->also && !f->also(f->also_arg, item))
         return false;
-    return (!f->by_to && !f->by_from) || addresses_match(f, item);
+    bool domain = f->by_domain && !keyed;
+    return (!f->by_to && !f->by_from && !domain) || addresses_match(f, item, domain);
 }
 
 /* ---- visiting ---- */

@@ -17,7 +17,7 @@ struct queue_filter {
     struct spool_id id;
     unsigned lane;
     struct pattern to, from; /* some recipient, the sender */
-    struct pattern domain;   /* of the destination */
+    struct pattern domain;   /* of the destination, or of some recipient with fixed hosts */
     struct pattern site;     /* its name or its key */
     int64_t age_min_ms;      /* accepted at least this long ago */
     /* One more condition; NULL: none. Runs on the workers' threads: it only reads. */
