@@ -1,5 +1,5 @@
 """
-test_config — check and reload: every error at once with its place, and nothing dropped by a reload
+test_config — check and reload: every error at once with its place, nothing dropped by a reload
 """
 import json
 import os

@@ -1,5 +1,5 @@
 """
-test_logs — the delivery log is JSON lines with the promised fields; the daemon's log is structured
+test_logs — the delivery log is JSON lines with the promised fields; so is the daemon log
 """
 import json
 import re
