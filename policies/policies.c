@@ -32,11 +32,10 @@ static void compile_rules(struct policies *p, struct conf_errors *errors)
 enum rc policies_load(struct bundle *bundle, const char *path, struct policies **policies_r,
                       struct conf_errors *errors)
 {
-    struct conf *conf = NULL;
     size_t before = conf_errors_count(errors);
-    enum rc rc = conf_load(bundle, path, &conf, errors);
-    if (rc != RC_OK)
-        return rc;
+    struct conf *conf = conf_read(bundle, path, errors);
+    if (!conf)
+        return RC_PARSE;
     struct policies *p = mem_zero(sizeof *p);
     p->conf = conf;
     p->arena = arena_new(8192);

@@ -37,12 +37,21 @@ static bool any_usable(const struct conf *c, struct egress_set set)
     return false;
 }
 
+/* Names that could not be read would make every pattern look wrong. */
+static bool all_named(const struct conf *c)
+{
+    for (size_t i = 0; i < c->egress.n; i++)
+        if (c->egress.at[i].name.n == 0)
+            return false;
+    return true;
+}
+
 static void check_egress(struct policies *p, const struct conf_route *route,
                          const struct patterns *patterns, struct conf_errors *errors)
 {
     for (size_t i = 0; i < patterns->n; i++) {
         struct buf names;
-        if (matches_an_egress(p->conf, &patterns->at[i]))
+        if (route->egress.at[i].text.n == 0 || matches_an_egress(p->conf, &patterns->at[i]))
             continue;
         buf_init(&names, 600);
         put_egress_names(p->conf, &names);
@@ -53,12 +62,17 @@ static void check_egress(struct policies *p, const struct conf_route *route,
     }
 }
 
+static struct egress_set every_egress(struct policies *p)
+{
+    struct pattern any = { PATTERN_ANY, { "*", 1 } };
+    struct patterns everything = { &any, 1 };
+    return egress_matching(p, &everything);
+}
+
 void routes_compile(struct policies *p, struct conf_errors *errors)
 {
     const struct conf_rules *r = &p->conf->rules;
-    static const struct pattern any = { PATTERN_ANY, { "*", 1 } };
-    struct pattern all[1] = { any };
-    struct patterns everything = { all, 1 };
+    struct egress_set all = every_egress(p);
     p->routes = arena_alloc(p->arena, r->routes.n * sizeof *p->routes);
     for (size_t i = 0; i < r->routes.n; i++) {
         const struct conf_route *route = &r->routes.at[i];
@@ -67,13 +81,15 @@ void routes_compile(struct policies *p, struct conf_errors *errors)
         c->when = when_compile(p->arena, &route->when, errors);
         c->egress = egress_matching(p, &patterns);
         if (route->fallback == CONF_FALLBACK_ANY)
-            c->fallback = egress_matching(p, &everything);
-        check_egress(p, route, &patterns, errors);
-        if (c->egress.n > 0 && !any_usable(p->conf, c->egress) && !c->fallback.n)
+            c->fallback = all;
+        if (all_named(p->conf))
+            check_egress(p, route, &patterns, errors);
+        if (c->egress.n > 0 && !any_usable(p->conf, c->egress) && any_usable(p->conf, all) &&
+            !c->fallback.n)
             conf_error(errors, route->pos,
                        "found only egresses with `via` in route \"%s\", expected one that this "
                        "version can use",
-                       route->name.p);
+                       route->name.n ? route->name.p : "");
     }
 }
 

@@ -1,5 +1,7 @@
 /*
  * policies/when_compile — from the words of a `when` to its compiled form, with every error
+ *
+ *   A text that was already wrong as a value comes here empty; it has its error and gets no second.
  */
 #include <string.h>
 
@@ -51,7 +53,7 @@ static void compile_domains(struct arena *arena, const struct conf_term *conf, s
     for (size_t i = 0; i < t->n; i++) {
         const struct conf_text *text = &conf->patterns.at[i];
         pattern_compile(arena, to_ascii(arena, text, errors), &t->patterns[i]);
-        if (memchr(text->text.p, '@', text->text.n))
+        if (text->text.n && memchr(text->text.p, '@', text->text.n))
             conf_error(errors, text->pos, "found \"%s\", expected a domain without \"@\"",
                        text->text.p);
     }
@@ -66,7 +68,7 @@ static void compile_addresses(struct arena *arena, const struct conf_term *conf,
     t->n = p.n;
     for (size_t i = 0; i < p.n; i++) {
         struct slice s = conf->patterns.at[i].text;
-        if (!memchr(s.p, '@', s.n) && !memchr(s.p, '*', s.n) && !slice_eq_str(s, "<>") &&
+        if (s.n && !memchr(s.p, '@', s.n) && !memchr(s.p, '*', s.n) && !slice_eq_str(s, "<>") &&
             !slice_ieq_str(s, "postmaster"))
             conf_warning(errors, conf->patterns.at[i].pos,
                          "\"%s\" has no \"@\" and matches no address; \"*@%s\" is all of a domain",
@@ -82,6 +84,8 @@ static void compile_clients(struct arena *arena, const struct conf_term *conf, s
     t->networks = arena_alloc(arena, n * sizeof *t->networks);
     for (size_t i = 0; i < n; i++) {
         const struct conf_text *text = &conf->patterns.at[i];
+        if (text->text.n == 0)
+            continue;
         if (network_parse(text->text, &t->networks[t->networks_n]) == RC_OK)
             t->networks_n++;
         else if (memchr(text->text.p, '/', text->text.n))
@@ -100,6 +104,8 @@ static void compile_sizes(struct arena *arena, const struct conf_term *conf, str
     t->ranges = arena_alloc(arena, conf->patterns.n * sizeof *t->ranges);
     for (size_t i = 0; i < conf->patterns.n; i++) {
         const struct conf_text *text = &conf->patterns.at[i];
+        if (text->text.n == 0)
+            continue;
         if (size_range_parse(text->text, &t->ranges[t->n]) == RC_OK)
             t->n++;
         else
@@ -116,6 +122,8 @@ static void compile_windows(struct arena *arena, const struct conf_term *conf, s
     t->windows = arena_alloc(arena, conf->patterns.n * sizeof *t->windows);
     for (size_t i = 0; i < conf->patterns.n; i++) {
         const struct conf_text *text = &conf->patterns.at[i];
+        if (text->text.n == 0)
+            continue;
         if (time_window_parse(text->text, &t->windows[t->n]) == RC_OK)
             t->n++;
         else
@@ -131,6 +139,8 @@ static void compile_lanes(const struct conf_term *conf, struct term *t, struct c
     for (size_t i = 0; i < conf->patterns.n; i++) {
         unsigned lane = 0;
         const struct conf_text *text = &conf->patterns.at[i];
+        if (text->text.n == 0)
+            continue;
         while (lane < LANE_COUNT && !slice_eq_str(text->text, lane_names[lane]))
             lane++;
         if (lane < LANE_COUNT)

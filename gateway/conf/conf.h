@@ -166,6 +166,10 @@ struct conf {
 enum rc conf_load(struct bundle *bundle, const char *path, struct conf **conf_r,
                   struct conf_errors *errors);
 
+/* The same, but what could be read comes back also when there were errors: only to look for more of
+ * them (values that were wrong are zero or empty). NULL when nothing could be read. */
+struct conf *conf_read(struct bundle *bundle, const char *path, struct conf_errors *errors);
+
 struct conf *conf_ref(struct conf *conf); /* returns conf */
 void conf_unref(struct conf **conf);      /* sets NULL; the last one frees */
 

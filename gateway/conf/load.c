@@ -132,22 +132,22 @@ static void read_policies(struct conf_reader *r)
     section_read(r, &section_policies, node ? node : &empty, &c->rules);
 }
 
-static void read_all(struct conf_reader *r, const char *path)
+static bool read_all(struct conf_reader *r, const char *path)
 {
     r->conf->path = reader_text(r, slice_of(path));
     r->root = read_file(r, path, (struct conf_pos){ path, 0, 0 });
     if (!r->root)
-        return;
+        return false;
     section_read(r, &section_root, r->root, r->conf);
     if (r->root->kind != NODE_MAP)
-        return;
+        return false;
     read_users(r);
     read_policies(r);
     checks_run(r);
+    return true;
 }
 
-enum rc conf_load(struct bundle *bundle, const char *path, struct conf **conf_r,
-                  struct conf_errors *errors)
+struct conf *conf_read(struct bundle *bundle, const char *path, struct conf_errors *errors)
 {
     struct conf *conf = conf_new();
     struct conf_reader r = { .arena = holder_of(conf)->arena,
@@ -155,9 +155,17 @@ enum rc conf_load(struct bundle *bundle, const char *path, struct conf **conf_r,
                              .bundle = bundle,
                              .errors = errors,
                              .conf = conf };
-    size_t before = conf_errors_count(errors);
-    read_all(&r, path);
+    if (!read_all(&r, path))
+        conf_unref(&conf);
     arena_free(&r.nodes);
+    return conf;
+}
+
+enum rc conf_load(struct bundle *bundle, const char *path, struct conf **conf_r,
+                  struct conf_errors *errors)
+{
+    size_t before = conf_errors_count(errors);
+    struct conf *conf = conf_read(bundle, path, errors);
     if (conf_errors_count(errors) > before) {
         conf_unref(&conf);
         return RC_PARSE;
