@@ -104,9 +104,21 @@ static void synced(struct local *local)
     local->drop_count = 0;
 }
 
+/* Ends of old messages first, then the new ones: keys sort by time, so both runs go through the
+ * memtable in order, each insert next to the one before. Nothing in a round depends on a message
+ * that is new in it. */
+static void fill_batch(struct round *round)
+{
+    for (int add = 0; add <= 1; add++)
+        for (unsigned i = 0; i < round->count; i++)
+            if (round->groups[i]->add == (add == 1))
+                batch_add(round->local, round->groups[i]);
+}
+
 static void round_write(struct round *round)
 {
     struct local *local = round->local;
+    fill_batch(round);
     if (rocksdb_writebatch_count(local->batch) == 0)
         return;
     struct err err = { .code = RC_OK };
@@ -144,7 +156,6 @@ static void round_take(struct round *round, struct group *group)
     } else if (local->sick.sick) {
         sick_hold(local, group);
     } else {
-        batch_add(local, group);
         round->groups[round->count++] = group;
         round->bytes += group->cost;
         round->sync |= group->add;
