@@ -6,8 +6,8 @@
  *   the outcome: log line, spool record, bounce, and the one call it owes the queue for each item.
  *
  *   Order of life: delivery_new, queue_new(env, delivery_events), delivery_set_queue; ...;
- *   delivery_drain until done, then spool_port_free (its last callbacks still use the delivery),
- *   delivery_free, queue_free.
+ *   delivery_drain until done, spool_port_free (its last callbacks still use delivery and queue),
+ *   queue_free, delivery_free.
  *
  * Guarantees: a message is reported delivered only on the next hop's 2yz for its data; a transaction
  *             whose final reply is missing is tried again and marked so in the log.
@@ -39,7 +39,7 @@ struct delivery_env {
 };
 
 struct delivery *delivery_new(const struct delivery_env *env);
-/* After delivery_drain() was done (or nothing was ever taken) and the spool port is freed. */
+/* After delivery_drain() was done (or nothing was ever taken), the port and the queue are freed. */
 void delivery_free(struct delivery **delivery);
 
 void delivery_events(struct delivery *delivery, struct queue_events *events_r);

@@ -1,0 +1,284 @@
+/*
+ * delivery/dispatch — which session carries which mail, and when another one is opened
+ *
+ *   For the mail in front an egress is drawn (by weight, policies/choose). Then, in this order:
+ *   1. a session of that egress that has nothing to do;
+ *   2. one that can take a transaction behind the running one, while waiting for its final reply
+ *      costs less than a new connection would;
+ *   3. a new session, while the limits allow;
+ *   4. at the limit: any session that suits, else the mail stays in the queue.
+ *   So sessions grow only when the existing ones are saturated, and as no session ever holds more
+ *   than two mails, a slow one collects none. Mail bound to a session that is still opening goes to
+ *   one that became free before.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/conf/conf.h"
+#include "gateway/delivery/egress.h"
+#include "gateway/delivery/session.h"
+
+enum {
+    OPENING_FIRST = 2, /* at once towards a site that has not proven itself */
+    LOOK_AT_MAX = 64   /* sessions looked at for one mail */
+};
+
+/* ---- targets ---- */
+
+static void on_refill(struct timer *timer)
+{
+    struct target *t = CONTAINER_OF(timer, struct target, refill);
+    target_run(t);
+}
+
+struct target *target_of(struct delivery *d, struct site *site)
+{
+    struct target *t = site->delivery;
+    if (t)
+        return t;
+    t = mem_zero(sizeof *t);
+    t->delivery = d;
+    t->site = site;
+    t->tokens = -1;
+    list_init(&t->idle);
+    list_init(&t->others);
+    timer_init(&t->refill, on_refill);
+    list_push_back(&d->targets, &t->link);
+    site->delivery = t;
+    return t;
+}
+
+void target_free(struct target *t)
+{
+    assert(list_empty(&t->idle) && list_empty(&t->others));
+    timer_stop(t->delivery->loop, &t->refill);
+    t->site->delivery = NULL;
+    list_del(&t->link);
+    free(t);
+}
+
+/* ---- the rate towards the site ---- */
+
+/* One second's worth may be saved up, at least one message. */
+static bool rate_allows(struct target *t)
+{
+    const struct rate *rate = &t->site->limit.rate;
+    if (rate->count == 0)
+        return true;
+    double per_ms = (double)rate->count / (double)rate->per_ms;
+    double most = per_ms * 1000 > 1 ? per_ms * 1000 : 1;
+    int64_t now = loop_now_ms(t->delivery->loop);
+    if (t->tokens < 0)
+        t->tokens = most;
+    else
+        t->tokens += (double)(now - t->tokens_ms) * per_ms;
+    t->tokens_ms = now;
+    if (t->tokens > most)
+        t->tokens = most;
+    if (t->tokens >= 1)
+        return true;
+    timer_set(t->delivery->loop, &t->refill, (int64_t)((1 - t->tokens) / per_ms) + 1);
+    return false;
+}
+
+/* ---- finding a session ---- */
+
+static bool usable_by(const struct session *s, const struct conf_route *route, int egress)
+{
+    if (!session_suits(s, route))
+        return false;
+    if (egress != EGRESS_NONE)
+        return s->egress == egress;
+    return egress_allowed(s->delivery->egress, route, s->egress);
+}
+
+/* egress EGRESS_NONE: any the route allows. */
+static struct session *find_idle(struct target *t, const struct conf_route *route, int egress)
+{
+    unsigned looked = 0;
+    LIST_EACH(at, &t->idle)
+    {
+        struct session *s = CONTAINER_OF(at, struct session, link);
+        if (usable_by(s, route, egress))
+            return s;
+        if (++looked == LOOK_AT_MAX)
+            break;
+    }
+    return NULL;
+}
+
+static struct session *find_behind(struct target *t, const struct conf_route *route, int egress)
+{
+    unsigned looked = 0;
+    LIST_EACH(at, &t->others)
+    {
+        struct session *s = CONTAINER_OF(at, struct session, link);
+        if (session_takes_more(s) && usable_by(s, route, egress))
+            return s;
+        if (++looked == LOOK_AT_MAX)
+            break;
+    }
+    return NULL;
+}
+
+static uint32_t live_sessions(const struct target *t)
+{
+    return t->site->sessions - t->opening;
+}
+
+/* The one of all idle sessions that was used least recently makes room. */
+static bool make_room(struct delivery *d)
+{
+    if (list_empty(&d->idle))
+        return false;
+    session_quit(CONTAINER_OF(d->idle.prev, struct session, lru));
+    return true;
+}
+
+static bool may_open(struct target *t, const struct conf_route *route)
+{
+    struct delivery *d = t->delivery;
+    int64_t now = loop_now_ms(d->loop);
+    uint32_t most =
+        t->proven && live_sessions(t) > OPENING_FIRST ? live_sessions(t) : OPENING_FIRST;
+    if (t->opening >= most || now < t->site->backoff_until_ms || now < t->hold_until_ms)
+        return false;
+    if (t->site->limit.connections && t->site->sessions >= t->site->limit.connections) {
+        /* Only one that is no use to this route makes way. */
+        if (list_empty(&t->idle) || find_idle(t, route, EGRESS_NONE))
+            return false;
+        session_quit(CONTAINER_OF(t->idle.prev, struct session, link));
+    }
+    return d->sessions < d->sessions_max || make_room(d);
+}
+
+/* ---- one mail ---- */
+
+static unsigned excluded_by_front(const struct flow *flow)
+{
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        if (flow->ready[lane])
+            return CONTAINER_OF(flow->lanes[lane].next, struct item, node)->excluded;
+    return 0;
+}
+
+static struct attempt *take(struct target *t, struct flow *flow)
+{
+    struct delivery *d = t->delivery;
+    struct item *item = flow_take(flow);
+    struct attempt *a = item ? attempt_new(d, item) : NULL;
+    if (!a)
+        return NULL;
+    int64_t waited = loop_wall_ms(d->loop) - item->due_ms;
+    a->stage_us[STAGE_QUEUE] = waited > 0 ? waited * 1000 : 0;
+    t->tokens -= 1;
+    return a;
+}
+
+static bool cheap_behind(const struct target *t)
+{
+    return t->final_us <= t->open_us;
+}
+
+/* False: the mail in front of this flow has to wait. */
+static bool dispatch_one(struct target *t, struct flow *flow, bool open)
+{
+    struct delivery *d = t->delivery;
+    const struct conf_route *route = flow->route;
+    if (!route || !rate_allows(t))
+        return false;
+    int egress = egress_choose(d->egress, route, t->families, excluded_by_front(flow), d->rnd);
+    if (egress == EGRESS_NONE) {
+        if (t->site->sessions == 0)
+            site_failed(t->site, "no egress of the route can be used now");
+        return false;
+    }
+    struct session *s = find_idle(t, route, egress);
+    if (!s && cheap_behind(t))
+        s = find_behind(t, route, egress);
+    bool opening = !s && open && may_open(t, route);
+    if (!s && !opening)
+        s = find_idle(t, route, EGRESS_NONE);
+    if (!s && !opening)
+        s = find_behind(t, route, EGRESS_NONE);
+    if (!s && !opening)
+        return false;
+    struct attempt *a = take(t, flow);
+    if (!a)
+        return true;
+    if (s)
+        session_give(s, a);
+    else
+        session_open(t, route, egress, a);
+    return true;
+}
+
+/* ---- all of them ---- */
+
+/* For a session that is free: mail bound to one that is still opening, if it suits. */
+static struct attempt *steal(struct target *t, const struct session *session)
+{
+    LIST_EACH(at, &t->others)
+    {
+        struct session *s = CONTAINER_OF(at, struct session, link);
+        if (s->state == SESSION_OPENING && s->front && session_suits(session, s->route) &&
+            egress_allowed(t->delivery->egress, s->route, session->egress)) {
+            struct attempt *a = s->front;
+            s->front = NULL;
+            return a;
+        }
+    }
+    return NULL;
+}
+
+bool target_outranks(const struct target *t, const struct item *item)
+{
+    const struct flow *flow = site_next_flow(t->site);
+    for (int lane = 0; flow && lane < item->lane; lane++)
+        if (flow->ready[lane])
+            return true;
+    return false;
+}
+
+static void give_bound(struct target *t)
+{
+    for (unsigned n = 0; n < LOOK_AT_MAX && t->opening && !list_empty(&t->idle); n++) {
+        struct session *s = CONTAINER_OF(t->idle.next, struct session, link);
+        struct attempt *a = steal(t, s);
+        if (!a)
+            return;
+        session_give(s, a);
+    }
+}
+
+/* When the most urgent flow has to wait, mail of another route may still have a session. */
+static void run_other_flows(struct target *t)
+{
+    LIST_EACH(at, &t->site->flows)
+    {
+        struct flow *flow = CONTAINER_OF(at, struct flow, link);
+        if (flow_ready(flow) && dispatch_one(t, flow, false))
+            t->again = true;
+    }
+}
+
+void target_run(struct target *t)
+{
+    if (t->running) {
+        t->again = true;
+        return;
+    }
+    t->running = true;
+    do {
+        t->again = false;
+        struct flow *flow;
+        while (!t->delivery->draining && (flow = site_next_flow(t->site)))
+            if (!dispatch_one(t, flow, true))
+                break;
+        if (!t->delivery->draining && site_ready(t->site))
+            run_other_flows(t);
+        give_bound(t);
+    } while (t->again && site_ready(t->site) && !t->delivery->draining);
+    t->running = false;
+}

@@ -1,0 +1,84 @@
+/*
+ * delivery/engine — what the files of delivery/ share; nobody else includes it
+ *
+ *   struct delivery   one per worker
+ *   struct target     delivery's part of a site: its sessions            (dispatch.c)
+ *   struct session    a connection towards a target, with its dialogue   (session.h)
+ *   struct attempt    an item in delivery's hands                        (attempt.h)
+ *
+ *   A session has at most two attempts: the one whose transaction runs, and one behind it whose
+ *   commands have been sent already. Each attempt ends in settle_attempt() or attempt_return().
+ */
+#ifndef WAYPOST_DELIVERY_ENGINE_H
+#define WAYPOST_DELIVERY_ENGINE_H
+
+#include "gateway/base/buf.h"
+#include "gateway/delivery/delivery.h"
+#include "gateway/io/timer.h"
+#include "gateway/io/tls.h"
+
+struct attempt;
+struct egress_table;
+struct peers;
+struct session;
+
+struct delivery {
+    struct loop *loop;
+    struct resolver *resolver;
+    struct spool_port *spool;
+    struct policies *policies;
+    struct delivery_writer *log;
+    struct counters *counters;
+    struct rnd *rnd;
+    struct queue *queue;
+    unsigned workers;
+    struct tls_client *tls;
+    struct egress_table *egress;
+    struct peers *peers;
+    struct list targets;
+    struct list idle;  /* sessions without work, the most recently used first */
+    struct list dead;  /* sessions to be freed before the loop waits */
+    struct list spare; /* attempts to be used again */
+    struct loop_task bury;
+    uint32_t sessions, sessions_max, idle_n, opening_n, attempts_n, notices, spare_n;
+    bool draining;
+    struct timer drain_bound;
+    struct loop_task drained;
+    delivery_done_fn *drain_done;
+    void *drain_arg;
+};
+
+const struct conf *delivery_conf(const struct delivery *d);
+/* Call whenever a session or a notice ends: finishes a drain. */
+void delivery_check_drained(struct delivery *d);
+
+/* ---- dispatch.c: who carries what ---- */
+
+struct target {
+    struct list link; /* delivery->targets */
+    struct delivery *delivery;
+    struct site *site;
+    struct list idle;   /* sessions ready for mail, the most recently used first */
+    struct list others; /* opening and working */
+    uint32_t opening;
+    bool proven;           /* a session worked and none has failed since */
+    bool running, again;   /* inside target_run() */
+    int64_t hold_until_ms; /* monotonic: it takes no more sessions for now */
+    uint8_t families;      /* of the addresses seen: bit 0 IPv4, bit 1 IPv6; 0: not known yet */
+    int64_t open_us;       /* smoothed: what a new session costs */
+    int64_t final_us;      /* smoothed: from the end of data to the reply */
+    double tokens;         /* of site->limit.rate */
+    int64_t tokens_ms;
+    struct timer refill;
+};
+
+struct target *target_of(struct delivery *d, struct site *site);
+void target_free(struct target *target);
+/* Gives ready mail to sessions, or opens some. Safe to call at any time, from anywhere. */
+void target_run(struct target *target);
+/* Is mail more urgent than this waiting for a session? */
+bool target_outranks(const struct target *target, const struct item *item);
+
+enum { FAMILY_V4 = 1, FAMILY_V6 = 2 };
+
+#endif

@@ -1,0 +1,151 @@
+#include "gateway/delivery/outcome.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "gateway/base/rc.h"
+
+const char *where_name(enum where where)
+{
+    static const char *const names[] = { "nowhere",  "queue", "spool", "dns",  "connect",
+                                         "greeting", "ehlo",  "tls",   "auth", "hop",
+                                         "mail",     "rcpt",  "data",  "final" };
+    assert((size_t)where < sizeof names / sizeof names[0]);
+    return names[where];
+}
+
+/* `word` is lower case. */
+static bool mentions(struct slice text, const char *word)
+{
+    size_t n = strlen(word);
+    for (size_t i = 0; i + n <= text.n; i++)
+        if (slice_ieq_str((struct slice){ text.p + i, n }, word))
+            return true;
+    return false;
+}
+
+static bool mentions_any(struct slice text, const char *const *words)
+{
+    for (; *words; words++)
+        if (mentions(text, *words))
+            return true;
+    return false;
+}
+
+static const char *const greylist_words[] = { "greylist",  "graylist",  "grey list",
+                                              "gray list", "grey-list", NULL };
+static const char *const throttle_words[] = { "too many",  "too fast",  "rate limit",
+                                              "throttl",   "slow down", "quota exceeded for sender",
+                                              "ratelimit", NULL };
+
+static enum retry_cause cause_of_reply(const struct finding *f)
+{
+    if (mentions_any(f->text, greylist_words))
+        return RETRY_GREYLIST;
+    if (f->code == 421 || mentions_any(f->text, throttle_words))
+        return RETRY_THROTTLED;
+    if (f->status.class_ == 4 && f->status.subject == 7)
+        return f->status.detail == 1 && f->where == WHERE_RCPT ? RETRY_GREYLIST : RETRY_THROTTLED;
+    if (f->where == WHERE_TLS)
+        return RETRY_TLS;
+    return RETRY_REMOTE;
+}
+
+static const char *class_of(enum retry_cause cause, bool broken)
+{
+    switch (cause) {
+    case RETRY_GREYLIST:
+        return "greylisted";
+    case RETRY_DNS:
+        return "dns";
+    case RETRY_THROTTLED:
+        return "throttled";
+    case RETRY_TLS:
+        return "tls";
+    case RETRY_REMOTE:
+    case RETRY_CAUSES:
+        break;
+    }
+    return broken ? "connection" : "temporary";
+}
+
+/* An enhanced code whose class fits the verdict: the peer's when it does, else x.0.0. */
+static struct enhanced status_for(struct enhanced said, uint8_t class_)
+{
+    if (said.class_ == class_)
+        return said;
+    return (struct enhanced){ class_, 0, 0 };
+}
+
+static struct verdict deferred(enum retry_cause cause, struct enhanced status, bool broken)
+{
+    return (struct verdict){ .kind = VERDICT_DEFERRED,
+                             .cause = cause,
+                             .status = status_for(status, 4),
+                             .class = class_of(cause, broken) };
+}
+
+/* A refusal for good that is about the session, not about this mail. */
+static bool about_session(enum where where)
+{
+    return where == WHERE_GREETING || where == WHERE_EHLO || where == WHERE_TLS ||
+           where == WHERE_AUTH;
+}
+
+bool outcome_too_many_rcpt(const struct finding *f)
+{
+    if (f->fault != FAULT_NONE || f->where != WHERE_RCPT || (f->code != 452 && f->code != 552))
+        return false;
+    if (f->status.class_ && !(f->status.subject == 5 && f->status.detail == 3))
+        return false;
+    return f->status.class_ || f->code == 452 || mentions(f->text, "too many");
+}
+
+static struct verdict judge_reply(const struct finding *f)
+{
+    if (f->code >= 200 && f->code < 300 && f->where == WHERE_FINAL)
+        return (struct verdict){ .kind = VERDICT_DELIVERED, .status = status_for(f->status, 2) };
+    if (f->code >= 500 && !about_session(f->where) && !outcome_too_many_rcpt(f))
+        return (struct verdict){ .kind = VERDICT_FAILED,
+                                 .status = status_for(f->status, 5),
+                                 .class = "permanent" };
+    return deferred(cause_of_reply(f), f->status, false);
+}
+
+static struct verdict judge_broken(const struct finding *f)
+{
+    enum retry_cause cause = f->where == WHERE_TLS ? RETRY_TLS : RETRY_REMOTE;
+    /* RFC 3463: 4.4.1 no answer from host, 4.4.2 bad connection, 4.5.0 protocol. */
+    struct enhanced status = { 4, 4, f->where == WHERE_CONNECT ? 1 : 2 };
+    if (f->fault == FAULT_PROTOCOL)
+        status = (struct enhanced){ 4, 5, 0 };
+    struct verdict v = deferred(cause, f->status.class_ == 4 ? f->status : status, true);
+    v.may_duplicate = f->where == WHERE_FINAL;
+    return v;
+}
+
+static struct verdict judge_own(const struct finding *f)
+{
+    if (f->status.class_ == 5)
+        return (
+            struct verdict){ .kind = VERDICT_FAILED, .status = f->status, .class = "permanent" };
+    enum retry_cause cause = f->where == WHERE_DNS   ? RETRY_DNS
+                             : f->where == WHERE_TLS ? RETRY_TLS
+                                                     : RETRY_REMOTE;
+    return deferred(cause, f->status, f->where == WHERE_CONNECT);
+}
+
+struct verdict outcome_judge(const struct finding *f)
+{
+    switch ((enum fault)f->fault) {
+    case FAULT_NONE:
+        return judge_reply(f);
+    case FAULT_OURS:
+        return judge_own(f);
+    case FAULT_CLOSED:
+    case FAULT_TIMEOUT:
+    case FAULT_PROTOCOL:
+        return judge_broken(f);
+    }
+    return judge_broken(f);
+}

@@ -1,0 +1,269 @@
+/*
+ * delivery/session — how a session begins, rests and ends (session.h has the whole picture)
+ */
+#include "gateway/delivery/session.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/conf/conf.h"
+#include "gateway/delivery/egress.h"
+#include "gateway/delivery/peers.h"
+#include "gateway/delivery/settle.h"
+#include "gateway/io/stream.h"
+
+enum { OUT_MAX = 4 * 1024 * 1024, QUIT_LINGER_MS = 2000, BEHIND_QUEUED_MAX = 64 * 1024 };
+
+struct slice session_mx(const struct session *s)
+{
+    if (s->host_at < s->hosts.n)
+        return s->hosts.at[s->host_at].name;
+    return slice_of(s->trouble_host);
+}
+
+/* ---- beginning ---- */
+
+void session_open(struct target *target, const struct conf_route *route, int egress,
+                  struct attempt *attempt)
+{
+    struct delivery *d = target->delivery;
+    struct session *s = mem_zero(sizeof *s);
+    s->delivery = d;
+    s->target = target;
+    s->policies = policies_ref(d->policies);
+    s->route = route;
+    s->egress = egress;
+    s->front = attempt;
+    s->started_ms = loop_now_ms(d->loop);
+    s->opened_us = clock_mono_us();
+    for (int i = 0; i < STAGES; i++)
+        s->stage_us[i] = -1;
+    list_init(&s->lru);
+    reply_parser_init(&s->parser);
+    buf_init(&s->out, OUT_MAX);
+    list_push_back(&target->others, &s->link);
+    target->opening++;
+    target->site->sessions++;
+    d->opening_n++;
+    d->sessions++;
+    attempt->session = s;
+    body_prepare(attempt);
+    if (target->site->mx)
+        hosts_of_mx(&s->hosts, policies_conf(s->policies), target->site->mx, d->rnd);
+    else
+        hosts_of_route(&s->hosts, policies_conf(s->policies), route);
+    open_next_address(s);
+}
+
+static uint64_t smaller_limit(uint64_t a, uint64_t b) /* 0: none */
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+void session_opened(struct session *s)
+{
+    struct delivery *d = s->delivery;
+    struct target *t = s->target;
+    int64_t took = clock_mono_us() - s->opened_us;
+    s->transactions_max = smaller_limit(t->site->limit.messages_per_connection, s->caps.mail_max);
+    t->open_us = t->open_us ? (t->open_us * 3 + took) / 4 : took;
+    t->opening--;
+    t->proven = true;
+    d->opening_n--;
+    peers_worked(d->peers, s->egress, &s->address);
+    site_succeeded(t->site);
+    s->state = SESSION_WORKING;
+    if (s->front && target_outranks(t, s->front->item))
+        attempt_return(&s->front);
+    if (s->front)
+        transact_start(s, s->front);
+    else
+        session_rest(s);
+}
+
+/* ---- working and resting ---- */
+
+bool session_suits(const struct session *s, const struct conf_route *route)
+{
+    return s->policies == s->delivery->policies &&
+           (s->route == route ||
+            (s->route->tls == route->tls && slice_eq(s->route->user, route->user) &&
+             slice_eq(s->route->password, route->password)));
+}
+
+static bool used_up(const struct session *s)
+{
+    int64_t age = loop_now_ms(s->delivery->loop) - s->started_ms;
+    return s->delivery->draining || s->policies != s->delivery->policies ||
+           (s->transactions_max && s->transactions >= s->transactions_max) ||
+           age >= policies_conf(s->policies)->delivery.session_time;
+}
+
+bool session_takes_more(const struct session *s)
+{
+    const struct attempt *a = s->front;
+    if (s->state != SESSION_WORKING || !a || s->behind || !(s->caps.ext & EXT_PIPELINING))
+        return false;
+    if (a->step != ATTEMPT_FINAL || a->accepted == 0 || a->answered < a->batch_n)
+        return false;
+    if (attempt_has_more(a) || used_up(s) || stream_queued(s->stream) > BEHIND_QUEUED_MAX)
+        return false;
+    /* One that keeps its final reply for much longer than usual collects nothing more. */
+    return clock_mono_us() - a->sent_us < 4 * s->target->final_us + 20000;
+}
+
+void session_give(struct session *s, struct attempt *attempt)
+{
+    attempt->session = s;
+    if (s->state == SESSION_IDLE) {
+        s->state = SESSION_WORKING;
+        list_del(&s->link);
+        list_push_back(&s->target->others, &s->link);
+        list_del(&s->lru);
+        s->delivery->idle_n--;
+        s->front = attempt;
+    } else {
+        assert(session_takes_more(s));
+        s->behind = attempt;
+    }
+    if (s->transactions > 0)
+        counter_add(s->delivery->counters, COUNTER_SESSIONS_REUSED, 1);
+    transact_start(s, attempt);
+}
+
+void session_rest(struct session *s)
+{
+    assert(s->state == SESSION_WORKING && !s->front && !s->behind && !s->expected_n);
+    struct delivery *d = s->delivery;
+    s->state = SESSION_IDLE;
+    list_del(&s->link);
+    list_push_front(&s->target->idle, &s->link);
+    list_push_front(&d->idle, &s->lru);
+    d->idle_n++;
+    s->target->again = true;
+    if (used_up(s))
+        session_quit(s);
+    else
+        session_set_deadline(s);
+}
+
+void session_hop(const struct session *s, struct hop *hop_r)
+{
+    const struct conf *conf = policies_conf(s->policies);
+    struct stream_tcp_info tcp;
+    *hop_r = (struct hop){ .mx = session_mx(s),
+                           .egress = conf->egress.at[s->egress].name,
+                           .tls = slice_of(s->tls),
+                           .address = s->address,
+                           .rtt_us = -1,
+                           .retransmits = -1,
+                           .reused = s->delivered > 0 };
+    for (int i = 0; i < STAGES; i++)
+        hop_r->stage_us[i] = s->delivered ? -1 : s->stage_us[i];
+    if (!s->stream)
+        return;
+    hop_r->connected = true;
+    hop_r->source = *stream_local(s->stream);
+    if (stream_tcp_info(s->stream, &tcp)) {
+        hop_r->rtt_us = tcp.rtt_us;
+        hop_r->retransmits = tcp.retransmits;
+    }
+}
+
+/* ---- the end ---- */
+
+static void session_free(struct session *s)
+{
+    reply_parser_free(&s->parser);
+    buf_free(&s->out);
+    hosts_clear(&s->hosts);
+    policies_unref(&s->policies);
+    free(s);
+}
+
+void session_bury(struct loop_task *task)
+{
+    struct delivery *d = CONTAINER_OF(task, struct delivery, bury);
+    for (struct list *node; (node = list_pop_front(&d->dead));)
+        session_free(CONTAINER_OF(node, struct session, link));
+}
+
+/* Off every list and count; the memory stays until the loop's tasks run. */
+static void take_out(struct session *s)
+{
+    struct delivery *d = s->delivery;
+    struct target *t = s->target;
+    if (s->state == SESSION_OPENING) {
+        t->opening--;
+        d->opening_n--;
+    } else if (s->state == SESSION_IDLE) {
+        d->idle_n--;
+    }
+    s->state = SESSION_DEAD;
+    list_del(&s->lru);
+    list_del(&s->link);
+    list_push_back(&d->dead, &s->link);
+    loop_task_schedule(d->loop, &d->bury);
+    t->site->sessions--;
+    t->again = true;
+    d->sessions--;
+    if (s->query)
+        dns_cancel(&s->query);
+    if (s->dial)
+        dial_cancel(&s->dial);
+}
+
+void session_drop_stream(struct session *s)
+{
+    if (s->stream)
+        stream_close(&s->stream);
+    s->expected_n = 0;
+    s->tls_under_way = s->esmtp = s->authed = s->need_rset = false;
+    s->tls[0] = '\0';
+    s->caps = (struct ehlo_caps){ .ext = 0 };
+    buf_clear(&s->out);
+}
+
+void session_quit(struct session *s)
+{
+    assert(s->state == SESSION_IDLE);
+    struct delivery *d = s->delivery;
+    counter_add(d->counters, COUNTER_BYTES_OUT, stream_bytes_out(s->stream));
+    take_out(s);
+    stream_write_ref(s->stream, SLICE_LIT("QUIT\r\n"), NULL, NULL);
+    stream_finish(&s->stream, QUIT_LINGER_MS);
+    delivery_check_drained(d);
+}
+
+/* The peer ended a kept session before it looked at this mail: that is no attempt. */
+static bool untouched(const struct session *s, const struct finding *f)
+{
+    return s->delivered > 0 && !s->front->touched &&
+           (f->fault == FAULT_CLOSED || (f->fault == FAULT_NONE && f->code == 421));
+}
+
+void session_kill(struct session *s, const struct finding *finding)
+{
+    assert(s->state != SESSION_DEAD);
+    struct delivery *d = s->delivery;
+    struct attempt *front = s->front, *behind = s->behind;
+    take_out(s);
+    bool counts = front && finding && !untouched(s, finding);
+    struct hop hop;
+    session_hop(s, &hop);
+    if (s->stream) { /* before what it sends from goes away */
+        counter_add(d->counters, COUNTER_BYTES_OUT, stream_bytes_out(s->stream));
+        stream_close(&s->stream);
+    }
+    s->front = s->behind = NULL;
+    if (counts) {
+        attempt_find_all(front, finding);
+        settle_attempt(&front, &hop);
+    } else if (front) {
+        attempt_return(&front);
+    }
+    if (behind)
+        attempt_return(&behind);
+    delivery_check_drained(d);
+}

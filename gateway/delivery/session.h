@@ -1,0 +1,176 @@
+/*
+ * delivery/session — one connection towards a target: opening it, its dialogue, its end
+ *
+ *   OPENING walks the hosts of the site: resolve, dial, greeting, EHLO, TLS, AUTH (open.c, steps.c).
+ *   A host that fails is followed by the next one; when none is left the session ends and the mail
+ *   it was opened for is deferred. IDLE and WORKING sessions carry transactions (transact.c).
+ *
+ *   The dialogue is a queue of expected replies: each command pushes its step, each reply is handed
+ *   to the step in front. Without PIPELINING there is never more than one.
+ *
+ *   A dead session stays readable until the loop waits: callers check `state` after any call.
+ */
+#ifndef WAYPOST_DELIVERY_SESSION_H
+#define WAYPOST_DELIVERY_SESSION_H
+
+#include "gateway/delivery/attempt.h"
+#include "gateway/delivery/hosts.h"
+#include "gateway/io/dial.h"
+#include "gateway/smtp/reply.h"
+
+enum session_state { SESSION_OPENING, SESSION_IDLE, SESSION_WORKING, SESSION_DEAD };
+
+enum step {
+    STEP_GREETING,
+    STEP_EHLO,
+    STEP_HELO,
+    STEP_STARTTLS,
+    STEP_AUTH_PLAIN,
+    STEP_AUTH_LOGIN,
+    STEP_AUTH_USER,
+    STEP_AUTH_PASSWORD,
+    STEP_RSET,
+    STEP_MAIL,
+    STEP_RCPT,
+    STEP_DATA,
+    STEP_FINAL,
+    STEPS
+};
+
+struct expected {
+    uint8_t step;
+    uint32_t count; /* that many replies in a row */
+    struct attempt *attempt;
+};
+
+enum { EXPECTED_MAX = 16 }; /* two transactions of five steps, and a RSET each */
+
+struct session {
+    struct list link; /* of the target: idle or others; or delivery->dead */
+    struct list lru;  /* delivery->idle */
+    struct delivery *delivery;
+    struct target *target;
+    struct policies *policies; /* what it began with */
+    const struct conf_route *route;
+    int egress; /* index in that configuration */
+    enum session_state state;
+    /* the way to the host */
+    struct hosts hosts;
+    unsigned host_at;
+    bool host_tried;                   /* hosts.at[host_at] has been resolved */
+    bool last_resort;                  /* second round: addresses that failed lately, too */
+    bool dialled;                      /* some address was tried */
+    struct addr addrs[HOST_ADDRS_MAX]; /* of that host, still to try */
+    unsigned addrs_n;
+    struct dns_query *query;
+    struct dial *dial;
+    struct finding trouble; /* the most telling reason why no host worked so far */
+    char trouble_text[256], trouble_host[256];
+    /* the connection */
+    struct stream *stream;
+    struct addr address;
+    struct reply_parser parser;
+    struct ehlo_caps caps;
+    struct expected expected[EXPECTED_MAX];
+    uint8_t expected_at, expected_n;
+    bool plain_once;    /* TLS broke here: this time without */
+    bool tls_under_way; /* between the 220 and the end of the handshake */
+    bool esmtp, authed;
+    bool need_rset;
+    char tls[96];
+    uint64_t transactions_max; /* MAIL commands this connection may carry */
+    uint64_t transactions;
+    uint32_t delivered; /* attempts carried before the running one */
+    struct attempt *front, *behind;
+    int64_t started_ms; /* monotonic */
+    int64_t opened_us, stage_at_us;
+    int64_t stage_us[STAGES]; /* of the opening */
+    struct buf out;           /* commands of the flight being written */
+};
+
+/* Opens one more; `attempt` is what it is opened for. It may be dead when this returns. */
+void session_open(struct target *target, const struct conf_route *route, int egress,
+                  struct attempt *attempt);
+/* Gives an attempt to an idle session, or to a working one that session_takes_more(). */
+void session_give(struct session *s, struct attempt *attempt);
+/* May another transaction travel behind the running one? */
+bool session_takes_more(const struct session *s);
+/* Would mail of this route be sent by the same TLS level and identity? */
+bool session_suits(const struct session *s, const struct conf_route *route);
+/* The name of the host in use. */
+struct slice session_mx(const struct session *s);
+
+/* What the log and notices say about the session, when it may be gone already. */
+struct hop {
+    struct slice mx, egress, tls; /* valid until the loop waits */
+    struct addr source, address;
+    bool connected, reused;
+    int64_t rtt_us, retransmits;
+    int64_t stage_us[STAGES]; /* of the opening; negative: not part of this attempt */
+};
+void session_hop(const struct session *s, struct hop *hop_r);
+
+/* QUIT and goodbye; for idle ones. */
+void session_quit(struct session *s);
+/* Ends it at once. The running attempt gets `finding`; NULL, or when the peer ended a kept session
+ * before it looked at the attempt: back to the queue, as the one behind in any case. */
+void session_kill(struct session *s, const struct finding *finding);
+/* From OPENING to ready for mail. */
+void session_opened(struct session *s);
+/* The connection of an OPENING session is over; the session goes on. */
+void session_drop_stream(struct session *s);
+void session_bury(struct loop_task *task); /* of struct delivery */
+/* No transaction runs any more: next one, idle or QUIT. */
+void session_rest(struct session *s);
+
+/* ---- open.c ---- */
+void open_next_address(struct session *s); /* the first, too */
+/* This host (address) will not do: on to the next. Text is copied. */
+void open_failed(struct session *s, const struct finding *finding);
+/* The same address again, without TLS. */
+void open_again_plain(struct session *s);
+
+/* ---- steps.c: the dialogue ---- */
+void session_expect(struct session *s, enum step step, uint32_t count, struct attempt *a);
+/* Sends a line (given without CRLF) and expects its reply. */
+void session_command(struct session *s, enum step step, const char *verb, struct slice argument);
+void session_on_reply(struct session *s, const struct reply *reply);
+/* The connection broke, or a deadline passed. */
+void session_on_broken(struct session *s, enum fault fault, const char *text);
+void session_set_deadline(struct session *s);
+void session_flush_out(struct session *s); /* s->out to the stream */
+extern const struct stream_ops session_stream_ops;
+
+struct step_ops {
+    const char *name;
+    uint8_t where; /* enum where, for findings */
+    void (*reply)(struct session *s, struct expected *e, const struct reply *reply);
+};
+extern const struct step_ops step_table[STEPS];
+
+/* ---- handshake.c: from the greeting to a session that carries mail ---- */
+void reply_greeting(struct session *s, struct expected *e, const struct reply *reply);
+void reply_ehlo(struct session *s, struct expected *e, const struct reply *reply);
+void reply_helo(struct session *s, struct expected *e, const struct reply *reply);
+void reply_starttls(struct session *s, struct expected *e, const struct reply *reply);
+void reply_auth(struct session *s, struct expected *e, const struct reply *reply);
+void handshake_on_tls(struct session *s);
+void handshake_tls_failed(struct session *s, const char *text);
+
+/* ---- transact.c ---- */
+/* Sends the commands of the attempt's next batch; the session is IDLE or takes more. */
+void transact_start(struct session *s, struct attempt *a);
+void transact_sent(struct session *s, struct attempt *a); /* body and end are queued */
+/* Right before the end of data. False: it may not, and the session is dead. */
+bool transact_may_send(struct session *s, struct attempt *a);
+void transact_body_ready(struct session *s, struct attempt *a);
+void transact_body_failed(struct session *s, struct attempt *a, const struct finding *finding);
+void reply_rset(struct session *s, struct expected *e, const struct reply *reply);
+void reply_mail(struct session *s, struct expected *e, const struct reply *reply);
+void reply_rcpt(struct session *s, struct expected *e, const struct reply *reply);
+void reply_data(struct session *s, struct expected *e, const struct reply *reply);
+void reply_final(struct session *s, struct expected *e, const struct reply *reply);
+/* A reply that nothing asked for, while the body is being sent. */
+void transact_interrupted(struct session *s, const struct reply *reply);
+
+#endif

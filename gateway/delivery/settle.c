@@ -1,0 +1,258 @@
+#include "gateway/delivery/settle.h"
+
+#include <string.h>
+
+#include "gateway/base/log.h"
+#include "gateway/conf/conf.h"
+#include "policies/retry.h"
+
+enum { UNTOLD_RETRY_MS = 300000 }; /* a notice could not be committed: all again after this */
+
+/* ---- what every recipient gets ---- */
+
+static bool expired(const struct attempt *a)
+{
+    return loop_wall_ms(a->delivery->loop) >= a->item->expire_ms;
+}
+
+static enum delivery_event_kind event_of(const struct attempt *a, enum verdict_kind kind)
+{
+    switch (kind) {
+    case VERDICT_DELIVERED:
+        return EVENT_DELIVERED;
+    case VERDICT_FAILED:
+        return EVENT_BOUNCED;
+    case VERDICT_DEFERRED:
+        break;
+    }
+    return expired(a) ? EVENT_EXPIRED : EVENT_DEFERRED;
+}
+
+static void note_reply(struct attempt *a, struct recipient *r, const struct finding *f,
+                       const struct verdict *v, const struct hop *hop)
+{
+    r->code = f->code;
+    r->status = v->status;
+    r->reply = f->text;
+    r->reply_host = (struct slice){ NULL, 0 };
+    if (hop && f->fault == FAULT_NONE)
+        r->reply_host = (struct slice){ arena_strndup(a->arena, hop->mx.p, hop->mx.n), hop->mx.n };
+}
+
+/* ---- notices ---- */
+
+static void add_notice(struct settlement *st, const struct recipient *r, enum dsn_action action)
+{
+    struct attempt *a = st->attempt;
+    if (!st->notices)
+        st->notices = arena_alloc(a->arena, a->env.recipients_n * sizeof *st->notices);
+    st->notices[st->notices_n++] = (struct dsn_recipient){
+        .address = r->address,
+        .orcpt = r->orcpt,
+        .action = action,
+        .expired = action == DSN_FAILED && r->status.class_ == 4,
+        .code = r->reply_host.n ? r->code : 0,
+        .status = r->status,
+        .reply = r->reply,
+        .remote_mta = r->reply_host,
+        .last_attempt_ms = loop_wall_ms(a->delivery->loop),
+        .will_retry_until_ms = action == DSN_DELAYED ? a->item->expire_ms : 0,
+    };
+}
+
+static void consider_notice(struct settlement *st, struct recipient *r,
+                            enum delivery_event_kind event)
+{
+    struct attempt *a = st->attempt;
+    const struct conf_retry *retry = &delivery_conf(a->delivery)->rules.retry;
+    struct slice sender = a->env.sender;
+    if (event == EVENT_DELIVERED) {
+        if (a->planned && mailparams_relayed_dsn(&a->plan, r) &&
+            dsn_wanted(sender, r->notify, DSN_RELAYED))
+            add_notice(st, r, DSN_RELAYED);
+    } else if (event != EVENT_DEFERRED) {
+        if (dsn_wanted(sender, r->notify, DSN_FAILED))
+            add_notice(st, r, DSN_FAILED);
+    } else if (retry_notice_due(retry, a->item->accepted_ms, loop_wall_ms(a->delivery->loop),
+                                r->delay_notified) &&
+               dsn_wanted(sender, r->notify, DSN_DELAYED)) {
+        r->delay_notified = true;
+        add_notice(st, r, DSN_DELAYED);
+    }
+}
+
+/* ---- carrying it out ---- */
+
+static void pack_rest(struct settlement *st)
+{
+    struct envelope env = st->attempt->env;
+    env.recipients_n = st->rest_n;
+    env.recipients = st->rest;
+    buf_init(&st->env, SPOOL_ENV_MAX);
+    envelope_pack(&env, &st->env);
+}
+
+void settle_op(const struct settlement *st, struct spool_op *op_r)
+{
+    *op_r = (struct spool_op){ .kind = st->done ? SPOOL_DONE : SPOOL_DEFER };
+    item_record(st->attempt->item, &op_r->item);
+    if (st->done)
+        return;
+    op_r->item.due_ms = st->due_ms;
+    op_r->item.env = buf_slice(&st->env);
+}
+
+void settle_finish(struct settlement *st)
+{
+    struct attempt *a = st->attempt;
+    struct delivery *d = a->delivery;
+    if (st->done) {
+        queue_finish(d->queue, &a->item);
+    } else {
+        struct item *item = a->item;
+        item_set_envelope(&item, buf_slice(&st->env));
+        a->item = NULL;
+        queue_defer(d->queue, item, st->due_ms);
+    }
+    buf_free(&st->env);
+    attempt_free(&st->attempt);
+}
+
+static void apply(struct settlement *st)
+{
+    struct spool_op op;
+    settle_op(st, &op);
+    spool_apply(st->attempt->delivery->spool, &op, 1, NULL, NULL);
+    settle_finish(st);
+}
+
+void settle_untold(struct settlement *st)
+{
+    struct attempt *a = st->attempt;
+    st->rest_n = 0;
+    for (size_t i = 0; i < a->env.recipients_n; i++)
+        if (a->env.recipients[i].state != RECIPIENT_DELIVERED) {
+            a->env.recipients[i].state = RECIPIENT_PENDING;
+            st->rest[st->rest_n++] = a->env.recipients[i];
+        }
+    buf_free(&st->env);
+    st->done = st->rest_n == 0;
+    st->due_ms = loop_wall_ms(a->delivery->loop) + UNTOLD_RETRY_MS;
+    if (!st->done)
+        pack_rest(st);
+    apply(st);
+}
+
+static void carry_out(struct settlement *st)
+{
+    st->done = st->rest_n == 0;
+    if (!st->done)
+        pack_rest(st);
+    if (st->notices_n == 0 || !notice_start(st))
+        apply(st);
+}
+
+/* One wait for the whole item: the shortest that any of its recipients asks for. */
+static int64_t next_due(struct attempt *a, const struct verdict *verdicts)
+{
+    struct delivery *d = a->delivery;
+    const struct conf_retry *retry = &delivery_conf(d)->rules.retry;
+    int64_t now = loop_wall_ms(d->loop), due = INT64_MAX;
+    unsigned asked = 0;
+    for (size_t i = 0; i < a->env.recipients_n; i++) {
+        enum retry_cause cause = verdicts[i].cause;
+        if (verdicts[i].kind != VERDICT_DEFERRED || (asked & 1u << cause))
+            continue;
+        asked |= 1u << cause;
+        int64_t at = retry_next(retry, cause, a->item->attempts, a->item->accepted_ms, now, d->rnd);
+        due = at < due ? at : due;
+    }
+    return due;
+}
+
+void settle_attempt(struct attempt **attempt, const struct hop *hop)
+{
+    struct attempt *a = *attempt;
+    struct settlement st = { .attempt = a };
+    size_t n = a->env.recipients_n;
+    struct verdict *verdicts = arena_alloc(a->arena, n * sizeof *verdicts);
+    *attempt = NULL;
+    body_forget(a);
+    a->item->attempts++;
+    for (size_t i = 0; i < n; i++)
+        verdicts[i] = outcome_judge(&a->findings[i]);
+    st.due_ms = next_due(a, verdicts);
+    st.rest = arena_alloc(a->arena, n * sizeof *st.rest);
+    for (uint32_t i = 0; i < n; i++) {
+        struct recipient *r = &a->env.recipients[i];
+        enum delivery_event_kind event = event_of(a, verdicts[i].kind);
+        record_recipient(a, hop, i, event, &verdicts[i], st.due_ms);
+        note_reply(a, r, &a->findings[i], &verdicts[i], hop);
+        consider_notice(&st, r, event);
+        if (event == EVENT_DEFERRED)
+            st.rest[st.rest_n++] = *r;
+        else
+            r->state = event == EVENT_DELIVERED ? RECIPIENT_DELIVERED : RECIPIENT_FAILED;
+    }
+    carry_out(&st);
+}
+
+/* ---- what the queue could not place ---- */
+
+static struct finding finding_of(enum queue_trouble why, const char *text)
+{
+    static const struct {
+        enum where where;
+        struct enhanced status;
+    } table[] = {
+        [TROUBLE_NXDOMAIN] = { WHERE_DNS, { 5, 1, 2 } },
+        [TROUBLE_NULL_MX] = { WHERE_DNS, { 5, 1, 10 } },
+        [TROUBLE_NO_ADDRESS] = { WHERE_DNS, { 5, 4, 4 } },
+        [TROUBLE_DNS] = { WHERE_DNS, { 4, 4, 3 } },
+        [TROUBLE_ROUTE] = { WHERE_QUEUE, { 4, 3, 5 } },
+        [TROUBLE_EXPIRED] = { WHERE_QUEUE, { 4, 4, 7 } },
+        [TROUBLE_BOUNCE] = { WHERE_QUEUE, { 5, 7, 0 } },
+        [TROUBLE_DROP] = { WHERE_QUEUE, { 5, 7, 0 } },
+    };
+    return (struct finding){ .where = (uint8_t)table[why].where,
+                             .fault = FAULT_OURS,
+                             .status = table[why].status,
+                             .text = slice_of(text) };
+}
+
+static void drop(struct attempt *a, const char *text)
+{
+    struct delivery *d = a->delivery;
+    struct spool_op op = { .kind = SPOOL_DONE };
+    struct verdict v = { .kind = VERDICT_FAILED, .status = { 5, 7, 0 } };
+    for (uint32_t i = 0; i < a->env.recipients_n; i++) {
+        a->findings[i] = finding_of(TROUBLE_DROP, text);
+        record_recipient(a, NULL, i, EVENT_DROPPED, &v, 0);
+    }
+    item_record(a->item, &op.item);
+    spool_apply(d->spool, &op, 1, NULL, NULL);
+    queue_finish(d->queue, &a->item);
+    attempt_free(&a);
+}
+
+void settle_trouble(struct delivery *d, struct item *item, enum queue_trouble why, const char *text)
+{
+    struct attempt *a = attempt_new(d, item);
+    if (!a)
+        return;
+    if (why == TROUBLE_DROP) {
+        drop(a, text);
+        return;
+    }
+    struct finding f = finding_of(why, text);
+    for (uint32_t i = 0; i < a->env.recipients_n; i++) {
+        const struct recipient *r = &a->env.recipients[i];
+        struct finding last = f;
+        if (why == TROUBLE_EXPIRED && r->reply.n) { /* what kept it from being delivered */
+            last.code = r->code;
+            last.text = r->reply;
+        }
+        attempt_find(a, i, &last);
+    }
+    settle_attempt(&a, NULL);
+}

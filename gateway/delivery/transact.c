@@ -1,0 +1,379 @@
+/*
+ * delivery/transact — transactions: MAIL, RCPT, DATA or BDAT, and the replies to them
+ *
+ *   With PIPELINING the commands of a transaction are one flight (RFC 2920), and the next
+ *   transaction's flight goes out behind the body of the running one: a warm session needs one round
+ *   trip a message. With CHUNKING a body of moderate size travels in the same flight as its commands;
+ *   a large one waits for an accepted recipient. Without PIPELINING each command waits for its reply.
+ *
+ *     MAIL refused               all recipients of the batch get that reply; the rest is read and dropped
+ *     every RCPT refused         no body; RSET goes in front of the next MAIL. If DATA was accepted
+ *                                all the same, a lone dot ends it (RFC 2920 section 3.1)
+ *     452 too many recipients    the rest goes in the next batch, on this session
+ *     a reply while sending      the message is refused: finding, and the connection ends
+ */
+#include "gateway/base/clock.h"
+#include "gateway/conf/conf.h"
+#include "gateway/delivery/session.h"
+#include "gateway/delivery/settle.h"
+#include "gateway/io/stream.h"
+#include "gateway/smtp/bdat.h"
+
+enum { FLIGHT_BODY_MAX = 64 * 1024, MAY_SEND_MS = 5000 };
+
+static bool good(const struct reply *reply)
+{
+    return reply->code / 100 == 2;
+}
+
+static bool pipelining(const struct session *s)
+{
+    return s->caps.ext & EXT_PIPELINING;
+}
+
+static struct finding finding_of(enum where where, const struct reply *reply)
+{
+    bool sane = reply->code >= 400;
+    return (struct finding){ .where = (uint8_t)where,
+                             .fault = sane || where == WHERE_FINAL ? FAULT_NONE : FAULT_PROTOCOL,
+                             .code = reply->code,
+                             .status = reply->enhanced,
+                             .text = reply->text };
+}
+
+static void transact_batch(struct session *s, struct attempt *a);
+
+/* ---- the end of an attempt, or of one batch of it ---- */
+
+static void attempt_over(struct session *s, struct attempt *a)
+{
+    struct hop hop;
+    session_hop(s, &hop);
+    if (a == s->behind) {
+        s->behind = NULL;
+        settle_attempt(&a, &hop);
+        return;
+    }
+    s->front = s->behind;
+    s->behind = NULL;
+    s->target->again = true;
+    s->delivered++;
+    if (s->front && s->front->begun_us)
+        s->front->begun_us = clock_mono_us(); /* until now it stood in line */
+    settle_attempt(&a, &hop);
+    if (!s->front)
+        session_rest(s);
+}
+
+static void batch_over(struct session *s, struct attempt *a)
+{
+    a->answered = a->accepted = a->batch_n = 0;
+    if (attempt_has_more(a))
+        transact_batch(s, a);
+    else
+        attempt_over(s, a);
+}
+
+/* ---- what this hop lacks ---- */
+
+static struct finding lacking(const struct hop_refusal *refusal)
+{
+    return (struct finding){ .where = WHERE_HOP,
+                             .fault = FAULT_OURS,
+                             .code = refusal->code,
+                             .status = refusal->status,
+                             .text = slice_of(refusal->text) };
+}
+
+static void make_plan(struct session *s, struct attempt *a)
+{
+    struct hop_refusal refusal;
+    a->planned = true;
+    if (mailparams_plan(&a->env, &s->caps, &a->plan, &refusal) != RC_OK) {
+        struct finding f = lacking(&refusal);
+        attempt_find_all(a, &f);
+        return;
+    }
+    for (uint32_t i = 0; i < a->env.recipients_n; i++) {
+        if (mailparams_check_rcpt(&a->plan, &a->env.recipients[i], &refusal) == RC_OK)
+            continue;
+        struct finding f = lacking(&refusal);
+        attempt_find(a, i, &f);
+    }
+    a->bdat = s->caps.ext & EXT_CHUNKING;
+}
+
+static uint32_t batch_max(const struct session *s)
+{
+    uint64_t max = s->target->site->limit.recipients_per_message;
+    if (s->caps.rcpt_max && (max == 0 || s->caps.rcpt_max < max))
+        max = s->caps.rcpt_max;
+    return max == 0 || max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
+}
+
+/* ---- commands ---- */
+
+bool transact_may_send(struct session *s, struct attempt *a)
+{
+    struct spool_item record;
+    item_record(a->item, &record);
+    if (spool_may_send(s->delivery->spool, &record, MAY_SEND_MS))
+        return true;
+    if (a == s->behind) {
+        s->behind = NULL;
+        attempt_return(&a);
+        return false;
+    }
+    struct finding f = { .where = WHERE_SPOOL,
+                         .fault = FAULT_OURS,
+                         .status = { 4, 3, 0 },
+                         .text = SLICE_LIT("the message may not be sent from here now") };
+    session_kill(s, &f);
+    return false;
+}
+
+static void put_rcpt(struct session *s, struct attempt *a, uint32_t at)
+{
+    mailparams_put_rcpt(&s->out, &a->env.recipients[a->batch[at]], &a->plan);
+}
+
+static void send_bdat(struct session *s, struct attempt *a)
+{
+    a->data_us = clock_mono_us();
+    bdat_put_command(&s->out, a->item->body_size, true);
+    session_expect(s, STEP_FINAL, 1, a);
+    session_flush_out(s);
+    body_send(a, s);
+}
+
+static void send_data(struct session *s, struct attempt *a)
+{
+    buf_puts(&s->out, "DATA\r\n");
+    session_expect(s, STEP_DATA, 1, a);
+    session_flush_out(s);
+}
+
+/* MAIL, and with PIPELINING all that may follow it. */
+static void send_envelope(struct session *s, struct attempt *a)
+{
+    mailparams_put_mail(&s->out, &a->env, &a->plan);
+    session_expect(s, STEP_MAIL, 1, a);
+    s->transactions++;
+    if (!pipelining(s)) {
+        session_flush_out(s);
+        return;
+    }
+    for (uint32_t i = 0; i < a->batch_n; i++)
+        put_rcpt(s, a, i);
+    session_expect(s, STEP_RCPT, a->batch_n, a);
+    if (!a->bdat)
+        send_data(s, a);
+    else if (body_in_memory(a) && a->item->body_size <= FLIGHT_BODY_MAX)
+        send_bdat(s, a);
+    else
+        session_flush_out(s);
+}
+
+static void transact_batch(struct session *s, struct attempt *a)
+{
+    if (attempt_next_batch(a, batch_max(s)) == 0) {
+        attempt_over(s, a);
+        return;
+    }
+    if (!transact_may_send(s, a))
+        return;
+    a->step = ATTEMPT_ENVELOPE;
+    a->begun_us = clock_mono_us();
+    a->data_us = a->sent_us = 0;
+    if (s->need_rset) {
+        s->need_rset = false;
+        buf_puts(&s->out, "RSET\r\n");
+        session_expect(s, STEP_RSET, 1, a);
+    }
+    if (s->expected_n && !pipelining(s))
+        session_flush_out(s); /* MAIL follows the reply to RSET */
+    else
+        send_envelope(s, a);
+    session_set_deadline(s);
+}
+
+void transact_start(struct session *s, struct attempt *a)
+{
+    a->step = ATTEMPT_WAITING;
+    if (!body_prepare(a))
+        return;
+    if (!a->planned)
+        make_plan(s, a);
+    transact_batch(s, a);
+}
+
+void transact_body_ready(struct session *s, struct attempt *a)
+{
+    struct target *target = s->target;
+    if (s->state == SESSION_WORKING)
+        transact_start(s, a);
+    target_run(target);
+}
+
+void transact_body_failed(struct session *s, struct attempt *a, const struct finding *finding)
+{
+    struct target *target = s->target;
+    attempt_find_all(a, finding);
+    if (a->step == ATTEMPT_SENDING) {
+        session_kill(s, finding); /* half a message is out: nothing but the end can follow */
+    } else if (s->state == SESSION_OPENING) {
+        s->front = NULL;
+        settle_attempt(&a, NULL);
+    } else {
+        attempt_over(s, a);
+    }
+    target_run(target);
+}
+
+/* ---- replies ---- */
+
+void reply_rset(struct session *s, struct expected *e, const struct reply *reply)
+{
+    if (!good(reply)) {
+        struct finding f = finding_of(WHERE_MAIL, reply);
+        session_kill(s, &f);
+    } else if (!pipelining(s)) {
+        send_envelope(s, e->attempt);
+    }
+}
+
+void reply_mail(struct session *s, struct expected *e, const struct reply *reply)
+{
+    struct attempt *a = e->attempt;
+    a->touched = true;
+    a->mail_ok = good(reply);
+    a->mail_refused = !a->mail_ok;
+    if (a->mail_refused) {
+        struct finding f = finding_of(WHERE_MAIL, reply);
+        attempt_find_batch(a, a->batch_n, &f);
+    }
+    if (pipelining(s))
+        return;
+    if (a->mail_refused) {
+        batch_over(s, a);
+    } else {
+        put_rcpt(s, a, 0);
+        session_expect(s, STEP_RCPT, 1, a);
+        session_flush_out(s);
+    }
+}
+
+/* All recipients are answered, and no body is on its way yet. */
+static void after_rcpt(struct session *s, struct attempt *a)
+{
+    if (a->accepted == 0) {
+        s->need_rset = a->mail_ok;
+        batch_over(s, a);
+    } else if (a->bdat) {
+        send_bdat(s, a);
+    } else {
+        send_data(s, a);
+    }
+}
+
+void reply_rcpt(struct session *s, struct expected *e, const struct reply *reply)
+{
+    struct attempt *a = e->attempt;
+    uint32_t recipient = a->batch[a->answered++];
+    if (good(reply)) {
+        a->batch[a->accepted++] = recipient;
+    } else if (!a->mail_refused) {
+        struct finding f = finding_of(WHERE_RCPT, reply);
+        if (!(a->accepted && outcome_too_many_rcpt(&f)))
+            attempt_find(a, recipient, &f);
+    }
+    if (!pipelining(s) && a->answered < a->batch_n) {
+        put_rcpt(s, a, a->answered);
+        session_expect(s, STEP_RCPT, 1, a);
+        session_flush_out(s);
+        return;
+    }
+    if (a->answered < a->batch_n)
+        return;
+    s->target->again = true; /* it may take one behind now */
+    if (a->step == ATTEMPT_FINAL)
+        a->data_us = a->sent_us = clock_mono_us();
+    if (!pipelining(s) || (a->bdat && a->step == ATTEMPT_ENVELOPE))
+        after_rcpt(s, a);
+}
+
+void reply_data(struct session *s, struct expected *e, const struct reply *reply)
+{
+    struct attempt *a = e->attempt;
+    if (reply->code / 100 == 3 && a->accepted) {
+        a->data_us = clock_mono_us();
+        body_send(a, s);
+    } else if (reply->code / 100 == 3) {
+        a->only_dot = true;
+        stream_write_ref(s->stream, SLICE_LIT(".\r\n"), NULL, NULL);
+        session_expect(s, STEP_FINAL, 1, a);
+    } else if (good(reply)) {
+        struct finding f = finding_of(WHERE_DATA, reply);
+        session_kill(s, &f);
+    } else {
+        struct finding f = finding_of(WHERE_DATA, reply);
+        attempt_find_batch(a, a->accepted, &f);
+        s->need_rset = a->mail_ok;
+        batch_over(s, a);
+    }
+}
+
+void transact_sent(struct session *s, struct attempt *a)
+{
+    a->step = ATTEMPT_FINAL;
+    a->sent_us = clock_mono_us();
+    if (!a->bdat)
+        session_expect(s, STEP_FINAL, 1, a);
+    session_set_deadline(s);
+    s->target->again = true;
+}
+
+static void note_times(struct session *s, struct attempt *a)
+{
+    struct target *t = s->target;
+    int64_t now = clock_mono_us(), took = now - a->sent_us;
+    t->final_us = t->final_us ? (t->final_us * 7 + took) / 8 : took;
+    a->stage_us[STAGE_ENVELOPE] = a->data_us - a->begun_us;
+    a->stage_us[STAGE_DATA] = a->sent_us - a->data_us;
+    a->stage_us[STAGE_FINAL] = took;
+}
+
+static bool all_taken(const struct session *s, const struct attempt *a)
+{
+    return stream_bytes_out(s->stream) - stream_queued(s->stream) >= a->end_mark;
+}
+
+void reply_final(struct session *s, struct expected *e, const struct reply *reply)
+{
+    struct attempt *a = e->attempt;
+    if (a->step == ATTEMPT_SENDING || (a->accepted && !all_taken(s, a))) {
+        transact_interrupted(s, reply);
+        return;
+    }
+    if (a->accepted == 0) { /* the answer to a lone dot, or to a chunk for nobody */
+        s->need_rset = a->mail_ok && !a->only_dot;
+        batch_over(s, a);
+        return;
+    }
+    struct finding f = finding_of(WHERE_FINAL, reply);
+    note_times(s, a);
+    attempt_find_batch(a, a->accepted, &f);
+    batch_over(s, a);
+}
+
+void transact_interrupted(struct session *s, const struct reply *reply)
+{
+    struct attempt *a = s->front;
+    struct finding f = finding_of(WHERE_DATA, reply);
+    if (a && a->step != ATTEMPT_WAITING)
+        attempt_find_batch(a, a->accepted, &f);
+    struct finding rest = { .where = WHERE_DATA,
+                            .fault = FAULT_PROTOCOL,
+                            .text = SLICE_LIT("a reply came before its command") };
+    session_kill(s, &rest);
+}
