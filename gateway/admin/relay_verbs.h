@@ -1,0 +1,28 @@
+/*
+ * admin/relay_verbs — the verbs the relay answers: queue, explain, deliveries
+ *
+ *   One function a verb, for an admin_server whose argument is a struct relay_view.
+ */
+#ifndef WAYPOST_ADMIN_RELAY_VERBS_H
+#define WAYPOST_ADMIN_RELAY_VERBS_H
+
+#include "gateway/admin/fanout.h"
+#include "gateway/admin/server.h"
+#include "gateway/spool/spool.h"
+#include "policies/policies.h"
+
+struct relay_view {
+    struct loop *loop;
+    struct fanout_group workers;
+    struct policies *policies; /* in force; the owner exchanges it */
+    const struct spool *spool;
+    int64_t started_ms; /* wall clock */
+};
+
+extern const struct admin_verb relay_verbs[];
+
+void verb_queue(void *view, struct call *call, const struct request *request);
+void verb_explain(void *view, struct call *call, const struct request *request);
+void verb_deliveries(void *view, struct call *call, const struct request *request);
+
+#endif

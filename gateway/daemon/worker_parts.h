@@ -1,0 +1,66 @@
+/*
+ * daemon/worker_parts — the inside of a worker, for worker.c and worker_parts.c only
+ */
+#ifndef WAYPOST_DAEMON_WORKER_PARTS_H
+#define WAYPOST_DAEMON_WORKER_PARTS_H
+
+#include <pthread.h>
+
+#include "gateway/daemon/worker.h"
+#include "gateway/io/timer.h"
+
+/* One listening socket: what accept tells the SMTP server. */
+struct door {
+    struct worker *worker;
+    unsigned listener; /* index into conf->listen */
+    struct listener *socket;
+};
+
+struct worker {
+    struct counters counters; /* first: on cache lines of its own */
+    struct workers *workers;
+    unsigned index;
+    pthread_t thread;
+    struct loop *loop;
+    struct resolver *resolver;
+    struct spool_port *port;
+    struct reasons reasons;
+    struct delivery_writer *log;
+    struct rnd rnd;
+    struct delivery *delivery;
+    struct queue *queue;
+    struct ingress *ingress;
+    struct door *doors;
+    size_t door_count;
+    uint64_t scanned; /* items read at the start */
+
+    struct mail order, answer; /* from and to the main thread, one at a time */
+    const struct workplan *plan;
+    bool ingress_done, delivery_done, ended;
+    struct timer stop_bound, beat;
+    _Atomic int64_t beat_ms; /* when the loop last turned */
+    bool stalled;            /* the main thread's note */
+};
+
+struct workers {
+    struct workers_env env;
+    struct ingress_hub *hub;
+    struct queue **queues;
+    struct worker *at;
+    unsigned answers_due;
+    int64_t stop_bound_ms;
+    bool running;
+};
+
+enum { WORKER_STEPS = 4 };
+
+/* Makes all parts; the others' queues need not exist yet. */
+enum rc worker_make(struct worker *w, const struct workplan *plan, struct err *err);
+/* Frees the parts of one step (0 first). */
+void worker_unmake(struct worker *w, int step);
+void worker_listen(struct worker *w, const struct workplan *plan); /* instead of what was before */
+void worker_unlisten(struct worker *w);
+/* Brings what the spool holds into the queues, page by page. On the worker's thread. */
+void worker_scan(struct worker *w);
+
+#endif
