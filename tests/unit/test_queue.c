@@ -532,7 +532,8 @@ static void random_walk_keeps_count(void **state)
                 queue_return(q, item);
         }
         w.take = rnd_below(&w.rnd, 2);
-        turn_a_little();
+        for (int i = 0; i < 4; i++) /* there and back between the workers */
+            loop_turn(w.loops[i % WORKERS], 0);
         struct queue_site_row sum;
         uint32_t listed = 0;
         for (int i = 0; i < WORKERS; i++)
