@@ -1,10 +1,4 @@
-/*
- * conf/nearest — the name a user probably meant
- *
- *   Edit distance with swaps of neighbours counted once; near is at most a third of the longer word,
- *   at least one and at most three edits.
- */
-#include "gateway/conf/schema.h"
+#include "gateway/conf/nearest.h"
 
 enum { WORD_MAX = 40 };
 

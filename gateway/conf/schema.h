@@ -1,9 +1,10 @@
 /*
  * conf/schema — configuration as tables: key, type, range, default, help, place in a struct
  *
- *   A section describes one map and the struct it fills. The reader (read.c) walks a YAML tree along
- *   the tables and collects every error; docs.c prints the same tables for people, diff.c compares two
- *   structs along them. A new key is one line in a table; a new form of value is one struct conf_type.
+ *   A section describes one map and the struct it fills. The reader (read.c) walks a YAML tree
+ *   along the tables and collects every error; docs.c prints the same tables for people, diff.c
+ *   compares two structs along them. A new key is one line in a table; a new form of value is one
+ *   struct conf_type.
  *
  *   Private to gateway/conf.
  */
@@ -11,6 +12,7 @@
 #define WAYPOST_CONF_SCHEMA_H
 
 #include "gateway/conf/conf.h"
+#include "gateway/conf/nearest.h"
 #include "gateway/conf/yaml_tree.h"
 
 struct conf_key;
@@ -31,7 +33,7 @@ struct conf_type {
     const char *name; /* in docs: "time", "list of networks" */
     void (*read)(struct conf_reader *r, const struct conf_key *key, const struct yaml_node *node,
                  void *target);
-    /* For types read from one text: fills target or returns false; `expected` then says what was. */
+    /* Types read from one text: fills target or returns false; `expected` then says what was. */
     bool (*parse)(struct conf_reader *r, const struct conf_key *key, const struct yaml_node *node,
                   void *target);
     void (*expected)(const struct conf_key *key, struct buf *out);
@@ -88,8 +90,6 @@ void read_expected(struct conf_reader *r, const struct yaml_node *node, const ch
 void unknown_key(struct conf_reader *r, const struct yaml_entry *e, const char *const *names,
                  size_t n);
 bool hostname_valid(struct slice s);
-/* The nearest of the names (edit distance), NULL when none is near. */
-const char *nearest_name(struct slice word, const char *const *names, size_t n);
 
 /* user and password_file come together; *password_r is the first line of the file. */
 void check_login(struct conf_reader *r, const struct yaml_node *node, const struct slice *user,

@@ -1,5 +1,5 @@
 /*
- * conf/tables_plan — egresses, and the sections whose behaviour comes later: read and checked in full
+ * conf/tables_plan — egresses, and sections whose behaviour comes later: read, checked in full
  */
 #include "gateway/conf/schema.h"
 

@@ -1,7 +1,8 @@
 /*
  * conf/types_when — forms of value: patterns and `when`
  *
- *   The keys and shapes are checked here; what a pattern means is checked when policies/ compiles it.
+ *   The keys and shapes are checked here; what a pattern means is checked when policies/ compiles
+ *   it.
  */
 #include <string.h>
 

@@ -1,3 +1,6 @@
+/*
+ * conf/yaml_node — looks into trees, writes and compares them
+ */
 #include "gateway/conf/yaml_tree.h"
 
 const struct yaml_node *yaml_get(const struct yaml_node *map, const char *key)

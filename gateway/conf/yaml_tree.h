@@ -1,9 +1,10 @@
 /*
  * conf/yaml_tree — a YAML file as a tree of nodes that know their place
  *
- *   The part of YAML that configuration needs: maps with text keys, lists, texts, and null (nothing,
- *   `~` or `null` without quotes). Anchors, aliases, tags and further documents are refused, duplicate
- *   keys are errors, depth, nodes and size are limited: what a file means can be seen by reading it.
+ *   The part of YAML that configuration needs: maps with text keys, lists, texts, and null
+ *   (nothing, `~` or `null` without quotes). Anchors, aliases, tags and further documents are
+ *   refused, duplicate keys are errors, depth, nodes and size are limited: what a file means can
+ *   be seen by reading it.
  *
  *   Nodes live in the arena; `file` must outlive them. This is the only module that knows libyaml.
  */
@@ -31,8 +32,8 @@ struct yaml_entry {
     struct yaml_node *value;
 };
 
-/* NULL and at least one error when the text cannot be read; an empty file is an empty map. Duplicate
- * keys are reported, the first one stays in the tree. */
+/* NULL and at least one error when the text cannot be read; an empty file is an empty map.
+ * Duplicate keys are reported, the first one stays in the tree. */
 struct yaml_node *yaml_tree_parse(struct arena *arena, const char *file, struct slice text,
                                   struct conf_errors *errors);
 

@@ -1,8 +1,10 @@
 /*
  * tests/unit/conf_contract — the two files that the contract prints, word for word
+ *
+ *   They name files that must be there: see contract_bundle() in test_conf.c.
  */
-#ifndef WAYPOST_TESTS_CONF_CONTRACT_H
-#define WAYPOST_TESTS_CONF_CONTRACT_H
+#ifndef WAYPOST_TESTS_UNIT_CONF_CONTRACT_H
+#define WAYPOST_TESTS_UNIT_CONF_CONTRACT_H
 
 static const char contract_waypost[] =
     "hostname: gw1.example.net          # EHLO and Received name\n"

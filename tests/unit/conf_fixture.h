@@ -1,11 +1,11 @@
 /*
  * tests/unit/conf_fixture — loads configurations from texts, without a disk
  *
- *   A case is waypost.yaml plus, when given, policies.yaml; users.yaml, a certificate, a key, a spool
- *   key and a password file are always there.
+ *   A case is waypost.yaml plus, when given, policies.yaml; users.yaml, a certificate, a key, a
+ *   spool key and a password file are always there.
  */
-#ifndef WAYPOST_TESTS_CONF_FIXTURE_H
-#define WAYPOST_TESTS_CONF_FIXTURE_H
+#ifndef WAYPOST_TESTS_UNIT_CONF_FIXTURE_H
+#define WAYPOST_TESTS_UNIT_CONF_FIXTURE_H
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -42,7 +42,8 @@ static inline struct bundle *fixture_bundle(const char *waypost, const char *pol
     return b;
 }
 
-/* Loads; the text of all errors and warnings goes to *text_r (free() it). NULL when there are errors. */
+/* Loads; the text of all errors and warnings goes to *text_r (free() it). NULL when there are
+ * errors. */
 static inline struct policies *fixture_load_bundle(struct bundle *b, char **text_r)
 {
     struct conf_errors *errors = conf_errors_new();

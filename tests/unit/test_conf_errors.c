@@ -1,5 +1,5 @@
 /*
- * What a user reads when a configuration is wrong: each bad file and the exact lines for it.
+ * tests/unit/test_conf_errors — each bad configuration and the exact lines its user reads
  */
 #include <stdio.h>
 #include <stdlib.h>
