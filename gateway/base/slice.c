@@ -1,5 +1,6 @@
 #include "gateway/base/slice.h"
 
+#include <assert.h>
 #include <string.h>
 
 struct slice slice_of(const char *s)
@@ -62,6 +63,12 @@ bool slice_ends_with(struct slice s, const char *suffix)
 {
     size_t n = strlen(suffix);
     return s.n >= n && memcmp(s.p + s.n - n, suffix, n) == 0;
+}
+
+struct slice slice_skip(struct slice s, size_t n)
+{
+    assert(n <= s.n);
+    return n ? (struct slice){ s.p + n, s.n - n } : s; /* NULL + 0 is not allowed in C */
 }
 
 static bool blank(char c)

@@ -29,6 +29,7 @@ bool slice_ieq_str(struct slice a, const char *s);
 bool slice_starts_with(struct slice s, const char *prefix);
 bool slice_istarts_with(struct slice s, const char *prefix);
 bool slice_ends_with(struct slice s, const char *suffix);
+struct slice slice_skip(struct slice s, size_t n); /* without its first n <= s.n bytes */
 struct slice slice_trim(struct slice s); /* blanks and tabs at both ends */
 /* Splits at the first `sep`: *head_r before it, *tail_r after it. Without one: head is all, false. */
 bool slice_cut(struct slice s, char sep, struct slice *head_r, struct slice *tail_r);

@@ -48,7 +48,7 @@ static bool literal_is_valid(struct slice inner)
 {
     struct addr addr;
     bool v6 = slice_istarts_with(inner, "IPv6:");
-    struct slice text = v6 ? (struct slice){ inner.p + 5, inner.n - 5 } : inner;
+    struct slice text = v6 ? slice_skip(inner, 5) : inner;
     if (text.n == 0 || text.p[0] == '[' || addr_parse(text, &addr) != RC_OK || addr.port)
         return false;
     return v6 == (memchr(text.p, ':', text.n) != NULL);
@@ -78,6 +78,13 @@ static enum rc domain_parse(struct slice s, struct slice *domain_r)
     return domain_check(*domain_r, true);
 }
 
+/* Whoever accepts a domain in UTF-8 must be able to look it up, and to name it to others in ASCII. */
+static enum rc has_a_labels(struct slice domain)
+{
+    struct domain ascii;
+    return domain_to_ascii(domain, &ascii);
+}
+
 /* The mailbox at the front of `s`; address_r->text tells how far it goes. */
 static enum rc mailbox_parse(struct slice s, struct address *a)
 {
@@ -85,12 +92,11 @@ static enum rc mailbox_parse(struct slice s, struct address *a)
     a->local = (struct slice){ s.p, local_length(s) };
     if (a->local.n == 0)
         return RC_PARSE;
-    struct slice rest = { s.p + a->local.n, s.n - a->local.n };
+    struct slice rest = slice_skip(s, a->local.n);
     if (rest.n && rest.p[0] == '@') {
-        rest = (struct slice){ rest.p + 1, rest.n - 1 };
-        enum rc rc = domain_parse(rest, &a->domain);
-        if (rc)
-            return rc;
+        enum rc parsed = domain_parse(slice_skip(rest, 1), &a->domain);
+        if (parsed)
+            return parsed;
         a->literal = a->domain.p[0] == '[';
         a->text.n = a->local.n + 1 + a->domain.n;
     } else if (slice_ieq_str(a->local, "postmaster")) {
@@ -102,6 +108,9 @@ static enum rc mailbox_parse(struct slice s, struct address *a)
     a->domain_utf8 = !utf8_is_ascii(a->domain);
     if (a->local_utf8 && !utf8_is_valid(a->local))
         return RC_PARSE;
+    enum rc rc = a->domain_utf8 ? has_a_labels(a->domain) : RC_OK;
+    if (rc)
+        return rc;
     return a->local.n > ADDRESS_LOCAL_MAX || a->text.n > ADDRESS_MAX ? RC_LIMIT : RC_OK;
 }
 
@@ -116,13 +125,13 @@ static enum rc skip_source_route(struct slice *s)
 {
     while (s->n && s->p[0] == '@') {
         struct slice hop;
-        enum rc rc = domain_parse((struct slice){ s->p + 1, s->n - 1 }, &hop);
+        enum rc rc = domain_parse(slice_skip(*s, 1), &hop);
         if (rc)
             return rc;
-        *s = (struct slice){ s->p + 1 + hop.n, s->n - 1 - hop.n };
+        *s = slice_skip(*s, 1 + hop.n);
         if (s->n < 2 || (s->p[0] != ':' && (s->p[0] != ',' || s->p[1] != '@')))
             return RC_PARSE;
-        *s = (struct slice){ s->p + 1, s->n - 1 };
+        *s = slice_skip(*s, 1);
         if (s->p[-1] == ':')
             return s->p[0] == '@' ? RC_PARSE : RC_OK;
     }
@@ -134,18 +143,18 @@ enum rc address_parse_path(struct slice text, struct address *address_r, struct 
     *address_r = (struct address){ .text = { NULL, 0 } };
     if (text.n < 2 || text.p[0] != '<')
         return RC_PARSE;
-    struct slice s = { text.p + 1, text.n - 1 };
+    struct slice s = slice_skip(text, 1);
     if (s.p[0] != '>') {
         enum rc rc = skip_source_route(&s);
         if (!rc)
             rc = mailbox_parse(s, address_r);
         if (rc)
             return rc;
-        s = (struct slice){ s.p + address_r->text.n, s.n - address_r->text.n };
+        s = slice_skip(s, address_r->text.n);
     }
     if (s.n == 0 || s.p[0] != '>')
         return RC_PARSE;
-    *rest_r = (struct slice){ s.p + 1, s.n - 1 };
+    *rest_r = slice_skip(s, 1);
     return RC_OK;
 }
 

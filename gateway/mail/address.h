@@ -2,8 +2,9 @@
  * mail/address — mailboxes and paths (RFC 5321 section 4.1.2, RFC 6531 section 3.3)
  *
  *   Parsing copies nothing: an address is slices into the text that was parsed and lives as long as
- *   that text. Quoted local parts, address literals (IPv4, IPv6) and UTF-8 are read; a source route
- *   (`<@a,@b:u@c>`) is checked and ignored. Limits: local part 64, domain 255, mailbox 254 bytes.
+ *   that text. Quoted local parts, address literals (IPv4, IPv6) and UTF-8 are read; a UTF-8
+ *   domain must have A-labels. A source route (`<@a,@b:u@c>`) is checked and ignored. Limits: local
+ *   part 64, domain 255, mailbox 254 bytes.
  */
 #ifndef WAYPOST_MAIL_ADDRESS_H
 #define WAYPOST_MAIL_ADDRESS_H

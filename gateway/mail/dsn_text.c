@@ -27,15 +27,12 @@ static bool is_break(char c)
 
 static struct slice next_word(struct slice *text)
 {
-    while (text->n && is_break(text->p[0])) {
-        text->p++;
-        text->n--;
-    }
+    while (text->n && is_break(text->p[0]))
+        *text = slice_skip(*text, 1);
     struct slice word = { text->p, 0 };
     while (word.n < text->n && word.n < WORD_MAX && !is_break(text->p[word.n]))
         word.n++;
-    text->p += word.n;
-    text->n -= word.n;
+    *text = slice_skip(*text, word.n);
     return word;
 }
 

@@ -30,7 +30,7 @@ void command_parse(struct slice line, struct command *command_r)
     while (n < line.n && !blank(line.p[n]))
         n++;
     struct slice word = { line.p, n };
-    command_r->args = slice_trim((struct slice){ line.p + n, line.n - n });
+    command_r->args = slice_trim(slice_skip(line, n));
     command_r->verb = VERB_UNKNOWN;
     for (size_t i = 0; i < VERBS_N; i++) {
         if (slice_ieq(word, verbs[i].name)) {

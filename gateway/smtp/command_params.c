@@ -80,7 +80,7 @@ static bool set_mt_priority(void *args, const struct value *v)
 {
     struct mail_args *m = args;
     bool negative = v->text.n && v->text.p[0] == '-';
-    struct slice digit = { v->text.p + negative, v->text.n - negative };
+    struct slice digit = slice_skip(v->text, negative);
     if (digit.n != 1 || digit.p[0] < '0' || digit.p[0] > '9' || (negative && digit.p[0] == '0'))
         return false;
     int level = digit.p[0] - '0';
@@ -198,7 +198,7 @@ static bool take_path_word(struct slice *args, const char *word)
     size_t n = strlen(word);
     if (!slice_istarts_with(*args, word))
         return false;
-    *args = slice_trim((struct slice){ args->p + n, args->n - n });
+    *args = slice_trim(slice_skip(*args, n));
     return true;
 }
 

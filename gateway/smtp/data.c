@@ -108,7 +108,7 @@ enum rc dot_decode(struct dot_decoder *d, struct slice in, size_t *used_r, struc
         start = i;
     }
     *used_r = in.n;
-    *span_r = (struct slice){ in.p + start, in.n - start };
+    *span_r = slice_skip(in, start);
     return RC_AGAIN;
 }
 

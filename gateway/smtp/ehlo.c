@@ -59,7 +59,7 @@ static void parse_line(struct slice line, struct ehlo_caps *caps)
     slice_cut(line, ' ', &name, &value);
     value = slice_trim(value);
     if (slice_istarts_with(name, "AUTH=")) { /* before RFC 2554 */
-        caps->auth |= auth_of((struct slice){ name.p + 5, name.n - 5 }) | auth_of(value);
+        caps->auth |= auth_of(slice_skip(name, 5)) | auth_of(value);
         caps->ext |= EXT_AUTH;
     } else if (slice_ieq_str(name, "AUTH")) {
         caps->auth |= auth_of(value);

@@ -20,7 +20,7 @@ enum rc line_next(struct line_reader *reader, struct slice in, size_t max, struc
     if (reader->skipping) {
         skipped = lf ? (size_t)(lf - in.p) + 1 : in.n;
         reader->skipping = !lf;
-        in = (struct slice){ in.p + skipped, in.n - skipped };
+        in = slice_skip(in, skipped);
         lf = in.n ? memchr(in.p, '\n', in.n) : NULL;
     }
     size_t n = lf ? (size_t)(lf - in.p) + 1 : in.n;

@@ -49,14 +49,12 @@ static bool has_utf8(const struct envelope *e)
 static enum rc plan_utf8(const struct envelope *e, const struct ehlo_caps *caps,
                          struct mail_plan *plan, struct hop_refusal *refusal_r)
 {
-    if (!e->smtputf8)
-        return RC_OK;
-    if (caps->ext & EXT_SMTPUTF8) {
+    if (e->smtputf8 && (caps->ext & EXT_SMTPUTF8)) {
         plan->smtputf8 = has_utf8(e);
         plan->ext |= plan->smtputf8 ? EXT_SMTPUTF8 : 0u;
         return RC_OK;
     }
-    bool needed = e->content.header_8bit || mailbox_needs_utf8(e->sender);
+    bool needed = (e->smtputf8 && e->content.header_8bit) || mailbox_needs_utf8(e->sender);
     return needed ? refuse(&not_utf8, refusal_r) : RC_OK;
 }
 

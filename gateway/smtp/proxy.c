@@ -42,7 +42,7 @@ static bool v1_port(struct slice text, struct addr *addr)
 
 static enum rc v1_line(struct slice line, struct proxy_header *h)
 {
-    struct slice word[5], rest = { line.p + 6, line.n - 6 };
+    struct slice word[5], rest = slice_skip(line, 6);
     if (slice_starts_with(rest, "UNKNOWN"))
         return rest.n == 7 || rest.p[7] == ' ' ? RC_OK : RC_PARSE;
     for (int i = 0; i < 5; i++)

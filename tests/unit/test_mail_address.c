@@ -103,6 +103,7 @@ static void addresses(void **state)
         { "\"\\\xc3\xa9\"@x", RC_PARSE, NULL },
         { "a\x7f@x", RC_PARSE, NULL },
         { "a\xff@x", RC_PARSE, NULL },
+        { "a@\xc2\xbc_", RC_PARSE, NULL }, /* no A-label, found by the fuzzer */
         { "u@[192.0.2]", RC_PARSE, NULL },
         { "u@[192.0.2.1:25]", RC_PARSE, NULL },
         { "u@[2001:db8::1]", RC_PARSE, NULL },
