@@ -1,0 +1,326 @@
+/*
+ * tests/unit/test_spool_faults — a disk that refuses: nothing acknowledged is lost, nothing refused
+ * stays, and the spool recovers by itself
+ *
+ *   The write calls below stand before the C library's for the whole program, RocksDB included; they
+ *   fail for files of the spool while a fault is on.
+ */
+#include "tests/support/spool_rig.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/base/rnd.h"
+#include "gateway/mail/body.h"
+
+enum { FAULT_NONE, FAULT_WRITE, FAULT_SYNC };
+static atomic_int fault, fault_errno, hits;
+
+static bool is_spool_file(int fd)
+{
+    char link[32], path[128];
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    ssize_t n = readlink(link, path, sizeof(path) - 1);
+    path[n > 0 ? n : 0] = '\0';
+    return strncmp(path, "/tmp/wp-spool-", 14) == 0 && !strstr(path, "/LOG");
+}
+
+static bool refused(int kind, int fd)
+{
+    if (atomic_load(&fault) != kind || !is_spool_file(fd))
+        return false;
+    atomic_fetch_add(&hits, 1);
+    errno = atomic_load(&fault_errno);
+    return true;
+}
+
+ssize_t write(int fd, const void *data, size_t n)
+{
+    return refused(FAULT_WRITE, fd) ? -1 : syscall(SYS_write, fd, data, n);
+}
+
+ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at)
+{
+    return refused(FAULT_WRITE, fd) ? -1 : syscall(SYS_pwrite64, fd, data, n, at);
+}
+
+int fdatasync(int fd)
+{
+    return refused(FAULT_SYNC, fd) ? -1 : (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd)
+{
+    return refused(FAULT_SYNC, fd) ? -1 : (int)syscall(SYS_fsync, fd);
+}
+
+static void fault_on(int kind, int error)
+{
+    atomic_store(&hits, 0);
+    atomic_store(&fault_errno, error);
+    atomic_store(&fault, kind);
+}
+
+static void fault_off(void)
+{
+    atomic_store(&fault, FAULT_NONE);
+}
+
+static int setup(void **state)
+{
+    struct rig *rig = mem_zero(sizeof(*rig));
+    rig_make(rig);
+    log_set_fd(-1); /* what the faults make it say is expected */
+    rig_open(rig);
+    *state = rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+    fault_off();
+    rig_remove(rig);
+    free(rig);
+    return 0;
+}
+
+static void wait_for_gate(struct rig *rig, enum spool_gate gate)
+{
+    for (int i = 0; i < 500 && spool_gate(rig->spool) != gate; i++)
+        loop_turn(rig->loop, 20);
+    assert_int_equal(spool_gate(rig->spool), gate);
+}
+
+static bool shown(const struct rig_items *all, struct spool_id id)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        if (spool_id_cmp(all->items[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+static void refusal_and_recovery(struct rig *rig, int kind, int error)
+{
+    struct spool_id kept = rig_commit(rig, SLICE_LIT("kept"), 1);
+    uint64_t fence = 0;
+    struct spool_id ended = spool_new_id(rig->port), lost = spool_new_id(rig->port);
+    assert_int_equal(rig_try_commit(rig, ended, SLICE_LIT("ended"), 1, &fence), SPOOL_OK);
+
+    fault_on(kind, error);
+    assert_int_equal(rig_try_commit(rig, lost, SLICE_LIT("lost"), 2, NULL), SPOOL_UNKNOWN);
+    assert_true(atomic_load(&hits) > 0);
+    wait_for_gate(rig, SPOOL_GATE_SICK);
+    struct spool_id later = spool_new_id(rig->port);
+    assert_int_equal(rig_try_commit(rig, later, SLICE_LIT("no"), 1, NULL), SPOOL_LATER);
+
+    struct spool_op op = { .kind = SPOOL_DONE, .item = rig_item(ended, 0, "d0") };
+    struct rig_answer answer = { .done = false };
+    op.item.fence = fence;
+    spool_apply(rig->port, &op, 1, rig_answered, &answer);
+    rig_turns(rig, 700); /* one try to recover, in vain */
+    assert_false(answer.done);
+    assert_int_equal(spool_gate(rig->spool), SPOOL_GATE_SICK);
+
+    fault_off();
+    rig_wait(rig, &answer.done);
+    assert_int_equal(answer.rc, SPOOL_OK);
+    wait_for_gate(rig, SPOOL_GATE_OPEN);
+    struct spool_id fresh = rig_commit(rig, SLICE_LIT("fresh"), 1);
+
+    struct rig_items all = rig_restart(rig);
+    assert_int_equal(all.count, 2);
+    assert_true(shown(&all, kept) && shown(&all, fresh));
+    rig_items_free(&all);
+    enum spool_rc rc;
+    assert_null(rig_load(rig, lost, &rc));
+    assert_int_equal(rc, SPOOL_NOT_FOUND);
+    assert_null(rig_load(rig, ended, &rc));
+    assert_int_equal(rc, SPOOL_NOT_FOUND);
+    assert_true(atomic_load(&rig->health) >= 2);
+}
+
+static void no_space(void **state)
+{
+    refusal_and_recovery(*state, FAULT_WRITE, ENOSPC);
+}
+
+static void write_error(void **state)
+{
+    refusal_and_recovery(*state, FAULT_WRITE, EIO);
+}
+
+static void flush_error(void **state)
+{
+    refusal_and_recovery(*state, FAULT_SYNC, EIO);
+}
+
+static void bounce_waits_for_the_disk(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t fence = 0;
+    struct spool_id id = spool_new_id(rig->port), bounce = spool_new_id(rig->port);
+    assert_int_equal(rig_try_commit(rig, id, SLICE_LIT("x"), 1, &fence), SPOOL_OK);
+    struct spool_item added = rig_item(bounce, 0, "s"), item = rig_item(id, 0, "d0");
+    item.fence = fence;
+    struct body *body = body_new(0);
+    body_append(body, SLICE_LIT("bounce"));
+    struct spool_op ops[] = {
+        { .kind = SPOOL_DONE, .item = item },
+        { .kind = SPOOL_ADD, .item = added, .add_body = body, .add_items = &added, .add_count = 1 },
+    };
+    struct rig_answer answer = { .done = false };
+    fault_on(FAULT_SYNC, EIO);
+    spool_apply(rig->port, ops, 2, rig_answered, &answer);
+    body_unref(&body);
+    rig_turns(rig, 100);
+    assert_false(answer.done);
+    fault_off();
+    rig_wait(rig, &answer.done);
+    assert_int_equal(answer.rc, SPOOL_OK);
+    struct rig_items all = rig_restart(rig);
+    assert_int_equal(all.count, 1);
+    assert_true(shown(&all, bounce));
+    rig_items_free(&all);
+}
+
+static void closing_while_sick_does_not_hang(void **state)
+{
+    struct rig *rig = *state;
+    uint64_t fence = 0;
+    struct spool_id id = spool_new_id(rig->port);
+    assert_int_equal(rig_try_commit(rig, id, SLICE_LIT("x"), 1, &fence), SPOOL_OK);
+    struct spool_op op = { .kind = SPOOL_DONE, .item = rig_item(id, 0, "d0") };
+    struct rig_answer answer = { .done = false };
+    op.item.fence = fence;
+    fault_on(FAULT_SYNC, EIO);
+    assert_int_equal(rig_try_commit(rig, spool_new_id(rig->port), SLICE_LIT("y"), 1, NULL),
+                     SPOOL_UNKNOWN);
+    spool_apply(rig->port, &op, 1, rig_answered, &answer);
+    rig_close(rig);
+    assert_true(answer.done);
+    assert_int_equal(answer.rc, SPOOL_FAILED);
+    fault_off();
+    rig_open(rig);
+    struct rig_items all = rig_scan(rig, 10);
+    assert_true(shown(&all, id)); /* not done: it is tried again */
+    rig_items_free(&all);
+}
+
+struct stream_state {
+    bool waiting;
+};
+
+static void on_drain(void *arg)
+{
+    ((struct stream_state *)arg)->waiting = false;
+}
+
+static enum spool_rc store_large(struct rig *rig, struct spool_id id, int fault_at_mib)
+{
+    enum { PIECE = 128 * 1024, PIECES = 160 };
+    char *piece = mem_zero(PIECE);
+    struct stream_state s = { .waiting = false };
+    struct spool_item item = rig_item(id, 0, "d");
+    struct rig_answer answer = { .done = false };
+    struct spool_writer *w = spool_writer_begin(rig->port, id, on_drain, &s);
+    for (int i = 0; i < PIECES; i++) {
+        if (i == fault_at_mib * 8)
+            fault_on(FAULT_WRITE, ENOSPC);
+        s.waiting = !spool_writer_append(w, piece, PIECE);
+        for (int turn = 0; turn < 500 && s.waiting; turn++)
+            loop_turn(rig->loop, 20);
+        assert_false(s.waiting); /* a broken disk does not stop the stream */
+    }
+    spool_writer_commit(&w, &item, 1, rig_answered, &answer);
+    rig_wait(rig, &answer.done);
+    free(piece);
+    return answer.rc;
+}
+
+static void large_body_on_a_full_disk(void **state)
+{
+    struct rig *rig = *state;
+    struct spool_id before = spool_new_id(rig->port), failed = spool_new_id(rig->port);
+    assert_int_equal(store_large(rig, before, -1), SPOOL_OK);
+    assert_int_not_equal(store_large(rig, failed, 2), SPOOL_OK);
+    assert_true(atomic_load(&hits) > 0);
+    fault_off();
+    wait_for_gate(rig, SPOOL_GATE_OPEN);
+    rig_turns(rig, 600);
+    struct spool_id after = spool_new_id(rig->port);
+    assert_int_equal(store_large(rig, after, -1), SPOOL_OK);
+    struct rig_items all = rig_restart(rig);
+    assert_int_equal(all.count, 2);
+    assert_true(shown(&all, before) && shown(&all, after));
+    for (unsigned i = 0; i < all.count; i++) {
+        enum spool_rc rc;
+        free(rig_load(rig, all.items[i].id, &rc));
+        assert_int_equal(rc, SPOOL_OK);
+    }
+    rig_items_free(&all);
+}
+
+static void faults_at_random_under_load(void **state)
+{
+    enum { ROUNDS = 8, EACH = 40 };
+    struct rig *rig = *state;
+    static struct rig_answer answers[ROUNDS * EACH];
+    static struct spool_id ids[ROUNDS * EACH];
+    struct rnd rnd;
+    struct body *body = body_new(0);
+    body_append(body, SLICE_LIT("load"));
+    rnd_seed(&rnd, 7);
+    for (unsigned i = 0; i < ROUNDS * EACH; i++) {
+        if (i % EACH == 0)
+            wait_for_gate(rig, SPOOL_GATE_OPEN);
+        if (i % EACH == EACH / 4)
+            fault_on(rnd_below(&rnd, 2) ? FAULT_SYNC : FAULT_WRITE, EIO);
+        if (i % EACH == EACH / 2)
+            fault_off();
+        ids[i] = spool_new_id(rig->port);
+        struct spool_item item = rig_item(ids[i], 0, "d");
+        spool_commit(rig->port, ids[i], body, &item, 1, rig_answered, &answers[i]);
+        if (rnd_below(&rnd, 4) == 0)
+            rig_turns(rig, (int64_t)rnd_below(&rnd, 10));
+    }
+    body_unref(&body);
+    unsigned good = 0;
+    for (unsigned i = 0; i < ROUNDS * EACH; i++)
+        rig_wait(rig, &answers[i].done);
+    wait_for_gate(rig, SPOOL_GATE_OPEN);
+    struct rig_items all = rig_restart(rig);
+    for (unsigned i = 0; i < ROUNDS * EACH; i++) {
+        good += answers[i].rc == SPOOL_OK;
+        assert_int_equal(shown(&all, ids[i]), answers[i].rc == SPOOL_OK);
+    }
+    assert_int_equal(all.count, good);
+    assert_true(good > 0 && good < ROUNDS * EACH);
+    rig_items_free(&all);
+}
+
+#define RIG_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RIG_TEST(no_space),
+        RIG_TEST(write_error),
+        RIG_TEST(flush_error),
+        RIG_TEST(bounce_waits_for_the_disk),
+        RIG_TEST(closing_while_sick_does_not_hang),
+        RIG_TEST(large_body_on_a_full_disk),
+        RIG_TEST(faults_at_random_under_load),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
