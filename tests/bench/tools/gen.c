@@ -14,7 +14,6 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -55,7 +54,7 @@ static struct {
 
 static struct {
     int epoll, open;
-    long next, done, acked, retries, failed, unknown, again_len, *again;
+    long next, done, acked, retries, unknown, again_len, *again;
     uint64_t start_ns;
     struct sent_record *records;
     struct sockaddr_in target;
@@ -109,10 +108,8 @@ static void shut(struct session *s, bool failed)
     }
     s->fd = -1;
     s->step = CLOSED;
-    if (failed) {
-        gen.failed++;
+    if (failed)
         s->wake_ns = now_ns() + 20000000;
-    }
     if (s->message < 0)
         return;
     if (gen.records[s->message].flags & TEXT_SENT) {
@@ -332,15 +329,11 @@ static void run(struct session *all)
     }
 }
 
-static int write_log(void)
+static bool write_log(void)
 {
-    int fd = open(opt.log, O_WRONLY | O_CREAT | O_TRUNC, 0644);
-    size_t left = (size_t)gen.next * sizeof *gen.records;
-    const char *p = (const char *)gen.records;
-    for (ssize_t w; left && (w = write(fd, p, left)) > 0; p += w)
-        left -= (size_t)w;
-    close(fd);
-    return left ? -1 : 0;
+    FILE *f = fopen(opt.log, "wb");
+    size_t n = f ? fwrite(gen.records, sizeof *gen.records, (size_t)gen.next, f) : 0;
+    return f && fclose(f) == 0 && n == (size_t)gen.next;
 }
 
 static void prepare(void)
@@ -398,9 +391,9 @@ int main(int argc, char **argv)
     gen.start_ns = now_ns();
     run(all);
     double secs = (double)(now_ns() - gen.start_ns) / 1e9;
-    if (opt.log && write_log())
+    if (opt.log && !write_log())
         perror("gen: log");
-    printf("acked=%ld of=%ld secs=%.3f rate=%.1f retries=%ld failed=%ld unknown=%ld\n", gen.acked,
-           opt.messages, secs, (double)gen.acked / secs, gen.retries, gen.failed, gen.unknown);
+    printf("acked=%ld of=%ld secs=%.3f rate=%.1f retries=%ld unknown=%ld\n", gen.acked,
+           opt.messages, secs, (double)gen.acked / secs, gen.retries, gen.unknown);
     return gen.acked == opt.messages ? 0 : 1;
 }
