@@ -43,6 +43,7 @@ struct attempt {
     struct body_load *load;      /* being read into memory, or NULL */
     struct session *session;     /* that carries it; NULL: none */
     struct spool_reader *reader; /* of a large body */
+    uint64_t left;               /* bytes of it not yet queued */
     struct loop_task pump;
     struct dot_encoder dots;
     uint64_t end_mark; /* stream_bytes_out() when all was queued */

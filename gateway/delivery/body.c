@@ -32,6 +32,12 @@ static struct finding unreadable(enum spool_rc rc)
                              .text = slice_of("the stored message cannot be read") };
 }
 
+static void fail(struct attempt *a, enum spool_rc rc)
+{
+    struct finding f = unreadable(rc);
+    transact_body_failed(a->session, a, &f);
+}
+
 static void on_loaded(void *arg, enum spool_rc rc, struct body *body)
 {
     struct body_load *load = arg;
@@ -46,8 +52,7 @@ static void on_loaded(void *arg, enum spool_rc rc, struct body *body)
         a->item->body = body;
         transact_body_ready(a->session, a);
     } else {
-        struct finding f = unreadable(rc);
-        transact_body_failed(a->session, a, &f);
+        fail(a, rc);
     }
 }
 
@@ -126,29 +131,32 @@ static void queue_window(struct attempt *a, struct session *s, struct slice wind
     stream_write_ref(s->stream, last, on_released, a);
 }
 
+/* The end goes out with the last bytes; the reader stays until the kernel has taken them. */
 static void on_window(void *arg, enum spool_rc rc, const char *data, size_t n)
 {
     struct attempt *a = arg;
     struct session *s = a->session;
-    if (rc != SPOOL_OK) {
-        struct finding f = unreadable(rc);
-        transact_body_failed(s, a, &f);
+    if (rc != SPOOL_OK || n == 0 || n > a->left) {
+        fail(a, rc == SPOOL_OK ? SPOOL_CORRUPT : rc);
         return;
     }
-    if (n > 0) {
-        queue_window(a, s, (struct slice){ data, n });
-        session_set_deadline(s);
+    a->left -= n;
+    if (a->left == 0 && !transact_may_send(s, a))
         return;
-    }
-    spool_reader_close(&a->reader);
-    if (transact_may_send(s, a))
+    queue_window(a, s, (struct slice){ data, n });
+    if (a->left == 0)
         end_of_body(a, s);
+    else
+        session_set_deadline(s);
 }
 
 static void on_pump(struct loop_task *task)
 {
     struct attempt *a = CONTAINER_OF(task, struct attempt, pump);
-    spool_reader_next(a->reader, on_window, a);
+    if (a->left == 0)
+        spool_reader_close(&a->reader);
+    else
+        spool_reader_next(a->reader, on_window, a);
 }
 
 void body_send(struct attempt *a, struct session *s)
@@ -160,6 +168,7 @@ void body_send(struct attempt *a, struct session *s)
         send_memory(a, s);
         return;
     }
+    a->left = a->item->body_size;
     loop_task_init(&a->pump, on_pump);
     a->reader = spool_reader_open(a->delivery->spool, a->item->id);
     spool_reader_next(a->reader, on_window, a);

@@ -1,0 +1,439 @@
+/*
+ * delivery_rig — a whole worker's outgoing side (spool, queue, delivery) against scripted peers
+ *
+ *   Everything runs on one loop in one thread. A peer listens on loopback and plays one script per
+ *   connection it gets: wait until the input holds `when`, then say `say`. All it received is kept,
+ *   so a test can compare every byte. Included by one test program each.
+ */
+#ifndef TESTS_DELIVERY_RIG_H
+#define TESTS_DELIVERY_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <arpa/inet.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/delivery/delivery.h"
+#include "gateway/mail/body.h"
+#include "gateway/mail/envelope.h"
+
+enum then {
+    GO_ON,
+    ALONE, /* nothing may have come behind `when` */
+    CLOSE,
+    RESET
+};
+
+struct line {
+    const char *when; /* "": at once; NULL ends the script: from then on it is silent */
+    const char *say;  /* NULL: nothing */
+    enum then then;
+};
+
+enum { CONNS_MAX = 16, SCRIPTS_MAX = 8, GOT_MAX = 8 * 1024 * 1024 };
+
+struct conn {
+    struct peer *peer;
+    int fd;
+    struct loop_watch *watch;
+    const struct line *at;
+    struct buf input, got;
+    bool ended; /* the client closed */
+};
+
+struct peer {
+    int fd;
+    uint16_t port;
+    struct loop_watch *watch;
+    const struct line *scripts[SCRIPTS_MAX]; /* by connection; the last one serves all further */
+    unsigned scripts_n, conns_n;
+    struct conn conns[CONNS_MAX];
+};
+
+struct rig {
+    struct loop *loop;
+    struct resolver *resolver;
+    struct policies *policies;
+    struct spool *spool;
+    struct spool_port *port;
+    struct queue *queue;
+    struct queue *queues[1];
+    struct delivery *delivery;
+    struct delivery_log *log;
+    struct delivery_writer *writer;
+    struct counters counters;
+    struct reasons reasons;
+    struct rnd rnd;
+    struct peer peers[2];
+    char dir[64], log_path[80];
+    unsigned commits;
+    uint64_t fence;
+    bool drained;
+};
+
+static struct rig rig;
+
+/* ---- peers ---- */
+
+static void conn_close(struct conn *c)
+{
+    if (c->watch)
+        loop_watch_free(&c->watch);
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
+}
+
+static void conn_end(struct conn *c, enum then then)
+{
+    if (then == RESET) {
+        struct linger hard = { 1, 0 };
+        setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    }
+    conn_close(c);
+}
+
+static void conn_play(struct conn *c)
+{
+    while (c->fd >= 0 && c->at && c->at->when) {
+        struct slice in = buf_slice(&c->input);
+        size_t n = strlen(c->at->when);
+        const char *hit = n ? memmem(in.p ? in.p : "", in.n, c->at->when, n) : in.p;
+        if (n && !hit)
+            return;
+        if (n)
+            buf_consume(&c->input, (size_t)(hit - in.p) + n);
+        const struct line *line = c->at++;
+        if (line->then == ALONE)
+            assert_int_equal(buf_len(&c->input), 0);
+        if (line->say)
+            assert_int_equal(send(c->fd, line->say, strlen(line->say), MSG_NOSIGNAL),
+                             strlen(line->say));
+        if (line->then >= CLOSE)
+            conn_end(c, line->then);
+    }
+}
+
+static void on_peer_readable(void *arg, int fd, unsigned what)
+{
+    struct conn *c = arg;
+    static char chunk[65536];
+    (void)what;
+    ssize_t n = recv(fd, chunk, sizeof chunk, MSG_DONTWAIT);
+    if (n <= 0) {
+        c->ended = true;
+        conn_close(c);
+        return;
+    }
+    buf_put(&c->input, chunk, (size_t)n);
+    buf_put(&c->got, chunk, (size_t)n);
+    conn_play(c);
+}
+
+static void on_peer_accept(void *arg, int fd, unsigned what)
+{
+    struct peer *p = arg;
+    (void)what;
+    int got = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (got < 0)
+        return;
+    assert_true(p->conns_n < CONNS_MAX);
+    struct conn *c = &p->conns[p->conns_n];
+    unsigned script = p->conns_n < p->scripts_n ? p->conns_n : p->scripts_n - 1;
+    p->conns_n++;
+    c->peer = p;
+    c->fd = got;
+    c->at = p->scripts[script];
+    buf_init(&c->input, GOT_MAX);
+    buf_init(&c->got, GOT_MAX);
+    c->watch = loop_watch_new(rig.loop, got, LOOP_READ, on_peer_readable, c);
+    conn_play(c);
+}
+
+static void peer_listen(struct peer *p)
+{
+    struct sockaddr_in sa = { .sin_family = AF_INET };
+    socklen_t n = sizeof sa;
+    sa.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    p->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(p->fd, (struct sockaddr *)&sa, sizeof sa), 0);
+    assert_int_equal(listen(p->fd, 16), 0);
+    assert_int_equal(getsockname(p->fd, (struct sockaddr *)&sa, &n), 0);
+    p->port = ntohs(sa.sin_port);
+    p->watch = loop_watch_new(rig.loop, p->fd, LOOP_READ, on_peer_accept, p);
+}
+
+static inline void peer_shut(struct peer *p) /* refuses connections from now on */
+{
+    if (p->watch)
+        loop_watch_free(&p->watch);
+    if (p->fd >= 0)
+        close(p->fd);
+    p->fd = -1;
+}
+
+static void peer_free(struct peer *p)
+{
+    peer_shut(p);
+    for (unsigned i = 0; i < p->conns_n; i++) {
+        conn_close(&p->conns[i]);
+        buf_free(&p->conns[i].input);
+        buf_free(&p->conns[i].got);
+    }
+}
+
+static void play(unsigned peer, const struct line *script)
+{
+    rig.peers[peer].scripts[rig.peers[peer].scripts_n++] = script;
+}
+
+static const char *got(unsigned peer, unsigned conn)
+{
+    struct buf *b = &rig.peers[peer].conns[conn].got;
+    buf_putc(b, '\0');
+    return buf_slice(b).p;
+}
+
+/* ---- the worker ---- */
+
+static struct policies *rig_policies(const char *extra, const char *rules)
+{
+    struct bundle *b = bundle_new();
+    struct conf_errors *errors = conf_errors_new();
+    struct policies *p = NULL;
+    char main_text[2048], policy_text[2048];
+    snprintf(main_text, sizeof main_text,
+             "hostname: gw.example\nstate: /tmp\n"
+             "listen: [ { address: \"127.0.0.1:2525\" } ]\n"
+             "clients: [ { network: 127.0.0.0/8 } ]\npolicies: p.yaml\n%s\n",
+             extra);
+    snprintf(policy_text, sizeof policy_text,
+             "routes:\n  - { name: r, hosts: [\"127.0.0.1:%u\", \"127.0.0.1:%u\"] }\n"
+             "retry: { first: 1h, max: 4h, expire: 5d }\n%s\n",
+             rig.peers[0].port, rig.peers[1].port, rules);
+    bundle_put(b, "/w.yaml", slice_of(main_text));
+    bundle_put(b, "/p.yaml", slice_of(policy_text));
+    bundle_put(b, "/pw", slice_of("secret\n"));
+    if (policies_load(b, "/w.yaml", &p, errors) != RC_OK) {
+        struct buf text;
+        buf_init(&text, 65536);
+        conf_errors_put_text(errors, &text);
+        print_error("%.*s", SLICE_FMT(buf_slice(&text)));
+        fail();
+    }
+    conf_errors_free(&errors);
+    bundle_free(&b);
+    return p;
+}
+
+static void rig_start(const char *extra, const char *rules)
+{
+    struct err err;
+    struct queue_events events;
+    struct resolver_conf rc = resolver_defaults;
+    struct spool_conf sc = { .dir = rig.dir };
+    rig.policies = rig_policies(extra, rules);
+    rc.allow_loopback = true;
+    assert_int_equal(resolver_new(rig.loop, &rc, &rig.resolver, &err), RC_OK);
+    assert_int_equal(spool_open(&sc, &rig.spool, &err), RC_OK);
+    rig.port = spool_port_new(rig.spool, rig.loop, 0);
+    rig.log = delivery_log_new();
+    delivery_log_attach(rig.log, open(rig.log_path, O_CREAT | O_WRONLY | O_APPEND, 0600));
+    rig.writer = delivery_writer_new(rig.log, rig.loop, &rig.counters, &rig.reasons);
+    struct delivery_env de = { rig.loop,   rig.resolver, rig.port, rig.policies,
+                               rig.writer, &rig.rnd,     1 };
+    rig.delivery = delivery_new(&de);
+    delivery_events(rig.delivery, &events);
+    struct queue_env qe = { .loop = rig.loop,
+                            .resolver = rig.resolver,
+                            .spool = rig.port,
+                            .policies = rig.policies,
+                            .rnd = &rig.rnd,
+                            .count = 1,
+                            .all = rig.queues };
+    rig.queue = rig.queues[0] = queue_new(&qe, &events);
+    delivery_set_queue(rig.delivery, rig.queue);
+}
+
+static int rig_set_up(void **state)
+{
+    (void)state;
+    memset(&rig, 0, sizeof rig);
+    rnd_seed(&rig.rnd, 7);
+    snprintf(rig.dir, sizeof rig.dir, "/tmp/wp-delivery-XXXXXX");
+    assert_non_null(mkdtemp(rig.dir));
+    snprintf(rig.log_path, sizeof rig.log_path, "%s.log", rig.dir);
+    rig.loop = loop_new();
+    for (unsigned i = 0; i < 2; i++)
+        peer_listen(&rig.peers[i]);
+    return 0;
+}
+
+static void on_rig_drained(void *arg)
+{
+    (void)arg;
+    rig.drained = true;
+}
+
+static void remove_tree(const char *dir)
+{
+    char command[128];
+    snprintf(command, sizeof command, "%s", dir);
+    pid_t pid = fork();
+    if (pid == 0) {
+        execlp("rm", "rm", "-rf", command, (char *)NULL);
+        _exit(1);
+    }
+    waitpid(pid, NULL, 0);
+}
+
+static int rig_tear_down(void **state)
+{
+    (void)state;
+    if (rig.delivery) {
+        delivery_drain(rig.delivery, 200, on_rig_drained, NULL);
+        for (int i = 0; i < 1000 && !rig.drained; i++)
+            loop_turn(rig.loop, 10);
+        assert_true(rig.drained);
+        spool_port_free(&rig.port);
+        queue_free(&rig.queue);
+        delivery_free(&rig.delivery);
+        resolver_free(&rig.resolver);
+        delivery_writer_free(&rig.writer);
+        delivery_log_free(&rig.log);
+        spool_close(&rig.spool);
+        policies_unref(&rig.policies);
+    }
+    for (unsigned i = 0; i < 2; i++)
+        peer_free(&rig.peers[i]);
+    for (int i = 0; i < 20; i++) /* streams that linger */
+        loop_turn(rig.loop, 1);
+    loop_free(&rig.loop);
+    remove_tree(rig.dir);
+    unlink(rig.log_path);
+    return 0;
+}
+
+/* ---- mail ---- */
+
+struct mail_spec {
+    const char *from;
+    const char *to[8]; /* ends with NULL */
+    const char *body;
+    size_t body_n;  /* 0: strlen(body) */
+    uint8_t notify; /* of every recipient */
+    enum lane lane;
+    int64_t accepted_ago_ms, expires_in_ms;
+    bool from_spool; /* the body is not kept in memory */
+    bool smtputf8;
+    struct content_facts content;
+};
+
+static void on_rig_commit(void *arg, enum spool_rc rc, uint64_t fence)
+{
+    (void)arg;
+    assert_int_equal(rc, SPOOL_OK);
+    rig.fence = fence;
+    rig.commits++;
+}
+
+static void rig_mail(const struct mail_spec *spec)
+{
+    struct recipient rcpts[8] = { { .state = 0 } };
+    struct buf env_text;
+    int64_t now = loop_wall_ms(rig.loop) - spec->accepted_ago_ms;
+    size_t n = spec->body_n ? spec->body_n : strlen(spec->body);
+    struct envelope env = { .sender = slice_of(spec->from),
+                            .size = n,
+                            .received_ms = now,
+                            .smtputf8 = spec->smtputf8,
+                            .content = spec->content,
+                            .recipients = rcpts };
+    for (; spec->to[env.recipients_n]; env.recipients_n++) {
+        rcpts[env.recipients_n].address = slice_of(spec->to[env.recipients_n]);
+        rcpts[env.recipients_n].notify = spec->notify;
+    }
+    buf_init(&env_text, 65536);
+    envelope_pack(&env, &env_text);
+    struct body *body = body_new(n);
+    body_append(body, (struct slice){ spec->body, n });
+    struct spool_item record = { .id = spool_new_id(rig.port),
+                                 .count = 1,
+                                 .lane = (uint8_t)spec->lane,
+                                 .accepted_ms = now,
+                                 .due_ms = now,
+                                 .expire_ms = loop_wall_ms(rig.loop) +
+                                              (spec->expires_in_ms ? spec->expires_in_ms : 3600000),
+                                 .body_size = n,
+                                 .dest = SLICE_LIT("r"),
+                                 .env = buf_slice(&env_text) };
+    unsigned commits = rig.commits;
+    spool_commit(rig.port, record.id, body, &record, 1, on_rig_commit, NULL);
+    for (int i = 0; i < 1000 && rig.commits == commits; i++)
+        loop_turn(rig.loop, 10);
+    assert_int_equal(rig.commits, commits + 1);
+    record.fence = rig.fence;
+    struct item *item = item_new(&record);
+    item->body = spec->from_spool ? NULL : body_ref(body);
+    body_unref(&body);
+    buf_free(&env_text);
+    queue_submit(rig.queue, item);
+}
+
+/* ---- what came of it ---- */
+
+static unsigned count_in(const char *text, const char *needle)
+{
+    unsigned n = 0;
+    for (const char *at = text; (at = strstr(at, needle)); at++)
+        n++;
+    return n;
+}
+
+static const char *rig_log(void)
+{
+    static char text[262144];
+    delivery_writer_flush(rig.writer);
+    int fd = open(rig.log_path, O_RDONLY);
+    ssize_t n = read(fd, text, sizeof text - 1);
+    close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    return text;
+}
+
+/* Turns the loop until the delivery log holds `needle` so many times. */
+static void until_logged(const char *needle, unsigned times)
+{
+    for (int i = 0; i < 500; i++) {
+        if (count_in(rig_log(), needle) >= times)
+            break;
+        loop_turn(rig.loop, 10);
+    }
+    if (count_in(rig_log(), needle) != times)
+        print_error("log:\n%s", rig_log());
+    assert_int_equal(count_in(rig_log(), needle), times);
+}
+
+static inline void turns(int n)
+{
+    for (int i = 0; i < n; i++)
+        loop_turn(rig.loop, 5);
+}
+
+#define DELIVERED "\"event\":\"delivered\""
+#define DEFERRED "\"event\":\"deferred\""
+#define BOUNCED "\"event\":\"bounced\""
+#define EXPIRED "\"event\":\"expired\""
+
+#endif
