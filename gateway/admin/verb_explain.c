@@ -85,7 +85,10 @@ static enum rc read_mail(struct explain *x, const struct request *r, struct err 
         return err_set(err, RC_PARSE, "--to ADDRESS is needed");
     facts_set_sender(&x->facts, keep(x, from ? from : ""));
     facts_set_recipient(&x->facts, keep(x, to));
-    x->domain = x->facts.recipient_domain;
+    struct domain domain;
+    if (domain_to_ascii(x->facts.recipient_domain, &domain) != RC_OK)
+        return err_set(err, RC_PARSE, "--to %.100s has no valid domain", to);
+    x->domain = x->facts.recipient_domain = keep(x, domain.text);
     if (size && units_size(slice_of(size), &x->facts.size) != RC_OK)
         return err_set(err, RC_PARSE, "--size %.40s is no size", size);
     x->facts.known |= FACT_BIT(WHEN_SIZE) | FACT_BIT(WHEN_TIME);

@@ -121,5 +121,6 @@ void workplan_release(struct workplan *plan)
     policies_unref(&plan->policies);
     tls_server_unref(&plan->tls);
     free(plan->listeners);
+    free(plan->changes);
     *plan = (struct workplan){ 0 };
 }

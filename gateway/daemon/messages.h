@@ -16,7 +16,7 @@ enum message_type {
     MSG_LISTENER,    /* the sockets of one listener, one per worker */
     MSG_LOG,         /* the delivery log's descriptor; alone: after a rotation */
     MSG_ADMIN,       /* the listening socket of the child's own admin protocol */
-    MSG_COMMIT,      /* no content */
+    MSG_COMMIT,      /* text: what changes, for the delivery log */
     MSG_STOP,        /* finish what runs, then exit; no content */
     MSG_RELOAD_DONE, /* to control: u32 token, u8 ok, text for the operator */
     /* from a child */

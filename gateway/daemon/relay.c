@@ -9,6 +9,7 @@
 
 #include "gateway/base/cursor.h"
 #include "gateway/base/log.h"
+#include "gateway/base/mem.h"
 #include "gateway/daemon/child_side.h"
 #include "gateway/daemon/intake.h"
 #include "gateway/daemon/messages.h"
@@ -214,7 +215,7 @@ static void on_stopped(void *arg)
     finish(arg, 0);
 }
 
-static void commit(struct relay *r)
+static void commit(struct relay *r, struct slice changes)
 {
     struct err err;
     if (intake_finish(&r->intake, r->tickets, &r->plan, &err) != RC_OK) {
@@ -224,6 +225,7 @@ static void commit(struct relay *r)
             fail(r, &err, EXIT_CONFIGURATION);
         return;
     }
+    r->plan.changes = mem_strndup(changes.p ? changes.p : "", changes.n);
     log_set_level(policies_conf(r->plan.policies)->log.level);
     delivery_log_attach(r->log, r->intake.log_fd);
     r->intake.log_fd = -1;
@@ -256,7 +258,7 @@ static void on_message(void *arg, struct ipc_message *m)
         stop(r);
     } else if (m->type == MSG_COMMIT) {
         if (!r->applying && !r->stopping)
-            commit(r);
+            commit(r, m->bytes);
     } else if (m->type == MSG_ADMIN && m->fd_count == 1) {
         r->admin_fd = m->fds[0];
         m->fds[0] = -1;

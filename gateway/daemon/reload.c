@@ -36,7 +36,7 @@ void setup_free(struct setup *setup)
     *setup = (struct setup){ .log_fd = -1 };
 }
 
-void setup_send(struct supervisor *s, const struct setup *setup)
+void setup_send(struct supervisor *s, const struct setup *setup, struct slice changes)
 {
     struct ipc *ipc = s->relay.ipc;
     struct buf begin;
@@ -52,7 +52,7 @@ void setup_send(struct supervisor *s, const struct setup *setup)
         ipc_send(ipc, MSG_LISTENER, none, sockets_fds(setup->sockets, i), s->workers);
     if (setup->log_fd >= 0)
         ipc_send(ipc, MSG_LOG, none, &setup->log_fd, 1);
-    ipc_send(ipc, MSG_COMMIT, none, NULL, 0);
+    ipc_send(ipc, MSG_COMMIT, changes, NULL, 0);
 }
 
 /* ---- the outcome ---- */
@@ -106,13 +106,26 @@ void reload_finish(struct supervisor *s, bool applied, struct slice why)
 
 /* ---- the way there ---- */
 
+static bool addrs_same(const struct conf_addrs *a, const struct conf_addrs *b)
+{
+    bool same = a->n == b->n;
+    for (size_t i = 0; same && i < a->n; i++)
+        same = addr_eq(&a->at[i], &b->at[i]);
+    return same;
+}
+
+static bool tiers_same(const struct conf_spool *a, const struct conf_spool *b)
+{
+    bool same = a->tiers.n == b->tiers.n;
+    for (size_t i = 0; same && i < a->tiers.n; i++)
+        same = slice_eq(a->tiers.at[i].path, b->tiers.at[i].path) &&
+               a->tiers.at[i].size == b->tiers.at[i].size;
+    return same;
+}
+
 /* The parts of a configuration that need a new start. */
 static void put_restart_notes(const struct conf *was, const struct conf *is, struct buf *out)
 {
-    bool tiers = was->spool.tiers.n == is->spool.tiers.n;
-    for (size_t i = 0; tiers && i < was->spool.tiers.n; i++)
-        tiers = slice_eq(was->spool.tiers.at[i].path, is->spool.tiers.at[i].path) &&
-                was->spool.tiers.at[i].size == is->spool.tiers.at[i].size;
     struct {
         const char *key;
         bool same;
@@ -120,7 +133,9 @@ static void put_restart_notes(const struct conf *was, const struct conf *is, str
         { "state", slice_eq(was->state, is->state) },
         { "user", slice_eq(was->user, is->user) },
         { "workers", was->workers == is->workers },
-        { "spool.tiers", tiers },
+        { "spool.tiers", tiers_same(&was->spool, &is->spool) },
+        { "dns",
+          addrs_same(&was->dns.servers, &is->dns.servers) && was->dns.timeout == is->dns.timeout },
         { "spool.min_free", was->spool.min_free == is->spool.min_free },
         { "spool.encryption",
           was->spool.sealed == is->spool.sealed &&
@@ -155,7 +170,7 @@ static bool apply(struct supervisor *s, struct setup *next)
     put_restart_notes(supervisor_conf(s), is, &s->next_changes);
     s->next = *next;
     if (s->relay.ready) {
-        setup_send(s, &s->next);
+        setup_send(s, &s->next, buf_slice(&s->next_changes));
         return true;
     }
     /* The relay is on its way up: it will be started with, or told, the new one. */

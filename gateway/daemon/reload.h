@@ -6,7 +6,7 @@
  *   3. the relay has applied it: it is in force. It refused, or died over it: the old one stays, and
  *      the relay gets that again when it starts.
  *
- *   What a running relay cannot change (workers, user, state, spool) is said and kept as it was until
+ *   What a running relay cannot change (workers, user, state, spool, dns) is said and kept as it was until
  *   the next start.
  */
 #ifndef WAYPOST_DAEMON_RELOAD_H
@@ -21,8 +21,8 @@ enum rc setup_of_bundle(struct bundle *bundle, const char *path, struct setup *s
                         struct conf_errors *errors);
 void setup_free(struct setup *setup);
 
-/* Sends the series of messages that makes `setup` the relay's. */
-void setup_send(struct supervisor *s, const struct setup *setup);
+/* Sends the series of messages that makes `setup` the relay's; `changes` is for the log. */
+void setup_send(struct supervisor *s, const struct setup *setup, struct slice changes);
 
 /* Starts a reload. The outcome goes to the log, and to control when it asked (token). */
 void reload_begin(struct supervisor *s, bool by_control, uint32_t token);

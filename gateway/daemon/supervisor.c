@@ -51,7 +51,7 @@ static void relay_started(void *arg, struct child *child)
 {
     struct supervisor *s = arg;
     ipc_send(child->ipc, MSG_ADMIN, (struct slice){ NULL, 0 }, &s->relay_admin_fd, 1);
-    setup_send(s, &s->now);
+    setup_send(s, &s->now, slice_of(""));
 }
 
 static void control_started(void *arg, struct child *child)

@@ -33,6 +33,14 @@ static void *run(void *arg)
     return NULL;
 }
 
+static void log_reload(struct worker *w, const char *changes)
+{
+    struct delivery_event event;
+    delivery_event_init(&event, EVENT_RELOAD);
+    event.reply = slice_of(changes);
+    delivery_log_write(w->log, &event);
+}
+
 static void on_apply(struct mail *mail)
 {
     struct worker *w = CONTAINER_OF(mail, struct worker, order);
@@ -41,6 +49,8 @@ static void on_apply(struct mail *mail)
     queue_reconfigure(w->queue, plan->policies);
     delivery_reconfigure(w->delivery, plan->policies);
     ingress_reconfigure(w->ingress, plan->policies, plan->tls);
+    if (w->index == 0)
+        log_reload(w, plan->changes);
     mailbox_post(loop_mailbox(w->workers->env.home), &w->answer);
 }
 

@@ -26,6 +26,7 @@ struct workplan {
     struct tls_server *tls; /* NULL: no certificate */
     size_t listener_count;
     int (*listeners)[WORKERS_MAX]; /* [listener][worker]; taken over by the workers */
+    char *changes;                 /* from the one before, for the delivery log */
 };
 
 struct workers_env {

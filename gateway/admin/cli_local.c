@@ -1,0 +1,124 @@
+/*
+ * admin/cli_local — the verbs that need no daemon: check, version, hash-password, serve
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "gateway/admin/cli.h"
+#include "gateway/base/json.h"
+#include "gateway/ingress/password.h"
+#include "policies/policies.h"
+
+int cli_serve(struct cli *cli)
+{
+    return cli->serve(cli->conf_path);
+}
+
+int cli_check(struct cli *cli)
+{
+    struct bundle *bundle = bundle_new_disk();
+    struct conf_errors *errors = conf_errors_new();
+    struct policies *policies = NULL;
+    struct buf out;
+    enum rc rc = policies_load(bundle, cli->conf_path, &policies, errors);
+    buf_init(&out, 4 << 20);
+    if (cli->json) {
+        json_open(&out, '{');
+        json_bool(&out, "ok", rc == RC_OK);
+        json_key(&out, "errors");
+        conf_errors_put_json(errors, &out);
+        json_close(&out, '}');
+        buf_putc(&out, '\n');
+    } else {
+        conf_errors_put_text(errors, &out);
+    }
+    fwrite(buf_slice(&out).p, 1, buf_len(&out), cli->json ? stdout : stderr);
+    if (!cli->json && rc == RC_OK)
+        printf("%s: fine\n", cli->conf_path);
+    if (!cli->json && rc != RC_OK)
+        fprintf(stderr, "waypost: %zu error%s\n", conf_errors_count(errors),
+                conf_errors_count(errors) == 1 ? "" : "s");
+    buf_free(&out);
+    policies_unref(&policies);
+    conf_errors_free(&errors);
+    bundle_free(&bundle);
+    return rc == RC_OK ? CLI_OK : CLI_CONFIGURATION;
+}
+
+/* WAYPOST_LIBRARIES: "name version,name version,", as found when this was built. */
+static bool next_library(struct slice *rest, struct slice *name_r, struct slice *version_r)
+{
+    struct slice one;
+    return slice_cut(*rest, ',', &one, rest) && slice_cut(one, ' ', name_r, version_r);
+}
+
+int cli_version(struct cli *cli)
+{
+    struct slice rest = SLICE_LIT(WAYPOST_LIBRARIES), name, version;
+    struct buf out;
+    buf_init(&out, 8192);
+    if (cli->json) {
+        json_open(&out, '{');
+        json_cstr(&out, "waypost", WAYPOST_VERSION);
+        json_key(&out, "libraries");
+        json_open(&out, '{');
+    } else {
+        buf_puts(&out, "waypost " WAYPOST_VERSION "\n");
+    }
+    while (next_library(&rest, &name, &version)) {
+        char key[32];
+        snprintf(key, sizeof key, "%.*s", SLICE_FMT(name));
+        if (cli->json)
+            json_str(&out, key, version);
+        else
+            buf_printf(&out, "  %-12s %.*s\n", key, SLICE_FMT(version));
+    }
+    buf_puts(&out, cli->json ? "}}\n" : "");
+    fwrite(buf_slice(&out).p, 1, buf_len(&out), stdout);
+    buf_free(&out);
+    return CLI_OK;
+}
+
+/* One line without its line break, not echoed on a terminal. False: nothing came. */
+static bool read_secret(const char *prompt, char *text, size_t size)
+{
+    struct termios old, quiet;
+    bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &old) == 0;
+    if (terminal) {
+        quiet = old;
+        quiet.c_lflag &= ~(tcflag_t)ECHO;
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+        fputs(prompt, stderr);
+    }
+    bool ok = fgets(text, (int)size, stdin) != NULL;
+    if (terminal) {
+        tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+        fputc('\n', stderr);
+    }
+    if (ok)
+        text[strcspn(text, "\r\n")] = '\0';
+    return ok && text[0];
+}
+
+int cli_hash_password(struct cli *cli)
+{
+    char password[PASSWORD_MAX + 2], again[PASSWORD_MAX + 2], hash[PASSWORD_HASH_MAX];
+    struct err err;
+    int status = CLI_FAILED;
+    (void)cli;
+    if (!read_secret("Password: ", password, sizeof password))
+        fputs("waypost: no password was given\n", stderr);
+    else if (isatty(STDIN_FILENO) &&
+             (!read_secret("Again: ", again, sizeof again) || strcmp(password, again) != 0))
+        fputs("waypost: the two are not the same\n", stderr);
+    else if (password_hash(password, hash, &err) != RC_OK)
+        fprintf(stderr, "waypost: %s\n", err.text);
+    else
+        status = puts(hash) < 0 ? CLI_FAILED : CLI_OK;
+    explicit_bzero(password, sizeof password);
+    explicit_bzero(again, sizeof again);
+    return status;
+}

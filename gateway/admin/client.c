@@ -1,0 +1,126 @@
+#include "gateway/admin/client.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/admin/passage.h"
+#include "gateway/base/mem.h"
+#include "gateway/conf/bundle.h"
+#include "gateway/conf/yaml_tree.h"
+
+static const char DEFAULT_STATE[] = "/var/lib/waypost";
+
+/* Only `state` is of interest: the rest may be wrong, or not for this user to read. */
+static char *state_folder(const char *conf_path)
+{
+    struct bundle *bundle = bundle_new_disk();
+    struct conf_errors *errors = conf_errors_new();
+    struct arena *arena = arena_new(4096);
+    struct slice text;
+    char *folder = NULL;
+    if (bundle_get(bundle, conf_path, &text, NULL) == RC_OK) {
+        const struct yaml_node *root = yaml_tree_parse(arena, conf_path, text, errors);
+        const struct yaml_node *state = root ? yaml_get(root, "state") : NULL;
+        if (state && state->kind == NODE_TEXT)
+            folder = bundle_resolve(conf_path, state->text);
+    }
+    arena_free(&arena);
+    conf_errors_free(&errors);
+    bundle_free(&bundle);
+    return folder ? folder : mem_strdup(DEFAULT_STATE);
+}
+
+static FILE *connect_to_daemon(const struct cli *cli)
+{
+    struct err err;
+    struct buf path;
+    int fd;
+    char *state = state_folder(cli->conf_path);
+    buf_init(&path, 8192);
+    buf_printf(&path, "%s/run/admin.sock", state);
+    buf_putc(&path, '\0');
+    free(state);
+    enum rc rc = path.full ? err_set(&err, RC_LIMIT, "path too long")
+                           : passage_connect(buf_slice(&path).p, &fd, &err);
+    buf_free(&path);
+    if (rc != RC_OK) {
+        fprintf(stderr, "waypost: the daemon cannot be reached: %s\n", err.text);
+        return NULL;
+    }
+    fcntl(fd, F_SETFL, 0); /* blocking */
+    return fdopen(fd, "r+");
+}
+
+void client_request(const struct cli *cli, const char *verb, const char *action, struct request *r)
+{
+    *r = (struct request){ 0 };
+    request_set(r, verb, action);
+    for (size_t i = 0; i < cli->given_count; i++)
+        request_add(r, cli->given[i].name, cli->given[i].value);
+}
+
+/* True: that was the end of the answer. */
+static bool take_line(const char *line, size_t n, client_row_fn *on_row, void *arg, bool *ok_r,
+                      char **text_r)
+{
+    json_t *root = json_loadb(line, n, 0, NULL);
+    const json_t *end = json_object_get(root, "end");
+    const json_t *row = json_object_get(root, "row");
+    if (row && on_row)
+        on_row(arg, row);
+    if (end) {
+        const char *text = json_string_value(json_object_get(end, "text"));
+        *ok_r = json_is_true(json_object_get(end, "ok"));
+        *text_r = mem_strdup(text ? text : "");
+    }
+    bool over = end != NULL;
+    json_decref(root);
+    return over;
+}
+
+int client_ask(const struct cli *cli, const struct request *request, client_row_fn *on_row,
+               void *arg, char **text_r)
+{
+    FILE *f = connect_to_daemon(cli);
+    struct buf out;
+    char *line = NULL, *text = NULL;
+    size_t size = 0;
+    bool ok = false;
+    if (text_r)
+        *text_r = NULL;
+    if (!f)
+        return CLI_UNREACHABLE;
+    buf_init(&out, REQUEST_MAX * 2);
+    request_put(&out, request);
+    fwrite(buf_slice(&out).p, 1, buf_len(&out), f);
+    fflush(f);
+    buf_free(&out);
+    for (ssize_t n; (n = getline(&line, &size, f)) > 0;) {
+        if (take_line(line, (size_t)n, on_row, arg, &ok, &text))
+            break;
+    }
+    free(line);
+    fclose(f);
+    int status = !text ? CLI_UNREACHABLE : ok ? CLI_OK : CLI_FAILED;
+    fflush(stdout);
+    if (!text)
+        fputs("waypost: the daemon ended in the middle of its answer\n", stderr);
+    else if (!ok)
+        fprintf(stderr, "waypost: %s\n", text);
+    if (text_r)
+        *text_r = text;
+    else
+        free(text);
+    return status;
+}
+
+void client_print_json(void *arg, const json_t *row)
+{
+    (void)arg;
+    json_dumpf(row, stdout, JSON_COMPACT);
+    putchar('\n');
+}

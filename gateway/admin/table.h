@@ -1,0 +1,23 @@
+/*
+ * admin/table — columns for people: as wide as they need to be, numbers to the right
+ */
+#ifndef WAYPOST_ADMIN_TABLE_H
+#define WAYPOST_ADMIN_TABLE_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum { TABLE_COLUMNS_MAX = 12 };
+
+struct table;
+
+/* Heads end with NULL; one that begins with '>' is a column of numbers. */
+struct table *table_new(const char *const *heads, bool color);
+void table_free(struct table **table);
+/* The cells of the next row, one a call; copies. Control bytes are shown as '?'. */
+void table_cell(struct table *table, const char *text);
+void table_number(struct table *table, long long number); /* 0 is shown as "-" */
+void table_print(const struct table *table, FILE *out);
+size_t table_rows(const struct table *table);
+
+#endif
