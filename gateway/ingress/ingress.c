@@ -83,7 +83,7 @@ void ingress_accept(struct ingress *in, int fd, unsigned listener, const struct 
     if (proxy_expected(l, peer))
         proxy_wait(in, fd, rules, peer);
     else
-        session_open(in, fd, rules, peer);
+        session_begin(in, fd, rules, peer);
 }
 
 void ingress_reconfigure(struct ingress *in, struct policies *policies, struct tls_server *tls)

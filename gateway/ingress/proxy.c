@@ -70,7 +70,7 @@ static void proxy_done(struct proxy *p, const struct proxy_header *header)
     struct listener_rules rules = p->rules;
     struct addr peer = header->has_addresses ? header->source : p->peer;
     int fd = proxy_free(p, false);
-    session_open(in, fd, rules, &peer);
+    session_begin(in, fd, rules, &peer);
 }
 
 static void on_readable(void *arg, int fd, unsigned what)

@@ -159,7 +159,7 @@ static void begin(struct session *s)
     }
 }
 
-void session_open(struct ingress *in, int fd, struct listener_rules rules, const struct addr *peer)
+void session_begin(struct ingress *in, int fd, struct listener_rules rules, const struct addr *peer)
 {
     struct session *s = mem_zero(sizeof *s);
     s->in = in;
