@@ -346,6 +346,35 @@ RIG_FN void rig_send(struct rig_client *c, struct slice in, size_t step)
     rig_settle(c);
 }
 
+/* Sends and gives the last line that came back, "" for none. */
+RIG_FN const char *ask(struct rig_client *c, const char *in)
+{
+    static char line[256];
+    buf_clear(&c->got);
+    rig_send(c, slice_of(in), 0);
+    struct slice rest = buf_slice(&c->got), last = { "", 0 };
+    while (rest.n)
+        slice_cut(rest, '\n', &last, &rest);
+    size_t n = last.n < sizeof line ? last.n : sizeof line - 1;
+    memcpy(line, last.p, n);
+    line[n] = '\0';
+    return line;
+}
+
+#define EXPECT(client, in, prefix)                                                                 \
+    do {                                                                                           \
+        const char *got_ = ask(client, in);                                                        \
+        if (strncmp(got_, prefix, strlen(prefix)) != 0)                                            \
+            fail_msg("%s: expected %s, got %s", in, prefix, got_);                                 \
+    } while (0)
+
+/* Lines of text. */
+RIG_FN void rig_fill(char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        text[i] = i % 70 == 68 ? '\r' : i % 70 == 69 ? '\n' : 'x';
+}
+
 RIG_FN void rig_close(struct rig_client *c)
 {
     close(c->fd);
