@@ -40,7 +40,7 @@ static bool is_not_tls(int reason)
 
 enum rc tls_session_error(SSL *ssl, struct err *err)
 {
-    unsigned long e = ERR_peek_error();
+    unsigned long e = ERR_peek_last_error();
     int reason = ERR_GET_REASON(e);
     long verify = SSL_get_verify_result(ssl);
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {

@@ -113,7 +113,8 @@ static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHE
          set_mac(mac, &key) != 1))
         found = -1;
     OPENSSL_cleanse(&key, sizeof key);
-    return found;
+    /* TLS 1.3 clients use a ticket once: with each they need a new one. */
+    return found == 1 && !making && SSL_version(ssl) >= TLS1_3_VERSION ? 2 : found;
 }
 
 void tls_tickets_attach(SSL_CTX *ctx, struct tls_tickets *tickets)

@@ -127,7 +127,8 @@ void io_rig_until(struct io_rig *rig, const char *word)
     int64_t end_ms = clock_mono_ms() + PATIENCE_MS;
     while (!io_rig_saw(rig, word)) {
         if (clock_mono_ms() > end_ms)
-            fail_msg("no \"%s\" among \"%.*s\"", word, SLICE_FMT(buf_slice(&rig->events)));
+            fail_msg("no \"%s\" among \"%.*s\" (%s)", word, SLICE_FMT(buf_slice(&rig->events)),
+                     rig->err.text);
         loop_turn(rig->loop, 50);
     }
 }
