@@ -87,25 +87,29 @@ static bool key_plus(const char *a, unsigned bit, char key_r[ITEM_KEY])
     return carry == 0;
 }
 
-static bool readable_at(rocksdb_iterator_t *it, const char *key)
+/* With an iterator of its own: one that has met damage does not find back from it. */
+static bool readable_at(struct local *local, const char *key)
 {
     struct err err;
+    rocksdb_iterator_t *it = db_iter(&local->main, FAMILY_ITEM);
     rocksdb_iter_seek(it, key, ITEM_KEY);
-    return rocksdb_iter_valid(it) || db_iter_error(it, &err) == RC_OK;
+    bool readable = rocksdb_iter_valid(it) || db_iter_error(it, &err) == RC_OK;
+    rocksdb_iter_destroy(it);
+    return readable;
 }
 
 /* From the unreadable key the scan stands at to the first key from which reading works: the bits of
  * the distance are found from the highest that is still inside the damage downwards. */
-static bool skip_damage(struct scan *scan, rocksdb_iterator_t *it)
+static bool skip_damage(struct scan *scan, struct local *local)
 {
     enum { BITS = ITEM_KEY * 8 };
     char at[ITEM_KEY] = { 0 }, probe[ITEM_KEY];
     memcpy(at, scan->key, scan->key_len < ITEM_KEY ? scan->key_len : ITEM_KEY);
     for (unsigned bit = BITS; bit-- > 0;) {
-        if (key_plus(at, bit, probe) && !readable_at(it, probe))
+        if (key_plus(at, bit, probe) && !readable_at(local, probe))
             memcpy(at, probe, ITEM_KEY);
     }
-    if (!key_plus(at, 0, probe) || !readable_at(it, probe))
+    if (!key_plus(at, 0, probe) || !readable_at(local, probe))
         return false;
     set_key(scan, probe, ITEM_KEY);
     return true;
@@ -118,41 +122,44 @@ static void report_damage(struct scan *scan, struct local *local, const struct e
     aside_report(local, FAMILY_ITEM, spool_id_unpack(id), err->text);
 }
 
+/* Reads until the page is full (true), or the iterator ends, in damage or at its end. */
+static bool fill_page(struct scan *scan, struct local *local, struct seal *seal,
+                      rocksdb_iterator_t *it)
+{
+    for (rocksdb_iter_seek(it, scan->key, scan->key_len); rocksdb_iter_valid(it);
+         rocksdb_iter_next(it)) {
+        size_t key_len = 0, len = 0;
+        if (scan->count == scan->page_items || buf_len(&scan->text) >= PAGE_BYTES)
+            return true;
+        const char *key = rocksdb_iter_key(it, &key_len);
+        const char *value = rocksdb_iter_value(it, &len);
+        take_record(scan, local, seal, (struct slice){ key, key_len },
+                    (struct slice){ value, len });
+        set_key(scan, key, key_len);
+        step_key(scan);
+    }
+    return false;
+}
+
 static enum spool_rc read_page(struct scan *scan, struct local *local, struct seal *seal)
 {
     struct err err = { .code = RC_OK };
     rocksdb_iterator_t *it = db_iter(&local->main, FAMILY_ITEM);
-    enum spool_rc rc = it ? SPOOL_OK : SPOOL_FAILED;
-    if (it)
-        rocksdb_iter_seek(it, scan->key, scan->key_len);
-    while (it && scan->count < scan->page_items && buf_len(&scan->text) < PAGE_BYTES) {
-        if (rocksdb_iter_valid(it)) {
-            size_t key_len = 0, len = 0;
-            const char *key = rocksdb_iter_key(it, &key_len);
-            const char *value = rocksdb_iter_value(it, &len);
-            take_record(scan, local, seal, (struct slice){ key, key_len },
-                        (struct slice){ value, len });
-            set_key(scan, key, key_len);
-            step_key(scan);
-            rocksdb_iter_next(it);
-            continue;
-        }
-        enum rc why = db_iter_error(it, &err);
-        if (why == RC_OK) {
-            scan->end = true;
-            break;
-        }
-        if (why == RC_CORRUPT)
-            report_damage(scan, local, &err);
-        if (why != RC_CORRUPT || !skip_damage(scan, it)) {
-            scan->end = true;
-            rc = SPOOL_FAILED;
-            break;
-        }
-    }
+    enum rc rc = it ? RC_OK : RC_IO;
+    bool full = it && fill_page(scan, local, seal, it);
+    if (it && !full)
+        rc = db_iter_error(it, &err);
     if (it)
         rocksdb_iter_destroy(it);
-    return rc;
+    if (full)
+        return SPOOL_OK;
+    if (rc == RC_CORRUPT) {
+        report_damage(scan, local, &err);
+        if (skip_damage(scan, local))
+            return SPOOL_OK; /* the next page starts behind it */
+    }
+    scan->end = true;
+    return rc == RC_OK ? SPOOL_OK : SPOOL_FAILED;
 }
 
 static void scan_run(struct req *req, struct seal *seal)
