@@ -4,17 +4,22 @@
 
 enum { WORD_MAX = 255 };
 
+static bool word_char(unsigned char c, bool utf8)
+{
+    return c > ' ' && c != 127 && c != '(' && c != ')' && c != '\\' && c != '"' && c != '<' &&
+           c != '>' && c != ';' && c != ',' && (c < 128 || utf8);
+}
+
 /* A word of the client's that cannot break out of the field or of its comment. */
 static void put_word(struct buf *out, struct slice s, bool utf8)
 {
-    if (s.n > WORD_MAX)
-        s.n = WORD_MAX;
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        bool fit = c > ' ' && c != 127 && c != '(' && c != ')' && c != '\\' && c != '"' &&
-                   c != '<' && c != '>' && c != ';' && c != ',' && (c < 128 || utf8);
-        buf_putc(out, fit ? s.p[i] : '?');
-    }
+    size_t n = s.n < WORD_MAX ? s.n : WORD_MAX;
+    char *at = n ? buf_reserve(out, n) : NULL;
+    if (!at)
+        return;
+    for (size_t i = 0; i < n; i++)
+        at[i] = word_char((unsigned char)s.p[i], utf8) ? s.p[i] : '?';
+    buf_commit(out, n);
 }
 
 static void put_client(struct buf *out, const struct trace *t)

@@ -129,8 +129,16 @@ static void remember(struct dot_encoder *e, struct slice span)
 /* Offset of the first dot behind a CRLF; in.n when there is none. */
 static size_t next_dot(struct slice in)
 {
-    const char *at = memmem(in.p, in.n, "\r\n.", 3);
-    return at ? (size_t)(at - in.p) + 2 : in.n;
+    const char *end = in.p + in.n;
+    for (const char *p = in.p; p < end;) {
+        const char *lf = memchr(p, '\n', (size_t)(end - p));
+        if (!lf || lf + 1 == end)
+            break;
+        p = lf + 1;
+        if (*p == '.' && lf > in.p && lf[-1] == '\r')
+            return (size_t)(p - in.p);
+    }
+    return in.n;
 }
 
 bool dot_encode(struct dot_encoder *e, struct slice *in, struct slice *span_r)
