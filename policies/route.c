@@ -97,16 +97,14 @@ struct route_choice policies_route(const struct policies *p, const struct facts 
 {
     struct route_choice choice = { 0 };
     const struct conf_rules *r = &p->conf->rules;
-    for (size_t i = 0; i < r->routes.n; i++) {
+    for (size_t i = 0; i < r->routes.n && !choice.route; i++) {
         enum answer a = when_answer(p->routes[i].when, f);
         if (a == ANSWER_UNKNOWN)
             choice.undecided = true;
-        if (a != ANSWER_YES)
-            continue;
-        choice.route = &r->routes.at[i];
-        return choice;
+        else if (a == ANSWER_YES)
+            choice.route = &r->routes.at[i];
     }
-    assert(!"a configuration ends with a route that matches all");
+    assert(choice.route); /* a configuration has a route that matches all */
     return choice;
 }
 

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "gateway/base/utf8.h"
 #include "gateway/mail/domain.h"
 #include "policies/compiled.h"
 
@@ -16,14 +17,6 @@ struct patterns patterns_compile(struct arena *arena, const struct conf_texts *t
     return p;
 }
 
-static bool is_ascii(struct slice s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] >= 0x80)
-            return false;
-    return true;
-}
-
 /* Facts hold domains as A-labels; patterns may be written in the user's own letters. What stands
  * before the last star or '@' stays, the domain behind it is converted. */
 static struct slice to_ascii(struct arena *arena, const struct conf_text *text,
@@ -31,13 +24,13 @@ static struct slice to_ascii(struct arena *arena, const struct conf_text *text,
 {
     struct slice s = text->text;
     struct domain domain;
-    if (is_ascii(s))
+    if (utf8_is_ascii(s))
         return s;
     const char *star = memrchr(s.p, '*', s.n);
     size_t keep = star ? (size_t)(star - s.p) + 1 : 0;
     keep += keep < s.n && s.p[keep] == '.';
     struct slice tail = { s.p + keep, s.n - keep };
-    if (!is_ascii((struct slice){ s.p, keep }) || domain_to_ascii(tail, &domain) != RC_OK) {
+    if (!utf8_is_ascii((struct slice){ s.p, keep }) || domain_to_ascii(tail, &domain) != RC_OK) {
         conf_error(errors, text->pos, "found \"%s\", expected a domain or a pattern of one", s.p);
         return s;
     }

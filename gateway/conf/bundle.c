@@ -75,6 +75,11 @@ static struct file *file_find(struct bundle *b, const char *path)
     return NULL;
 }
 
+static bool is_full(const struct bundle *b)
+{
+    return b->count >= BUNDLE_COUNT_MAX;
+}
+
 static struct file *file_add(struct bundle *b, const char *path)
 {
     if (b->count == b->cap) {
@@ -144,10 +149,6 @@ static void file_read(struct bundle *b, struct file *f)
         file_fail(f, RC_NOT_FOUND, "not in the bundle");
         return;
     }
-    if (b->count > BUNDLE_COUNT_MAX) {
-        file_fail(f, RC_LIMIT, "more than 1000 files");
-        return;
-    }
     int fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO must not hang us */
     if (fd < 0) {
         file_fail(f, rc_of_errno(errno), strerror(errno));
@@ -160,6 +161,8 @@ static void file_read(struct bundle *b, struct file *f)
 enum rc bundle_get(struct bundle *b, const char *path, struct slice *data_r, struct err *err)
 {
     struct file *f = file_find(b, path);
+    if (!f && is_full(b))
+        return err_set(err, RC_LIMIT, "more than 1000 files");
     if (!f)
         f = file_add(b, path);
     if (!f->read)
@@ -175,6 +178,8 @@ enum rc bundle_stat(struct bundle *b, const char *path, struct err *err)
     struct file *f = file_find(b, path);
     if (f && f->read && f->rc == RC_OK)
         return RC_OK;
+    if (!f && is_full(b))
+        return err_set(err, RC_LIMIT, "more than 1000 files");
     if (!f)
         f = file_add(b, path);
     if (!f->looked) {
@@ -256,7 +261,7 @@ enum rc bundle_unpack(struct slice packed, struct bundle **bundle_r, struct err 
     struct cursor c = cur_of(packed.p, packed.n);
     uint32_t magic = cur_u32(&c), count = cur_u32(&c);
     struct bundle *b = bundle_new();
-    bool good = !c.bad && magic == packed_magic && count <= BUNDLE_COUNT_MAX + 1000;
+    bool good = !c.bad && magic == packed_magic && count <= BUNDLE_COUNT_MAX;
     for (uint32_t i = 0; good && i < count; i++)
         good = unpack_file(&c, b);
     if (!good || cur_left(&c) != 0) {

@@ -55,7 +55,8 @@ static void diff_value(struct differ *d, const struct conf_key *key, const char 
     buf_free(&b);
 }
 
-/* The key that names an entry of a list or dict; NULL: entries are known by their place. */
+/* The key that names an entry of a list or dict: its name, or what it begins with (an address, a
+ * network). NULL: entries are known by their place. */
 static const struct conf_key *naming_key(const struct conf_section *s)
 {
     if (s->label)
@@ -63,7 +64,7 @@ static const struct conf_key *naming_key(const struct conf_section *s)
     for (size_t i = 0; i < s->n; i++)
         if (strcmp(s->keys[i].name, "name") == 0 && (s->keys[i].flags & KEY_REQUIRED))
             return &s->keys[i];
-    return NULL;
+    return s->keys[0].flags & KEY_REQUIRED ? &s->keys[0] : NULL;
 }
 
 static void put_entry_name(const struct conf_section *s, const char *list, const char *entry,

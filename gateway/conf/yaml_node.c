@@ -19,16 +19,27 @@ const char *node_kind_name(enum node_kind kind)
     return names[kind];
 }
 
-/* Double-quoted with every byte below 0x20 escaped: one way of writing each text. */
+/* The code point at s.p[*i] of valid UTF-8; *i moves behind it. */
+static unsigned code_point(struct slice s, size_t *i)
+{
+    unsigned char lead = (unsigned char)s.p[(*i)++];
+    unsigned more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : lead >= 0xc0 ? 1 : 0;
+    unsigned c = more ? lead & (0x3fu >> more) : lead;
+    for (; more > 0 && *i < s.n; more--)
+        c = c << 6 | ((unsigned char)s.p[(*i)++] & 0x3f);
+    return c;
+}
+
+/* Double-quoted, all but printable ASCII as escapes: some of the rest are line breaks to YAML. */
 static void put_text(struct slice s, struct buf *out)
 {
     buf_putc(out, '"');
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
+    for (size_t i = 0; i < s.n;) {
+        unsigned c = code_point(s, &i);
         if (c == '"' || c == '\\')
-            buf_printf(out, "\\%c", c);
-        else if (c < 0x20 || c == 0x7f)
-            buf_printf(out, "\\x%02x", c);
+            buf_printf(out, "\\%c", (char)c);
+        else if (c < 0x20 || c > 0x7e)
+            buf_printf(out, "\\U%08x", c);
         else
             buf_putc(out, (char)c);
     }
