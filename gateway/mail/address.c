@@ -78,7 +78,8 @@ static enum rc domain_parse(struct slice s, struct slice *domain_r)
     return domain_check(*domain_r, true);
 }
 
-/* Whoever accepts a domain in UTF-8 must be able to look it up, and to name it to others in ASCII. */
+/* Whoever accepts a domain in UTF-8 must be able to look it up, and to name it to others in
+ * ASCII. */
 static enum rc has_a_labels(struct slice domain)
 {
     struct domain ascii;

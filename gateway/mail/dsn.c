@@ -28,8 +28,8 @@ static bool mailbox_needs_utf8(struct slice text)
            (address_parse(text, &address) != RC_OK || address_needs_utf8(&address));
 }
 
-/* Is there anything that only SMTPUTF8 can say? Broken bytes from a client that never asked for it do
- * not count: those are replaced or encoded. */
+/* Is there anything that only SMTPUTF8 can say? Broken bytes from a client that never asked for
+ * it do not count: those are replaced or encoded. */
 static bool needs_global(const struct dsn *dsn)
 {
     if (!dsn->original_smtputf8)

@@ -1,3 +1,6 @@
+/*
+ * mail/dsn_original — the returned message or its header, RFC 3462 (mail/dsn_parts.h)
+ */
 #include "gateway/mail/dsn_parts.h"
 #include "gateway/mail/header.h"
 
@@ -13,8 +16,8 @@ static struct slice header_of(struct slice message)
     return header;
 }
 
-/* RET speaks of failures only; all other reports return the header (RFC 3461 section 4.3). Bytes that
- * need BINARYMIME are not returned either: few next hops could take the notification. */
+/* RET speaks of failures only; all other reports return the header (RFC 3461 section 4.3). Bytes
+ * that need BINARYMIME are not returned either: few next hops could take the notification. */
 static bool return_whole(const struct dsn *dsn)
 {
     bool failure = false;

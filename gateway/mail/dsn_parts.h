@@ -1,8 +1,8 @@
 /*
  * mail/dsn_parts — the pieces of a notification (private to mail/dsn*.c)
  *
- *   Each appends one body part, without the boundary lines. `global`: the SMTPUTF8 form of RFC 6533;
- *   without it every byte written is ASCII, but for a message returned whole.
+ *   Each appends one body part, without the boundary lines. `global`: the SMTPUTF8 form of
+ *   RFC 6533; without it every byte written is ASCII, but for a message returned whole.
  */
 #ifndef WAYPOST_MAIL_DSN_PARTS_H
 #define WAYPOST_MAIL_DSN_PARTS_H

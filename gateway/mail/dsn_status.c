@@ -1,3 +1,6 @@
+/*
+ * mail/dsn_status — message/delivery-status, RFC 3464 section 2 (mail/dsn_parts.h)
+ */
 #include "gateway/base/clock.h"
 #include "gateway/base/utf8.h"
 #include "gateway/mail/dsn_parts.h"

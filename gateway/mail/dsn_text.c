@@ -1,3 +1,6 @@
+/*
+ * mail/dsn_text — the part for people, and how foreign text is made fit (mail/dsn_parts.h)
+ */
 #include "gateway/mail/address.h"
 #include "gateway/mail/dsn_parts.h"
 

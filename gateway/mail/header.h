@@ -40,15 +40,16 @@ struct header_scan {
     struct buf kept;
 };
 
-/* `wanted`: at most HEADER_WANTED_MAX field names in lower case, not copied (they outlive the scan).
- * `limit`: bytes of the whole section. init once, reset for each further message. */
+/* `wanted`: at most HEADER_WANTED_MAX field names in lower case, not copied (they outlive the
+ * scan). `limit`: bytes of the whole section. init once, reset for each further message. */
 void header_scan_init(struct header_scan *scan, const struct slice *wanted, size_t wanted_n,
                       uint64_t limit);
 void header_scan_reset(struct header_scan *scan);
 void header_scan_free(struct header_scan *scan);
 
-/* RC_AGAIN: still inside the section; RC_OK: it has ended (further bytes are ignored); RC_LIMIT: it is
- * larger than `limit`; stays so. A message may end inside its header section: nothing is left to do. */
+/* RC_AGAIN: still inside the section; RC_OK: it has ended (further bytes are ignored); RC_LIMIT:
+ * it is larger than `limit`; stays so. A message may end inside its header section: nothing is
+ * left to do. */
 enum rc header_scan_feed(struct header_scan *scan, struct slice data);
 /* Value of wanted[i], trimmed, valid until reset; false: the field is not there. */
 bool header_scan_value(const struct header_scan *scan, size_t i, struct slice *value_r);

@@ -1,4 +1,6 @@
-/* smtp/command_params — MAIL and RCPT with the parameters of their extensions (smtp/command.h) */
+/*
+ * smtp/command_params — MAIL and RCPT with the parameters of their extensions (smtp/command.h)
+ */
 #include <string.h>
 
 #include "gateway/base/utf8.h"

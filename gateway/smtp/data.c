@@ -5,8 +5,8 @@
 enum decode_state { LINE_START, TEXT, AFTER_CR, DOT, DOT_CR };
 
 /*
- * The end of data is reached from DOT_CR by LF only, DOT_CR from DOT by CR only, DOT from LINE_START
- * only, and LINE_START only by CRLF (or at the very start):
+ * The end of data is reached from DOT_CR by LF only, DOT_CR from DOT by CR only, DOT from
+ * LINE_START only, and LINE_START only by CRLF (or at the very start):
  *
  *   LINE_START --"."--> DOT --CR--> DOT_CR --LF--> end
  *       ^                \__any__> TEXT  \__any__> TEXT, bad_eol
@@ -51,8 +51,8 @@ static enum rc special_byte(struct dot_decoder *d, char c, bool *keep_r)
     return RC_AGAIN;
 }
 
-/* Bytes of whole and partial lines from `p` on that are data as they stand: it stops before a dot at a
- * line start. Called in TEXT; leaves the state that holds behind those bytes. */
+/* Bytes of whole and partial lines from `p` on that are data as they stand: it stops before a dot
+ * at a line start. Called in TEXT; leaves the state that holds behind those bytes. */
 static size_t text_run(struct dot_decoder *d, const char *start, const char *end)
 {
     const char *p = start;

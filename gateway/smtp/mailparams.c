@@ -36,8 +36,8 @@ static bool mailbox_needs_utf8(struct slice text)
     return address_parse(text, &address) != RC_OK || address_needs_utf8(&address);
 }
 
-/* Something beyond ASCII that SMTPUTF8 was asked for; body text counts too, since the header of an inner
- * part may be in UTF-8 (RFC 6532) and is not looked at. */
+/* Something beyond ASCII that SMTPUTF8 was asked for; body text counts too, since the header of
+ * an inner part may be in UTF-8 (RFC 6532) and is not looked at. */
 static bool has_utf8(const struct envelope *e)
 {
     bool found = e->content.has_8bit || !utf8_is_ascii(e->sender);

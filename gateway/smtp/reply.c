@@ -143,13 +143,8 @@ void reply_put_oneline(struct buf *out, struct slice text)
 
 void reply_put(struct buf *out, const char *line)
 {
-    size_t n = strlen(line);
-    char *at = buf_reserve(out, n + 2);
-    if (!at)
-        return;
-    memcpy(at, line, n);
-    memcpy(at + n, "\r\n", 2);
-    buf_commit(out, n + 2);
+    buf_puts(out, line);
+    buf_put(out, "\r\n", 2);
 }
 
 void reply_put_text(struct buf *out, unsigned code, const char *enhanced, struct slice text)

@@ -1,4 +1,7 @@
-/* Addresses: what parses has forms that parse again, to the same mailbox. */
+/*
+ * tests/fuzz/fuzz_address — Addresses: what parses has forms that parse again, to the same
+ *   mailbox.
+ */
 #include <assert.h>
 #include <stdint.h>
 

@@ -1,4 +1,7 @@
-/* BDAT: arguments written and read again; chunks of a stream add up to what was declared. */
+/*
+ * tests/fuzz/fuzz_bdat — BDAT: arguments written and read again; chunks of a stream add up to
+ *   what was declared.
+ */
 #include <assert.h>
 #include <stdint.h>
 

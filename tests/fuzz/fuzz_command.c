@@ -1,4 +1,7 @@
-/* Command lines: however the bytes arrive, the same lines come out, and every command is parsed. */
+/*
+ * tests/fuzz/fuzz_command — Command lines: however the bytes arrive, the same lines come out,
+ *   and every command is parsed.
+ */
 #include <assert.h>
 #include <stdint.h>
 

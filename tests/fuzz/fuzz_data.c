@@ -1,5 +1,7 @@
-/* DATA: the decoder against the plain definition of where data ends, in any cutting of the input; and
- * text encoded by the client is decoded to itself. */
+/*
+ * tests/fuzz/fuzz_data — DATA: the decoder against the plain definition of where data ends, in
+ *   any cutting of the input; and text encoded by the client is decoded to itself.
+ */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>
@@ -30,8 +32,8 @@ static struct result decode(struct slice in, size_t piece, struct buf *out)
     return (struct result){ SIZE_MAX, d.bad_eol };
 }
 
-/* The first CRLF "." CRLF, with a CRLF thought in front of the data; and is an EOL before it bare? A CR at
- * the end of unended input is not bare yet. */
+/* The first CRLF "." CRLF, with a CRLF thought in front of the data; and is an EOL before it
+ * bare? A CR at the end of unended input is not bare yet. */
 static struct result define(struct slice in, struct buf *framed)
 {
     struct result r = { SIZE_MAX, false };

@@ -1,4 +1,7 @@
-/* EHLO: what was understood of any reply, written by us, is understood the same again. */
+/*
+ * tests/fuzz/fuzz_ehlo — EHLO: what was understood of any reply, written by us, is understood
+ *   the same again.
+ */
 #include <assert.h>
 #include <stdint.h>
 

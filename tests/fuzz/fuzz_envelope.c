@@ -1,5 +1,8 @@
-/* Envelope records: any bytes are refused or read; what was read, written and read again is the same;
- * and a notification made of it is always well-formed mail. */
+/*
+ * tests/fuzz/fuzz_envelope — Envelope records: any bytes are refused or read; what was read,
+ *   written and read again is the same; and a notification made of it is always well-formed
+ *   mail.
+ */
 #include <assert.h>
 #include <stdint.h>
 

@@ -1,4 +1,6 @@
-/* Header sections: the same findings however the bytes arrive. */
+/*
+ * tests/fuzz/fuzz_header — Header sections: the same findings however the bytes arrive.
+ */
 #include <assert.h>
 #include <stdint.h>
 

@@ -1,5 +1,7 @@
-/* MAIL and RCPT arguments: what we accept as a server, we can say again as a client, with the same
- * meaning. */
+/*
+ * tests/fuzz/fuzz_params — MAIL and RCPT arguments: what we accept as a server, we can say again
+ *   as a client, with the same meaning.
+ */
 #include <assert.h>
 #include <stdint.h>
 

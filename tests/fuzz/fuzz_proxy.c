@@ -1,5 +1,7 @@
-/* PROXY headers: complete or not, they are never misread; one that we write is read as it was. Also the
- * SASL texts, which come from the same strangers. */
+/*
+ * tests/fuzz/fuzz_proxy — PROXY headers: complete or not, they are never misread; one that we
+ *   write is read as it was. Also the SASL texts, which come from the same strangers.
+ */
 #include <assert.h>
 #include <stdint.h>
 

@@ -1,4 +1,7 @@
-/* Replies: the same ones however the bytes arrive; and one written back is read as it was. */
+/*
+ * tests/fuzz/fuzz_reply — Replies: the same ones however the bytes arrive; and one written back
+ *   is read as it was.
+ */
 #include <assert.h>
 #include <stdint.h>
 #include <string.h>

@@ -1,4 +1,6 @@
-/* base: base64, UTF-8, varints — strict forms and their round trips. */
+/*
+ * tests/unit/test_base_codec — base64, UTF-8, varints — strict forms and their round trips.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

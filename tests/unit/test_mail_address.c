@@ -1,4 +1,6 @@
-/* mail/domain, mail/address, mail/xtext: what is a mailbox, and its forms. */
+/*
+ * tests/unit/test_mail_address — what is a mailbox, and its forms.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -61,75 +63,76 @@ static void domains(void **state)
     assert_int_equal(domain_check(slice_of("b\xc3\xbc.example"), true), RC_OK);
 }
 
+static const struct {
+    const char *text;
+    enum rc rc;
+    const char *key;
+} mailboxes[] = {
+    { "user@example.com", RC_OK, "user@example.com" },
+    { "User+tag@Example.COM", RC_OK, "User+tag@example.com" },
+    { "a.b.c@x", RC_OK, "a.b.c@x" },
+    { "!#$%&'*+-/=?^_`{|}~@x", RC_OK, "!#$%&'*+-/=?^_`{|}~@x" },
+    { "\"plain\"@x", RC_OK, "plain@x" },
+    { "\"a\\b\"@x", RC_OK, "ab@x" },
+    { "\"a b\"@x", RC_OK, "\"a b\"@x" },
+    { "\"a@b\"@x", RC_OK, "\"a@b\"@x" },
+    { "\"a\\\"b\\\\\"@x", RC_OK, "\"a\\\"b\\\\\"@x" },
+    { "\"\"@x", RC_OK, "\"\"@x" },
+    { "\"\\\\\xc3\xa9\"@x", RC_OK, "\"\\\\\xc3\xa9\"@x" },
+    { "u@[192.0.2.1]", RC_OK, "u@[192.0.2.1]" },
+    { "u@[IPv6:2001:db8::1]", RC_OK, "u@[ipv6:2001:db8::1]" },
+    { "Postmaster", RC_OK, "Postmaster" },
+    { "\xc3\xa9t\xc3\xa9@x", RC_OK, "\xc3\xa9t\xc3\xa9@x" },
+    { "u@b\xc3\xbc"
+      "cher.example",
+      RC_OK, "u@xn--bcher-kva.example" },
+    { "", RC_PARSE, NULL },
+    { "user", RC_PARSE, NULL },
+    { "user@", RC_PARSE, NULL },
+    { "@example.com", RC_PARSE, NULL },
+    { "a..b@x", RC_PARSE, NULL },
+    { ".a@x", RC_PARSE, NULL },
+    { "a.@x", RC_PARSE, NULL },
+    { "a b@x", RC_PARSE, NULL },
+    { "a@x y", RC_PARSE, NULL },
+    { "a@b@c", RC_PARSE, NULL },
+    { "\"a@x", RC_PARSE, NULL },
+    { "\"a\"b@x", RC_PARSE, NULL },
+    { "\"a\nb\"@x", RC_PARSE, NULL },
+    { "\"\\\xc3\xa9\"@x", RC_PARSE, NULL },
+    { "a\x7f@x", RC_PARSE, NULL },
+    { "a\xff@x", RC_PARSE, NULL },
+    { "a@\xc2\xbc_", RC_PARSE, NULL }, /* no A-label, found by the fuzzer */
+    { "u@[192.0.2]", RC_PARSE, NULL },
+    { "u@[192.0.2.1:25]", RC_PARSE, NULL },
+    { "u@[2001:db8::1]", RC_PARSE, NULL },
+    { "u@[IPv6:192.0.2.1]", RC_PARSE, NULL },
+    { "u@[IPv6:[::1]]", RC_PARSE, NULL },
+    { "u@[x25:1234]", RC_PARSE, NULL },
+    { "u@[192.0.2.1", RC_PARSE, NULL },
+    { A16 A16 A16 A16 "@x", RC_OK, A16 A16 A16 A16 "@x" },
+    { A16 A16 A16 A16 "a@x", RC_LIMIT, NULL },
+    { "aaaaa@" D248, RC_OK, "aaaaa@" D248 },
+    { "aaaaaa@" D248, RC_LIMIT, NULL },
+};
+
 static void addresses(void **state)
 {
     (void)state;
-    static const struct {
-        const char *text;
-        enum rc rc;
-        const char *key;
-    } rows[] = {
-        { "user@example.com", RC_OK, "user@example.com" },
-        { "User+tag@Example.COM", RC_OK, "User+tag@example.com" },
-        { "a.b.c@x", RC_OK, "a.b.c@x" },
-        { "!#$%&'*+-/=?^_`{|}~@x", RC_OK, "!#$%&'*+-/=?^_`{|}~@x" },
-        { "\"plain\"@x", RC_OK, "plain@x" },
-        { "\"a\\b\"@x", RC_OK, "ab@x" },
-        { "\"a b\"@x", RC_OK, "\"a b\"@x" },
-        { "\"a@b\"@x", RC_OK, "\"a@b\"@x" },
-        { "\"a\\\"b\\\\\"@x", RC_OK, "\"a\\\"b\\\\\"@x" },
-        { "\"\"@x", RC_OK, "\"\"@x" },
-        { "\"\\\\\xc3\xa9\"@x", RC_OK, "\"\\\\\xc3\xa9\"@x" },
-        { "u@[192.0.2.1]", RC_OK, "u@[192.0.2.1]" },
-        { "u@[IPv6:2001:db8::1]", RC_OK, "u@[ipv6:2001:db8::1]" },
-        { "Postmaster", RC_OK, "Postmaster" },
-        { "\xc3\xa9t\xc3\xa9@x", RC_OK, "\xc3\xa9t\xc3\xa9@x" },
-        { "u@b\xc3\xbc"
-          "cher.example",
-          RC_OK, "u@xn--bcher-kva.example" },
-        { "", RC_PARSE, NULL },
-        { "user", RC_PARSE, NULL },
-        { "user@", RC_PARSE, NULL },
-        { "@example.com", RC_PARSE, NULL },
-        { "a..b@x", RC_PARSE, NULL },
-        { ".a@x", RC_PARSE, NULL },
-        { "a.@x", RC_PARSE, NULL },
-        { "a b@x", RC_PARSE, NULL },
-        { "a@x y", RC_PARSE, NULL },
-        { "a@b@c", RC_PARSE, NULL },
-        { "\"a@x", RC_PARSE, NULL },
-        { "\"a\"b@x", RC_PARSE, NULL },
-        { "\"a\nb\"@x", RC_PARSE, NULL },
-        { "\"\\\xc3\xa9\"@x", RC_PARSE, NULL },
-        { "a\x7f@x", RC_PARSE, NULL },
-        { "a\xff@x", RC_PARSE, NULL },
-        { "a@\xc2\xbc_", RC_PARSE, NULL }, /* no A-label, found by the fuzzer */
-        { "u@[192.0.2]", RC_PARSE, NULL },
-        { "u@[192.0.2.1:25]", RC_PARSE, NULL },
-        { "u@[2001:db8::1]", RC_PARSE, NULL },
-        { "u@[IPv6:192.0.2.1]", RC_PARSE, NULL },
-        { "u@[IPv6:[::1]]", RC_PARSE, NULL },
-        { "u@[x25:1234]", RC_PARSE, NULL },
-        { "u@[192.0.2.1", RC_PARSE, NULL },
-        { A16 A16 A16 A16 "@x", RC_OK, A16 A16 A16 A16 "@x" },
-        { A16 A16 A16 A16 "a@x", RC_LIMIT, NULL },
-        { "aaaaa@" D248, RC_OK, "aaaaa@" D248 },
-        { "aaaaaa@" D248, RC_LIMIT, NULL },
-    };
     struct buf key;
     buf_init(&key, 1000);
-    for (size_t i = 0; i < ROWS(rows); i++) {
+    for (size_t i = 0; i < ROWS(mailboxes); i++) {
         struct address a;
-        enum rc rc = address_parse(slice_of(rows[i].text), &a);
-        if (rc != rows[i].rc)
-            fail_msg("%s: %s", rows[i].text, rc_name(rc));
+        enum rc rc = address_parse(slice_of(mailboxes[i].text), &a);
+        if (rc != mailboxes[i].rc)
+            fail_msg("%s: %s", mailboxes[i].text, rc_name(rc));
         if (rc)
             continue;
-        assert_true(slice_eq_str(a.text, rows[i].text));
+        assert_true(slice_eq_str(a.text, mailboxes[i].text));
         buf_clear(&key);
         address_put_key(&key, &a);
-        if (!slice_eq_str(buf_slice(&key), rows[i].key))
-            fail_msg("%s: key %.*s", rows[i].text, SLICE_FMT(buf_slice(&key)));
+        if (!slice_eq_str(buf_slice(&key), mailboxes[i].key))
+            fail_msg("%s: key %.*s", mailboxes[i].text, SLICE_FMT(buf_slice(&key)));
     }
     buf_free(&key);
 }

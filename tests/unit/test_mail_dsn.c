@@ -1,4 +1,6 @@
-/* mail/dsn: who is told, and a message that other mail systems can read. */
+/*
+ * tests/unit/test_mail_dsn — who is told, and a message that other mail systems can read.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -210,7 +212,8 @@ static void what_is_returned(void **state)
     buf_free(&out);
 }
 
-/* Broken 8-bit headers that nobody declared are returned in quoted-printable: any next hop takes that. */
+/* Broken 8-bit headers that nobody declared are returned in quoted-printable: any next hop takes
+ * that. */
 static void eight_bit_headers_are_encoded(void **state)
 {
     (void)state;

@@ -1,4 +1,6 @@
-/* mail/body, mail/content, mail/envelope: what is stored of a message. */
+/*
+ * tests/unit/test_mail_envelope — what is stored of a message.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,6 @@
-/* mail/header, mail/trace: reading a header section, writing our field of it. */
+/*
+ * tests/unit/test_mail_header — reading a header section, writing our field of it.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

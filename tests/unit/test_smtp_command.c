@@ -1,4 +1,6 @@
-/* smtp/line, smtp/command: from bytes to a checked command, and the replies that refuse. */
+/*
+ * tests/unit/test_smtp_command — from bytes to a checked command, and the replies that refuse.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,6 @@
-/* smtp/data, smtp/bdat: dots in both directions, smuggling, chunks. */
+/*
+ * tests/unit/test_smtp_data — dots in both directions, smuggling, chunks.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

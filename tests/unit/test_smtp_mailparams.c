@@ -1,4 +1,6 @@
-/* smtp/mailparams: what a next hop is told, and what it cannot take. */
+/*
+ * tests/unit/test_smtp_mailparams — what a next hop is told, and what it cannot take.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,6 @@
-/* smtp/proxy, smtp/auth: who is on the other side, said by a proxy or by itself. */
+/*
+ * tests/unit/test_smtp_proxy — who is on the other side, said by a proxy or by itself.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -124,8 +126,8 @@ static void proxy_refused(void **state)
     assert_int_equal(proxy_parse((struct slice){ line, sizeof line }, &h, &used), RC_LIMIT);
 }
 
-/* The sum of the example in the protocol's text is not published; this one was computed bit by bit from the
- * polynomial, and any other value of the last byte must fail. */
+/* The sum of the example in the protocol's text is not published; this one was computed bit by
+ * bit from the polynomial, and any other value of the last byte must fail. */
 static void proxy_checksum(void **state)
 {
     (void)state;

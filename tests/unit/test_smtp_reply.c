@@ -1,4 +1,6 @@
-/* smtp/reply, smtp/ehlo: what servers say, and what we say as one. */
+/*
+ * tests/unit/test_smtp_reply — what servers say, and what we say as one.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +15,8 @@
 
 #define ROWS(t) (sizeof(t) / sizeof(t)[0])
 
-/* Parses `in` in pieces and writes down each reply as "code/enhanced/text;" and P or L for an error. */
+/* Parses `in` in pieces and writes down each reply as "code/enhanced/text;" and P or L for an
+ * error. */
 static void parse(struct slice in, size_t piece, struct buf *out)
 {
     struct reply_parser p;
