@@ -83,8 +83,9 @@ struct listener {
     struct timer pause; /* after running out of descriptors */
     struct addr local;  /* port 0: differs per connection, ask the socket */
     int fd;
-    bool paused; /* by the owner */
-    bool *gone;  /* set while accepting: tells that a callback freed us */
+    bool paused;    /* by the owner */
+    bool accepting; /* on_readable() is on the stack */
+    bool freed;
     accept_fn *fn;
     void *arg;
 };
@@ -126,15 +127,15 @@ static bool accept_one(struct listener *l)
 static void on_readable(void *arg, int fd, unsigned what)
 {
     struct listener *l = arg;
-    bool gone = false;
     (void)fd;
     (void)what;
-    l->gone = &gone;
-    for (int i = 0; i < ACCEPTS_PER_TURN && !l->paused; i++)
-        if (!accept_one(l) || gone)
+    l->accepting = true;
+    for (int i = 0; i < ACCEPTS_PER_TURN && !l->paused && !l->freed; i++)
+        if (!accept_one(l))
             break;
-    if (!gone)
-        l->gone = NULL;
+    l->accepting = false;
+    if (l->freed)
+        free(l);
 }
 
 static void on_pause_over(struct timer *timer)
@@ -162,12 +163,12 @@ void listener_free(struct listener **listener)
     struct listener *l = *listener;
     if (!l)
         return;
-    if (l->gone)
-        *l->gone = true;
     loop_watch_free(&l->watch);
     timer_stop(l->loop, &l->pause);
     close(l->fd);
-    free(l);
+    l->freed = true;
+    if (!l->accepting)
+        free(l);
     *listener = NULL;
 }
 

@@ -109,7 +109,7 @@ void mailbox_awake(struct mailbox *mb)
 void mailbox_wait(struct mailbox *mb, int64_t timeout_ms)
 {
     const int64_t end_ms = clock_mono_ms() + timeout_ms;
-    struct pollfd p = {.fd = mb->fd, .events = POLLIN};
+    struct pollfd p = { .fd = mb->fd, .events = POLLIN };
     while (mailbox_sleep(mb)) {
         int64_t left = timeout_ms < 0 ? -1 : end_ms - clock_mono_ms();
         if (timeout_ms >= 0 && left <= 0)

@@ -11,12 +11,12 @@ socklen_t net_to_sockaddr(const struct addr *a, struct sockaddr_storage *ss_r)
     assert(a->family != ADDR_NONE);
     memset(ss_r, 0, sizeof *ss_r);
     if (a->family == ADDR_V4) {
-        struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(a->port)};
+        struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons(a->port) };
         memcpy(&in.sin_addr, a->bytes, 4);
         memcpy(ss_r, &in, sizeof in);
         return sizeof in;
     }
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
+    struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(a->port) };
     memcpy(&in6.sin6_addr, a->bytes, 16);
     memcpy(ss_r, &in6, sizeof in6);
     return sizeof in6;
@@ -24,7 +24,7 @@ socklen_t net_to_sockaddr(const struct addr *a, struct sockaddr_storage *ss_r)
 
 void net_from_sockaddr(const struct sockaddr *sa, struct addr *addr_r)
 {
-    *addr_r = (struct addr){0};
+    *addr_r = (struct addr){ 0 };
     if (sa->sa_family == AF_INET) {
         struct sockaddr_in in;
         memcpy(&in, sa, sizeof in);
@@ -43,7 +43,7 @@ void net_from_sockaddr(const struct sockaddr *sa, struct addr *addr_r)
 
 void net_peer_of(int fd, struct addr *addr_r)
 {
-    struct sockaddr_storage ss = {0};
+    struct sockaddr_storage ss = { 0 };
     socklen_t n = sizeof ss;
     if (getpeername(fd, (struct sockaddr *)&ss, &n) != 0)
         ss.ss_family = AF_UNSPEC;
@@ -52,7 +52,7 @@ void net_peer_of(int fd, struct addr *addr_r)
 
 void net_local_of(int fd, struct addr *addr_r)
 {
-    struct sockaddr_storage ss = {0};
+    struct sockaddr_storage ss = { 0 };
     socklen_t n = sizeof ss;
     if (getsockname(fd, (struct sockaddr *)&ss, &n) != 0)
         ss.ss_family = AF_UNSPEC;
