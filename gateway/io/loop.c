@@ -149,7 +149,8 @@ static void poll_events(struct loop *loop, int64_t wait_ms)
 
 void loop_turn(struct loop *loop, int64_t wait_ms)
 {
-    bool idle = run_tasks(loop) && mailbox_sleep(loop->mailbox);
+    /* A task may have called loop_stop(): then nobody is to be waited for. */
+    bool idle = run_tasks(loop) && !loop->stop && mailbox_sleep(loop->mailbox);
     poll_events(loop, idle ? wait_ms : 0);
     timer_run_due(loop);
     mailbox_drain(loop->mailbox);
