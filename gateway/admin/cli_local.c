@@ -35,7 +35,8 @@ int cli_check(struct cli *cli)
     } else {
         conf_errors_put_text(errors, &out);
     }
-    fwrite(buf_slice(&out).p, 1, buf_len(&out), cli->json ? stdout : stderr);
+    if (buf_len(&out))
+        fwrite(buf_slice(&out).p, 1, buf_len(&out), cli->json ? stdout : stderr);
     if (!cli->json && rc == RC_OK)
         printf("%s: fine\n", cli->conf_path);
     if (!cli->json && rc != RC_OK)

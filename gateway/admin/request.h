@@ -18,7 +18,7 @@
 #include "gateway/base/buf.h"
 #include "gateway/base/rc.h"
 
-enum { REQUEST_MAX = 64 << 10, REQUEST_FIELDS_MAX = 32, REQUEST_LINE_MAX = 1 << 20 };
+enum { REQUEST_MAX = 32 << 10, REQUEST_FIELDS_MAX = 32, REQUEST_LINE_MAX = 1 << 20 };
 
 /* A name and its value, both texts: all that any request needs. */
 struct request_field {

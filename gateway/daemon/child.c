@@ -12,7 +12,7 @@
 #include "gateway/base/log.h"
 #include "gateway/daemon/messages.h"
 
-enum { QUICK_MS = 1000, AGAIN_MIN_MS = 100, AGAIN_MAX_MS = 30000 };
+enum { QUICK_MS = 1000, AGAIN_MIN_MS = 100, AGAIN_MAX_MS = 30000, GOODBYE_MS = 2000 };
 
 /* In the new process, between fork and exec. */
 static void become_child(const struct child *child, int fd, pid_t parent)
@@ -45,19 +45,21 @@ static void on_message(void *arg, struct ipc_message *message)
     child->ops.on_message(child->arg, child, message);
 }
 
-/* Its end of the line is shut: it is dying, or it has gone mad. */
+/* Its end of the line is shut: it is about to end, or it has gone mad. */
 static void on_closed(void *arg, const char *why)
 {
     struct child *child = arg;
     (void)why;
-    child_kill(child);
+    timer_set(child->loop, &child->again, GOODBYE_MS);
 }
 
 static void on_again(struct timer *timer)
 {
     struct child *child = CONTAINER_OF(timer, struct child, again);
     struct err err;
-    if (child_start(child, &err) != RC_OK) {
+    if (child->pid)
+        child_kill(child);
+    else if (child_start(child, &err) != RC_OK) {
         log_error(NULL, "child_failed", "role", child->role, "error", err.text, NULL);
         timer_set(child->loop, &child->again, AGAIN_MAX_MS);
     }
@@ -113,6 +115,7 @@ void child_reap(struct child *child)
                   WIFSIGNALED(status) ? "signal" : "status",
                   LOG_INT(WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status)), NULL);
     child->pid = 0;
+    timer_stop(child->loop, &child->again);
     child->ready = false;
     ipc_free(&child->ipc);
     if (child->ops.on_exit(child->arg, child, status))

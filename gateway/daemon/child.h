@@ -37,7 +37,7 @@ struct child {
     bool ready;      /* it said MSG_READY: the owner sets it, a new start clears it */
     int64_t started_ms;
     unsigned quick_deaths;
-    struct timer again;
+    struct timer again; /* start it, or (while it runs) end it */
 };
 
 /* Starts it (again). RC_IO with text when there is no process to be had. */

@@ -216,10 +216,19 @@ static void run(struct supervisor *s)
         loop_signal_free(&watches[i]);
 }
 
+/* This very program, also after its file was replaced; out of the way of CHILD_FD. */
+static int open_program(void)
+{
+    int low = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    int fd = fcntl(low, F_DUPFD_CLOEXEC, CHILD_FD + 1);
+    close(low);
+    return fd;
+}
+
 static int start_and_run(struct supervisor *s)
 {
     struct err err;
-    int exe_fd = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+    int exe_fd = open_program();
     s->loop = loop_new();
     timer_init(&s->stop_bound, on_stop_bound);
     enum rc rc = open_all(s, &err);
@@ -247,7 +256,8 @@ static void show_errors(struct conf_errors *errors)
     struct buf text;
     buf_init(&text, 1 << 20);
     conf_errors_put_text(errors, &text);
-    fwrite(buf_slice(&text).p, 1, buf_len(&text), stderr);
+    if (buf_len(&text))
+        fwrite(buf_slice(&text).p, 1, buf_len(&text), stderr);
     buf_free(&text);
 }
 

@@ -56,6 +56,13 @@ static void put_addr(struct buf *b, const char *key, const struct addr *a)
         json_cstr(b, key, addr_text(a, text));
 }
 
+static void put_host(struct buf *b, const char *key, const struct addr *a)
+{
+    char text[ADDR_TEXT_MAX];
+    if (a->family != ADDR_NONE)
+        json_cstr(b, key, addr_host_text(a, text));
+}
+
 static void put_count(struct buf *b, const char *key, uint64_t n)
 {
     json_key(b, key);
@@ -117,17 +124,15 @@ static void put_mail(struct buf *b, const struct delivery_event *e)
         put_count(b, "size", e->size);
     if (e->lane < LANE_COUNT)
         json_cstr(b, "priority", lane_names[e->lane]);
-    put_addr(b, "client", &e->client);
+    put_host(b, "client", &e->client);
     put_text(b, "user", e->user);
 }
 
 static void put_path(struct buf *b, const struct delivery_event *e)
 {
-    char text[ADDR_TEXT_MAX];
     put_text(b, "route", e->route);
     put_text(b, "egress", e->egress);
-    if (e->source.family != ADDR_NONE)
-        json_cstr(b, "source", addr_host_text(&e->source, text));
+    put_host(b, "source", &e->source);
     put_text(b, "site", e->site);
     put_text(b, "mx", e->mx);
     put_addr(b, "address", &e->address);
