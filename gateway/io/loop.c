@@ -162,6 +162,7 @@ void loop_run(struct loop *loop)
     while (!loop->stop)
         loop_turn(loop, -1);
     run_tasks(loop);
+    loop->stop = false; /* turns made after this wait again */
 }
 
 void loop_stop(struct loop *loop)
