@@ -52,7 +52,7 @@ struct seal *seal_new(const unsigned char key[SEAL_KEY])
     seal->enc = ctx_new(EVP_aes_256_gcm(), true);
     seal->dec = ctx_new(EVP_aes_256_gcm(), false);
 
-    unsigned char l[BLOCK] = {0};
+    unsigned char l[BLOCK] = { 0 };
     kdf_block(seal, l, l);
     for (int i = 0; i < BLOCK; i++)
         seal->k1[i] = (unsigned char)(l[i] << 1 | (i + 1 < BLOCK ? l[i + 1] >> 7 : 0));
@@ -78,7 +78,7 @@ static void derive_key(struct seal *seal, const unsigned char nonce[SEAL_NONCE],
                        unsigned char key_r[SEAL_KEY])
 {
     for (unsigned char i = 0; i < 2; i++) {
-        unsigned char m[BLOCK] = {0, (unsigned char)(i + 1), 'X', 0};
+        unsigned char m[BLOCK] = { 0, (unsigned char)(i + 1), 'X', 0 };
         memcpy(m + 4, nonce, BLOCK - 4);
         for (int j = 0; j < BLOCK; j++)
             m[j] ^= seal->k1[j];

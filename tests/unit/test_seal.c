@@ -28,12 +28,13 @@ static void published_vectors(void **state)
         const char *aad;
         unsigned char out[28];
     } rows[] = {
-        {0x01, "", {0xce, 0x54, 0x6e, 0xf6, 0x3c, 0x9c, 0xc6, 0x07, 0x65, 0x92,
-                    0x36, 0x09, 0xb3, 0x3a, 0x9a, 0x19, 0x74, 0xe9, 0x6e, 0x52,
-                    0xda, 0xf2, 0xfc, 0xf7, 0x07, 0x5e, 0x22, 0x71}},
-        {0x03, "c2sp.org/XAES-256-GCM", {0x98, 0x6e, 0xc1, 0x83, 0x25, 0x93, 0xdf, 0x54, 0x43, 0xa1,
-                                         0x79, 0x43, 0x7f, 0xd0, 0x83, 0xbf, 0x3f, 0xdb, 0x41, 0xab,
-                                         0xd7, 0x40, 0xa2, 0x1f, 0x71, 0xeb, 0x76, 0x9d}},
+        { 0x01, "", { 0xce, 0x54, 0x6e, 0xf6, 0x3c, 0x9c, 0xc6, 0x07, 0x65, 0x92,
+                      0x36, 0x09, 0xb3, 0x3a, 0x9a, 0x19, 0x74, 0xe9, 0x6e, 0x52,
+                      0xda, 0xf2, 0xfc, 0xf7, 0x07, 0x5e, 0x22, 0x71 } },
+        { 0x03,
+          "c2sp.org/XAES-256-GCM",
+          { 0x98, 0x6e, 0xc1, 0x83, 0x25, 0x93, 0xdf, 0x54, 0x43, 0xa1, 0x79, 0x43, 0x7f, 0xd0,
+            0x83, 0xbf, 0x3f, 0xdb, 0x41, 0xab, 0xd7, 0x40, 0xa2, 0x1f, 0x71, 0xeb, 0x76, 0x9d } },
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct seal *seal = seal_of(rows[i].key);
@@ -49,15 +50,15 @@ static void published_vectors(void **state)
 static void round_trip_of_all_sizes(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {0, 1, 15, 16, 17, 4096, 300001};
+    static const size_t sizes[] = { 0, 1, 15, 16, 17, 4096, 300001 };
     struct seal *seal = seal_of(7), *other_thread = seal_of(7);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         size_t n = sizes[i];
         char *plain = mem_zero(n + 1), *sealed = mem_zero(n + SEAL_OVERHEAD),
              *out = mem_zero(n + 1);
         memset(plain, 'p', n);
-        seal_close(seal, SLICE_LIT("place"), (struct slice){plain, n}, sealed);
-        struct slice record = {sealed, n + SEAL_OVERHEAD};
+        seal_close(seal, SLICE_LIT("place"), (struct slice){ plain, n }, sealed);
+        struct slice record = { sealed, n + SEAL_OVERHEAD };
         assert_int_equal(seal_open(other_thread, SLICE_LIT("place"), record, out), RC_OK);
         assert_memory_equal(plain, out, n);
         free(plain);
@@ -74,7 +75,7 @@ static void tampering_is_noticed(void **state)
     struct seal *seal = seal_of(7), *stranger = seal_of(8);
     char sealed[5 + SEAL_OVERHEAD], out[5];
     seal_close(seal, SLICE_LIT("a"), SLICE_LIT("hello"), sealed);
-    struct slice record = {sealed, sizeof(sealed)};
+    struct slice record = { sealed, sizeof(sealed) };
     for (size_t bit = 0; bit < sizeof(sealed) * 8; bit++) {
         sealed[bit / 8] = (char)(sealed[bit / 8] ^ 1 << bit % 8);
         assert_int_equal(seal_open(seal, SLICE_LIT("a"), record, out), RC_CORRUPT);
@@ -83,7 +84,7 @@ static void tampering_is_noticed(void **state)
     assert_int_equal(seal_open(seal, SLICE_LIT("b"), record, out), RC_CORRUPT);
     assert_int_equal(seal_open(stranger, SLICE_LIT("a"), record, out), RC_CORRUPT);
     for (size_t n = 0; n < sizeof(sealed); n++)
-        assert_int_equal(seal_open(seal, SLICE_LIT("a"), (struct slice){sealed, n}, out),
+        assert_int_equal(seal_open(seal, SLICE_LIT("a"), (struct slice){ sealed, n }, out),
                          RC_CORRUPT);
     assert_int_equal(seal_open(seal, SLICE_LIT("a"), record, out), RC_OK);
     seal_free(&seal);

@@ -4,7 +4,8 @@
  *   spoolbench DIR small|waiting|scan|large [workers] [outstanding] [messages per worker | MiB] [sealed]
  *
  *   small: each worker keeps `outstanding` commits of 4 KB under way, and ends each message right
- *   after its commit. large: one body is written in pieces, committed, read back and ended.
+ *   after its commit; waiting: leaves them in the spool. scan: opens such a spool and shows what
+ *   waits. large: one body is written in pieces, committed, read back and ended.
  */
 #include <pthread.h>
 #include <stdio.h>
