@@ -85,7 +85,7 @@ static bool parse_hex_key(struct slice s, uint8_t key[CONF_SPOOL_KEY_SIZE])
     while (s.n > 0 && (s.p[s.n - 1] == '\n' || s.p[s.n - 1] == '\r'))
         s.n--;
     s = slice_trim(s);
-    if (s.n != 2 * CONF_SPOOL_KEY_SIZE)
+    if (s.n != (size_t)2 * CONF_SPOOL_KEY_SIZE)
         return false;
     for (size_t i = 0; i < CONF_SPOOL_KEY_SIZE; i++) {
         int high = hex_value(s.p[2 * i]), low = hex_value(s.p[2 * i + 1]);

@@ -139,10 +139,10 @@ static void put_host(const struct conf_key *key, const void *value, struct buf *
 }
 
 #define TYPE(id, doc, c_type, put_fn)                                                              \
-    const struct conf_type type_##id = { .name = doc,                                              \
+    const struct conf_type type_##id = { .name = (doc),                                            \
                                          .parse = parse_##id,                                      \
                                          .expected = expect_##id,                                  \
-                                         .put = put_fn,                                            \
+                                         .put = (put_fn),                                          \
                                          .size = sizeof(c_type) }
 TYPE(addr, "IP address", struct addr, put_addr);
 TYPE(addr_port, "address:port", struct addr, put_addr);

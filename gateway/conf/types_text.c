@@ -245,10 +245,10 @@ static void expect_hash(const struct conf_key *key, struct buf *out)
 }
 
 #define TYPE(id, doc, c_type, put_fn)                                                              \
-    const struct conf_type type_##id = { .name = doc,                                              \
+    const struct conf_type type_##id = { .name = (doc),                                            \
                                          .parse = parse_##id,                                      \
                                          .expected = expect_##id,                                  \
-                                         .put = put_fn,                                            \
+                                         .put = (put_fn),                                          \
                                          .size = sizeof(c_type) }
 TYPE(string, "text", struct slice, put_slice);
 TYPE(name, "name", struct slice, put_slice);

@@ -257,7 +257,7 @@ PUT(put_date)
 }
 
 #define TYPE(id, doc, c_type)                                                                      \
-    const struct conf_type type_##id = { .name = doc,                                              \
+    const struct conf_type type_##id = { .name = (doc),                                            \
                                          .parse = parse_##id,                                      \
                                          .expected = expect_##id,                                  \
                                          .put = put_##id,                                          \

@@ -59,7 +59,7 @@ static void test_hostile_glob(void **state)
 {
     (void)state;
     struct arena *arena = arena_new(1024);
-    char subject[20001], text[401];
+    static char subject[20001], text[401];
     struct pattern p;
     memset(subject, 'a', sizeof subject - 1);
     subject[sizeof subject - 1] = 0;
