@@ -1,6 +1,7 @@
 /*
  * mail/dsn_text — the part for people, and how foreign text is made fit (mail/dsn_parts.h)
  */
+#include "gateway/base/utf8.h"
 #include "gateway/mail/address.h"
 #include "gateway/mail/dsn_parts.h"
 
@@ -44,6 +45,7 @@ void dsn_put_wrapped(struct buf *out, struct slice text, size_t column, const ch
 {
     bool first = true;
     struct slice prefix = slice_of(indent);
+    utf8 = utf8 && utf8_is_valid(text);
     for (struct slice word = next_word(&text); word.n; word = next_word(&text)) {
         if (!first && prefix.n && column + 1 + word.n > WRAP_COLUMN) {
             buf_puts(out, "\r\n");

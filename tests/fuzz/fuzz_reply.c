@@ -63,7 +63,8 @@ static void parse(struct slice in, size_t piece, struct buf *out)
         buf_putc(out, '\n');
         check_round_trip(&r);
     }
-    buf_puts(out, rc_name(rc));
+    if (rc == RC_PARSE || rc == RC_LIMIT)
+        buf_puts(out, rc_name(rc));
     reply_parser_free(&p);
 }
 
@@ -78,9 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     for (size_t i = 0; i < sizeof pieces / sizeof pieces[0]; i++) {
         buf_clear(&parts);
         parse(in, pieces[i], &parts);
-        /* A last word of "again" or "ok" depends on where the last piece ended; replies do not. */
-        size_t n = buf_len(&whole) < buf_len(&parts) ? buf_len(&whole) : buf_len(&parts);
-        assert(n < 8 || memcmp(buf_slice(&whole).p, buf_slice(&parts).p, n - 8) == 0);
+        assert(slice_eq(buf_slice(&whole), buf_slice(&parts)));
     }
     buf_free(&whole);
     buf_free(&parts);

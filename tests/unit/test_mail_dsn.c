@@ -258,6 +258,10 @@ static void internationalized(void **state)
     assert_true(contains(&out, "Original-Recipient: utf-8;" U "@x\r\n"));
     assert_true(contains(&out, "Content-Type: message/global\r\n"));
     assert_true(contains(&out, "nein " U));
+    r.reply = SLICE_LIT("no \xff");
+    buf_clear(&out);
+    dsn_put(&out, &d, &needs);
+    assert_true(contains(&out, "Diagnostic-Code: smtp; 550 no ?\r\n"));
     /* Only domains are beyond ASCII: the plain form does, with A-labels. */
     r.address = SLICE_LIT("u@b" U "cher.example");
     d.to = SLICE_LIT("s@b" U "cher.example");
