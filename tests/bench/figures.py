@@ -43,7 +43,7 @@ class Run:
         self.lost = self.acked - set(self.arrivals)
         self.duplicates = {s: a for s, a in self.arrivals.items() if len(a) > 1}
         kinds = {(size, crc) for a in self.arrivals.values() for _, size, crc in a}
-        self.texts = len(kinds)             # every text of a run is the same: 1 when none is damaged
+        self.texts = len(kinds)             # all texts are the same: 1 when none is damaged
 
     def rate(self):
         """Messages a second from the first begun to the last taken."""

@@ -6,8 +6,9 @@ header may be included by its folder only, so that a library can be replaced in 
 """
 import re
 
-ORDER = ["gateway/base", "gateway/conf", "gateway/mail", "gateway/smtp", "gateway/io", "gateway/dns",
-         "gateway/geo", "gateway/spool", "policies", "reputation", "probes", "gateway/queue",
+ORDER = ["gateway/base", "gateway/conf", "gateway/mail", "gateway/smtp", "gateway/io",
+         "gateway/dns", "gateway/geo", "gateway/spool", "policies", "reputation", "probes",
+         "gateway/queue",
          "gateway/report", "gateway/ingress", "gateway/delivery", "gateway/admin", "gateway/daemon"]
 PURE = {"gateway/mail", "gateway/smtp", "policies"}
 

@@ -49,7 +49,7 @@ GOOD = [
     ("gateway/queue/x.c", "int f(void)\n{\n    x->time(1); my_atoi(s); /* not atoi( */\n}\n"),
     ("gateway/queue/x.c", 'const char *s = "strcpy(";\n'),
     ("gateway/queue/x.c", "int f(void)\n{\n" + "    g();\n" * 60 + "}\n"),
-    ("gateway/queue/x.h", GUARD + "\n/* Does it. */\nint x_do(int a);\nint x_undo(int a);\n#endif\n"),
+    ("gateway/queue/x.h", GUARD + "\n/* Does it. */\nint x_do(int a);\n#endif\n"),
 ]
 
 

@@ -156,7 +156,7 @@ def slowly(s, reply):
 
 
 def one_line(line_end):
-    return lambda s, reply: reply and (s.send(reply.encode() + line_end) or None)
+    return lambda s, reply: reply and reply.encode() + line_end
 
 
 FAULTS = {
@@ -221,8 +221,8 @@ FAULTS = {
     "bare_line_feeds": Fault(Restyled(one_line(b"\n")), "delivered"),
     "codes_without_text": Fault(Restyled(
         lambda s, reply: reply if "\n" in reply else reply[:3]), "delivered"),
-    "binary_text": Fault(Restyled(lambda s, reply: reply if "\n" in reply else s.send(
-        reply.encode() + b" \xff\xfe\x01\r\n")), "delivered"),
+    "binary_text": Fault(Restyled(lambda s, reply: reply if "\n" in reply else
+                                  reply.encode() + b" \xff\xfe\x01\r\n"), "delivered"),
     "long_replies": Fault(Restyled(lambda s, reply: reply if "\n" in reply else "\r\n".join(
         [reply[:3] + "-" + "x" * 400] * 20 + [reply])), "delivered"),
     "slow_replies": Fault(Restyled(slowly), "delivered"),

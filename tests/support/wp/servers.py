@@ -55,7 +55,7 @@ class Postfix:
             f.writelines(f"{k} = {v}\n" for k, v in settings.items())
         with open(MASTER) as source, open(self.dir + "/master.cf", "w") as f:
             f.writelines(self._services(source))
-        self._run("postfix", "start")
+        self.run("postfix", "start")
         net.wait_for("postfix", lambda: net.greets(self.address, self.port))
 
     def _services(self, source):
@@ -70,7 +70,7 @@ class Postfix:
             yield line
         yield "postlog unix-dgram n - n - 1 postlogd\n"
 
-    def _run(self, command, *args, data=None):
+    def run(self, command, *args, data=None):
         return subprocess.run([command, "-c", self.dir, *args], input=data, check=False,
                               capture_output=True, timeout=60)
 
@@ -78,7 +78,7 @@ class Postfix:
         return self
 
     def __exit__(self, *_):
-        self._run("postfix", "stop")
+        self.run("postfix", "stop")
         shutil.rmtree(self.dir, ignore_errors=True)
 
     def submit(self, data, sender, *to):
@@ -92,7 +92,7 @@ class Postfix:
                    for q in ("maildrop", "incoming", "active", "deferred"))
 
     def flush(self):
-        self._run("postqueue", "-f")
+        self.run("postqueue", "-f")
 
     def log(self):
         with open(self.dir + "/log", errors="replace") as f:

@@ -4,7 +4,8 @@ smtpd — a scripted SMTP server that keeps exactly what it was sent
 A Server accepts on one address; each connection runs in a thread of its own, so a script may block,
 drip or wait as it likes. A Behaviour has one method per moment of a session; the base class is a
 correct server, and a test overrides the moments it wants to be different. Methods that answer
-return the reply as text, or None when they have done all that was to be done themselves.
+return the reply as text (CRLF is added), as bytes (sent as they are), or None when they have said
+all that was to be said themselves.
 
 The server keeps: messages (bytes as sent, dots removed), every command line, and when each came.
 """
@@ -254,6 +255,10 @@ class Dialogue:
                 self.answer(self.do.unknown(self.s, verb.upper(), arg))
 
     def answer(self, reply):
+        """Sends the reply; gives it as text, "" when there is none."""
+        if isinstance(reply, bytes):
+            self.s.send(reply)
+            return reply.decode("latin-1")
         if reply is not None:
             self.s.send(reply + "\r\n")
         return reply or ""
@@ -299,7 +304,7 @@ class Dialogue:
         message = Message(s.sender, s.mail_args, list(s.rcpts), data, s.peer, s.helo, s.tls, s.auth,
                           s.number, bdat)
         reply = self.do.received(s, message)
-        if reply is not None and reply.startswith("2"):
+        if reply is not None and reply[:1] in ("2", b"2"):
             with self.server.lock:
                 self.server.messages.append(message)
         s.reset()
