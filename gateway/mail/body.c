@@ -7,7 +7,10 @@
 
 #include "gateway/base/mem.h"
 
-enum { HEADROOM = 640 }; /* a usual Received field; a longer head moves the data once */
+enum {
+    HEADROOM = 640,      /* a usual Received field; a longer head moves the data once */
+    HINT_MAX = 64 * 1024 /* a client may announce much and send nothing */
+};
 
 struct body {
     _Atomic unsigned refs;
@@ -31,7 +34,7 @@ struct body *body_new(size_t size_hint)
     struct body *b = mem_zero(sizeof *b);
     atomic_init(&b->refs, 1);
     b->start = b->end = HEADROOM;
-    set_capacity(b, HEADROOM + size_hint);
+    set_capacity(b, HEADROOM + (size_hint < HINT_MAX ? size_hint : HINT_MAX));
     return b;
 }
 

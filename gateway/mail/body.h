@@ -13,7 +13,8 @@
 
 struct body;
 
-struct body *body_new(size_t size_hint); /* one reference; the hint is about the data, 0: unknown */
+struct body *
+body_new(size_t size_hint); /* one reference; the hint (0: unknown) is believed in reason */
 void body_append(struct body *body, struct slice data);  /* building only: refs == 1 */
 void body_prepend(struct body *body, struct slice head); /* building only */
 struct body *body_ref(struct body *body);                /* any thread */

@@ -39,6 +39,15 @@ static void body_grows_and_counts(void **state)
     assert_int_equal(body_memory_total(), before);
 }
 
+static void announced_bytes_are_not_all_reserved(void **state)
+{
+    (void)state;
+    size_t before = body_memory_total();
+    struct body *b = body_new(SIZE_MAX / 2);
+    assert_true(body_memory_total() - before < 100000);
+    body_unref(&b);
+}
+
 static void body_takes_a_long_head(void **state)
 {
     (void)state;
@@ -234,6 +243,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(body_grows_and_counts),
         cmocka_unit_test(body_takes_a_long_head),
+        cmocka_unit_test(announced_bytes_are_not_all_reserved),
         cmocka_unit_test(content),
         cmocka_unit_test(usual_record_is_small),
         cmocka_unit_test(full_envelope_comes_back),
