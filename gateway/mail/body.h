@@ -13,8 +13,8 @@
 
 struct body;
 
-struct body *
-body_new(size_t size_hint); /* one reference; the hint (0: unknown) is believed in reason */
+/* One reference. The hint (0: unknown) is about the data, and believed in reason. */
+struct body *body_new(size_t size_hint);
 void body_append(struct body *body, struct slice data);  /* building only: refs == 1 */
 void body_prepend(struct body *body, struct slice head); /* building only */
 struct body *body_ref(struct body *body);                /* any thread */
