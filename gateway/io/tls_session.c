@@ -104,8 +104,11 @@ static bool set_host(struct tls_session *t, const char *host)
     if (is_literal(host))
         return X509_VERIFY_PARAM_set1_ip_asc(param, host) == 1;
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    return X509_VERIFY_PARAM_set1_host(param, host, 0) == 1 &&
-           SSL_set_tlsext_host_name(t->ssl, host) == 1;
+    char *name = mem_strdup(host); /* the macro wants it writable */
+    bool ok = X509_VERIFY_PARAM_set1_host(param, name, 0) == 1 &&
+              SSL_set_tlsext_host_name(t->ssl, name) == 1;
+    free(name);
+    return ok;
 }
 
 /* What was once accepted unverified is never resumed where verification is asked. */
