@@ -284,7 +284,7 @@ RIG_FN void rig_stop(void)
     ingress_hub_free(&rig.hub);
     arena_free(&rig.arena);
     assert(body_memory_total() == 0);
-    rig = (struct rig){ 0 };
+    memset(&rig, 0, sizeof rig);
 }
 
 /* ---- a client ---- */
