@@ -53,6 +53,9 @@ struct policies {
 };
 
 struct patterns patterns_compile(struct arena *arena, const struct conf_texts *texts);
+/* Of addresses or domains: those with letters also as A-labels. */
+struct patterns names_compile(struct arena *arena, const struct conf_texts *texts,
+                              struct conf_errors *errors);
 void routes_compile(struct policies *p, struct conf_errors *errors);
 
 #endif

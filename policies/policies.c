@@ -4,15 +4,15 @@
 
 #include "policies/compiled.h"
 
-static void compile_people(struct policies *p)
+static void compile_people(struct policies *p, struct conf_errors *errors)
 {
     const struct conf *c = p->conf;
     p->client_recipients = arena_alloc(p->arena, (c->clients.n + 1) * sizeof *p->client_recipients);
     for (size_t i = 0; i < c->clients.n; i++)
-        p->client_recipients[i] = patterns_compile(p->arena, &c->clients.at[i].recipients);
+        p->client_recipients[i] = names_compile(p->arena, &c->clients.at[i].recipients, errors);
     p->user_senders = arena_alloc(p->arena, (c->users.n + 1) * sizeof *p->user_senders);
     for (size_t i = 0; i < c->users.n; i++)
-        p->user_senders[i] = patterns_compile(p->arena, &c->users.at[i].senders);
+        p->user_senders[i] = names_compile(p->arena, &c->users.at[i].senders, errors);
 }
 
 static void compile_rules(struct policies *p, struct conf_errors *errors)
@@ -40,7 +40,7 @@ enum rc policies_load(struct bundle *bundle, const char *path, struct policies *
     p->conf = conf;
     p->arena = arena_new(8192);
     atomic_init(&p->references, 1);
-    compile_people(p);
+    compile_people(p, errors);
     compile_rules(p, errors);
     if (conf_errors_count(errors) > before) {
         policies_unref(&p);

@@ -5,47 +5,22 @@
  */
 #include <string.h>
 
-#include "gateway/base/utf8.h"
-#include "gateway/mail/domain.h"
 #include "policies/compiled.h"
 
-struct patterns patterns_compile(struct arena *arena, const struct conf_texts *texts)
+static void compile_names(struct arena *arena, const struct conf_term *conf, struct term *t,
+                          struct conf_errors *errors)
 {
-    struct patterns p = { arena_alloc(arena, (texts->n + 1) * sizeof(struct pattern)), texts->n };
-    for (size_t i = 0; i < texts->n; i++)
-        pattern_compile(arena, texts->at[i].text, &p.at[i]);
-    return p;
-}
-
-/* Facts hold domains as A-labels; patterns may be written in the user's own letters. What stands
- * before the last star or '@' stays, the domain behind it is converted. */
-static struct slice to_ascii(struct arena *arena, const struct conf_text *text,
-                             struct conf_errors *errors)
-{
-    struct slice s = text->text;
-    struct domain domain;
-    if (utf8_is_ascii(s))
-        return s;
-    const char *star = memrchr(s.p, '*', s.n);
-    size_t keep = star ? (size_t)(star - s.p) + 1 : 0;
-    keep += keep < s.n && s.p[keep] == '.';
-    struct slice tail = { s.p + keep, s.n - keep };
-    if (!utf8_is_ascii((struct slice){ s.p, keep }) || domain_to_ascii(tail, &domain) != RC_OK) {
-        conf_error(errors, text->pos, "found \"%s\", expected a domain or a pattern of one", s.p);
-        return s;
-    }
-    const char *whole = arena_printf(arena, "%.*s%s", (int)keep, s.p, domain.text);
-    return slice_of(whole);
+    struct patterns p = names_compile(arena, &conf->patterns, errors);
+    t->patterns = p.at;
+    t->n = p.n;
 }
 
 static void compile_domains(struct arena *arena, const struct conf_term *conf, struct term *t,
                             struct conf_errors *errors)
 {
-    t->patterns = arena_alloc(arena, conf->patterns.n * sizeof *t->patterns);
-    t->n = conf->patterns.n;
-    for (size_t i = 0; i < t->n; i++) {
+    compile_names(arena, conf, t, errors);
+    for (size_t i = 0; i < conf->patterns.n; i++) {
         const struct conf_text *text = &conf->patterns.at[i];
-        pattern_compile(arena, to_ascii(arena, text, errors), &t->patterns[i]);
         if (text->text.n && memchr(text->text.p, '@', text->text.n))
             conf_error(errors, text->pos, "found \"%s\", expected a domain without \"@\"",
                        text->text.p);
@@ -56,10 +31,8 @@ static void compile_domains(struct arena *arena, const struct conf_term *conf, s
 static void compile_addresses(struct arena *arena, const struct conf_term *conf, struct term *t,
                               struct conf_errors *errors)
 {
-    struct patterns p = patterns_compile(arena, &conf->patterns);
-    t->patterns = p.at;
-    t->n = p.n;
-    for (size_t i = 0; i < p.n; i++) {
+    compile_names(arena, conf, t, errors);
+    for (size_t i = 0; i < conf->patterns.n; i++) {
         struct slice s = conf->patterns.at[i].text;
         if (s.n && !memchr(s.p, '@', s.n) && !memchr(s.p, '*', s.n) && !slice_eq_str(s, "<>") &&
             !slice_ieq_str(s, "postmaster"))

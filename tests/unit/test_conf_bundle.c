@@ -1,6 +1,7 @@
 /*
  * tests/unit/test_conf_bundle — reads once, travels whole, refuses anything cut
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -109,13 +110,30 @@ static void test_bundle_disk(void **state)
     unlink(path);
 }
 
+/* A bundle holds 1000 files; the next is refused, those it has stay. */
+static void test_bundle_full(void **state)
+{
+    (void)state;
+    struct bundle *b = bundle_new();
+    struct slice data;
+    char path[32];
+    for (int i = 0; i < BUNDLE_COUNT_MAX; i++) {
+        snprintf(path, sizeof path, "f%d", i);
+        assert_int_equal(bundle_get(b, path, &data, NULL), RC_NOT_FOUND);
+    }
+    assert_int_equal(bundle_get(b, "one more", &data, NULL), RC_LIMIT);
+    assert_int_equal(bundle_stat(b, "one more", NULL), RC_LIMIT);
+    assert_int_equal(bundle_get(b, "f7", &data, NULL), RC_NOT_FOUND);
+    assert_int_equal(bundle_count(b), BUNDLE_COUNT_MAX);
+    bundle_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_bundle_travels),
-        cmocka_unit_test(test_bundle_cut),
-        cmocka_unit_test(test_bundle_disk),
+        cmocka_unit_test(test_paths),       cmocka_unit_test(test_bundle_travels),
+        cmocka_unit_test(test_bundle_cut),  cmocka_unit_test(test_bundle_disk),
+        cmocka_unit_test(test_bundle_full),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -256,6 +256,11 @@ static const struct row policy_rows[] = {
       "all of a domain" },
     { BASE, "priorities: [ { when: { sender_domain: \"*@corp.example\" }, priority: high } ]\n",
       "1:40: found \"*@corp.example\", expected a domain without \"@\"" },
+    { BASE,
+      "priorities: [ { when: { sender: [\"\u00fc@x.example\", \"a@b\u00fc*.example\"], mx: "
+      "\"*.\u2603\u0301\" }, priority: high } ]\n",
+      "1:49: found \"a@b\u00fc*.example\", expected a domain that IDNA allows\n"
+      "1:71: found \"*.\u2603\u0301\", expected a domain that IDNA allows" },
     { BASE, "priorities: [ { when: { client: [10.0.0.1/8, 10.0.0.0/8] }, priority: high } ]\n",
       "1:34: found \"10.0.0.1/8\", expected the name of a client or a network such as 10.0.0.0/8" },
     { BASE,

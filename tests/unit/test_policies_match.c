@@ -281,7 +281,7 @@ static void test_needs(void **state)
     assert_int_equal(needs, FACT_BIT(WHEN_SENDER) | FACT_BIT(WHEN_MX));
 }
 
-/* Domains may be written in the user's letters; mail carries A-labels. */
+/* Domains may be written in the user's letters; mail carries A-labels, or letters too. */
 static void test_idn(void **state)
 {
     (void)state;
@@ -290,6 +290,12 @@ static void test_idn(void **state)
     assert_int_equal(ask("recipient_domain: \"*.B\u00fccher.example\"", &f, NULL), ANSWER_YES);
     assert_int_equal(ask("recipient_domain: \"www.b\u00fccher.example\"", &f, NULL), ANSWER_YES);
     assert_int_equal(ask("recipient_domain: \"b\u00fccher.example\"", &f, NULL), ANSWER_NO);
+    assert_int_equal(ask("recipient: \"*@*.b\u00fccher.example\"", &f, NULL), ANSWER_YES);
+    assert_int_equal(ask("recipient: \"a@www.b\u00fccher.example\"", &f, NULL), ANSWER_YES);
+    assert_int_equal(ask("recipient: \"\u00fc*@www.b\u00fccher.example\"", &f, NULL), ANSWER_NO);
+    facts_set_recipient(&f, slice_of("\u00fcber@b\u00fccher.example"));
+    assert_int_equal(ask("recipient: \"\u00fc*@b\u00fccher.example\"", &f, NULL), ANSWER_YES);
+    assert_int_equal(ask("recipient_domain: \"b\u00fccher.example\"", &f, NULL), ANSWER_YES);
 }
 
 static void test_domains_of_addresses(void **state)
