@@ -1,8 +1,9 @@
 /*
  * policies/names — lists of patterns; patterns of addresses and domains in the user's own letters
  *
- *   Mail carries a domain as A-labels or, under SMTPUTF8, in letters. A pattern with letters in its
- *   domain is compiled twice, so that it matches both. What stands before the '@' is never converted.
+ *   Mail carries a domain as A-labels or, under SMTPUTF8, in letters. A pattern with letters in
+ *   its domain is compiled twice, so that it matches both. What stands before the '@' is never
+ *   converted.
  */
 #include <string.h>
 
