@@ -1,12 +1,12 @@
 /*
  * io/seal — authenticated encryption of stored records (XAES-256-GCM)
  *
- *   AES-256-GCM under a key derived for each record from the spool's key and half of a random 192-bit
- *   nonce (the C2SP XAES-256-GCM construction): random nonces stay safe for any number of records
- *   under one key, so no counter has to survive a crash or a restored backup.
+ *   AES-256-GCM under a key derived for each record from the spool's key and half of a random
+ *   192-bit nonce (the C2SP XAES-256-GCM construction): random nonces stay safe for any number of
+ *   records under one key, so no counter has to survive a crash or a restored backup.
  *
- *   A sealed record is nonce (24) | ciphertext | tag (16). The additional data is not stored: it ties
- *   the record to its place, so that records cannot be exchanged for one another.
+ *   A sealed record is nonce (24) | ciphertext | tag (16). The additional data is not stored: it
+ *   ties the record to its place, so that records cannot be exchanged for one another.
  *
  *   Ownership: a struct seal belongs to one thread; make one each from the same key.
  */

@@ -3,8 +3,8 @@
  *
  *   The local engine keeps two stores. `main` has the items, inline bodies and manifests: small,
  *   logged (WAL), every promise is kept there. `bulk` has the chunks of large bodies: not logged,
- *   flushed before their message is committed, so that a large body is written once; apart from main
- *   so that its bursts never stall a commit.
+ *   flushed before their message is committed, so that a large body is written once; apart from
+ *   main so that its bursts never stall a commit.
  *
  *   Threads: db_write() of one store from one thread at a time. Reads from any thread. Every thread
  *   but the owner takes db_lock() around its calls; db_reopen() (owner only) waits for them.

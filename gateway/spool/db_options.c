@@ -2,8 +2,8 @@
  * spool/db_options — how RocksDB is set up, and why (measured: docs/SPOOL.md)
  *
  *   - Recovery skips a damaged record of the log and goes on: our batches are independent of each
- *     other, and one bad sector must not take the mail behind it along. (This rules nothing out that
- *     we use: a log is never reused for another one.)
+ *     other, and one bad sector must not take the mail behind it along. (This rules nothing out
+ *     that we use: a log is never reused for another one.)
  *   - Mail that is delivered at once is put and deleted within one memtable and never reaches a
  *     sorted file; write buffers are just large enough for that.
  *   - Bodies do not compress well enough to pay for it on this path, and sealed ones not at all.

@@ -1,8 +1,8 @@
 /*
  * spool/engine — what an engine of the spool provides
  *
- *   One function per call of spool.h, with the same contract; spool.c checks arguments and passes on.
- *   An engine embeds these structs at the front of its own.
+ *   One function per call of spool.h, with the same contract; spool.c checks arguments and passes
+ *   on. An engine embeds these structs at the front of its own.
  */
 #ifndef WAYPOST_SPOOL_ENGINE_H
 #define WAYPOST_SPOOL_ENGINE_H

@@ -2,10 +2,10 @@
  * spool/local — the RocksDB engine: what its files share
  *
  *   Threads and what is theirs alone:
- *     committer   db main (writes), the siblings map, recovery        local_commit.c, local_recover.c
- *     bulk        db bulk (writes): chunks in, chunks dropped          local_bulk.c
- *     readers     nothing but their seal                               local_fetch.c, local_scan.c
- *     keeper      free space, its gate                                 local_keep.c
+ *     committer   db main (writes), siblings, recovery   local_commit.c, local_recover.c
+ *     bulk        db bulk (writes): chunks in and out    local_bulk.c
+ *     readers     nothing but their seal                 local_fetch.c, local_scan.c
+ *     keeper      free space, its gate                   local_keep.c
  *   Workers hand over a struct req through the thread's mailbox and get it back, finished, through
  *   the mailbox of their loop. Between threads there is nothing else but the atomics below.
  */
@@ -29,7 +29,8 @@ enum {
     WINDOW = 256 * 1024
 };
 
-/* Work for a thread of the spool. Made on a port's loop, run on the thread, finished on the loop. */
+/* Work for a thread of the spool. Made on a port's loop, run on the thread, finished on the
+ * loop. */
 struct req {
     struct mail mail;
     struct req *chain; /* more finished ones of the same port, oldest first */

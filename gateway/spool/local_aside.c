@@ -1,9 +1,9 @@
 /*
  * spool/local_aside — records that cannot be read are set aside, never dropped silently
  *
- *   A record that is there but makes no sense (failed seal, unknown version, cut short) moves to the
- *   corrupt family, under its family and key, as it is: nothing deletes it there. What RocksDB itself
- *   cannot read stays where it is. Both are counted, logged and reported.
+ *   A record that is there but makes no sense (failed seal, unknown version, cut short) moves to
+ *   the corrupt family, under its family and key, as it is: nothing deletes it there. What RocksDB
+ *   itself cannot read stays where it is. Both are counted, logged and reported.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /*
  * spool/local_batch — one group's writes, put into the committer's batch
  *
- *   Items are deleted with an ordinary delete, since a deferral writes them again under the same key.
- *   Bodies are written once in their life and deleted once: a single delete, which cancels out with
- *   the write when both are still in the memtable, so that a body delivered at once never reaches a
- *   sorted file.
+ *   Items are deleted with an ordinary delete, since a deferral writes them again under the same
+ *   key. Bodies are written once in their life and deleted once: a single delete, which cancels out
+ *   with the write when both are still in the memtable, so that a body delivered at once never
+ *   reaches a sorted file.
  */
 #include "gateway/base/mem.h"
 #include "gateway/mail/body.h"

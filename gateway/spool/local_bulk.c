@@ -8,8 +8,8 @@
  *   Chunks are dropped only when the end of their message is on the disk in the main store (a crash
  *   in between would otherwise bring back a message without its body).
  *
- *   After a failed write the store is opened again, without what was in its memory: all streams that
- *   were open then have failed, which their generation shows.
+ *   After a failed write the store is opened again, without what was in its memory: all streams
+ *   that were open then have failed, which their generation shows.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -5,8 +5,8 @@
  *   and looks again: while one flush runs, the next batch gathers. No timer, no tuning.
  *
  *   A batch is flushed when it holds a new message. Dones and deferrals ride along with the next
- *   flush; when none comes they are flushed within SYNC_WITHIN_MS. Lost before that, in a crash, they
- *   only make a delivery happen again.
+ *   flush; when none comes they are flushed within SYNC_WITHIN_MS. Lost before that, in a crash,
+ *   they only make a delivery happen again.
  *
  *   When the disk refuses: local_recover.c.
  */

@@ -1,8 +1,9 @@
 /*
  * spool/local_group — builds what the committer writes, on the worker
  *
- *   Encoding and sealing happen here, on the many workers, so that the one committer only moves bytes.
- *   An inline body that is not sealed is not even copied: the committer hands its bytes to the store.
+ *   Encoding and sealing happen here, on the many workers, so that the one committer only moves
+ *   bytes. An inline body that is not sealed is not even copied: the committer hands its bytes to
+ *   the store.
  */
 #include <assert.h>
 #include <stdlib.h>

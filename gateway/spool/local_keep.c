@@ -1,9 +1,9 @@
 /*
  * spool/local_keep — the keeper thread: free space, the gate, space of dropped bodies
  *
- *   Once a second it asks every file system of the spool for its free space. Chunks of dropped bodies
- *   leave their files with a compaction over their keys, which only moves references; it runs when
- *   enough has gathered, or after COMPACT_AFTER_MS.
+ *   Once a second it asks every file system of the spool for its free space. Chunks of dropped
+ *   bodies leave their files with a compaction over their keys, which only moves references; it
+ *   runs when enough has gathered, or after COMPACT_AFTER_MS.
  */
 #include <stdlib.h>
 #include <sys/statvfs.h>

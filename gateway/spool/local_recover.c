@@ -1,11 +1,12 @@
 /*
  * spool/local_recover — when the disk refuses a write, and when it takes writes again
  *
- *   1. Every commit of the failed batch is answered UNKNOWN, and its id kept. New commits are refused.
+ *   1. Every commit of the failed batch is answered UNKNOWN, and its id kept. New commits are
+ *      refused.
  *   2. Apply groups are held, and written anew later: forgetting them would deliver twice.
- *   3. Twice a second a small file is written and flushed in the spool's folder. When that works, the
- *      store is closed and opened again from its log: after a failed flush, memory and disk may differ,
- *      and only what the disk says counts.
+ *   3. Twice a second a small file is written and flushed in the spool's folder. When that works,
+ *      the store is closed and opened again from its log: after a failed flush, memory and disk may
+ *      differ, and only what the disk says counts.
  *   4. What the failed commits may have left is deleted, so that the client's second try is not a
  *      second message; then the held groups are written, and the gate opens.
  */

@@ -40,7 +40,8 @@ static void add_sub(struct siblings *s, uint16_t sub)
     s->subs[s->count++] = sub;
 }
 
-/* The items in the store. NULL when it cannot be read now: then nothing is known, and no body goes. */
+/* The items in the store. NULL when it cannot be read now: then nothing is known, and no body
+ * goes. */
 static struct siblings *siblings_load(struct local *local, struct slice id_key)
 {
     rocksdb_iterator_t *it = db_iter(&local->main, FAMILY_ITEM);

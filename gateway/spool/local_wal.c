@@ -1,11 +1,11 @@
 /*
  * spool/local_wal — damage in the log (WAL) of the main store
  *
- *   RocksDB skips a damaged record of its log, says so in its own text log, and deletes the file after
- *   the recovery. So the logs get a second name before the store is opened; if the text log then tells
- *   of bytes that were dropped, the names stay (folder "damaged") for whoever wants to look, and the
- *   loss is reported; otherwise they go. The last record may be torn when the machine lost power in
- *   the middle of a write: then it was never acknowledged.
+ *   RocksDB skips a damaged record of its log, says so in its own text log, and deletes the file
+ *   after the recovery. So the logs get a second name before the store is opened; if the text log
+ *   then tells of bytes that were dropped, the names stay (folder "damaged") for whoever wants to
+ *   look, and the loss is reported; otherwise they go. The last record may be torn when the machine
+ *   lost power in the middle of a write: then it was never acknowledged.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -54,8 +54,8 @@ static void keep_one(struct local *local, const char *name)
     struct buf from, to;
     path_of(&from, local, "db", name);
     path_of(&to, local, "replay", name);
-    if (!from.full && !to.full)
-        (void)link(from.mem, to.mem); /* no hard links here: nothing to look at later, no more */
+    bool kept = !from.full && !to.full && link(from.mem, to.mem) == 0;
+    (void)kept; /* no hard links on this disk: nothing to look at later, no more than that */
     buf_free(&from);
     buf_free(&to);
 }

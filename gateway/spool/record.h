@@ -1,10 +1,10 @@
 /*
  * spool/record — the stored form of items and bodies (docs/SPOOL.md has the layout)
  *
- *   Pure: bytes in, values out. Each record starts with a version and flags, so that a later version
- *   can read what an earlier one wrote. With a seal, what follows the header is sealed; the key under
- *   which the record is stored and its header are the additional data. Reading anything that was not
- *   written here gives RC_CORRUPT and no more.
+ *   Pure: bytes in, values out. Each record starts with a version and flags, so that a later
+ *   version can read what an earlier one wrote. With a seal, what follows the header is sealed; the
+ *   key under which the record is stored and its header are the additional data. Reading anything
+ *   that was not written here gives RC_CORRUPT and no more.
  */
 #ifndef WAYPOST_SPOOL_RECORD_H
 #define WAYPOST_SPOOL_RECORD_H

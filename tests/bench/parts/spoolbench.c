@@ -1,7 +1,7 @@
 /*
- * tests/bench/parts/spoolbench — what the spool alone can do: small commits, large bodies, a restart
+ * tests/bench/parts/spoolbench — what the spool alone can do: commits, large bodies, a restart
  *
- *   spoolbench DIR small|waiting|scan|large [workers] [outstanding] [messages per worker | MiB] [sealed]
+ *   spoolbench DIR small|waiting|scan|large [workers] [outstanding] [messages|MiB] [sealed]
  *
  *   small: each worker keeps `outstanding` commits of 4 KB under way, and ends each message right
  *   after its commit; waiting: leaves them in the spool. scan: opens such a spool and shows what
