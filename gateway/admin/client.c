@@ -64,7 +64,7 @@ void client_request(const struct cli *cli, const char *verb, const char *action,
 }
 
 /* True: that was the end of the answer. */
-static bool take_line(const char *line, size_t n, client_row_fn *on_row, void *arg, bool *ok_r,
+static bool take_line(const char *line, size_t n, client_row_fn *on_row, void *arg, int *status_r,
                       char **text_r)
 {
     json_t *root = json_loadb(line, n, 0, NULL);
@@ -74,7 +74,7 @@ static bool take_line(const char *line, size_t n, client_row_fn *on_row, void *a
         on_row(arg, row);
     if (end) {
         const char *text = json_string_value(json_object_get(end, "text"));
-        *ok_r = json_is_true(json_object_get(end, "ok"));
+        *status_r = (int)json_integer_value(json_object_get(end, "status"));
         *text_r = mem_strdup(text ? text : "");
     }
     bool over = end != NULL;
@@ -89,7 +89,7 @@ int client_ask(const struct cli *cli, const struct request *request, client_row_
     struct buf out;
     char *line = NULL, *text = NULL;
     size_t size = 0;
-    bool ok = false;
+    int status = CLI_UNREACHABLE;
     if (text_r)
         *text_r = NULL;
     if (!f)
@@ -100,16 +100,15 @@ int client_ask(const struct cli *cli, const struct request *request, client_row_
     fflush(f);
     buf_free(&out);
     for (ssize_t n; (n = getline(&line, &size, f)) > 0;) {
-        if (take_line(line, (size_t)n, on_row, arg, &ok, &text))
+        if (take_line(line, (size_t)n, on_row, arg, &status, &text))
             break;
     }
     free(line);
     fclose(f);
-    int status = !text ? CLI_UNREACHABLE : ok ? CLI_OK : CLI_FAILED;
     fflush(stdout);
     if (!text)
         fputs("waypost: the daemon ended in the middle of its answer\n", stderr);
-    else if (!ok)
+    else if (status != CLI_OK)
         fprintf(stderr, "waypost: %s\n", text);
     if (text_r)
         *text_r = text;

@@ -125,12 +125,12 @@ void request_put(struct buf *out, const struct request *r)
     buf_putc(out, '\n');
 }
 
-void request_put_end(struct buf *out, bool ok, struct slice text)
+void request_put_end(struct buf *out, int status, struct slice text)
 {
     json_open(out, '{');
     json_key(out, "end");
     json_open(out, '{');
-    json_bool(out, "ok", ok);
+    json_int(out, "status", status);
     json_str(out, "text", text);
     json_close(out, '}');
     json_close(out, '}');

@@ -6,7 +6,7 @@
  *
  *     {"verb":"queue","action":"list","fields":[["to","*@example.net"]]}
  *     {"row":{...}}
- *     {"end":{"ok":true,"text":""}}
+ *     {"end":{"status":0,"text":""}}
  *
  *   Pure: text in, values out. A request is at most REQUEST_MAX bytes.
  */
@@ -44,7 +44,8 @@ const char *request_get(const struct request *request, const char *name); /* NUL
 /* One line, with its line break. */
 void request_put(struct buf *out, const struct request *request);
 
-/* The last line of an answer: was it done, and a text for the operator (may be many lines). */
-void request_put_end(struct buf *out, bool ok, struct slice text);
+/* The last line of an answer: the exit status of the command line (0 done, 1 failed, 78 wrong
+ * configuration) and a text for the operator, which may be many lines. */
+void request_put_end(struct buf *out, int status, struct slice text);
 
 #endif

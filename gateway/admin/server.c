@@ -81,14 +81,19 @@ void call_end_raw(struct call **call_p)
     *call_p = NULL;
 }
 
-void call_end(struct call **call, bool ok, struct slice text)
+void call_end_status(struct call **call, int status, struct slice text)
 {
     struct buf line;
     buf_init(&line, 1 << 20);
-    request_put_end(&line, ok, text);
+    request_put_end(&line, status, text);
     call_raw(*call, buf_slice(&line));
     buf_free(&line);
     call_end_raw(call);
+}
+
+void call_end(struct call **call, bool ok, struct slice text)
+{
+    call_end_status(call, ok ? 0 : 1, text);
 }
 
 bool call_gone(const struct call *call)

@@ -30,7 +30,8 @@ void admin_server_free(struct admin_server **server);
 
 void call_row(struct call *call, struct slice json);  /* {"row":json} */
 void call_raw(struct call *call, struct slice bytes); /* lines from another server, as they are */
-void call_end(struct call **call, bool ok, struct slice text);
+void call_end(struct call **call, bool ok, struct slice text); /* status 0 or 1 */
+void call_end_status(struct call **call, int status, struct slice text);
 void call_end_raw(struct call **call); /* after call_raw() has passed on an end */
 bool call_gone(const struct call *call);
 bool call_full(const struct call *call);

@@ -53,13 +53,13 @@ static void reload_done(struct control *c, struct slice bytes)
 {
     struct cursor cur = cur_of(bytes.p, bytes.n);
     uint32_t token = cur_u32(&cur);
-    bool ok = cur_u8(&cur);
+    int status = cur_u8(&cur);
     LIST_EACH(node, &c->reloads)
     {
         struct reload *r = CONTAINER_OF(node, struct reload, node);
         if (r->token != token)
             continue;
-        call_end(&r->call, ok, cur_bytes(&cur, cur_left(&cur)));
+        call_end_status(&r->call, status, cur_bytes(&cur, cur_left(&cur)));
         list_del(&r->node);
         free(r);
     }

@@ -18,7 +18,7 @@ enum message_type {
     MSG_ADMIN,       /* the listening socket of the child's own admin protocol */
     MSG_COMMIT,      /* text: what changes, for the delivery log */
     MSG_STOP,        /* finish what runs, then exit; no content */
-    MSG_RELOAD_DONE, /* to control: u32 token, u8 ok, text for the operator */
+    MSG_RELOAD_DONE, /* to control: u32 token, u8 exit status, text for the operator */
     /* from a child */
     MSG_READY = 100, /* it does its work now; no content */
     MSG_APPLIED,     /* u8 ok, text: why not */

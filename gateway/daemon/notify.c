@@ -12,27 +12,28 @@
 #include "gateway/base/log.h"
 
 static int notify_fd = -1;
-static struct sockaddr_un notify_addr = { .sun_family = AF_UNIX };
-static socklen_t notify_len;
 
+/* Connected at once: the right to do so may go with the user. */
 void notify_open(void)
 {
     const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un addr = { .sun_family = AF_UNIX };
     size_t n = path ? strlen(path) : 0;
-    if (n < 2 || n >= sizeof notify_addr.sun_path || (path[0] != '/' && path[0] != '@'))
+    if (n < 2 || n >= sizeof addr.sun_path || (path[0] != '/' && path[0] != '@'))
         return;
-    memcpy(notify_addr.sun_path, path, n);
+    memcpy(addr.sun_path, path, n);
     if (path[0] == '@')
-        notify_addr.sun_path[0] = '\0'; /* an abstract address */
-    notify_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
+        addr.sun_path[0] = '\0'; /* an abstract address */
+    socklen_t len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
     notify_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (connect(notify_fd, (struct sockaddr *)&addr, len) != 0)
+        log_warning(NULL, "notify_failed", "error", strerror(errno), NULL);
     unsetenv("NOTIFY_SOCKET");
 }
 
 static void notify(const char *text)
 {
-    if (notify_fd >= 0 && sendto(notify_fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT,
-                                 (struct sockaddr *)&notify_addr, notify_len) < 0)
+    if (notify_fd >= 0 && send(notify_fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
         log_warning(NULL, "notify_failed", "error", strerror(errno), NULL);
 }
 

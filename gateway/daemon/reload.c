@@ -1,5 +1,6 @@
 #include "gateway/daemon/reload.h"
 
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -9,7 +10,7 @@
 #include "gateway/daemon/messages.h"
 #include "gateway/daemon/notify.h"
 
-enum { TEXT_MAX = 256 << 10 };
+enum { TEXT_MAX = 256 << 10, EXIT_CONFIGURATION = 78 };
 
 enum rc setup_of_bundle(struct bundle *bundle, const char *path, struct setup *setup_r,
                         struct conf_errors *errors)
@@ -57,13 +58,13 @@ void setup_send(struct supervisor *s, const struct setup *setup, struct slice ch
 
 /* ---- the outcome ---- */
 
-static void answer(struct supervisor *s, bool ok, struct slice text)
+static void answer(struct supervisor *s, int status, struct slice text)
 {
     if (s->asked_by_control && s->control.ipc) {
         struct buf b;
         buf_init(&b, TEXT_MAX + 16);
         put_u32(&b, s->asked_token);
-        put_u8(&b, ok);
+        put_u8(&b, (uint8_t)status);
         buf_put_slice(&b, text);
         ipc_send(s->control.ipc, MSG_RELOAD_DONE, buf_slice(&b), NULL, 0);
         buf_free(&b);
@@ -72,7 +73,7 @@ static void answer(struct supervisor *s, bool ok, struct slice text)
     notify_ready();
 }
 
-static void refuse(struct supervisor *s, struct slice text)
+static void refuse(struct supervisor *s, int status, struct slice text)
 {
     struct buf shown;
     buf_init(&shown, 4096); /* the log's share; the operator gets all */
@@ -80,7 +81,7 @@ static void refuse(struct supervisor *s, struct slice text)
     buf_putc(&shown, '\0');
     log_error(NULL, "reload_refused", "error", shown.mem, NULL);
     buf_free(&shown);
-    answer(s, false, text);
+    answer(s, status, text);
 }
 
 void reload_finish(struct supervisor *s, bool applied, struct slice why)
@@ -93,10 +94,10 @@ void reload_finish(struct supervisor *s, bool applied, struct slice why)
         s->next = (struct setup){ .log_fd = -1 };
         log_set_level(supervisor_conf(s)->log.level);
         log_info(NULL, "reload_applied", NULL);
-        answer(s, true, buf_slice(&s->next_changes));
+        answer(s, 0, buf_slice(&s->next_changes));
     } else {
         setup_free(&s->next);
-        refuse(s, why);
+        refuse(s, 1, why);
     }
     if (s->reload_again) {
         s->reload_again = false;
@@ -147,13 +148,34 @@ static void put_restart_notes(const struct conf *was, const struct conf *is, str
     }
 }
 
+/* The same log goes on with the descriptor it has: we may have had more rights when we opened it. */
+static enum rc open_log(const struct supervisor *s, struct slice path, int *fd_r, struct err *err)
+{
+    bool same = s->now.log_fd >= 0 && slice_eq(path, supervisor_conf(s)->log.deliveries);
+    if (same && (!folders_log_moved(path, s->now.log_fd) ||
+                 folders_open_log(path, &s->runas, fd_r, err) != RC_OK)) {
+        *fd_r = fcntl(s->now.log_fd, F_DUPFD_CLOEXEC, 0);
+        return RC_OK;
+    }
+    if (same)
+        return RC_OK;
+    return folders_open_log(path, &s->runas, fd_r, err);
+}
+
 static enum rc open_needs(struct supervisor *s, struct setup *next, struct err *err)
 {
     const struct conf *conf = policies_conf(next->policies);
     enum rc rc = sockets_open(conf, s->workers, s->now.sockets, &next->sockets, err);
-    if (rc == RC_OK)
-        rc = folders_open_log(conf->log.deliveries, &s->runas, &next->log_fd, err);
-    return rc;
+    return rc == RC_OK ? open_log(s, conf->log.deliveries, &next->log_fd, err) : rc;
+}
+
+static void refuse_for(struct supervisor *s, struct conf_errors *errors)
+{
+    struct buf text;
+    buf_init(&text, TEXT_MAX);
+    conf_errors_put_text(errors, &text);
+    refuse(s, EXIT_CONFIGURATION, buf_slice(&text));
+    buf_free(&text);
 }
 
 static bool apply(struct supervisor *s, struct setup *next)
@@ -161,7 +183,7 @@ static bool apply(struct supervisor *s, struct setup *next)
     struct err err;
     if (open_needs(s, next, &err) != RC_OK) {
         setup_free(next);
-        refuse(s, slice_of(err.text));
+        refuse(s, 1, slice_of(err.text));
         return false;
     }
     const struct conf *is = policies_conf(next->policies);
@@ -192,7 +214,7 @@ void reload_begin(struct supervisor *s, bool by_control, uint32_t token)
         struct buf b;
         buf_init(&b, 256);
         put_u32(&b, token);
-        put_u8(&b, false);
+        put_u8(&b, 1);
         buf_puts(&b, "another reload is under way; try again");
         ipc_send(s->control.ipc, MSG_RELOAD_DONE, buf_slice(&b), NULL, 0);
         buf_free(&b);
@@ -203,15 +225,10 @@ void reload_begin(struct supervisor *s, bool by_control, uint32_t token)
     s->asked_token = token;
     struct conf_errors *errors = conf_errors_new();
     struct setup next;
-    if (setup_read(s->path, &next, errors) == RC_OK) {
+    if (setup_read(s->path, &next, errors) == RC_OK)
         apply(s, &next);
-    } else {
-        struct buf text;
-        buf_init(&text, TEXT_MAX);
-        conf_errors_put_text(errors, &text);
-        refuse(s, buf_slice(&text));
-        buf_free(&text);
-    }
+    else
+        refuse_for(s, errors);
     conf_errors_free(&errors);
 }
 
@@ -220,15 +237,10 @@ bool reload_bundle(struct supervisor *s, struct bundle *bundle)
     struct conf_errors *errors = conf_errors_new();
     struct setup next;
     bool ok = setup_of_bundle(bundle, s->path, &next, errors) == RC_OK;
-    if (ok) {
+    if (ok)
         ok = apply(s, &next);
-    } else {
-        struct buf text;
-        buf_init(&text, TEXT_MAX);
-        conf_errors_put_text(errors, &text);
-        refuse(s, buf_slice(&text));
-        buf_free(&text);
-    }
+    else
+        refuse_for(s, errors);
     conf_errors_free(&errors);
     return ok;
 }

@@ -1,7 +1,9 @@
 #include "gateway/daemon/sockets.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -9,6 +11,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/listen.h"
+#include "gateway/io/net.h"
 
 enum { BACKLOG = 4096, OPEN_TRIES = 20, OPEN_WAIT_US = 100000 };
 
@@ -32,14 +35,40 @@ static const struct entry *find(const struct sockets *s, const struct addr *addr
     return NULL;
 }
 
+/* SO_REUSEPORT would let two gateways share a port and each get some of the connections. So a socket
+ * without it is tried first. */
+static enum rc probe(const struct addr *address, struct err *err)
+{
+    struct sockaddr_storage ss;
+    char text[ADDR_TEXT_MAX];
+    int on = 1;
+    socklen_t n = net_to_sockaddr(address, &ss);
+    int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (ss.ss_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    bool in_use = bind(fd, (struct sockaddr *)&ss, n) != 0 && errno == EADDRINUSE;
+    close(fd);
+    if (in_use)
+        return err_set(err, RC_IO, "%s: in use by another process", addr_text(address, text));
+    return RC_OK;
+}
+
+static enum rc open_new(const struct addr *address, unsigned worker, int *fd_r, struct err *err)
+{
+    enum rc rc = worker == 0 ? probe(address, err) : RC_OK;
+    return rc == RC_OK ? listen_open(address, BACKLOG, fd_r, err) : rc;
+}
+
 /* A predecessor that was killed may take a moment to let go of the port. */
-static enum rc open_patiently(const struct addr *address, int *fd_r, struct err *err)
+static enum rc open_patiently(const struct addr *address, unsigned worker, int *fd_r,
+                              struct err *err)
 {
     enum rc rc = RC_IO;
     for (int i = 0; i < OPEN_TRIES && rc != RC_OK; i++) {
         if (i)
             usleep(OPEN_WAIT_US);
-        rc = listen_open(address, BACKLOG, fd_r, err);
+        rc = open_new(address, worker, fd_r, err);
     }
     return rc;
 }
@@ -54,8 +83,8 @@ static enum rc open_entry(struct entry *e, unsigned workers, const struct socket
             assert(e->fds[w] >= 0);
             continue;
         }
-        enum rc rc = old ? listen_open(&e->address, BACKLOG, &e->fds[w], err)
-                         : open_patiently(&e->address, &e->fds[w], err);
+        enum rc rc = old ? open_new(&e->address, w, &e->fds[w], err)
+                         : open_patiently(&e->address, w, &e->fds[w], err);
         if (rc != RC_OK)
             return rc;
     }

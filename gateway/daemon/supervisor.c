@@ -250,14 +250,23 @@ static int start_and_run(struct supervisor *s)
     return s->exit_status;
 }
 
-/* Prints what is wrong, or worth a look, with the configuration. */
+/* Errors are for whoever typed the command; warnings of a start that goes on are for the log. */
 static void show_errors(struct conf_errors *errors)
 {
     struct buf text;
+    struct slice line, rest;
     buf_init(&text, 1 << 20);
     conf_errors_put_text(errors, &text);
-    if (buf_len(&text))
-        fwrite(buf_slice(&text).p, 1, buf_len(&text), stderr);
+    rest = buf_slice(&text);
+    while (rest.n) {
+        slice_cut(rest, '\n', &line, &rest);
+        char *copy = mem_strndup(line.p, line.n);
+        if (conf_errors_count(errors))
+            fprintf(stderr, "%s\n", copy);
+        else
+            log_warning(NULL, "configuration_warning", "text", copy, NULL);
+        free(copy);
+    }
     buf_free(&text);
 }
 

@@ -47,6 +47,7 @@ struct supervisor {
     struct timer watch;
     int64_t files_mark;    /* of the watched files as they are in force */
     int64_t files_refused; /* of a state of them that could not be used: complain once */
+    bool log_complained;   /* that the delivery log cannot be opened anew */
     struct timer stop_bound;
     bool stopping, was_ready;
     int exit_status;

@@ -103,9 +103,12 @@ static void look_at_log(struct supervisor *s)
     struct err err;
     int fd;
     if (folders_open_log(path, &s->runas, &fd, &err) != RC_OK) {
-        log_warning(NULL, "delivery_log_failed", "error", err.text, NULL);
+        if (!s->log_complained)
+            log_warning(NULL, "delivery_log_failed", "error", err.text, NULL);
+        s->log_complained = true;
         return;
     }
+    s->log_complained = false;
     close(s->now.log_fd);
     s->now.log_fd = fd;
     if (s->relay.ipc)

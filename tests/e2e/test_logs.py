@@ -72,6 +72,7 @@ def test_reopened_after_rotation(relay, sink):
     here = relay(to=out)
     here.send(mail.message())
     here.wait_log("delivered")
+    os.chmod(here.dir, 0o777)           # the folder of the log is the gateway's user's
     os.rename(here.deliveries, here.deliveries + ".1")
     here.sighup()
 
