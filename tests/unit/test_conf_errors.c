@@ -49,6 +49,31 @@ static void check_rows(const struct row *rows, size_t n, const char *file)
     assert_int_equal(wrong, 0);
 }
 
+/* users.yaml has errors of its own; a password in the clear is never repeated. */
+static void test_users(void **state)
+{
+    (void)state;
+    static const char expected[] =
+        "users.yaml:1:17: found a text, expected a password hash such as \"$y$...\" (waypost "
+        "hash-password makes one)\n"
+        "users.yaml:2:6: found no \"password\", expected it here: hash from waypost hash-password\n"
+        "users.yaml:2:8: found unknown key \"pasword\", expected \"password\"?\n"
+        "users.yaml:3:1: found \"bob\" a second time, expected it once (first at line 1)\n";
+    struct bundle *b = fixture_bundle(BASE "users: users.yaml\n", NULL);
+    char *text;
+    bundle_put(
+        b, "users.yaml",
+        slice_of("bob: {password: hunter2hunter2}\neve: { pasword: \"" HASH "\" }\nbob: {}\n"));
+    assert_null(fixture_load_bundle(b, &text));
+    assert_string_equal(text, expected);
+    free(text);
+    bundle_put(b, "users.yaml", slice_of("[]"));
+    assert_null(fixture_load_bundle(b, &text));
+    assert_string_equal(text, "users.yaml:1:1: found a list, expected a map (name: value)\n");
+    free(text);
+    bundle_free(&b);
+}
+
 static const struct row yaml_rows[] = {
     { "hostname: [a\n", NULL,
       "2:1: not YAML: did not find expected ',' or ']' while parsing a flow sequence" },
@@ -109,6 +134,10 @@ static const struct row key_rows[] = {
       "4:22: found \"nowhere\", expected a file that can be read: not in the bundle" },
     { BASE "policies: nowhere.yaml\n", NULL,
       "4:11: found \"nowhere.yaml\", expected a file that can be read: not in the bundle" },
+    { BASE "state: \"a\\x01b\"\n", NULL, "4:8: found \"a?b\", expected a path" },
+    { BASE "user: 0123456789012345678901234567890123456789012345678901234567890123456789\n", NULL,
+      "4:7: found \"012345678901234567890123456789012345678901234567890123456789...\", expected a "
+      "name of up to 64 letters, digits and - _ ." },
     { BASE "users: nowhere.yaml\n", NULL,
       "4:8: found \"nowhere.yaml\", expected a file that can be read: not in the bundle" },
 };
@@ -306,6 +335,16 @@ static const struct row policy_rows[] = {
       "1:77: found \"empty\" empty, expected a password in its first line" },
     { BASE, "routes: [ { name: a, fallback: some } ]\n",
       "1:32: found \"some\", expected one of none any" },
+    { BASE, "retry: { first: 5h }\n",
+      "1:8: found retry.first longer than retry.max, expected at most as long" },
+    { BASE, "routes: [ { name: a, hosts: [h.example:0, \"0.0.0.0:25\"], egress: [] } ]\n",
+      "1:30: found \"h.example:0\", expected a host name or IP address, with or without port, such "
+      "as "
+      "mx.example.net:25, 192.0.2.1:25 or [2001:db8::1]:25\n"
+      "1:43: found \"0.0.0.0:25\", expected a host name or IP address, with or without port, such "
+      "as "
+      "mx.example.net:25, 192.0.2.1:25 or [2001:db8::1]:25\n"
+      "1:66: found an empty list, expected at least one value" },
     { BASE, "retry: { first: 5h, max: 6d, expire: 5d, delay_notice: 6d }\n",
       "1:8: found retry.max longer than retry.expire, expected at most as long\n"
       "1:8: warning: no delay notice is ever sent: retry.delay_notice is not before retry.expire" },
@@ -351,7 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_yaml),     cmocka_unit_test(test_keys),
         cmocka_unit_test(test_sections), cmocka_unit_test(test_plan),
-        cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_policies), cmocka_unit_test(test_users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
