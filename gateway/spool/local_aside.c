@@ -3,7 +3,8 @@
  *
  *   A record that is there but makes no sense (failed seal, unknown version, cut short) moves to
  *   the corrupt family, under its family and key, as it is: nothing deletes it there. What RocksDB
- *   itself cannot read stays where it is. Both are counted, logged and reported.
+ *   itself cannot read stays where it is. Both are counted and reported, or logged when nobody asks
+ *   for reports.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -25,10 +26,11 @@ void aside_report(struct local *local, enum family family, struct spool_id id, c
     char text[SPOOL_ID_TEXT + 1];
     spool_id_format(id, text);
     atomic_fetch_add(&local->corrupt, 1);
-    log_error(NULL, "spool_record_corrupt", "family", family_names[family], "message", text,
-              "error", why, NULL);
     if (local->events.corrupt)
         local->events.corrupt(local->events.arg, family_names[family], id, why);
+    else
+        log_error(NULL, "spool_record_corrupt", "family", family_names[family], "message", text,
+                  "error", why, NULL);
 }
 
 /* On the committer: into the running batch. */

@@ -45,10 +45,10 @@ enum spool_gate local_gate(const struct spool *spool)
 void local_health(struct local *local, const char *why)
 {
     enum spool_gate gate = local_gate(&local->spool);
-    log_write(gate == SPOOL_GATE_OPEN ? LOG_INFO : LOG_ERROR, NULL, "spool_gate_changed", "gate",
-              spool_gate_name(gate), "reason", why, NULL);
     if (local->events.health)
         local->events.health(local->events.arg, gate, why);
+    else
+        log_warning(NULL, "spool_gate_changed", "gate", spool_gate_name(gate), "reason", why, NULL);
 }
 
 static uint64_t free_of(const char *path, uint64_t least)
