@@ -57,6 +57,14 @@ static void entry_set_file(struct conf_errors *e, struct entry *entry, const cha
 static void add(struct conf_errors *e, bool warning, struct conf_pos pos, const char *fmt,
                 va_list ap) __attribute__((format(printf, 4, 0)));
 
+/* An entry is one line, whatever the user's text in it is. */
+static void keep_one_line(char *text)
+{
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+}
+
 static void add(struct conf_errors *e, bool warning, struct conf_pos pos, const char *fmt,
                 va_list ap)
 {
@@ -68,6 +76,7 @@ static void add(struct conf_errors *e, bool warning, struct conf_pos pos, const 
         return;
     char text[1024];
     vsnprintf(text, sizeof text, fmt, ap);
+    keep_one_line(text);
     struct entry *entry = &e->entries[e->kept];
     entry_set_file(e, entry, pos.file ? pos.file : "");
     entry->line = pos.line;

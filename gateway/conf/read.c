@@ -40,11 +40,9 @@ static void put_found(struct buf *out, const struct conf_key *key, const struct 
     } else if (key && (key->flags & KEY_SECRET)) {
         buf_puts(out, "a text");
     } else {
-        struct slice text = node->text;
-        bool cut = text.n > SHOWN;
+        bool cut = node->text.n > SHOWN;
         buf_putc(out, '"');
-        for (size_t i = 0; i < text.n && i < SHOWN; i++)
-            buf_putc(out, (unsigned char)text.p[i] < 0x20 || text.p[i] == 0x7f ? '?' : text.p[i]);
+        buf_put(out, node->text.p, cut ? SHOWN : node->text.n);
         buf_puts(out, cut ? "...\"" : "\"");
     }
 }

@@ -101,6 +101,11 @@ static const struct row key_rows[] = {
       "1:1: found no \"listen\", expected it here: where mail comes in\n"
       "1:1: found neither clients nor users, expected one of them: nobody could send" },
     { BASE "hostnme: x\n", NULL, "4:1: found unknown key \"hostnme\", expected \"hostname\"?" },
+    { BASE "\"a\\nb: 1\": {}\n", NULL,
+      "4:1: found unknown key \"a?b: 1\", expected one of: hostname "
+      "state user workers tls users listen clients limits spool dns delivery egress policies log "
+      "geo "
+      "probes reputation report" },
     { BASE "dsn: {}\n", NULL, "4:1: found unknown key \"dsn\", expected \"dns\"?" },
     { BASE "dns: { xyzzyxyzzy: 1 }\n", NULL,
       "4:8: found unknown key \"xyzzyxyzzy\", expected one of: servers timeout" },
