@@ -40,14 +40,14 @@ static const char *const throttle_words[] = { "too many",  "too fast",  "rate li
 
 static enum retry_cause cause_of_reply(const struct finding *f)
 {
+    if (f->where == WHERE_TLS && f->code != 421)
+        return RETRY_TLS;
     if (mentions_any(f->text, greylist_words))
         return RETRY_GREYLIST;
     if (f->code == 421 || mentions_any(f->text, throttle_words))
         return RETRY_THROTTLED;
     if (f->status.class_ == 4 && f->status.subject == 7)
         return f->status.detail == 1 && f->where == WHERE_RCPT ? RETRY_GREYLIST : RETRY_THROTTLED;
-    if (f->where == WHERE_TLS)
-        return RETRY_TLS;
     return RETRY_REMOTE;
 }
 

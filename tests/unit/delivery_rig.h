@@ -77,8 +77,10 @@ struct rig {
     struct rnd rnd;
     struct peer peers[2];
     char dir[64], log_path[80];
+    const char *route_extra; /* more keys of the one route */
     unsigned commits;
     uint64_t fence;
+    struct spool_id last_id; /* of the mail that rig_mail() made last */
     bool drained;
 };
 
@@ -219,9 +221,9 @@ static struct policies *rig_policies(const char *extra, const char *rules)
              "clients: [ { network: 127.0.0.0/8 } ]\npolicies: p.yaml\n%s\n",
              extra);
     snprintf(policy_text, sizeof policy_text,
-             "routes:\n  - { name: r, hosts: [\"127.0.0.1:%u\", \"127.0.0.1:%u\"] }\n"
+             "routes:\n  - { name: r, hosts: [\"127.0.0.1:%u\", \"127.0.0.1:%u\"]%s }\n"
              "retry: { first: 1h, max: 4h, expire: 5d }\n%s\n",
-             rig.peers[0].port, rig.peers[1].port, rules);
+             rig.peers[0].port, rig.peers[1].port, rig.route_extra ? rig.route_extra : "", rules);
     bundle_put(b, "/w.yaml", slice_of(main_text));
     bundle_put(b, "/p.yaml", slice_of(policy_text));
     bundle_put(b, "/pw", slice_of("secret\n"));
@@ -384,6 +386,7 @@ static void rig_mail(const struct mail_spec *spec)
         loop_turn(rig.loop, 10);
     assert_int_equal(rig.commits, commits + 1);
     record.fence = rig.fence;
+    rig.last_id = record.id;
     struct item *item = item_new(&record);
     item->body = spec->from_spool ? NULL : body_ref(body);
     body_unref(&body);
