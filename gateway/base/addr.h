@@ -1,10 +1,10 @@
 /*
  * base/addr — IP addresses, ports and networks as values
  *
- *   struct addr is 20 bytes, comparable, without padding tricks: unused bytes are zero, the port is
- *   in host order, 0 when there is none. An IPv4-mapped IPv6 address is always held as IPv4, so one
- *   peer has one form. Scope ids (fe80::1%eth0) are refused. Names are not addresses: nothing here
- *   looks anything up. The conversion to sockaddr lives in io/net.h.
+ *   struct addr is 20 bytes, comparable, without padding tricks: unused bytes are zero, the port
+ *   is in host order, 0 when there is none. An IPv4-mapped IPv6 address is always held as IPv4,
+ *   so one peer has one form. Scope ids (fe80::1%eth0) are refused. Names are not addresses:
+ *   nothing here looks anything up. The conversion to sockaddr lives in io/net.h.
  */
 #ifndef WAYPOST_BASE_ADDR_H
 #define WAYPOST_BASE_ADDR_H

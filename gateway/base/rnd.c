@@ -18,11 +18,17 @@ void rnd_seed(struct rnd *r, uint64_t seed)
         r->s[i] = splitmix(&seed);
 }
 
+void rnd_system_bytes(void *p, size_t n)
+{
+    assert(n <= 256);
+    if (getrandom(p, n, 0) != (ssize_t)n)
+        abort();
+}
+
 void rnd_seed_system(struct rnd *r)
 {
     uint64_t seed = 0;
-    if (getrandom(&seed, sizeof seed, 0) != (ssize_t)sizeof seed)
-        abort();
+    rnd_system_bytes(&seed, sizeof seed);
     rnd_seed(r, seed);
 }
 

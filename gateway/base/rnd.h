@@ -7,6 +7,7 @@
 #ifndef WAYPOST_BASE_RND_H
 #define WAYPOST_BASE_RND_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct rnd {
@@ -15,6 +16,8 @@ struct rnd {
 
 void rnd_seed(struct rnd *r, uint64_t seed);
 void rnd_seed_system(struct rnd *r); /* from getrandom(2) */
+/* Unpredictable bytes from the system, for what a stranger must not guess; at most 256. */
+void rnd_system_bytes(void *p, size_t n);
 uint64_t rnd_u64(struct rnd *r);
 uint64_t rnd_below(struct rnd *r, uint64_t n); /* 0 <= x < n, no bias; n > 0 */
 double rnd_unit(struct rnd *r);                /* 0 <= x < 1 */

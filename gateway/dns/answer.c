@@ -30,7 +30,7 @@ static size_t put_label(char *text, size_t at, const uint8_t *label, size_t n)
     return at;
 }
 
-/* Reads the name at cur, following pointers that lead strictly backwards. Sets cur->bad on error. */
+/* Reads the name at cur, following pointers that lead strictly backwards; cur->bad on error. */
 static const char *read_name(const struct packet *pk, struct cursor *cur)
 {
     char text[DNS_NAME_TEXT_MAX];

@@ -1,10 +1,11 @@
 /*
  * dns/answer — reads raw DNS answers (pure)
  *
- *   answer_parse() turns one packet into records, checking every bound: names (length, compression
- *   only backwards, so loops are impossible), RDLENGTH against what the type needs, counts. Names are
- *   lower-case text without the dot at the end; "" is the root; bytes that a host name cannot have
- *   are written \DDD. Record types that are not known are kept as type and TTL only.
+ *   answer_parse() turns one packet into records, checking every bound: names (length,
+ *   compression only backwards, so loops are impossible), RDLENGTH against what the type needs,
+ *   counts. Names are lower-case text without the dot at the end; "" is the root; bytes that a
+ *   host name cannot have are written \DDD. Record types that are not known are kept as type and
+ *   TTL only.
  *
  *   answer_find() follows the CNAME chain from the question to the records wanted.
  *

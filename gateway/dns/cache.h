@@ -1,9 +1,9 @@
 /*
  * dns/cache — answers by key, bounded, least recently used out first
  *
- *   An entry is fresh until expires_ms and may serve as stale until stale_ms (both absolute, on the
- *   caller's clock); then it is as good as gone. The values are the caller's: `release` runs for each
- *   that is replaced, evicted or flushed. Pure: time comes in.
+ *   An entry is fresh until expires_ms and may serve as stale until stale_ms (both absolute, on
+ *   the caller's clock); then it is as good as gone. The values are the caller's: `release` runs
+ *   for each that is replaced, evicted or flushed. Pure: time comes in.
  */
 #ifndef WAYPOST_DNS_CACHE_H
 #define WAYPOST_DNS_CACHE_H

@@ -5,9 +5,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/base/rnd.h"
 #include "gateway/io/timer.h"
 
 enum { WATCHES = 8, TICK_MS = 50, UDP_MAX = 1232, IDS = 128 };
@@ -155,9 +155,7 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *packet
 static uint16_t next_id(struct channel *c)
 {
     if (c->ids_left == 0) {
-        ssize_t n = getrandom(c->ids, sizeof c->ids, 0);
-        assert(n == (ssize_t)sizeof c->ids);
-        (void)n;
+        rnd_system_bytes(c->ids, sizeof c->ids);
         c->ids_left = IDS;
     }
     return c->ids[--c->ids_left];

@@ -1,11 +1,11 @@
 /*
  * dns/channel — one c-ares channel to one server, on a loop
  *
- *   Descriptors come to the loop through SOCK_STATE_CB; while questions are open a 50 ms tick lets
- *   c-ares see its time-outs (ares_timeout() is linear in them, trap 8 of the design notes).
+ *   Descriptors come to the loop through SOCK_STATE_CB; while questions are open a 50 ms tick
+ *   lets c-ares see its time-outs (ares_timeout() is linear in them, trap 8 of the design notes).
  *   EDNS: each query carries a plain 11-byte OPT and the AD bit; that very form is what makes
- *   ARES_FLAG_EDNS safe to set (on FORMERR it cuts exactly 11 bytes off). Anything longer (DO, ECS)
- *   needs another channel without the flag.
+ *   ARES_FLAG_EDNS safe to set (on FORMERR it cuts exactly 11 bytes off). Anything longer (DO,
+ *   ECS) needs another channel without the flag.
  *
  * Callbacks: run inside c-ares, possibly inside channel_send(). Never free a channel there.
  */

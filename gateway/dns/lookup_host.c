@@ -1,3 +1,9 @@
+/*
+ * dns/lookup_host — one address lookup: A and AAAA side by side
+ *
+ *   The first family to have an address starts a short wait for the other (RFC 8305 section 3);
+ *   when that is over, what is known is published, and the late answer completes the cache.
+ */
 #include <stdio.h>
 
 #include "gateway/dns/resolver_private.h"

@@ -1,3 +1,6 @@
+/*
+ * dns/lookup_mx — one MX lookup: the question, CNAMEs left open, the implicit MX
+ */
 #include <stdio.h>
 
 #include "gateway/dns/resolver_private.h"

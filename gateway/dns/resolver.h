@@ -1,20 +1,20 @@
 /*
  * dns/resolver — asynchronous MX and address lookups with a cache, one per loop
  *
- *   The answer to "where does mail for this domain go" is a struct mx_set, to "which addresses has
- *   this host" a struct host_set. Both are immutable and refcounted atomically, so an MX set may
- *   travel with an item to another worker.
+ *   The answer to "where does mail for this domain go" is a struct mx_set, to "which addresses
+ *   has this host" a struct host_set. Both are immutable and refcounted atomically, so an MX set
+ *   may travel with an item to another worker.
  *
  *   Servers are asked in turn: no answer within try_ms, SERVFAIL, REFUSED or a malformed answer
- * moves on to the next one, up to `tries` rounds and timeout_ms in all. Equal lookups under way
- * share one query. Positive answers are kept for their TTL within ttl_min..ttl_max, negative ones
- * for the SOA's up to negative_max; when every server fails, an expired positive answer serves for
- * up to stale_ms more and is marked so.
+ *   moves on to the next one, up to `tries` rounds and timeout_ms in all. Equal lookups under way
+ *   share one query. Positive answers are kept for their TTL within ttl_min..ttl_max, negative
+ *   ones for the SOA's up to negative_max; when every server fails, an expired positive answer
+ *   serves for up to stale_ms more and is marked so.
  *
  * Callbacks: run exactly once, never from inside the call that asked (use the _cached calls first
- * on the hot path: no query object, no callback). The set is borrowed: *_ref() to keep it. The
- * query handle dies when the callback returns; dns_cancel() ends it without callback. See: RFC 5321
- * section 5.1, RFC 7505 (null MX), RFC 2308, RFC 8305, RFC 8767 (stale).
+ *            on the hot path: no query object, no callback). The set is borrowed: *_ref() to keep
+ *            it. The query handle dies with the callback; dns_cancel() before that ends it without.
+ * See:       RFC 5321 section 5.1, RFC 7505 (null MX), RFC 2308, RFC 8305, RFC 8767 (stale).
  */
 #ifndef WAYPOST_DNS_RESOLVER_H
 #define WAYPOST_DNS_RESOLVER_H

@@ -5,8 +5,8 @@
  *   lookup_mx.c    one MX lookup: the question, CNAMEs left open, the implicit MX
  *   lookup_host.c  one address lookup: A and AAAA side by side
  *
- *   A lookup is shared by all who wait for the same name. It ends with lookup_publish(), which puts
- *   the set into the cache and hands it to the waiters.
+ *   A lookup is shared by all who wait for the same name. It ends with lookup_publish(), which
+ *   puts the set into the cache and hands it to the waiters.
  */
 #ifndef WAYPOST_DNS_RESOLVER_PRIVATE_H
 #define WAYPOST_DNS_RESOLVER_PRIVATE_H

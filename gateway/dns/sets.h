@@ -1,9 +1,9 @@
 /*
  * dns/sets — builds struct mx_set and struct host_set from answers (pure)
  *
- *   The rules of RFC 5321 section 5.1 and RFC 7505 are here: null MX, sorting, duplicates, what is no
- *   host name. So is the judgement of addresses that can never be a receiver: unspecified, multicast,
- *   link-local, and loopback unless allowed. expires_ms is left to the caller.
+ *   The rules of RFC 5321 section 5.1 and RFC 7505 are here: null MX, sorting, duplicates, what
+ *   is no host name. So is the judgement of addresses that can never be a receiver: unspecified,
+ *   multicast, link-local, and loopback unless allowed. expires_ms is left to the caller.
  */
 #ifndef WAYPOST_DNS_SETS_H
 #define WAYPOST_DNS_SETS_H

@@ -1,16 +1,17 @@
 /*
  * dns/upstream — asks resolvers one question until one of them gives an answer worth having
  *
- *   One c-ares channel per server: c-ares does the transport (UDP, TCP after truncation, matching of
- *   ids and questions), the choice of the next server is made here, because c-ares hides SERVFAIL and
- *   REFUSED or hands out the first server's answer as final. The server that answered last is asked
- *   first, so a dead first server costs one wait, not one per question.
+ *   One c-ares channel per server: c-ares does the transport (UDP, TCP after truncation, matching
+ *   of ids and questions), the choice of the next server is made here, because c-ares hides
+ *   SERVFAIL and REFUSED or hands out the first server's answer as final. The server that
+ *   answered last is asked first, so a dead first server costs one wait, not one per question.
  *
  *   Worth having: a well-formed packet with NOERROR or NXDOMAIN. Silence for try_ms, SERVFAIL,
  *   REFUSED and the like, and malformed packets move on; `tries` rounds; timeout_ms in all.
  *
- * Callbacks: exactly once, from the loop, never from inside upstream_ask() and never while c-ares is
- *            on the stack. An ask dies when its callback returns; upstream_drop() ends it silently.
+ * Callbacks: exactly once, from the loop, never from inside upstream_ask() and never while c-ares
+ *            is on the stack. An ask dies when its callback returns; upstream_drop() ends it
+ *            silently.
  */
 #ifndef WAYPOST_DNS_UPSTREAM_H
 #define WAYPOST_DNS_UPSTREAM_H

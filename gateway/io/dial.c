@@ -228,7 +228,7 @@ static void add_address(struct dial *d, const struct addr *addr)
     a->fault = has_source(&d->source, addr) ? DIAL_UNTRIED : DIAL_SKIPPED;
 }
 
-/* The given order, but families take turns, beginning with that of the first (RFC 8305 section 4). */
+/* The given order, but families take turns, the first one's first (RFC 8305 section 4). */
 static void add_addresses(struct dial *d, const struct addr *addrs, size_t n)
 {
     size_t i[2] = { 0, 0 };

@@ -1,11 +1,11 @@
 /*
  * io/dial — connects to the best of several addresses (RFC 8305)
  *
- *   Addresses are tried in the order given, families interleaved, a new attempt every `stagger_ms`
- *   or as soon as one fails; the first connection wins and the rest are dropped. Each attempt
- * leaves from the source address of its family; an address whose family the source does not have is
- *   skipped. `via` (a proxy between the connection and its use) will be a step between "connected"
- *   and "ready"; today there is only the direct way.
+ *   Addresses are tried in the order given, families interleaved, a new attempt every
+ *   `stagger_ms` or as soon as one fails; the first connection wins and the rest are dropped.
+ *   Each attempt leaves from the source address of its family; an address whose family the source
+ *   does not have is skipped. `via` (a proxy between the connection and its use) will be a step
+ *   between "connected" and "ready"; today there is only the direct way.
  *
  * Guarantees: `done` runs exactly once, never from inside dial_start(); the handle dies when it
  *             returns. dial_cancel() ends it without `done`.

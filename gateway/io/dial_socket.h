@@ -1,8 +1,8 @@
 /*
  * io/dial_socket — one outgoing socket: source address, interface, mark, and the connect call
  *
- *   Returns DIAL_CONNECTED with *fd_r when the connect is under way or done (wait for writability,
- *   then ask SO_ERROR); any other fault with *error_r = errno and *fd_r = -1.
+ *   Returns DIAL_CONNECTED with *fd_r when the connect is under way or done (wait for
+ *   writability, then ask SO_ERROR); any other fault with *error_r = errno and *fd_r = -1.
  */
 #ifndef WAYPOST_IO_DIAL_SOCKET_H
 #define WAYPOST_IO_DIAL_SOCKET_H

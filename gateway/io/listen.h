@@ -1,9 +1,9 @@
 /*
  * io/listen — listening sockets and accepting from them
  *
- *   listen_open() makes a socket (the supervisor: one per worker, SO_REUSEPORT); a listener accepts
- *   from one on a loop, at most 32 connections a turn, so that a flood of connects does not starve
- *   the sessions. Out of descriptors: accepting stops for 200 ms instead of spinning.
+ *   listen_open() makes a socket (the supervisor: one per worker, SO_REUSEPORT); a listener
+ *   accepts from one on a loop, at most 32 connections a turn, so that a flood of connects does
+ *   not starve the sessions. Out of descriptors: accepting stops for 200 ms instead of spinning.
  */
 #ifndef WAYPOST_IO_LISTEN_H
 #define WAYPOST_IO_LISTEN_H

@@ -142,8 +142,8 @@ static void poll_events(struct loop *loop, int64_t wait_ms)
     if (wait && until_ms != INT64_MAX)
         set_tick(loop, until_ms);
     loop->now_ms = loop->wall_ms = 0;
-    /* ONCE in both cases: NONBLOCK alone goes on as long as any event is ready, and a level-triggered
-     * one that waits for a task to take it away always is. */
+    /* ONCE in both cases: NONBLOCK alone goes on as long as any event is ready, and a
+     * level-triggered one that waits for a task to take it away always is. */
     event_base_loop(loop->base, wait ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
 }
 

@@ -2,12 +2,13 @@
  * io/loop — one event loop per worker thread
  *
  *   Everything made with a loop (timers, streams, listeners, dials, resolvers) belongs to the
- * thread that runs it; their callbacks run there and only there. The one call other threads may
- * make is mailbox_post(loop_mailbox(loop), mail).
+ *   thread that runs it; their callbacks run there and only there. The one call other threads may
+ *   make is mailbox_post(loop_mailbox(loop), mail).
  *
- *   One turn of the loop: wait for descriptors, run their callbacks, due timers, the mailbox, then
- *   the tasks. A task is work put off until just before the loop waits again: whatever many
- * callbacks of one turn ask for (flush a stream, wake the committer, write the log) is done once.
+ *   One turn of the loop: wait for descriptors, run their callbacks, due timers, the mailbox,
+ *   then the tasks. A task is work put off until just before the loop waits again: whatever many
+ *   callbacks of one turn ask for (flush a stream, wake the committer, write the log) is done
+ *   once.
  *
  * Guarantees: a task scheduled while tasks run is run before the loop waits (bounded rounds; then
  *             the loop polls without waiting, so nothing starves). Time is read once a turn.

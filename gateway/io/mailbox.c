@@ -1,11 +1,11 @@
 /*
  * io/mailbox — see the header for the contract
  *
- *   `head` is a stack that senders push onto and the receiver takes whole, then turns round: so the
- *   order per sender is kept and there is no ABA. It has a third state beside empty and not empty:
- *   the address of `asleep`. The receiver puts it there (only over empty) before it waits; the one
- *   sender that replaces it writes the eventfd. Whoever pushes onto anything else need not: the
- *   receiver looks again before it sleeps.
+ *   `head` is a stack that senders push onto and the receiver takes whole, then turns round: so
+ *   the order per sender is kept and there is no ABA. It has a third state beside empty and not
+ *   empty: the address of `asleep`. The receiver puts it there (only over empty) before it waits;
+ *   the one sender that replaces it writes the eventfd. Whoever pushes onto anything else need
+ *   not: the receiver looks again before it sleeps.
  */
 #include "gateway/io/mailbox.h"
 

@@ -1,13 +1,13 @@
 /*
  * io/mailbox — messages into a thread, from any thread, without locks
  *
- *   A mail is embedded in what it carries; from mailbox_post() until its handler begins it belongs
- * to the mailbox. Handlers run on the receiving thread, in order per sender, and may free the mail
- * or post it again. Posting never blocks and costs one compare-and-swap; the eventfd is written
- * only when the receiver may be asleep.
+ *   A mail is embedded in what it carries; from mailbox_post() until its handler begins it
+ *   belongs to the mailbox. Handlers run on the receiving thread, in order per sender, and may
+ *   free the mail or post it again. Posting never blocks and costs one compare-and-swap; the
+ *   eventfd is written only when the receiver may be asleep.
  *
- *   A loop drains its own mailbox (loop_mailbox). A thread without a loop (the committer, readers)
- *   takes chains: while ((m = mailbox_take(mb)) or mailbox_wait(mb)).
+ *   A loop drains its own mailbox (loop_mailbox). A thread without a loop (the committer,
+ *   readers) takes chains: while ((m = mailbox_take(mb)) or mailbox_wait(mb)).
  */
 #ifndef WAYPOST_IO_MAILBOX_H
 #define WAYPOST_IO_MAILBOX_H

@@ -1,5 +1,7 @@
 /*
  * io/net — between base/addr and the socket interface
+ *
+ *   Conversions cannot fail; what the system does not tell becomes ADDR_NONE.
  */
 #ifndef WAYPOST_IO_NET_H
 #define WAYPOST_IO_NET_H

@@ -116,7 +116,7 @@ void stream_set_ops(struct stream *s, const struct stream_ops *ops, void *arg)
 
 void stream_set_limits(struct stream *s, const struct stream_limits *limits)
 {
-    assert(limits->input <= LOOP_SCRATCH / 2);
+    assert(limits->input <= STREAM_INPUT_MAX);
     s->limits = *limits;
     s->out.copied.limit = limits->output;
 }

@@ -2,19 +2,22 @@
  * io/stream — a non-blocking byte stream over a socket, plain or TLS, for server and client alike
  *
  *   Input: bytes are read into a scratch buffer of the loop and shown to on_data, which says how
- * many it used. The rest is kept (limits.input) and shown again in front of what comes next, or
- * after stream_resume(). So an idle stream holds no buffer. Output: stream_write() copies,
- * stream_write_ref() refers; both only queue. Once a turn all of it leaves in one sendmsg (TLS:
- * encrypted together). What the peer does not take waits for writability; the writer watches
- * stream_queued() or on_drain. TLS: stream_start_tls() turns a live plain stream into a TLS one.
- * Bytes that arrived in plain text behind the command that asked for it are an error (RC_DENIED),
- * never carried over.
+ *   many it used. The rest is kept (limits.input) and shown again in front of what comes next, or
+ *   after stream_resume(). So an idle stream holds no buffer.
+ *
+ *   Output: stream_write() copies, stream_write_ref() refers; both only queue. Once a turn all of
+ *   it leaves in one sendmsg (TLS: encrypted together). What the peer does not take waits for
+ *   writability; the writer watches stream_queued() or on_drain.
+ *
+ *   TLS: stream_start_tls_*() turns a live plain stream into a TLS one. Bytes that arrived in plain
+ *   text behind the command that asked for it are an error (RC_DENIED), never carried over.
  *
  * Callbacks: never run from inside a call made on the stream. Any of them may call any stream
  *            function, stream_close() included; after stream_close() or stream_finish() none runs.
  *            on_error and on_eof come at most once. After on_error the stream is dead: close it.
  *            When a write fails, input that had already arrived is shown first (a peer's last
- * reply). Errors:    RC_CLOSED reset or broken pipe, RC_LIMIT the kept rest outgrew limits.input,
+ *            reply).
+ * Errors:    RC_CLOSED reset or broken pipe, RC_LIMIT the kept rest outgrew limits.input,
  *            RC_DENIED injected plain text or certificate refused, RC_PARSE not TLS, RC_IO else.
  * See:       RFC 3207 section 4.2, RFC 8446, RFC 7457.
  */
@@ -32,8 +35,10 @@ struct tls_server;
 struct tls_client;
 struct tls_target;
 
+enum { STREAM_INPUT_MAX = LOOP_SCRATCH / 2 };
+
 struct stream_limits {
-    size_t input;    /* most bytes kept between calls of on_data while not paused */
+    size_t input;    /* most bytes kept between calls of on_data; at most STREAM_INPUT_MAX */
     size_t output;   /* stream_write*() beyond this queue makes the stream fail with RC_LIMIT */
     size_t low_mark; /* on_drain runs when the queue falls to this or below after being above */
 };

@@ -1,10 +1,12 @@
 /*
  * io/stream_in — the input half of a stream: reading, showing, keeping the rest
  *
- *   One recv a readiness event, into the loop's scratch buffer behind the kept rest, so that on_data
- *   sees one piece. When it took less than was asked for the socket is empty: no second call is
- *   spent to be told EAGAIN (the event is level-triggered).
- *   A pause takes effect lazily: the read event goes only when the socket becomes readable.
+ *   One recv a readiness event, into the loop's scratch buffer behind the kept rest, so that
+ *   on_data sees one piece. When it took less than was asked for the socket is empty: no second
+ *   call is spent to be told EAGAIN (the event is level-triggered).
+ *
+ *   A pause takes effect lazily:
+ *   the read event goes only when the socket becomes readable.
  */
 #include <assert.h>
 #include <errno.h>

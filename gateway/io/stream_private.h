@@ -6,8 +6,8 @@
  *   stream_out.c  the queue of segments and its flush
  *   stream_tls.c  the TLS filter between the two and the socket
  *
- *   `busy` counts the stream's own functions on the stack above a callback: a stream closed from a
- *   callback is freed when the outermost of them leaves (stream_enter/stream_leave).
+ *   `busy` counts the stream's own functions on the stack above a callback: a stream closed from
+ *   a callback is freed when the outermost of them leaves (stream_enter/stream_leave).
  */
 #ifndef WAYPOST_IO_STREAM_PRIVATE_H
 #define WAYPOST_IO_STREAM_PRIVATE_H

@@ -4,8 +4,8 @@
  *   plain --(plain output has left, nothing unread is kept)--> handshake --> open
  *
  *   Cipher text is read into the loop's first scratch buffer and decrypted into the second, so a
- *   stream holds none of either between events. Output is encrypted only as far as the kernel takes
- *   it (CIPHER_AHEAD), so a slow reader costs its plain queue and no more.
+ *   stream holds none of either between events. Output is encrypted only as far as the kernel
+ *   takes it (CIPHER_AHEAD), so a slow reader costs its plain queue and no more.
  */
 #include <errno.h>
 #include <string.h>

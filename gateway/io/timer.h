@@ -1,8 +1,8 @@
 /*
  * io/timer — one-shot timers of a loop, lazy and free of allocation
  *
- *   Embedded in its owner; init before use, stop before the owner is freed. Moving a deadline to a
- *   LATER time only stores it: a session that re-arms its idle timer on every command costs two
+ *   Embedded in its owner; init before use, stop before the owner is freed. Moving a deadline to
+ *   a LATER time only stores it: a session that re-arms its idle timer on every command costs two
  *   stores, not two list operations. Precision: never early, up to 20 ms late.
  */
 #ifndef WAYPOST_IO_TIMER_H

@@ -2,10 +2,10 @@
  * io/timerwheel — see the header for the contract
  *
  *   Seven levels of 64 slots. Time is a tick number read as 6-bit digits; `now` is the tick up to
- *   which everything has come out. A node lies on the level of the highest digit in which its tick
- *   differs from `now`, in the slot of that digit. So on every level only slots beyond now's own
- *   digit are occupied, all of level 0 comes before all of level 1 and so on: the next thing to
- *   happen is the lowest occupied slot of the first occupied level. Reaching a slot of level 0
+ *   which everything has come out. A node lies on the level of the highest digit in which its
+ *   tick differs from `now`, in the slot of that digit. So on every level only slots beyond now's
+ *   own digit are occupied, all of level 0 comes before all of level 1 and so on: the next thing
+ *   to happen is the lowest occupied slot of the first occupied level. Reaching a slot of level 0
  *   makes its nodes due; reaching one of a higher level files its nodes again, further down.
  */
 #include "gateway/io/timerwheel.h"

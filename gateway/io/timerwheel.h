@@ -1,14 +1,14 @@
 /*
  * io/timerwheel — very many deadlines, cheaply (hierarchical timing wheel)
  *
- *   Pure: time comes in, due nodes come out; no clock, no callbacks. Adding, moving and removing a
- *   node is O(1) and allocates nothing: the node is embedded (24 bytes). A wheel has one tick; the
- *   loop uses 10 ms, the queue of a million waiting messages 1 s.
+ *   Pure: time comes in, due nodes come out; no clock, no callbacks. Adding, moving and removing
+ *   a node is O(1) and allocates nothing: the node is embedded (24 bytes). A wheel has one tick;
+ *   the loop uses 10 ms, the queue of a million waiting messages 1 s.
  *
  * Guarantees: a node is never due early and at most one tick late (given timely wheel_pop calls);
- *             nodes of one tick come out in the order they were added. A due time that has already
- *             passed is filed under the next tick, so a pop loop ends even when it adds nodes
- * again.
+ *             nodes of one tick come out in the order they were added. A due time that has
+ *             already passed is filed under the next tick, so a pop loop ends even when it adds
+ *             nodes again.
  */
 #ifndef WAYPOST_IO_TIMERWHEEL_H
 #define WAYPOST_IO_TIMERWHEEL_H

@@ -4,15 +4,15 @@
  *   The processes that speak TLS cannot read files: certificates, keys and CA lists come as PEM
  *   bytes. TLS 1.2 is the oldest version spoken; no renegotiation, no compression, no 0-RTT.
  *
- *   struct tls_server is immutable after creation and refcounted atomically: all workers share one,
- *   a reload makes a new one and running sessions keep theirs. Resumption is by tickets only, whose
- *   keys (struct tls_tickets, one per process, survives reloads) are random and rotate; the
- * previous key still opens. struct tls_client belongs to one loop: it keeps the sessions to resume,
- * keyed by the caller's identity text, and never resumes an unverified session where verification
- * is asked.
+ *   struct tls_server is immutable after creation and refcounted atomically: all workers share
+ *   one, a reload makes a new one and running sessions keep theirs. Resumption is by tickets
+ *   only, whose keys (struct tls_tickets, one per process, survives reloads) are random and
+ *   rotate; the previous key still opens. struct tls_client belongs to one loop: it keeps the
+ *   sessions to resume, keyed by the caller's identity text, and never resumes an unverified
+ *   session where verification is asked.
  *
  * Errors: text a postmaster can act on ("certificate has expired", "unknown CA", "no shared
- * cipher"). See:    RFC 3207, RFC 5077, RFC 7435 (opportunistic), RFC 8446, RFC 9325.
+ *         cipher"). See: RFC 3207, RFC 5077, RFC 7435 (opportunistic), RFC 8446, RFC 9325.
  */
 #ifndef WAYPOST_IO_TLS_H
 #define WAYPOST_IO_TLS_H

@@ -1,8 +1,8 @@
 /*
  * io/tls_client — client contexts and the sessions they keep for resumption
  *
- *   Belongs to one loop, so the map of sessions needs no lock. Connections hold the client: freeing
- *   it while some live is safe, it goes with the last of them.
+ *   Belongs to one loop, so the map of sessions needs no lock. Connections hold the client:
+ *   freeing it while some live is safe, it goes with the last of them.
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -1,7 +1,8 @@
 /*
  * io/tls_private — what the TLS files of io/ share: OpenSSL inside
  *
- *   Contexts are configured in one place for both directions; errors are put into words in one place.
+ *   Contexts are configured in one place for both directions; errors are put into words in one
+ *   place.
  */
 #ifndef WAYPOST_IO_TLS_PRIVATE_H
 #define WAYPOST_IO_TLS_PRIVATE_H

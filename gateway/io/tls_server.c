@@ -1,3 +1,6 @@
+/*
+ * io/tls_server — server contexts: certificates and keys from memory, tickets from io/tls_tickets
+ */
 #include <assert.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>

@@ -1,11 +1,12 @@
 /*
  * io/tls_session — one TLS connection as a filter: no socket, no callbacks
  *
- *   Cipher text from the peer is fed in, plain text read out; plain text written in, cipher text for
- *   the peer collected in tls_session_out(). After tls_session_feed() the fed bytes must be used up
- *   (handshake and read until RC_AGAIN) before the memory they are in goes away.
+ *   Cipher text from the peer is fed in, plain text read out; plain text written in, cipher text
+ *   for the peer collected in tls_session_out(). After tls_session_feed() the fed bytes must be
+ *   used up (handshake and read until RC_AGAIN) before the memory they are in goes away.
  *
- * Errors: RC_AGAIN needs more from the peer; RC_CLOSED the peer said close_notify; else as io/stream.
+ * Errors: RC_AGAIN needs more from the peer; RC_CLOSED the peer said close_notify; else as
+ *         io/stream.
  */
 #ifndef WAYPOST_IO_TLS_SESSION_H
 #define WAYPOST_IO_TLS_SESSION_H

@@ -1,9 +1,9 @@
 /*
  * io/tls_tickets — keys for session tickets: random, rotated, shared by all workers
  *
- *   Two keys are alive: tickets are made with the current one; one made with the previous one still
- *   opens and is renewed. The mutex is taken once per handshake, for the copy of a key.
- *   See RFC 5077 section 4; the ticket itself is OpenSSL's (AES-256-CBC, HMAC-SHA-256).
+ *   Two keys are alive: tickets are made with the current one; one made with the previous one
+ *   still opens and is renewed. The mutex is taken once per handshake, for the copy of a key. See
+ *   RFC 5077 section 4; the ticket itself is OpenSSL's (AES-256-CBC, HMAC-SHA-256).
  */
 #include <assert.h>
 #include <openssl/core_names.h>

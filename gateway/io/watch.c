@@ -1,3 +1,6 @@
+/*
+ * io/watch — descriptors and signals of a loop: the thin layer over libevent's events
+ */
 #include <assert.h>
 #include <event2/event.h>
 #include <event2/event_struct.h>

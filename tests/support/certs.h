@@ -1,11 +1,11 @@
 /*
  * tests/support/certs — certificates made on the spot
  *
- *   One CA per call of certs_ca(); leaves signed by it for a DNS name, valid from `from_s` to `to_s`
- *   seconds from now. PEM texts, to be freed with certs_free().
+ *   One CA per call of certs_ca(); leaves signed by it for a DNS name, valid from `from_s` to
+ *   `to_s` seconds from now. PEM texts, to be freed with certs_free().
  */
-#ifndef WAYPOST_TESTS_CERTS_H
-#define WAYPOST_TESTS_CERTS_H
+#ifndef WAYPOST_TESTS_SUPPORT_CERTS_H
+#define WAYPOST_TESTS_SUPPORT_CERTS_H
 
 #include <stdbool.h>
 

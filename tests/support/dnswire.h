@@ -1,11 +1,12 @@
 /*
  * tests/support/dnswire — writes DNS packets, right ones and wrong ones
  *
- *   dnswire_begin() writes header and question; records follow in section order; dnswire_end() puts
- *   the counts in. Names are text as in dns/answer ("" the root, \DDD for odd bytes), uncompressed.
+ *   dnswire_begin() writes header and question; records follow in section order; dnswire_end()
+ *   puts the counts in. Names are text as in dns/answer ("" the root, \DDD for odd bytes),
+ *   uncompressed.
  */
-#ifndef WAYPOST_TESTS_DNSWIRE_H
-#define WAYPOST_TESTS_DNSWIRE_H
+#ifndef WAYPOST_TESTS_SUPPORT_DNSWIRE_H
+#define WAYPOST_TESTS_SUPPORT_DNSWIRE_H
 
 #include "gateway/base/addr.h"
 #include "gateway/base/buf.h"

@@ -20,8 +20,7 @@ struct fakedns {
     int udp, tcp, stop;
     struct addr addr;
     atomic_int queries;
-    fakedns_fn *fn;
-    void *arg;
+    struct fakedns_script script;
 };
 
 /* Reads the question; queries are never compressed. */
@@ -58,7 +57,7 @@ static bool make_answer(struct fakedns *s, const unsigned char *p, size_t n, boo
         return false;
     atomic_fetch_add(&s->queries, 1);
     dnswire_begin(w, q.id, FAKEDNS_FLAGS(0), q.name, q.type);
-    enum fakedns_do what = s->fn(s->arg, &q, w);
+    enum fakedns_do what = s->script.answer(s->script.arg, &q, w);
     if (what == FAKEDNS_TRUNCATE && !tcp) {
         dnswire_free(w);
         dnswire_begin(w, q.id, FAKEDNS_FLAGS(0) | 0x0200, q.name, q.type);
@@ -140,11 +139,10 @@ static bool open_sockets(struct fakedns *s)
     return false;
 }
 
-struct fakedns *fakedns_start(fakedns_fn *fn, void *arg)
+struct fakedns *fakedns_start(struct fakedns_script script)
 {
     struct fakedns *s = mem_zero(sizeof *s);
-    s->fn = fn;
-    s->arg = arg;
+    s->script = script;
     s->stop = eventfd(0, EFD_CLOEXEC);
     bool open = false;
     for (int i = 0; i < TRIES && !open; i++)

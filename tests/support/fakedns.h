@@ -5,8 +5,8 @@
  *   fills in an answer (or not) and returns what is to be done with it. The function runs in the
  *   server's thread: it may read what the test set up before, and count with atomics.
  */
-#ifndef WAYPOST_TESTS_FAKEDNS_H
-#define WAYPOST_TESTS_FAKEDNS_H
+#ifndef WAYPOST_TESTS_SUPPORT_FAKEDNS_H
+#define WAYPOST_TESTS_SUPPORT_FAKEDNS_H
 
 #include <stdatomic.h>
 
@@ -29,10 +29,14 @@ struct fakedns_query {
 /* Flags for dnswire_begin(): QR, RD, RA and the rcode. */
 #define FAKEDNS_FLAGS(rcode) ((uint16_t)(0x8180u | (rcode)))
 
-typedef enum fakedns_do fakedns_fn(void *arg, const struct fakedns_query *q, struct dnswire *w);
+/* The test's side. */
+struct fakedns_script {
+    enum fakedns_do (*answer)(void *arg, const struct fakedns_query *q, struct dnswire *w);
+    void *arg;
+};
 
 struct fakedns;
-struct fakedns *fakedns_start(fakedns_fn *fn, void *arg);
+struct fakedns *fakedns_start(struct fakedns_script script);
 void fakedns_stop(struct fakedns **s);
 struct addr fakedns_addr(const struct fakedns *s);
 int fakedns_queries(const struct fakedns *s); /* so far, both transports */

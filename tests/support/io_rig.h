@@ -1,11 +1,12 @@
 /*
  * tests/support/io_rig — a loop with a stream under test and a raw peer
  *
- *   Events of the stream are written down as text ("data:", "eof", "error:RC", ...), what it was shown
- *   is collected. The peer is a plain non-blocking socket that the test reads and writes itself.
+ *   Events of the stream are written down as text ("data:", "eof", "error:RC", ...), what it was
+ *   shown is collected. The peer is a plain non-blocking socket that the test reads and writes
+ *   itself.
  */
-#ifndef WAYPOST_TESTS_IO_RIG_H
-#define WAYPOST_TESTS_IO_RIG_H
+#ifndef WAYPOST_TESTS_SUPPORT_IO_RIG_H
+#define WAYPOST_TESTS_SUPPORT_IO_RIG_H
 
 #include "gateway/base/buf.h"
 #include "gateway/io/stream.h"

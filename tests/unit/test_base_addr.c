@@ -1,4 +1,8 @@
-/* base/addr: what is an address, how it is written, what a network contains. */
+/*
+ * unit/test_base_addr — proves base/addr
+ *
+ *   base/addr: what is an address, how it is written, what a network contains.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,9 @@
-/* dns/answer and dns/sets: good packets, hostile packets, and what follows from them for mail. */
+/*
+ * unit/test_dns_answer — proves dns/answer and dns/sets
+ *
+ *   dns/answer and dns/sets: good packets, hostile packets, and what follows from them for
+ *   mail.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

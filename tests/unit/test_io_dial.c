@@ -1,4 +1,8 @@
-/* io/dial and io/listen on loopback: staggering, failing over, source addresses, cancelling. */
+/*
+ * unit/test_io_dial — proves io/dial and io/listen on loopback
+ *
+ *   io/dial and io/listen on loopback: staggering, failing over, source addresses, cancelling.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,8 @@
-/* io/loop and io/timer: tasks, lazy timers, watches, signals. */
+/*
+ * unit/test_io_loop — proves io/loop and io/timer
+ *
+ *   io/loop and io/timer: tasks, lazy timers, watches, signals.
+ */
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>

@@ -1,4 +1,9 @@
-/* io/mailbox: four senders, order per sender, nothing lost, no wake-up missed. Run under TSan too. */
+/*
+ * unit/test_io_mailbox — proves io/mailbox
+ *
+ *   io/mailbox: four senders, order per sender, nothing lost, no wake-up missed. Run under TSan
+ *   too.
+ */
 #include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>

@@ -1,4 +1,9 @@
-/* io/stream, plain: showing, keeping, pausing, flushing, slow readers, half close, dying peers. */
+/*
+ * unit/test_io_stream — proves io/stream
+ *
+ *   io/stream, plain: showing, keeping, pausing, flushing, slow readers, half close, dying
+ *   peers.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,9 @@
-/* io/tls over io/stream: both sides of a handshake on one loop; what must be refused is refused. */
+/*
+ * unit/test_io_tls — proves io/tls over io/stream
+ *
+ *   io/tls over io/stream: both sides of a handshake on one loop; what must be refused is
+ *   refused.
+ */
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>

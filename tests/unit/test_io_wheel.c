@@ -1,4 +1,8 @@
-/* io/timerwheel in virtual time: against a plain model, at edges, and with a million nodes. */
+/*
+ * unit/test_io_wheel — proves io/timerwheel in virtual time
+ *
+ *   io/timerwheel in virtual time: against a plain model, at edges, and with a million nodes.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
