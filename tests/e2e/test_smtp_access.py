@@ -81,7 +81,8 @@ def test_first_matching_network_decides(relay, out):
 
 # --- PROXY protocol
 def v1(source, family="TCP4"):
-    return f"PROXY {family} {source} 127.0.0.1 4711 25\r\n".encode()
+    target = "::1" if family == "TCP6" else "127.0.0.1"
+    return f"PROXY {family} {source} {target} 4711 25\r\n".encode()
 
 
 def v2(source, command=1, family=0x11, tail=b""):
@@ -167,7 +168,7 @@ def test_broken_proxy_headers_end_the_session(behind, header):
         c.sock.shutdown(socket.SHUT_WR)
         code, _ = c.reply()
         assert code != 220, "a broken header was taken for a client"
-    except client.Closed:
+    except (client.Closed, OSError):        # it may have hung up before our end of input
         pass
     c.close()
     assert net.greets(behind.address, 2525)

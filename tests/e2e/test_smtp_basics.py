@@ -38,7 +38,7 @@ def test_helo_offers_nothing_and_works(here, relay):
         c.envelope()
         assert c.data(text)[0] == 250
     got = relay.sink.wait(1)[0]
-    assert b" with SMTP id" in mail.split_trace(got.data)[0]
+    assert b" with SMTP\r\n\tid " in mail.split_trace(got.data)[0]
 
 
 @pytest.mark.parametrize("lines,code", [

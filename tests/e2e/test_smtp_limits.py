@@ -223,7 +223,7 @@ def test_reset_connections_leave_nothing(relay, out):
 
 
 def test_low_disk_is_said_before_anything_is_promised(relay, out):
-    here = relay(to=out, conf={"spool": {"min_free": "100000GiB"}})
+    here = relay(to=out, conf={"spool": {"min_free": "1TiB"}})
     with here.connect() as c:
         c.ehlo()
         code, text = c.cmd("MAIL FROM:<a@b.test>")

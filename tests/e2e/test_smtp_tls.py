@@ -48,7 +48,7 @@ def test_starttls(here, out):
 
 def test_opportunistic_also_takes_clear_text(here, out):
     here.send(mail.message())
-    assert b"with ESMTP id" in mail.split_trace(out.wait(1)[0].data)[0]
+    assert b"with ESMTP\r\n\tid " in mail.split_trace(out.wait(1)[0].data)[0]
 
 
 def test_required_means_required(here):

@@ -23,9 +23,13 @@ def folder():
     return path
 
 
-@functools.cache
 def authority(name="ca"):
     """Path of a self-signed CA certificate; its key lies beside it."""
+    return _authority(name)
+
+
+@functools.cache
+def _authority(name):
     pem, key = (os.path.join(folder(), name + ext) for ext in (".pem", ".key"))
     _openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
              "-keyout", key, "-out", pem, "-days", "30", "-subj", f"/CN={name}.test")

@@ -109,7 +109,7 @@ class Smtp:
 
     def text(self, text):
         stuffed = (b"\r\n" + text).replace(b"\r\n.", b"\r\n..")[2:]
-        if not stuffed.endswith(b"\r\n"):
+        if stuffed and not stuffed.endswith(b"\r\n"):
             stuffed += b"\r\n"
         self.write(stuffed + b".\r\n")
         return self.reply()
