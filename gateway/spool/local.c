@@ -16,7 +16,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/io/loop.h"
 
-enum { MEM_MAX_DEFAULT = 64 << 20, READERS_DEFAULT = 2, DRAIN_MS = 20 };
+enum { MEM_MAX_DEFAULT = 64 << 20, READERS_DEFAULT = 2, DRAIN_MS = 20, FAREWELL_US = 50 };
 
 /* ---- the check record: which key fits ---- */
 
@@ -220,17 +220,42 @@ static void give_up_finish(struct req *req)
     free(req);
 }
 
+/* A thread that has run this is done with every answer it gave before: with the port and its loop. */
+struct farewell {
+    struct req req; /* must stay first; no answer */
+    _Atomic bool over;
+};
+
+static void farewell_run(struct req *req, struct seal *seal)
+{
+    (void)seal;
+    atomic_store(&((struct farewell *)req)->over, true);
+}
+
+static void say_farewell(struct thread *thread)
+{
+    struct farewell farewell = { .req = { .run = farewell_run } };
+    mailbox_post(thread->box, &farewell.req.mail);
+    while (!atomic_load(&farewell.over))
+        usleep(FAREWELL_US);
+}
+
 static void local_port_free(struct spool_port *p)
 {
     struct local_port *port = port_of(p);
+    struct local *local = local_of(p);
     struct mailbox *box = loop_mailbox(p->loop);
     struct req *req = mem_zero(sizeof(*req));
     req->run = give_up_run;
     req->finish = give_up_finish;
-    req_post(port, &local_of(p)->committer, req);
+    req_post(port, &local->committer, req);
     while (port->pending > 0)
         if (!mailbox_drain(box))
             mailbox_wait(box, DRAIN_MS);
+    say_farewell(&local->committer);
+    say_farewell(&local->bulk_writer);
+    for (unsigned i = 0; i < local->reader_count; i++)
+        say_farewell(&local->readers[i]);
     seal_free(&port->seal);
     free(port);
 }
