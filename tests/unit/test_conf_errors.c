@@ -114,7 +114,6 @@ static const struct row key_rows[] = {
     { BASE "workers: many\n", NULL,
       "4:10: found \"many\", expected auto or a number from 1 to 256" },
     { BASE "workers: 0\n", NULL, "4:10: found \"0\", expected auto or a number from 1 to 256" },
-    { BASE "workers: [1]\n", NULL, "4:10: found a list, expected auto or a number from 1 to 256" },
     { BASE "state: {}\n", NULL, "4:8: found a map, expected a path" },
     { BASE "limits: 5\n", NULL, "4:9: found \"5\", expected a map (key: value)" },
     { BASE "limits: { recipients: -1, hops: 0, message_size: 5XB, idle: 5 }\n", NULL,
