@@ -2,8 +2,8 @@
  * delivery/body — the bytes of a message on their way out
  *
  *   In memory: the spans are queued by reference, nothing is copied. In the spool: a small body is
- *   read into memory first, so that the transaction can be pipelined; a large one goes out window by
- *   window, the next is asked for when the kernel has taken the last, so memory stays flat.
+ *   read into memory first, so that the transaction can be pipelined; a large one goes out window
+ *   by window, the next is asked for when the kernel has taken the last, so memory stays flat.
  */
 #include <assert.h>
 #include <stdlib.h>

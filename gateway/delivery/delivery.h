@@ -1,16 +1,17 @@
 /*
  * delivery/delivery — a worker's SMTP client: takes what the queue has ready and sends it
  *
- *   One struct delivery per worker, on its loop. The queue tells it through delivery_events() that a
- *   site has mail; it chooses an egress, finds or opens a session, runs the transaction and settles
- *   the outcome: log line, spool record, bounce, and the one call it owes the queue for each item.
+ *   One struct delivery per worker, on its loop. The queue tells it through delivery_events() that
+ *   a site has mail; it chooses an egress, finds or opens a session, runs the transaction and
+ *   settles the outcome: log line, spool record, bounce, and the one call it owes the queue for
+ *   each item.
  *
  *   Order of life: delivery_new, queue_new(env, delivery_events), delivery_set_queue; ...;
  *   delivery_drain until done, spool_port_free (its last callbacks still use delivery and queue),
  *   queue_free, delivery_free.
  *
- * Guarantees: a message is reported delivered only on the next hop's 2yz for its data; a transaction
- *             whose final reply is missing is tried again and marked so in the log.
+ * Guarantees: a message is reported delivered only on the next hop's 2yz for its data; one whose
+ *             final reply is missing is tried again and marked so in the log.
  * See:        RFC 5321, 2920, 3030, 3207, 3461, 4954, 6531, 6710, 9422.
  */
 #ifndef WAYPOST_DELIVERY_DELIVERY_H

@@ -18,8 +18,8 @@ struct egress_table *egress_new(struct loop *loop, struct policies *policies,
                                 void (*changed)(void *arg), void *arg);
 void egress_free(struct egress_table **table);
 
-/* An index for this route, or EGRESS_NONE. `families`: those the destination has, as a set of 1 IPv4
- * and 2 IPv6; 0 not known. `excluded`: bits of those that must not be used. */
+/* An index for this route, or EGRESS_NONE. `families`: those the destination has, as a set of 1
+ * IPv4 and 2 IPv6; 0 not known. `excluded`: bits of those that must not be used. */
 int egress_choose(struct egress_table *table, const struct conf_route *route, unsigned families,
                   unsigned excluded, struct rnd *rnd);
 /* May the route use it at all? */

@@ -1,9 +1,9 @@
 /*
  * delivery/hosts — which hosts to try for a site, in which order (pure)
  *
- *   MX hosts by preference, shuffled among equals (RFC 5321 section 5.1); a route's own hosts in the
- *   order written. A host that is ourselves, and all with its preference or a higher one, are left
- *   out: mail for them would come back to us.
+ *   MX hosts by preference, shuffled among equals (RFC 5321 section 5.1); a route's own hosts in
+ *   the order written. A host that is ourselves, and all with its preference or a higher one, are
+ *   left out: mail for them would come back to us.
  */
 #ifndef WAYPOST_DELIVERY_HOSTS_H
 #define WAYPOST_DELIVERY_HOSTS_H

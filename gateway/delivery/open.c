@@ -1,10 +1,10 @@
 /*
  * delivery/open — the way to a host that takes mail: names, addresses, connections, one by one
  *
- *   For each host in order: resolve, leave out addresses that failed lately, dial the rest (RFC 8305
- *   staggers them). A connection that turns out unfit (greeting, EHLO, TLS, AUTH) is followed by the
- *   host's other addresses, then by the next host. When all were left out for failing lately, a
- *   second round tries them all the same.
+ *   For each host in order: resolve, leave out addresses that failed lately, dial the rest (RFC
+ *   8305 staggers them). A connection that turns out unfit (greeting, EHLO, TLS, AUTH) is followed
+ *   by the host's other addresses, then by the next host. When all were left out for failing
+ *   lately, a second round tries them all the same.
  */
 #include <stdio.h>
 #include <string.h>

@@ -6,9 +6,9 @@
  *   with the kind of wait a deferral gets.
  *
  *   The rules: 2yz to the end of data is delivered, and nothing else is. 4yz waits; 5yz fails, but
- *   only where it is about this mail: a 5yz greeting, EHLO, STARTTLS or AUTH is about the session or
- *   our configuration and waits. What broke (connection, time, protocol) waits; broken after the end
- *   of data was sent it may have been delivered all the same.
+ *   only where it is about this mail: a 5yz greeting, EHLO, STARTTLS or AUTH is about the session
+ *   or our configuration and waits. What broke (connection, time, protocol) waits; broken after the
+ *   end of data was sent it may have been delivered all the same.
  * See: RFC 5321 sections 4.2.1, 4.5.3.1.10, 6.1; RFC 3463.
  */
 #ifndef WAYPOST_DELIVERY_OUTCOME_H
@@ -66,8 +66,8 @@ struct verdict {
 
 struct verdict outcome_judge(const struct finding *finding);
 
-/* 452 or 552 for too many recipients: the rest belongs in another transaction, at once when this one
- * has some recipients (RFC 5321 4.5.3.1.10). */
+/* 452 or 552 for too many recipients: the rest belongs in another transaction, at once when this
+ * one has some recipients (RFC 5321 4.5.3.1.10). */
 bool outcome_too_many_rcpt(const struct finding *finding);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * delivery/session — one connection towards a target: opening it, its dialogue, its end
  *
- *   OPENING walks the hosts of the site: resolve, dial, greeting, EHLO, TLS, AUTH (open.c, steps.c).
- *   A host that fails is followed by the next one; when none is left the session ends and the mail
- *   it was opened for is deferred. IDLE and WORKING sessions carry transactions (transact.c).
+ *   OPENING walks the hosts of the site: resolve, dial, greeting, EHLO, TLS, AUTH (open.c,
+ *   steps.c). A host that fails is followed by the next one; when none is left the session ends and
+ *   the mail it was opened for is deferred. IDLE and WORKING sessions carry transactions
+ *   (transact.c).
  *
  *   The dialogue is a queue of expected replies: each command pushes its step, each reply is handed
  *   to the step in front. Without PIPELINING there is never more than one.

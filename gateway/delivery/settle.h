@@ -1,5 +1,5 @@
 /*
- * delivery/settle — carries the verdicts out: log, spool record, notices, and the call the queue is owed
+ * delivery/settle — carries the verdicts out: log, spool record, notices, the queue's call
  *
  *   Recipients that are delivered or failed leave the envelope. What is left is deferred to the
  *   earliest time any of its causes allows; when nothing is left the item is done. Notices (failed,
@@ -12,8 +12,8 @@
 #include "gateway/delivery/session.h"
 #include "gateway/mail/dsn.h"
 
-/* Every recipient has a finding. `hop`: where it was found out, NULL: no session was used. Frees the
- * attempt, now or when its notices are committed. */
+/* Every recipient has a finding. `hop`: where it was found out, NULL: no session was used. Frees
+ * the attempt, now or when its notices are committed. */
 void settle_attempt(struct attempt **attempt, const struct hop *hop);
 /* What the queue could not place. */
 void settle_trouble(struct delivery *d, struct item *item, enum queue_trouble why,

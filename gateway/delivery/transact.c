@@ -2,15 +2,16 @@
  * delivery/transact — transactions: MAIL, RCPT, DATA or BDAT, and the replies to them
  *
  *   With PIPELINING the commands of a transaction are one flight (RFC 2920), and the next
- *   transaction's flight goes out behind the body of the running one: a warm session needs one round
- *   trip a message. With CHUNKING a body of moderate size travels in the same flight as its commands;
- *   a large one waits for an accepted recipient. Without PIPELINING each command waits for its reply.
+ *   transaction's flight goes out behind the body of the running one: a warm session needs one
+ *   round trip a message. With CHUNKING a body of moderate size travels in the same flight as its
+ *   commands; a large one waits for an accepted recipient. Without PIPELINING each command waits
+ *   for its reply.
  *
- *     MAIL refused               all recipients of the batch get that reply; the rest is read and dropped
- *     every RCPT refused         no body; RSET goes in front of the next MAIL. If DATA was accepted
- *                                all the same, a lone dot ends it (RFC 2920 section 3.1)
- *     452 too many recipients    the rest goes in the next batch, on this session
- *     a reply while sending      the message is refused: finding, and the connection ends
+ *     MAIL refused        all recipients of the batch get that reply; the rest is read and dropped
+ *     all RCPT refused    no body; RSET goes in front of the next MAIL. If DATA was accepted all the
+ *                         same, a lone dot ends it (RFC 2920 section 3.1)
+ *     452 too many        the remaining recipients go in the next batch, on this session
+ *     reply while sending the message is refused: finding, and the connection ends
  */
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"

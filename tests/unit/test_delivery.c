@@ -1,8 +1,9 @@
 /*
- * delivery: whole sessions against scripted peers; what is compared is every byte the peer got, and
- * what the delivery log says became of the mail.
+ * test_delivery — whole sessions against scripted peers
+ *
+ *   What is compared is every byte the peer got, and what the delivery log says became of the mail.
  */
-#include "delivery_rig.h"
+#include "tests/unit/delivery_rig.h"
 
 #define HELLO(caps)                                                                                \
     { "", "220 peer\r\n", GO_ON },                                                                 \

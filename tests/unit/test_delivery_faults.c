@@ -1,8 +1,10 @@
 /*
- * delivery: next hops that misbehave, one row each. Every mail must end in exactly the verdict of the
- * row, and the doubt "it may have been delivered" must be there where it is due and nowhere else.
+ * test_delivery_faults — next hops that misbehave, one row each
+ *
+ *   Every mail must end in exactly the verdict of its row, and the doubt "it may have been delivered"
+ *   must be there where it is due and nowhere else.
  */
-#include "delivery_rig.h"
+#include "tests/unit/delivery_rig.h"
 
 #define EHLO                                                                                       \
     { "", "220 peer\r\n", GO_ON },                                                                 \

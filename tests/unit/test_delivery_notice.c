@@ -1,8 +1,9 @@
 /*
- * delivery: notices (who gets one, once, and what comes of the item), TLS levels, AUTH, what a next
- * hop lacks, and the operator's part. Notices come back to the same peer: the one route has all mail.
+ * test_delivery_notice — notices, TLS levels, AUTH, what a next hop lacks
+ *
+ *   Notices come back to the same peer: the one route has all mail.
  */
-#include "delivery_rig.h"
+#include "tests/unit/delivery_rig.h"
 
 #define EHLO_OF(caps)                                                                              \
     { "", "220 peer\r\n", GO_ON },                                                                 \

@@ -1,6 +1,7 @@
 /*
- * delivery/outcome: where it happened x what was said or broke -> what becomes of the recipient.
- * And the small pure parts beside it: hosts, peers.
+ * test_delivery_outcome — where it happened x what was said or broke -> the verdict
+ *
+ *   And the small pure parts beside it: the order of hosts, the memory of bad addresses.
  */
 #include <setjmp.h>
 #include <stdarg.h>
