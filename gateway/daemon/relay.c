@@ -66,8 +66,8 @@ static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, str
         { "/proc/self", PATH_READ },   { "/sys/devices/system/cpu", PATH_READ },
     };
     size_t n = 8;
-    char resolv[PATH_MAX];
-    if (realpath("/etc/resolv.conf", resolv)) { /* often a link to somewhere below /run */
+    char *resolv = realpath("/etc/resolv.conf", NULL); /* often a link to somewhere below /run */
+    if (resolv) {
         char *slash = strrchr(resolv, '/');
         *slash = '\0';
         rules[n++] = (struct path_rule){ resolv, PATH_READ };
@@ -79,6 +79,7 @@ static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, str
         log_warning(NULL, "landlock_missing", "error", err->text, NULL);
         rc = RC_OK;
     }
+    free(resolv);
     return rc == RC_OK ? seccomp_enter(err) : rc;
 }
 
