@@ -1,7 +1,8 @@
 /*
  * tests/fuzz/fuzz_spool_record — stored records: junk is told from records, and records round-trip
  *
- *   The first byte chooses the kind. An item that parses is written again: the bytes must be the same.
+ *   The first byte chooses the kind. An item that parses is written again: the bytes must be the
+ *   same.
  */
 #include <assert.h>
 #include <string.h>

@@ -1,8 +1,9 @@
 /*
  * tests/support/spool_rig — a spool in a folder of its own, with calls that wait
  *
- *   Every call runs the loop until its callback came; what never comes fails the test after a bounded
- *   number of turns. The conformance tests use nothing else, so that they hold for any engine.
+ *   Every call runs the loop until its callback came; what never comes fails the test after a
+ *   bounded number of turns. The conformance tests use nothing else, so that they hold for any
+ *   engine.
  */
 #ifndef WAYPOST_TESTS_SPOOL_RIG_H
 #define WAYPOST_TESTS_SPOOL_RIG_H

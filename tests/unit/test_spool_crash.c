@@ -1,9 +1,10 @@
 /*
  * tests/unit/test_spool_crash — kill -9 at random moments: what was reported OK is there afterwards
  *
- *   A child commits messages small and large, ends some of them, and tells the parent through a pipe
- *   what it was told. The parent kills it without warning, opens the spool and compares. A message
- *   whose end was not yet flushed may be there again; one that was acknowledged must never be missing.
+ *   A child commits messages small and large, ends some of them, and tells the parent through a
+ *   pipe what it was told. The parent kills it without warning, opens the spool and compares. A
+ *   message whose end was not yet flushed may be there again; one that was acknowledged must never
+ *   be missing.
  */
 #include "tests/support/spool_rig.h"
 

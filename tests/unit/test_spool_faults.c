@@ -2,8 +2,8 @@
  * tests/unit/test_spool_faults — a disk that refuses: nothing acknowledged is lost, nothing refused
  * stays, and the spool recovers by itself
  *
- *   The write calls below stand before the C library's for the whole program, RocksDB included; they
- *   fail for files of the spool while a fault is on.
+ *   The write calls below stand before the C library's for the whole program, RocksDB included;
+ *   they fail for files of the spool while a fault is on.
  */
 #include "tests/support/spool_rig.h"
 
