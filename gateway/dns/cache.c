@@ -43,8 +43,8 @@ static void drop(struct cache *c, struct entry *e)
 
 void cache_flush(struct cache *c)
 {
-    while (!list_empty(&c->used))
-        drop(c, CONTAINER_OF(c->used.next, struct entry, used));
+    for (struct list *node; (node = list_pop_front(&c->used));)
+        drop(c, CONTAINER_OF(node, struct entry, used));
 }
 
 void cache_free(struct cache **cache)

@@ -123,6 +123,14 @@ void trail_end(struct trail *trail)
     trail->name = NULL;
 }
 
+static void cancel_all(struct list *queries)
+{
+    for (struct list *node; (node = list_pop_front(queries));) {
+        struct dns_query *q = CONTAINER_OF(node, struct dns_query, node);
+        dns_cancel(&q);
+    }
+}
+
 void lookup_free(struct lookup *l)
 {
     trail_end(&l->mx);
@@ -131,10 +139,7 @@ void lookup_free(struct lookup *l)
     dns_cancel(&l->implicit);
     if (l->kind == LOOKUP_HOST)
         timer_stop(l->r->loop, &l->wait);
-    while (!list_empty(&l->waiters)) {
-        struct dns_query *q = CONTAINER_OF(l->waiters.next, struct dns_query, node);
-        dns_cancel(&q);
-    }
+    cancel_all(&l->waiters);
     list_del(&l->node);
     free(l);
 }
@@ -340,12 +345,13 @@ void resolver_free(struct resolver **resolver)
     struct resolver *r = *resolver;
     if (!r)
         return;
-    while (!list_empty(&r->lookups))
-        lookup_free(CONTAINER_OF(r->lookups.next, struct lookup, node));
-    while (!list_empty(&r->ready)) {
-        struct dns_query *q = CONTAINER_OF(r->ready.next, struct dns_query, node);
-        dns_cancel(&q);
+    LIST_EACH(node, &r->lookups)
+    {
+        dns_cancel(&CONTAINER_OF(node, struct lookup, node)->implicit); /* held by another lookup */
     }
+    for (struct list *node; (node = list_pop_front(&r->lookups));)
+        lookup_free(CONTAINER_OF(node, struct lookup, node));
+    cancel_all(&r->ready);
     upstream_free(&r->upstream);
     loop_task_cancel(&r->deliver);
     for (int kind = 0; kind < LOOKUP_KINDS; kind++) {

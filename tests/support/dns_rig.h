@@ -1,9 +1,10 @@
 /*
  * tests/support/dns_rig — two scripted DNS servers, a loop and a resolver that asks them
  *
- *   Both servers know one small zone (two.example, null.example, alias.example, ...); each has a mood
- *   that spoils its answers. Lookups made with dns_rig_mx() and dns_rig_host() wait for the callback
- *   and check that it does not come from inside the call. The sets are the rig's until the next one.
+ *   Both servers know one small zone (two.example, null.example, alias.example, ...); each has a
+ *   mood that spoils its answers. Lookups made with dns_rig_mx() and dns_rig_host() wait for the
+ *   callback and check that it does not come from inside the call. The sets are the rig's until
+ *   the next one.
  */
 #ifndef WAYPOST_TESTS_SUPPORT_DNS_RIG_H
 #define WAYPOST_TESTS_SUPPORT_DNS_RIG_H

@@ -238,6 +238,20 @@ static void cancelling(void **state)
     assert_int_equal(rig.calls, 1);
 }
 
+/* An MX lookup that waits for the addresses of its domain, which were asked for before it. */
+static void freed_while_one_lookup_waits_for_another(void **state)
+{
+    (void)state;
+    rig.calls = 0;
+    resolver_host(rig.resolver, slice_of("slowv6.example"), dns_rig_on_host, &rig);
+    resolver_mx(rig.resolver, slice_of("slowv6.example"), dns_rig_on_mx, &rig);
+    while (fakedns_queries(rig.servers[0]) < 3)
+        loop_turn(rig.loop, 1);
+    dns_rig_turn_for(&rig, 10);
+    resolver_free(&rig.resolver);
+    assert_int_equal(rig.calls, 0);
+}
+
 static void closed_port(void **state)
 {
     (void)state;
@@ -281,6 +295,7 @@ int main(void)
         T(stale_answers_when_all_fail),
         T(the_slower_family_does_not_hold_up),
         T(cancelling),
+        T(freed_while_one_lookup_waits_for_another),
         T(closed_port),
         T(the_cache_is_bounded),
     };
