@@ -86,6 +86,7 @@ static void start_auth(struct session *s)
         buf_init(&line, 4096);
         auth_put_plain(&line, s->route->user, s->route->password);
         session_command(s, STEP_AUTH_PLAIN, "AUTH PLAIN ", buf_slice(&line));
+        auth_wipe(&s->out);
         auth_wipe(&line);
         buf_free(&line);
     } else if (s->caps.auth & AUTH_LOGIN) {
@@ -101,6 +102,7 @@ static void answer_login(struct session *s, enum step step, struct slice value)
     buf_init(&line, 4096);
     auth_put_login(&line, value);
     session_command(s, step, "", buf_slice(&line));
+    auth_wipe(&s->out);
     auth_wipe(&line);
     buf_free(&line);
 }

@@ -2,6 +2,9 @@
  * delivery/record — what goes into the delivery log
  */
 #include "gateway/delivery/settle.h"
+
+#include <string.h>
+
 #include "gateway/queue/site.h"
 
 static void put_item(struct delivery_event *e, const struct item *item)
@@ -37,6 +40,24 @@ static void put_stages(struct delivery_event *e, const struct attempt *a, const 
         e->stage_us[i] = a->stage_us[i] >= 0 || !hop ? a->stage_us[i] : hop->stage_us[i];
 }
 
+/* What `waypost queue` shows as the last error. */
+static void note_on_site(struct site *site, const struct delivery_event *e)
+{
+    struct buf text;
+    if (!site)
+        return;
+    buf_init(&text, sizeof site->last_error - 1);
+    if (e->code)
+        buf_printf(&text, "%u ", e->code);
+    enhanced_put(&text, e->enhanced);
+    buf_putc(&text, ' ');
+    size_t room = sizeof site->last_error - 1 - buf_len(&text);
+    buf_put(&text, e->reply.p, e->reply.n < room ? e->reply.n : room);
+    memcpy(site->last_error, buf_slice(&text).p, buf_len(&text));
+    site->last_error[buf_len(&text)] = '\0';
+    buf_free(&text);
+}
+
 void record_recipient(const struct attempt *a, const struct hop *hop, uint32_t recipient,
                       enum delivery_event_kind kind, const struct verdict *verdict, int64_t next_ms)
 {
@@ -58,8 +79,10 @@ void record_recipient(const struct attempt *a, const struct hop *hop, uint32_t r
     e.reply = f->text;
     e.class = slice_of(verdict->class);
     e.may_duplicate = verdict->may_duplicate;
-    if (kind == EVENT_DEFERRED)
+    if (kind == EVENT_DEFERRED) {
         e.next_attempt_ms = next_ms;
+        note_on_site(a->item->site, &e);
+    }
     delivery_log_write(a->delivery->log, &e);
 }
 
@@ -68,7 +91,18 @@ void record_note(struct delivery *d, const struct item *item, enum delivery_even
 {
     struct delivery_event e;
     delivery_event_init(&e, kind);
+    struct envelope env;
+    struct arena *arena = arena_new(1024);
     put_item(&e, item);
+    e.attempt = item->attempts;
     e.reply = slice_of(text);
-    delivery_log_write(d->log, &e);
+    if (envelope_unpack(item_envelope(item), arena, &env) != RC_OK)
+        env.recipients_n = 0;
+    for (size_t i = 0; i < env.recipients_n; i++) {
+        e.has_sender = true;
+        e.sender = env.sender;
+        e.recipient = env.recipients[i].address;
+        delivery_log_write(d->log, &e);
+    }
+    arena_free(&arena);
 }

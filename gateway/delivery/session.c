@@ -236,11 +236,14 @@ void session_quit(struct session *s)
     delivery_check_drained(d);
 }
 
-/* The peer ended a kept session before it looked at this mail: that is no attempt. */
+/* The peer ended a kept session before it looked at this mail: that is no attempt. (On a new
+ * session it is one, so that every session either makes progress or costs an attempt.) */
 static bool untouched(const struct session *s, const struct finding *f)
 {
-    return s->delivered > 0 && !s->front->touched &&
-           (f->fault == FAULT_CLOSED || (f->fault == FAULT_NONE && f->code == 421));
+    if (s->delivered == 0 || s->front->touched)
+        return false;
+    return s->front->step == ATTEMPT_WAITING || f->fault == FAULT_CLOSED ||
+           (f->fault == FAULT_NONE && f->code == 421);
 }
 
 void session_kill(struct session *s, const struct finding *finding)

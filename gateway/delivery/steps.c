@@ -6,6 +6,7 @@
  *   nobody waits for ends it too. The deadline is always that of the step in front.
  */
 #include <assert.h>
+#include <stdio.h>
 
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/session.h"
@@ -152,11 +153,21 @@ static enum where where_of(const struct session *s)
     return s->expected_n ? step_table[s->expected[s->expected_at].step].where : WHERE_MAIL;
 }
 
+/* What we were waiting for, so that a postmaster need not guess. */
+static const char *awaited(const struct session *s)
+{
+    if (s->expected_n)
+        return step_table[s->expected[s->expected_at].step].name;
+    return s->front && s->front->step == ATTEMPT_SENDING ? "body" : "session";
+}
+
 void session_on_broken(struct session *s, enum fault fault, const char *text)
 {
+    char whole[200];
+    snprintf(whole, sizeof whole, "%s (%s)", text, awaited(s));
     struct finding f = { .where = (uint8_t)where_of(s),
                          .fault = (uint8_t)fault,
-                         .text = slice_of(text) };
+                         .text = slice_of(whole) };
     if (s->state == SESSION_OPENING)
         open_failed(s, &f);
     else

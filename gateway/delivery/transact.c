@@ -8,8 +8,8 @@
  *   for its reply.
  *
  *     MAIL refused        all recipients of the batch get that reply; the rest is read and dropped
- *     all RCPT refused    no body; RSET goes in front of the next MAIL. If DATA was accepted all the
- *                         same, a lone dot ends it (RFC 2920 section 3.1)
+ *     all RCPT refused    no body; RSET goes in front of the next MAIL. If DATA was accepted
+ *                         all the same, a lone dot ends it (RFC 2920 section 3.1)
  *     452 too many        the remaining recipients go in the next batch, on this session
  *     reply while sending the message is refused: finding, and the connection ends
  */

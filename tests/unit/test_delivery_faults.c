@@ -1,8 +1,8 @@
 /*
  * test_delivery_faults — next hops that misbehave, one row each
  *
- *   Every mail must end in exactly the verdict of its row, and the doubt "it may have been delivered"
- *   must be there where it is due and nowhere else.
+ *   Every mail must end in exactly the verdict of its row, and the doubt "it may have been
+ *   delivered" must be there where it is due and nowhere else.
  */
 #include "tests/unit/delivery_rig.h"
 
