@@ -5,8 +5,8 @@
  *   bounded number of turns. The conformance tests use nothing else, so that they hold for any
  *   engine.
  */
-#ifndef WAYPOST_TESTS_SPOOL_RIG_H
-#define WAYPOST_TESTS_SPOOL_RIG_H
+#ifndef WAYPOST_TESTS_SUPPORT_SPOOL_RIG_H
+#define WAYPOST_TESTS_SUPPORT_SPOOL_RIG_H
 
 #include <stdatomic.h>
 
