@@ -220,7 +220,8 @@ static void give_up_finish(struct req *req)
     free(req);
 }
 
-/* A thread that has run this is done with every answer it gave before: with the port and its loop. */
+/* A thread that has run this is done with every answer it gave before: with the port and its
+ * loop. */
 struct farewell {
     struct req req; /* must stay first; no answer */
     _Atomic bool over;
