@@ -16,9 +16,6 @@ sys.path[:0] = [os.path.join(HERE, "../support"), os.path.join(HERE, "../bench")
 import figures                                                  # noqa: E402
 from wp import net, process, waypost                            # noqa: E402
 
-RETRY = {"first": "1s", "max": "1s", "expire": "1h", "greylist": "1s", "dns": "1s",
-         "throttled": "1s", "tls": "1s"}
-
 
 def tools():
     """Folder of bench-gen, bench-sink and libfaultfs.so: beside the binary."""
@@ -60,7 +57,7 @@ class Rig:
     """One relay, one sink, one disk; lives for all rounds."""
 
     def __init__(self):
-        self.relay = waypost.Waypost(start_conf(), {"retry": RETRY})
+        self.relay = waypost.Waypost(start_conf(), waypost.QUICK)
         control = self.relay.write("disk", b"\0")
         self.disk = mmap.mmap(os.open(control, os.O_RDWR), 1)
         self.relay.env.update(FAULTFS_CONTROL=control, FAULTFS_DIR=self.relay.path("state"),

@@ -12,10 +12,6 @@ import pytest
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "../support"))
 from wp import dns, smtpd, waypost                              # noqa: E402
 
-# Short waits, so that retries, delay notices and back-off can be seen by a test.
-QUICK = {"retry": {"first": "1s", "max": "2s", "expire": "1h", "greylist": "1s", "dns": "1s",
-                   "throttled": "1s", "tls": "1s"}}
-
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "release: runs on the release binary too: size and speed")
@@ -73,7 +69,7 @@ def sink(keep):
 def relay(keep):
     """relay(to=server, conf=…, policies=…): a running Waypost; `to` makes it the next hop."""
     def make(to=None, conf=None, policies=None, tls="none", start=True, **how):
-        rules = waypost.merged(QUICK, policies or {})
+        rules = waypost.merged(waypost.QUICK, policies or {})
         if to is not None:
             hosts = [to.host] if hasattr(to, "host") else to
             rules.setdefault("routes", [{"name": "all", "hosts": hosts, "tls": tls}])

@@ -4,7 +4,7 @@ test_faults — misbehaving destinations: the verdict, no loss, no needless dupl
 import socket
 
 import pytest
-from wp import faults, mail, net, smtpd
+from wp import faults, mail, net, smtpd, waypost
 
 SHORT = {"connect": "2s", "greeting": "2s", "command": "2s", "data": "2s", "final": "2s"}
 
@@ -15,7 +15,7 @@ def pair(relay, sink):
     def make(host):
         good = sink()
         here = relay(conf={"delivery": {"timeouts": SHORT, "idle": "1s"}}, policies={
-            "retry": {"first": "1h", "max": "2h", "greylist": "1h", "throttled": "1h"}, "routes": [
+            **waypost.LATER, "routes": [
                 {"name": "good", "when": {"recipient_domain": "good.test"}, "hosts": [good.host],
                  "tls": "none"}, {"name": "bad", "hosts": [host], "tls": "none"}]})
         return here, good

@@ -6,7 +6,7 @@ import os
 import threading
 
 import pytest
-from wp import mail, net, smtpd
+from wp import mail, net, smtpd, waypost
 
 
 class Hashing(smtpd.Behaviour):
@@ -137,7 +137,7 @@ def test_large_message_is_tried_again_from_its_start(relay, sink):
 
 @pytest.mark.release
 def test_thousands_of_waiting_messages_cost_little_each(relay, sink):
-    here = relay(to=["127.0.0.1:1"], policies={"retry": {"first": "1h"}},
+    here = relay(to=["127.0.0.1:1"], policies=waypost.LATER,
                  conf={"limits": {"memory": "8MiB"}})
 
     def fill(count):

@@ -71,9 +71,9 @@ def test_postfix_in_front_and_behind(world, keep):
     (["-d", "-s", "20", "-m", "500", "-l", "4096"], []),
     (["-s", "10", "-m", "100", "-r", "5", "-l", "1000"], []),
     (["-s", "10", "-m", "200", "-l", "4096"], ["-p"]),              # no PIPELINING behind
-    (["-o", "-s", "10", "-m", "100", "-l", "4096"], ["-e"]),        # HELO in front; no ESMTP behind
+    (["-s", "10", "-m", "100", "-l", "4096"], ["-e"]),              # no ESMTP behind
     (["-s", "5", "-m", "50", "-l", "4096"], ["-w", "1"]),           # slow replies behind
-], ids=["each", "kept", "recipients", "no_pipelining", "helo", "slow"])
+], ids=["each", "kept", "recipients", "no_pipelining", "no_ehlo", "slow"])
 def test_smtp_source_to_smtp_sink(relay, keep, options, sink_options):
     out = keep(servers.SmtpSink(*sink_options))
     here = relay(to=out)

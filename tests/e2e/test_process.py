@@ -8,7 +8,7 @@ import threading
 import time
 
 import pytest
-from wp import client, mail, net, process
+from wp import client, mail, net, process, waypost
 
 
 @pytest.fixture
@@ -143,7 +143,7 @@ def test_idle_sessions_are_told_at_a_stop(pair):
 
 def test_queued_mail_survives_a_restart(relay, sink):
     out = sink()
-    here = relay(to=["127.0.0.1:1"], policies={"retry": {"first": "1h"}})
+    here = relay(to=["127.0.0.1:1"], policies=waypost.LATER)
     texts = [mail.message(size=n) for n in (0, 100000, 3 << 20)]
     for text in texts:
         here.send(text)
@@ -162,7 +162,7 @@ def test_queued_mail_survives_a_restart(relay, sink):
 
 def test_envelope_survives_a_restart(relay, sink):
     out = sink()
-    here = relay(to=["127.0.0.1:1"], policies={"retry": {"first": "1h"}})
+    here = relay(to=["127.0.0.1:1"], policies=waypost.LATER)
     with here.connect() as c:
         c.ehlo()
         c.envelope(sender="jörg@client.test", to=["дом@dest.test", "b@dest.test"],

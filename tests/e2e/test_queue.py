@@ -24,8 +24,8 @@ def waiting(relay, sink):
     def make(*to, **how):
         behaviour = Deferring()
         server = sink(behaviour)
-        policies = {"retry": {"first": "1h", "max": "2h", "greylist": "1h", "throttled": "1h"}}
-        here = relay(to=server, policies=waypost.merged(policies, how.pop("policies", {})), **how)
+        policies = waypost.merged(waypost.LATER, how.pop("policies", {}))
+        here = relay(to=server, policies=policies, **how)
         for n, address in enumerate(to, 1):
             here.send(mail.message(), sender=how.get("sender", "a@client.test"), to=address)
             here.wait_log("deferred", n)
@@ -160,7 +160,7 @@ def test_lanes_of_rules_and_of_the_wire(relay, sink):
     s = sink(Deferring())
     here = relay(to=s, conf={"clients": [
         {"network": "127.0.0.0/8", "name": "office", "may_set_priority": True}]},
-        policies={"retry": {"first": "1h"}, "priorities": [
+        policies={**waypost.LATER, "priorities": [
             {"when": {"sender": ["ceo@corp.test", "*@board.corp.test"]}, "priority": "urgent"},
             {"when": {"header": {"X-Priority": "1*"}, "client": "office"}, "priority": "high"}]})
     cases = [("ceo@corp.test", (), b"", "urgent"), ("x@board.corp.test", (), b"", "urgent"),
@@ -181,8 +181,7 @@ def test_urgent_leaves_before_bulk(relay, sink):
     behaviour = Deferring()
     s = sink(behaviour)
     here = relay(to=s, conf={"delivery": {"connections": 1}}, policies={
-        "retry": {"first": "1h", "greylist": "1h", "throttled": "1h"},
-        "priorities": [{"when": {"sender": "boss@x.test"}, "priority": "urgent"},
+        **waypost.LATER, "priorities": [{"when": {"sender": "boss@x.test"}, "priority": "urgent"},
                        {"when": {"sender": "news@x.test"}, "priority": "bulk"}]})
     for i in range(40):
         here.send(mail.message(), sender="news@x.test", to=f"n{i}@dest.test")

@@ -8,7 +8,7 @@ import socket
 import time
 
 import pytest
-from wp import client, mail, net, process
+from wp import client, mail, net, process, waypost
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_low_disk_is_said_before_anything_is_promised(relay, out):
 def test_messages_in_memory_are_bounded(relay, sink):
     """With a dead next hop, accepted mail stays in the spool and not in memory."""
     here = relay(to=["127.0.0.1:1"], conf={"limits": {"memory": "4MiB"}},
-                 policies={"retry": {"first": "1h", "max": "1h"}})
+                 policies=waypost.LATER)
     before = here.rss()
     text = mail.message(size=200 << 10)
     with here.connect() as c:

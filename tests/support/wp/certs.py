@@ -36,9 +36,13 @@ def _authority(name):
     return pem
 
 
-@functools.cache
 def certificate(host, ca="ca", expired=False, serial=1):
     """(certificate, key) for a host name, signed by the authority; serial makes another one."""
+    return _certificate(host, ca, expired, serial)
+
+
+@functools.cache
+def _certificate(host, ca, expired, serial):
     signer = authority(ca)
     base = os.path.join(folder(), f"{host}-{ca}-{int(expired)}-{serial}")
     with open(base + ".ext", "w") as f:

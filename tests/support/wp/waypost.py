@@ -18,6 +18,12 @@ import tempfile
 from . import client, net, process
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../../.."))
+# Policies with short waits, so that a test can see retries; and with long ones, so that deferred
+# mail stays where it is.
+QUICK = {"retry": {"first": "1s", "max": "2s", "expire": "5d", "greylist": "1s", "dns": "1s",
+                   "throttled": "1s", "tls": "1s"}}
+LATER = {"retry": {"first": "1h", "max": "2h", "greylist": "1h", "dns": "1h", "throttled": "1h",
+                   "tls": "1h"}}
 TROUBLE = re.compile(r"AddressSanitizer|LeakSanitizer|ThreadSanitizer|runtime error:|"
                      r"Assertion .* failed|assertion failed")
 
