@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "gateway/admin/passage.h"
@@ -34,7 +35,8 @@ static char *state_folder(const char *conf_path)
     return folder ? folder : mem_strdup(DEFAULT_STATE);
 }
 
-static FILE *connect_to_daemon(const struct cli *cli)
+/* -1 when the daemon is not there; says so. */
+static int connect_to_daemon(const struct cli *cli)
 {
     struct err err;
     struct buf path;
@@ -49,10 +51,24 @@ static FILE *connect_to_daemon(const struct cli *cli)
     buf_free(&path);
     if (rc != RC_OK) {
         fprintf(stderr, "waypost: the daemon cannot be reached: %s\n", err.text);
-        return NULL;
+        return -1;
     }
     fcntl(fd, F_SETFL, 0); /* blocking */
-    return fdopen(fd, "r+");
+    return fd;
+}
+
+/* A daemon that hangs up at once is noticed by the reader. */
+static void send_request(int fd, const struct request *request)
+{
+    struct buf out;
+    buf_init(&out, REQUEST_MAX * 2);
+    request_put(&out, request);
+    struct slice rest = buf_slice(&out);
+    for (ssize_t n; rest.n && (n = send(fd, rest.p, rest.n, MSG_NOSIGNAL)) > 0;) {
+        rest.p += n;
+        rest.n -= (size_t)n;
+    }
+    buf_free(&out);
 }
 
 void client_request(const struct cli *cli, const char *verb, const char *action, struct request *r)
@@ -85,20 +101,16 @@ static bool take_line(const char *line, size_t n, client_row_fn *on_row, void *a
 int client_ask(const struct cli *cli, const struct request *request, client_row_fn *on_row,
                void *arg, char **text_r)
 {
-    FILE *f = connect_to_daemon(cli);
-    struct buf out;
+    int fd = connect_to_daemon(cli);
     char *line = NULL, *text = NULL;
     size_t size = 0;
     int status = CLI_UNREACHABLE;
     if (text_r)
         *text_r = NULL;
-    if (!f)
+    if (fd < 0)
         return CLI_UNREACHABLE;
-    buf_init(&out, REQUEST_MAX * 2);
-    request_put(&out, request);
-    fwrite(buf_slice(&out).p, 1, buf_len(&out), f);
-    fflush(f);
-    buf_free(&out);
+    send_request(fd, request);
+    FILE *f = fdopen(fd, "r");
     for (ssize_t n; (n = getline(&line, &size, f)) > 0;) {
         if (take_line(line, (size_t)n, on_row, arg, &status, &text))
             break;

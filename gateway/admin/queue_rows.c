@@ -171,7 +171,7 @@ bool rows_put_item(struct cursor *copies, bool detail, int64_t now_ms, struct ar
     json_open(json, '{');
     json_cstr(json, "id", id);
     json_int(json, "item", v.c.sub);
-    json_int(json, "items", v.c.siblings);
+    json_int(json, "of", v.c.siblings);
     json_cstr(json, "state", item_state_name((enum item_state)v.c.state));
     json_cstr(json, "priority", lane_names[v.c.lane]);
     json_int(json, "size", (int64_t)v.c.body_size);

@@ -19,7 +19,7 @@
 #include "gateway/io/timer.h"
 #include "gateway/report/delivery_event.h"
 
-enum { FLUSH_BYTES = 64 << 10, BUFFER_MAX = 256 << 10, FLUSH_MS = 50, COMPLAIN_MS = 60000 };
+enum { FLUSH_BYTES = 64 << 10, BUFFER_MAX = 256 << 10, FLUSH_MS = 10, COMPLAIN_MS = 60000 };
 
 struct delivery_log {
     int fd;               /* for ever the same number */
@@ -31,7 +31,9 @@ struct delivery_writer {
     struct loop *loop;
     struct counters *counters;
     struct reasons *reasons;
-    struct timer flush;
+    struct timer later;    /* flushes in a busy time */
+    struct loop_task soon; /* flushes at the end of this turn, when there was none for a while */
+    int64_t flushed_ms;
     struct buf buf;
     uint64_t lines; /* in buf */
     bool torn;      /* the file ends within a line of ours */
@@ -70,9 +72,14 @@ void delivery_log_attach(struct delivery_log *log, int fd)
     atomic_store(&log->attached, true);
 }
 
-static void on_flush(struct timer *timer)
+static void on_later(struct timer *timer)
 {
-    delivery_writer_flush(CONTAINER_OF(timer, struct delivery_writer, flush));
+    delivery_writer_flush(CONTAINER_OF(timer, struct delivery_writer, later));
+}
+
+static void on_soon(struct loop_task *task)
+{
+    delivery_writer_flush(CONTAINER_OF(task, struct delivery_writer, soon));
 }
 
 struct delivery_writer *delivery_writer_new(struct delivery_log *log, struct loop *loop,
@@ -83,7 +90,8 @@ struct delivery_writer *delivery_writer_new(struct delivery_log *log, struct loo
     w->loop = loop;
     w->counters = counters;
     w->reasons = reasons;
-    timer_init(&w->flush, on_flush);
+    timer_init(&w->later, on_later);
+    loop_task_init(&w->soon, on_soon);
     buf_init(&w->buf, BUFFER_MAX);
     return w;
 }
@@ -94,7 +102,6 @@ void delivery_writer_free(struct delivery_writer **w_p)
     if (!w)
         return;
     delivery_writer_flush(w);
-    timer_stop(w->loop, &w->flush);
     buf_free(&w->buf);
     free(w);
     *w_p = NULL;
@@ -118,7 +125,9 @@ static void lost(struct delivery_writer *w, uint64_t lines, const char *why)
 
 void delivery_writer_flush(struct delivery_writer *w)
 {
-    timer_stop(w->loop, &w->flush);
+    timer_stop(w->loop, &w->later);
+    loop_task_cancel(&w->soon);
+    w->flushed_ms = loop_now_ms(w->loop);
     struct slice s = buf_slice(&w->buf);
     if (!s.n)
         return;
@@ -178,6 +187,8 @@ void delivery_log_write(struct delivery_writer *w, const struct delivery_event *
     w->lines++;
     if (buf_len(&w->buf) >= FLUSH_BYTES)
         delivery_writer_flush(w);
-    else if (!timer_is_set(&w->flush))
-        timer_set(w->loop, &w->flush, FLUSH_MS);
+    else if (loop_now_ms(w->loop) - w->flushed_ms >= FLUSH_MS)
+        loop_task_schedule(w->loop, &w->soon);
+    else if (!timer_is_set(&w->later))
+        timer_set(w->loop, &w->later, FLUSH_MS);
 }
