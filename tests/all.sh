@@ -24,6 +24,15 @@ add() {
     [ "$3" = 0 ] || { echo "--- $LOGS/$1.log, its end:"; tail -n 60 "$LOGS/$1.log"; echo ---; }
 }
 
+# tally STATUS "PASSED FAILED": the sums of $label; a program that reports no failure and yet exits
+# with an error (nothing ran, a test that was not built) has failed
+tally() {
+    sums=${2:-0 0}
+    [ "$1" = 0 ] && [ "$sums" != "0 0" ] || [ "${sums#* }" != 0 ] || sums="${sums% *} 1"
+    # shellcheck disable=SC2086
+    add "$label" $sums
+}
+
 # check LABEL COMMAND...: one test, judged by its exit status
 check() {
     label=$1
@@ -36,12 +45,8 @@ counted() {
     label=$1
     shift
     "$@" >"$LOGS/$label.log" 2>&1
-    status=$?
-    sums=$(tail -n 1 "$LOGS/$label.log" | sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')
-    [ -n "$sums" ] || sums="0 1"
-    [ $status = 0 ] || [ "${sums#* }" != 0 ] || sums="${sums% *} 1"
-    # shellcheck disable=SC2086
-    add "$label" $sums
+    tally $? "$(tail -n 1 "$LOGS/$label.log" |
+        sed -n 's/^\([0-9]*\) passed, \([0-9]*\) failed$/\1 \2/p')"
 }
 
 # suite LABEL COMMAND...: a program that is told to write JUnit to $LOGS/LABEL.xml
@@ -50,8 +55,7 @@ suite() {
     shift
     rm -f "$LOGS/$label.xml"
     "$@" >"$LOGS/$label.log" 2>&1
-    # shellcheck disable=SC2046
-    add "$label" $($PYTHON tests/support/junit.py "$LOGS/$label.xml")
+    tally $? "$($PYTHON tests/support/junit.py "$LOGS/$label.xml")"
 }
 
 # pytests LABEL ARGS...
