@@ -19,15 +19,21 @@ install_missing() {
         echo "please run as root: apt-get install --no-install-recommends $wanted" >&2
         return 1
     fi
-    # Servers that come with a package must not start by themselves: ours run on loopback only.
+    # Servers that come with a package must not start by themselves, now or at the next boot: ours
+    # run on loopback only.
     policy=/usr/sbin/policy-rc.d
     ours=
     [ -e $policy ] || { ours=1; printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; }
-    apt-get update -q >/dev/null &&
-        # shellcheck disable=SC2086
-        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-            -o Dpkg::Use-Pty=0 $wanted >/dev/null
+    mkdir -p build
+    # shellcheck disable=SC2086
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+        --no-install-recommends -o Dpkg::Use-Pty=0 $wanted; } >build/install.log 2>&1
     status=$?
     [ -z "$ours" ] || rm -f $policy
+    for server in postfix knot unbound; do
+        case " $wanted" in *" $server "*) systemctl -q disable $server 2>/dev/null ;; esac
+    done
+    [ $status = 0 ] || { echo "apt-get failed; the end of build/install.log:" >&2
+        tail -n 20 build/install.log >&2; }
     return $status
 }
