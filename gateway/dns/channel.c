@@ -92,25 +92,27 @@ static enum rc set_server(struct channel *c, struct err *err)
 enum rc channel_new(struct loop *loop, const struct addr *server, int64_t try_ms,
                     struct channel **channel_r, struct err *err)
 {
-    static char no_file[] = "/dev/null";
+    static char lookups[] = "b";
     struct channel *c = mem_zero(sizeof *c);
+    /* Everything is given, so that c-ares reads no file: the relay may not. */
     struct ares_options o = {
         .flags = ARES_FLAG_NOSEARCH | ARES_FLAG_NOALIASES | ARES_FLAG_NOCHECKRESP | ARES_FLAG_EDNS,
         .timeout = (int)try_ms,
         .tries = 1,
+        .ndots = 1,
+        .lookups = lookups,
         .ednspsz = UDP_MAX,
         .sock_state_cb = on_socket_state,
         .sock_state_cb_data = c,
-        .resolvconf_path = no_file,
     };
+    const int given = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS |
+                      ARES_OPT_LOOKUPS | ARES_OPT_EDNSPSZ | ARES_OPT_SOCK_STATE_CB |
+                      ARES_OPT_DOMAINS | ARES_OPT_SORTLIST | ARES_OPT_SERVERS;
     pthread_once(&library_once, library_init);
     c->loop = loop;
     c->server = *server;
     timer_init(&c->tick, on_tick);
-    int status =
-        ares_init_options(&c->ares, &o,
-                          ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_EDNSPSZ |
-                              ARES_OPT_SOCK_STATE_CB | ARES_OPT_RESOLVCONF | ARES_OPT_DOMAINS);
+    int status = ares_init_options(&c->ares, &o, given);
     enum rc rc = RC_OK;
     if (status != ARES_SUCCESS) {
         rc = err_set(err, RC_IO, "DNS: %s", ares_strerror(status));
