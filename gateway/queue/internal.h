@@ -49,7 +49,8 @@ void route_fixed_free(struct queue *q);
 /* ---- site.c ---- */
 /* `mx` NULL: fixed hosts. Makes the site when it is new; takes a reference of mx. */
 struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx, struct item *first);
-struct flow *site_flow(struct site *site, const struct conf_route *route);
+struct flow *site_flow(struct site *site, const struct conf_route *route); /* made when new */
+struct flow *site_flow_named(struct site *site, struct slice name);        /* NULL: none */
 void site_set_limits(struct site *site, const struct item *sample);
 void site_announce(struct site *site);
 void site_sweep(struct queue *q,

@@ -30,17 +30,9 @@ static struct list *home(struct queue *q, const struct item *item, uint32_t **co
 
 static void leave_lane(struct item *item)
 {
-    LIST_EACH(at, &item->site->flows)
-    {
-        struct flow *flow = CONTAINER_OF(at, struct flow, link);
-        struct slice name = item_route(item);
-        if (slice_eq_str(name, flow->name)) {
-            assert(flow->ready[item->lane] > 0);
-            flow->ready[item->lane]--;
-            return;
-        }
-    }
-    assert(!"a ready item has a flow");
+    struct flow *flow = site_flow_named(item->site, item_route(item));
+    assert(flow && flow->ready[item->lane] > 0);
+    flow->ready[item->lane]--;
 }
 
 void place_nowhere(struct queue *q, struct item *item)

@@ -131,15 +131,23 @@ void site_succeeded(struct site *site)
 
 /* ---- making and finding ---- */
 
-struct flow *site_flow(struct site *site, const struct conf_route *route)
+struct flow *site_flow_named(struct site *site, struct slice name)
 {
     LIST_EACH(at, &site->flows)
     {
         struct flow *flow = CONTAINER_OF(at, struct flow, link);
-        if (slice_eq_str(route->name, flow->name))
+        if (slice_eq_str(name, flow->name))
             return flow;
     }
-    struct flow *flow = mem_zero(sizeof *flow + route->name.n + 1);
+    return NULL;
+}
+
+struct flow *site_flow(struct site *site, const struct conf_route *route)
+{
+    struct flow *flow = site_flow_named(site, route->name);
+    if (flow)
+        return flow;
+    flow = mem_zero(sizeof *flow + route->name.n + 1);
     memcpy(flow->name, route->name.p, route->name.n);
     flow->site = site;
     flow->route = route;
