@@ -1,6 +1,5 @@
 #include "gateway/ingress/auth_pool.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -8,6 +7,7 @@
 #include <string.h>
 
 #include "gateway/base/list.h"
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 
 struct auth_thread {
@@ -65,8 +65,10 @@ struct auth_pool *auth_pool_new(unsigned threads)
         struct auth_thread *t = &pool->threads[i];
         t->pool = pool;
         t->mailbox = mailbox_new();
-        int rc = pthread_create(&t->thread, NULL, thread_main, t);
-        assert(rc == 0);
+        if (pthread_create(&t->thread, NULL, thread_main, t) != 0) {
+            log_error(NULL, "password_thread_not_started", NULL);
+            abort(); /* as without memory: the supervisor starts a new process */
+        }
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return pool;

@@ -1,9 +1,10 @@
 /*
  * ingress/cmd_auth — AUTH PLAIN and LOGIN (RFC 4954, RFC 4616)
  *
- *   Only over TLS. The hash is computed by the password threads (auth_pool) with the session paused;
- *   an unknown user costs the same time as a known one. A wrong password is answered late: 1 s,
- *   doubling with each wrong one of the client's address, and ends the session at the fifth.
+ *   Only over TLS. The hash is computed by the password threads (auth_pool) with the session
+ *   paused; an unknown user costs the same time as a known one. A wrong password is answered
+ *   late: 1 s, doubling with each wrong one of the client's address, and ends the session at
+ *   the fifth.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /*
  * ingress/cmd_bdat — BDAT (RFC 3030)
  *
- *   A chunk is read whatever is wrong with it: its bytes must not pass for commands. What is wrong is
- *   answered behind it and ends the transaction; the chunks that were sent after it are then refused
- *   the same way. Only a BDAT without a readable size ends the session.
+ *   A chunk is read whatever is wrong with it: its bytes must not pass for commands. What is
+ *   wrong is answered behind it and ends the transaction; the chunks that were sent after it
+ *   are then refused the same way. Only a BDAT without a readable size ends the session.
  */
 #include "gateway/ingress/internal.h"
 #include "gateway/ingress/transaction.h"

@@ -1,8 +1,9 @@
 /*
  * ingress/cmd_data — DATA and what follows it (RFC 5321 section 4.1.1.4)
  *
- *   A bare CR or LF never ends a line, so it never ends the data (smtp/data), and a message that has
- *   one is refused. The session goes on: what follows the one true end of the data is the client's.
+ *   A bare CR or LF never ends a line, so it never ends the data (smtp/data), and a message
+ *   that has one is refused. The session goes on: what follows the one true end of the data is
+ *   the client's.
  */
 #include "gateway/ingress/internal.h"
 #include "gateway/ingress/transaction.h"

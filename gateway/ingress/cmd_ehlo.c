@@ -1,8 +1,8 @@
 /*
  * ingress/cmd_ehlo — EHLO and HELO (RFC 5321 section 4.1.1.1)
  *
- *   What is offered depends on the listener, on TLS and on the configuration; parameters of what was
- *   not offered are refused later (session->offered).
+ *   What is offered depends on the listener, on TLS and on the configuration; parameters of
+ *   what was not offered are refused later (session->offered).
  */
 #include <stdlib.h>
 

@@ -1,8 +1,8 @@
 /*
  * ingress/cmd_starttls — STARTTLS (RFC 3207)
  *
- *   Nothing is carried over the handshake: what was said before it is forgotten, and bytes that came
- *   behind the command in plain text end the session.
+ *   Nothing is carried over the handshake: what was said before it is forgotten, and bytes that
+ *   came behind the command in plain text end the session.
  */
 #include "gateway/ingress/internal.h"
 

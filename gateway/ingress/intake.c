@@ -1,9 +1,9 @@
 /*
  * ingress/intake — the content of a message, as it comes in
  *
- *   Small bodies stay in memory and are committed in one piece. A body streams into the spool in
- *   chunks when it was announced larger than inline_max, when it grows beyond it, or when the bodies
- *   in memory have reached limits.memory; the spool then sets the pace.
+ *   Small bodies stay in memory and are committed in one piece. A body streams into the spool
+ *   in chunks when it was announced larger than inline_max, when it grows beyond it, or when
+ *   the bodies in memory have reached limits.memory; the spool then sets the pace.
  */
 #include "gateway/ingress/transaction.h"
 

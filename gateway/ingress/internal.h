@@ -99,7 +99,8 @@ struct session {
 
 /* ---- session.c ---- */
 /* Takes over fd and its place in hub->connections. */
-void session_begin(struct ingress *in, int fd, struct listener_rules rules, const struct addr *peer);
+void session_begin(struct ingress *in, int fd, struct listener_rules rules,
+                   const struct addr *peer);
 void session_end(struct session *s);  /* behind the replies queued so far */
 void session_drop(struct session *s); /* at once */
 void session_free_ended(struct ingress *in);

@@ -1,9 +1,10 @@
 /*
  * ingress/items — the recipients of a message, split into what is scheduled
  *
- *   Recipients with the same destination key and lane share an item. The key is "route/domain", or
- *   the route alone when the route has fixed hosts (queue/item). One pass over the recipients with a
- *   hash table in the transaction's arena, so ten thousand of them cost no more than each by itself.
+ *   Recipients with the same destination key and lane share an item. The key is "route/domain",
+ *   or the route alone when the route has fixed hosts (queue/item). One pass over the
+ *   recipients with a hash table in the transaction's arena, so ten thousand of them cost no
+ *   more than each by itself.
  */
 #include <string.h>
 
@@ -161,7 +162,7 @@ enum rc items_make(struct transaction *tx)
     make_groups(tx, &g);
     if (g.n > SPOOL_ITEMS_MAX)
         return RC_LIMIT;
-    tx->items = arena_alloc(tx->arena, g.n * sizeof *tx->items);
+    tx->items = arena_alloc(tx->arena, g.n * sizeof(struct item *));
     tx->route = g.first->route->name;
     for (const struct group *group = g.first; group; group = group->next) {
         struct item *item = make_item(tx, group, tx->items_n, (unsigned)g.n);

@@ -1,20 +1,21 @@
 /*
  * ingress/limits — who has how much, counted over all workers without locks
  *
- *   Client addresses are counted in a count-min sketch: two rows of counters at places that a seeded
- *   hash of the address gives; the smaller one counts. Memory is fixed, nothing is allocated for a
- *   peer; two addresses may share both places, then each seems to have the connections of both
- *   (chance about 1 in 10^9 for a pair). An IPv6 client is its /64.
+ *   Client addresses are counted in a count-min sketch: two rows of counters at places that a
+ *   seeded hash of the address gives; the smaller one counts. Memory is fixed, nothing is
+ *   allocated for a peer; two addresses may share both places, then each seems to have the
+ *   connections of both (chance about 1 in 10^9 for a pair). An IPv6 client is its /64.
  *
  *   A `clients` entry has a counter of its own: connections, and the rate as a virtual schedule
- *   (GCRA): one number, moved by compare-and-swap. A rate of 500/min lets 500 go at once and then
- *   one every 120 ms.
+ *   (GCRA): one number, moved by compare-and-swap. A rate of 500/min lets 500 go at once and
+ *   then one every 120 ms.
  *
- *   limits.connections is for the process; limits.connections_per_client for an address; an entry's
- *   own `connections` is for all addresses of that entry together and takes the place of the limit
- *   per address.
+ *   limits.connections is for the process; limits.connections_per_client for an address; an
+ *   entry's own `connections` is for all addresses of that entry together and takes the place
+ *   of the limit per address.
  *
- *   Wrong passwords of an address are counted in the same way and forgotten by half each minute.
+ *   Wrong passwords of an address are counted in the same way and forgotten by half each
+ *   minute.
  */
 #ifndef WAYPOST_INGRESS_LIMITS_H
 #define WAYPOST_INGRESS_LIMITS_H

@@ -1,8 +1,8 @@
 /*
  * ingress/password — password hashes of crypt(5)
  *
- *   The only user of libcrypt. Both calls take tens of milliseconds and much memory by design: never
- *   call them from a loop. Thread-safe.
+ *   The only user of libcrypt. Both calls take tens of milliseconds and much memory by design:
+ *   never call them from a loop. Thread-safe.
  */
 #ifndef WAYPOST_INGRESS_PASSWORD_H
 #define WAYPOST_INGRESS_PASSWORD_H

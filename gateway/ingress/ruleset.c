@@ -12,7 +12,7 @@ static void want_header(struct ruleset *r, struct slice name)
             return;
     if (r->headers_n == HEADER_WANTED_MAX || name.n > HEADER_NAME_MAX)
         return;
-    char *lower = mem_zero(name.n + 1);
+    char *lower = arena_alloc(r->arena, name.n + 1);
     ascii_lower_copy(lower, name.p, name.n);
     r->headers[r->headers_n++] = (struct slice){ lower, name.n };
 }
@@ -31,13 +31,14 @@ struct ruleset *ruleset_new(struct policies *policies, struct ingress_hub *hub)
     r->refs = 1;
     r->policies = policies_ref(policies);
     r->conf = policies_conf(policies);
-    r->headers = mem_array(HEADER_WANTED_MAX, sizeof *r->headers);
+    r->arena = arena_new(4096);
+    r->headers = arena_alloc(r->arena, HEADER_WANTED_MAX * sizeof *r->headers);
     const struct conf_rules *rules = &r->conf->rules;
     for (size_t i = 0; i < rules->priorities.n; i++)
         want_headers_of(r, &rules->priorities.at[i].when);
     for (size_t i = 0; i < rules->routes.n; i++)
         want_headers_of(r, &rules->routes.at[i].when);
-    r->counters = mem_array(r->conf->clients.n + 1, sizeof *r->counters);
+    r->counters = arena_alloc(r->arena, (r->conf->clients.n + 1) * sizeof(struct client_counter *));
     for (size_t i = 0; i < r->conf->clients.n; i++)
         r->counters[i] = hub_client_counter(hub, &r->conf->clients.at[i].network);
     return r;
@@ -55,10 +56,7 @@ void ruleset_unref(struct ruleset **r)
     *r = NULL;
     if (!gone || --gone->refs)
         return;
-    for (size_t i = 0; i < gone->headers_n; i++)
-        free((char *)(uintptr_t)gone->headers[i].p);
-    free(gone->headers);
-    free(gone->counters);
+    arena_free(&gone->arena);
     policies_unref(&gone->policies);
     free(gone);
 }

@@ -14,6 +14,7 @@
 
 struct ruleset {
     unsigned refs;
+    struct arena *arena; /* holds the lists below */
     struct policies *policies;
     const struct conf *conf;
     struct slice *headers; /* lower case, no doubles, at most HEADER_WANTED_MAX */

@@ -1,3 +1,11 @@
+/*
+ * ingress/session — a connection: its input, what it waits for, its end
+ *
+ *   Input goes to the mode the session is in (modes[]). What ends or delays a session is done here
+ *   and only here: session_end() behind the replies, session_drop() at once, session_wait() and
+ *   session_go_on() around everything that takes its time. The struct of an ended session lives
+ *   until the end of the turn, so that the callers up the stack can see that it has ended.
+ */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,8 @@
 /*
  * ingress/shared — the inside of struct ingress_hub, for ingress/ only
+ *
+ *   Everything but the list of entries is atomic and may be touched by any worker at any time; the
+ *   list only grows, under its lock, when a configuration is loaded.
  */
 #ifndef WAYPOST_INGRESS_SHARED_H
 #define WAYPOST_INGRESS_SHARED_H

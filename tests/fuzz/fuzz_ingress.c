@@ -24,12 +24,6 @@ static const char rules_text[] =
     "priorities: [ { when: { header: { X-Hot: '*' } }, priority: high } ]\n"
     "routes: [ { name: rest } ]\n";
 
-#define MUST(condition)                                                                            \
-    do {                                                                                           \
-        if (!(condition))                                                                          \
-            abort();                                                                               \
-    } while (0)
-
 struct outcome {
     struct buf codes; /* three digits and what follows them, of each line */
     unsigned stored, accepted;

@@ -5,10 +5,9 @@
  *   instead of the real ones. Commits are answered in the next turn of the loop, or when the test
  *   says so (rig.hold).
  */
-#ifndef WAYPOST_TESTS_INGRESS_RIG_H
-#define WAYPOST_TESTS_INGRESS_RIG_H
+#ifndef WAYPOST_TESTS_UNIT_INGRESS_RIG_H
+#define WAYPOST_TESTS_UNIT_INGRESS_RIG_H
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -21,6 +20,13 @@
 #include "gateway/mail/envelope.h"
 
 #define RIG_FN static __attribute__((unused))
+
+/* Whatever must hold for a test to mean anything; not assert(), which a build may leave out. */
+#define MUST(condition)                                                                            \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            abort();                                                                               \
+    } while (0)
 
 enum { RIG_MESSAGES = 64, RIG_ITEMS = 8 };
 
@@ -119,10 +125,10 @@ static void rig_remember(struct slice head, struct slice data, bool streamed,
         memset(m->dest[i], 0, sizeof m->dest[i]);
         memcpy(m->dest[i], items[i].dest.p, items[i].dest.n);
         m->lane[i] = items[i].lane;
-        assert(envelope_unpack(items[i].env, rig.arena, &e) == RC_OK);
+        MUST(envelope_unpack(items[i].env, rig.arena, &e) == RC_OK);
         m->recipients[i] = e.recipients_n;
     }
-    assert(envelope_unpack(buf_slice(&m->env), rig.arena, &m->envelope) == RC_OK);
+    MUST(envelope_unpack(buf_slice(&m->env), rig.arena, &m->envelope) == RC_OK);
 }
 
 static void rig_commit(spool_commit_fn *cb, void *arg)
@@ -170,7 +176,7 @@ RIG_FN void rig_drain(void)
 
 void spool_writer_prepend(struct spool_writer *w, const void *data, size_t n)
 {
-    assert(buf_len(&w->head) == 0);
+    MUST(buf_len(&w->head) == 0);
     buf_put(&w->head, data, n);
 }
 
@@ -206,7 +212,7 @@ void spool_writer_abort(struct spool_writer **w)
 void queue_submit(struct queue *queue, struct item *item)
 {
     (void)queue;
-    assert(item->fence == 77);
+    MUST(item->fence == 77);
     rig.queued++;
     item_free(&item);
 }
@@ -253,7 +259,7 @@ RIG_FN void rig_start(struct policies *policies)
     struct tls_keypair pair = { conf->tls.certificate.data, conf->tls.key.data };
     struct err err = { 0 };
     if (pair.certificate.n)
-        assert(tls_server_new(&pair, 1, NULL, &rig.tls, &err) == RC_OK);
+        MUST(tls_server_new(&pair, 1, NULL, &rig.tls, &err) == RC_OK);
     struct ingress_env env = { .loop = rig.loop,
                                .hub = rig.hub,
                                .policies = policies,
@@ -283,7 +289,7 @@ RIG_FN void rig_stop(void)
     loop_free(&rig.loop);
     ingress_hub_free(&rig.hub);
     arena_free(&rig.arena);
-    assert(body_memory_total() == 0);
+    MUST(body_memory_total() == 0);
     memset(&rig, 0, sizeof rig);
 }
 
@@ -300,8 +306,8 @@ RIG_FN struct rig_client rig_connect(const char *address, unsigned listener)
     struct rig_client c = { 0 };
     struct addr peer, local = { 0 };
     int fds[2];
-    assert(addr_parse(slice_of(address), &peer) == RC_OK);
-    assert(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+    MUST(addr_parse(slice_of(address), &peer) == RC_OK);
+    MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
     c.fd = fds[0];
     buf_init(&c.got, 1 << 24);
     ingress_accept(rig.ingress, fds[1], listener, &peer, &local);

@@ -1,4 +1,8 @@
-/* ingress: dialogues, whole and byte by byte — client bytes in, replies and stored messages out. */
+/*
+ * test_ingress — the SMTP server in dialogues, whole and byte by byte
+ *
+ *   Client bytes in, replies and stored messages out.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,8 @@
-/* ingress: STARTTLS, implicit TLS and AUTH, with a TLS client on the same loop. */
+/*
+ * test_ingress_auth — STARTTLS, implicit TLS and AUTH of the SMTP server
+ *
+ *   With a TLS client on the same loop.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

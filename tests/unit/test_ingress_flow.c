@@ -1,4 +1,8 @@
-/* ingress: from the data to the spool: commits, large bodies, clients that go, draining and reloading. */
+/*
+ * test_ingress_flow — from the data to the spool
+ *
+ *   Commits, large bodies, clients that go, draining and reloading.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

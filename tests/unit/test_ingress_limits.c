@@ -1,4 +1,8 @@
-/* ingress: limits, overload, PROXY, clients that err, babble or do not read. */
+/*
+ * test_ingress_limits — limits, overload, PROXY, and clients that err, babble or do not read
+ *
+ *   Each limit at its edge, and what it leaves behind.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
