@@ -53,6 +53,9 @@ static void wrong_password(struct session *s)
     int64_t now = loop_now_ms(s->in->env.loop);
     unsigned count = penalty_add(&s->in->env.hub->penalties, s->client_hash, now);
     counter_add(s->in->counters, COUNTER_AUTH_FAILED, 1);
+    char peer[ADDR_TEXT_MAX];
+    log_info(NULL, "authentication_failed", "client", addr_host_text(&s->peer, peer), "lately",
+             LOG_INT(count), NULL);
     s->wrong_passwords++;
     session_wait(s, WAIT_PENALTY, penalty_delay_ms(count));
 }

@@ -35,6 +35,8 @@ void session_refuse(struct session *s, const char *line, unsigned points)
 void session_refuse_mail(struct session *s, const char *line)
 {
     counter_add(s->in->counters, line[0] == '5' ? COUNTER_REJECTED : COUNTER_TEMPFAILED, 1);
+    char peer[ADDR_TEXT_MAX];
+    log_debug(NULL, "mail_refused", "client", addr_host_text(&s->peer, peer), "reply", line, NULL);
     session_refuse(s, line, 1);
 }
 
