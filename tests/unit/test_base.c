@@ -1,11 +1,14 @@
-/* base: units, slices, buffers, cursors, json, map — tables of input and expected value. */
-#include <cmocka.h>
+/*
+ * tests/unit/test_base — units, slices, buffers, cursors, json, map: tables of input and value.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "gateway/base/clock.h"
 #include "gateway/base/cursor.h"
