@@ -67,7 +67,8 @@ void stream_finish(struct stream **s, int64_t linger_ms);
 
 void stream_write(struct stream *s, const void *p, size_t n);
 /* Queues memory that stays valid until release(arg) runs: once, when sent or dropped, possibly from
- * inside stream_close(). release may be NULL (static memory). */
+ * inside stream_close(). release may be NULL (static memory, or a later piece's release stands
+ * for it too); small pieces without one are copied rather than referred to. */
 void stream_write_ref(struct stream *s, struct slice bytes, void (*release)(void *arg), void *arg);
 size_t stream_queued(const struct stream *s); /* bytes not yet taken by the kernel (plain text) */
 void stream_shutdown(struct stream *s);       /* half close: FIN after what is queued */

@@ -16,6 +16,7 @@ enum {
     IOV_COUNT = 64,
     FLUSH_ROUNDS = 16,  /* sendmsg calls before others get their turn */
     COPIED_KEEP = 4096, /* a larger empty buffer is given back */
+    COPY_BELOW = 256    /* cheaper to copy than to keep a segment for */
 };
 
 void stream_out_set_event(struct stream *s, bool on)
@@ -84,6 +85,10 @@ void stream_write(struct stream *s, const void *p, size_t n)
 
 void stream_write_ref(struct stream *s, struct slice bytes, void (*release)(void *arg), void *arg)
 {
+    if (!release && bytes.n < COPY_BELOW) {
+        stream_write(s, bytes.p, bytes.n);
+        return;
+    }
     if (!may_queue(s, bytes.n)) {
         if (release)
             release(arg);

@@ -128,13 +128,17 @@ static void copied_and_referred_leave_in_order(void **state)
     }
     memset(small, '!', sizeof small - 1); /* was copied */
     assert_int_equal(stream_queued(rig.stream), 2000);
+    char piece[] = "piece";
+    stream_write_ref(rig.stream, slice_of(piece), NULL, NULL); /* small, nobody to tell: copied */
+    memset(piece, '!', sizeof piece - 1);
     assert_false(io_rig_recv(&rig, &got)); /* not before the end of the turn */
     assert_int_equal(buf_len(&got), 0);
     io_rig_turns(&rig, 4);
     io_rig_recv(&rig, &got);
-    assert_int_equal(buf_len(&got), 2000);
+    assert_int_equal(buf_len(&got), 2005);
     for (size_t i = 0; i < 200; i++)
         assert_memory_equal(buf_slice(&got).p + i * 10, "small big ", 10);
+    assert_memory_equal(buf_slice(&got).p + 2000, "piece", 5);
     assert_int_equal(released, 200);
     assert_int_equal(stream_queued(rig.stream), 0);
     buf_free(&got);
