@@ -107,11 +107,9 @@ static int read_arguments(struct cli *cli, char **argv)
             cli->conf_path = *++argv;
         else if (strcmp(*argv, "-c") == 0)
             return cli_usage(cli, "-c needs a file");
-        else if (strcmp(*argv, "-h") == 0 || strcmp(*argv, "--help") == 0) {
-            cli->words[0] = cli->verb->name;
-            cli->word_count = 1;
-            exit(cli_help(cli));
-        } else if (strncmp(*argv, "--", 2) == 0)
+        else if (strcmp(*argv, "-h") == 0 || strcmp(*argv, "--help") == 0)
+            cli->help = true;
+        else if (strncmp(*argv, "--", 2) == 0)
             status = read_long(cli, &argv);
         else if ((*argv)[0] == '-' && (*argv)[1])
             return cli_usage(cli, "unknown option %s", *argv);
@@ -155,5 +153,11 @@ int cli_main(int argc, char **argv, int (*serve)(const char *conf_path))
     if (!cli.verb)
         return unknown_verb(&cli, name);
     int status = read_arguments(&cli, rest + 1);
-    return status == CLI_OK ? cli.verb->run(&cli) : status;
+    if (status != CLI_OK)
+        return status;
+    if (cli.help) {
+        cli.words[0] = name;
+        cli.word_count = 1;
+    }
+    return cli.help ? cli_help(&cli) : cli.verb->run(&cli);
 }

@@ -35,7 +35,7 @@ struct cli_verb {
 /* What was asked. */
 struct cli {
     const char *conf_path;
-    bool json, color;
+    bool json, color, help;
     const struct cli_verb *verb;
     const char *words[2];
     unsigned word_count;
