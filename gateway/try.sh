@@ -15,8 +15,7 @@ stop() {
     for pid in $WAYPOST $RECEIVER; do
         kill "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
     done
-    [ -z "$RUN" ] || rm -rf "$RUN"
-    echo "ended; nothing is left running"
+    [ -z "$RUN" ] || { rm -rf "$RUN"; echo "ended; nothing is left running"; }
 }
 
 fail() {
@@ -27,7 +26,7 @@ fail() {
 
 build() {
     install_missing tests/support/packages.txt || exit 1
-    echo "== building (build/try)"
+    echo "== building (build/try; a minute or two the first time)"
     mkdir -p build
     { cmake --preset release -B build/try -DWAYPOST_TESTS=OFF && cmake --build build/try; } \
         >build/try.log 2>&1 || { tail -n 30 build/try.log >&2; fail "the build failed"; }
@@ -39,7 +38,7 @@ prepare() {
     RUN=$(mktemp -d /tmp/waypost-try.XXXXXX) || exit 1
     chmod 755 "$RUN"
     cp gateway/starter/*.yaml "$RUN/"
-    echo "== checking $RUN/waypost.yaml"
+    echo "== waypost check -c $RUN/waypost.yaml (a copy of gateway/starter)"
     "$WAYPOST_BIN" check -c "$RUN/waypost.yaml" || fail "the configuration is wrong"
 }
 
@@ -47,11 +46,13 @@ start() {
     PYTHONPATH=tests/support $PYTHON tests/support/receiver.py 127.0.0.13 2526 \
         >"$RUN/receiver.log" 2>&1 &
     RECEIVER=$!
+    echo "== waypost serve: an SMTP relay on 127.0.0.1:2525 (log: $RUN/waypost.log)"
     "$WAYPOST_BIN" serve -c "$RUN/waypost.yaml" >"$RUN/waypost.log" 2>&1 &
     WAYPOST=$!
     PYTHONPATH=tests/support $PYTHON -c '
 from wp import net
-net.wait_for("both servers", lambda: net.greets("127.0.0.1", 2525) and net.greets("127.0.0.13", 2526))
+for address, port in ("127.0.0.1", 2525), ("127.0.0.13", 2526):
+    net.wait_for("the greeting", lambda: net.greets(address, port))
 ' 2>/dev/null || fail "waypost or the receiver did not start"
     kill -0 "$WAYPOST" 2>/dev/null || fail "something else listens on 127.0.0.1:2525"
 }
@@ -77,11 +78,11 @@ MAIL
 }
 
 show() {
-    echo "== the receiver (127.0.0.11 and .12 are the two egress addresses)"
+    echo "== what the destination got (127.0.0.11 and .12 are our two egress addresses)"
     cat "$RUN/receiver.log"
-    echo "== the delivery log ($RUN/deliveries.jsonl), its first delivery"
+    echo "== the first delivery in the delivery log, $RUN/deliveries.jsonl"
     grep -m 1 '"delivered"' "$RUN/deliveries.jsonl" || fail "nothing in the delivery log"
-    echo "== waypost queue"
+    echo "== waypost queue: a line for each site with mail that waits; none does"
     "$WAYPOST_BIN" queue -c "$RUN/waypost.yaml" || fail "waypost queue failed"
     [ "$(grep -c 'from 127.0.0.11:' "$RUN/receiver.log")" -gt 0 ] &&
         [ "$(grep -c 'from 127.0.0.12:' "$RUN/receiver.log")" -gt 0 ] ||
@@ -98,7 +99,9 @@ show
 [ -z "${TRY_ONCE:-}" ] || exit 0
 cat <<X
 == up on 127.0.0.1:2525; try:
-   $PYTHON -c 'import smtplib; smtplib.SMTP("127.0.0.1", 2525).sendmail("you@example.org", ["friend@example.test"], "Subject: hi\n\nhi")'
+   $PYTHON -c 'import smtplib; smtplib.SMTP("127.0.0.1", 2525).sendmail(
+       "you@example.org", ["friend@example.test"], "Subject: hi\n\nhi")'
+   tail -f $RUN/receiver.log
    tail -f $RUN/deliveries.jsonl
    $WAYPOST_BIN queue -c $RUN/waypost.yaml
 ^C ends it.
