@@ -86,7 +86,7 @@ int cli_version(struct cli *cli)
 /* One line without its line break, not echoed on a terminal. False: nothing came. */
 static bool read_secret(const char *prompt, char *text, size_t size)
 {
-    struct termios old, quiet;
+    struct termios old = { 0 }, quiet;
     bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &old) == 0;
     if (terminal) {
         quiet = old;

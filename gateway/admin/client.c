@@ -40,7 +40,7 @@ static int connect_to_daemon(const struct cli *cli)
 {
     struct err err;
     struct buf path;
-    int fd;
+    int fd = -1;
     char *state = state_folder(cli->conf_path);
     buf_init(&path, 8192);
     buf_printf(&path, "%s/run/admin.sock", state);

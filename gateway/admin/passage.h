@@ -1,5 +1,9 @@
 /*
  * admin/passage — a call answered by another admin server, byte for byte
+ *
+ *   Control passes on what the relay answers. Nothing is parsed, and no more than a window is in
+ *   memory: a slow operator slows the other server down. An answer that does not begin, or stops
+ *   for two minutes, ends the call with a reason.
  */
 #ifndef WAYPOST_ADMIN_PASSAGE_H
 #define WAYPOST_ADMIN_PASSAGE_H

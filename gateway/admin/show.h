@@ -1,5 +1,8 @@
 /*
  * admin/show — rows of the daemon's answers, for people
+ *
+ *   Prints to stdout. Control bytes in texts that came from outside are shown as '?': a remote
+ *   reply must not steer the operator's terminal. A row that lacks a member is shown without it.
  */
 #ifndef WAYPOST_ADMIN_SHOW_H
 #define WAYPOST_ADMIN_SHOW_H

@@ -1,5 +1,8 @@
 /*
  * admin/table — columns for people: as wide as they need to be, numbers to the right
+ *
+ *   Cells are copied as they come, row by row, and printed together at the end. Widths count UTF-8
+ *   characters; control bytes are shown as '?'.
  */
 #ifndef WAYPOST_ADMIN_TABLE_H
 #define WAYPOST_ADMIN_TABLE_H
@@ -14,7 +17,7 @@ struct table;
 /* Heads end with NULL; one that begins with '>' is a column of numbers. */
 struct table *table_new(const char *const *heads, bool color);
 void table_free(struct table **table);
-/* The cells of the next row, one a call; copies. Control bytes are shown as '?'. */
+/* The cells of the next row, one a call; copies. */
 void table_cell(struct table *table, const char *text);
 void table_number(struct table *table, long long number); /* 0 is shown as "-" */
 void table_print(const struct table *table, FILE *out);

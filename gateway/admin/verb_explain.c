@@ -1,9 +1,9 @@
 /*
  * admin/verb_explain — `waypost explain`: what would happen to this mail now, and by which rule
  *
- *   Priority and its rule, route and its rule, destination, the site's limits, and every egress with
- *   its weight and whether the route allows it. The MX set is shown when the worker asked has it in
- *   its cache; explaining sends nothing, not even a question to the DNS.
+ *   Priority and its rule, route and its rule, destination, the site's limits, and every egress
+ *   with its weight and whether the route allows it. The MX set is shown when the worker asked has
+ *   it in its cache; explaining sends nothing, not even a question to the DNS.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
  *   list     one an item               -
  *   show     one an item, in full      id
  *   retry    none; the end says how    -
- *   hold release drop bounce           a filter: nobody drops the whole queue by a slip (--to '*' does)
+ *   hold release drop bounce           a filter: nobody drops all mail by a slip (--to '*' does)
  */
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,9 @@
 /*
  * daemon/child — a child process of the supervisor: started, watched, started again
  *
- *   A child is this same program, executed anew as an unprivileged user with its end of a socketpair
- *   as CHILD_FD: it shares no memory with the supervisor. One that dies is started again at once;
- *   one that dies within a second of its start waits longer each time, up to 30 s.
+ *   A child is this same program, executed anew as an unprivileged user with its end of a
+ *   socketpair as CHILD_FD: it shares no memory with the supervisor. One that dies is started again
+ *   at once; one that dies within a second of its start waits longer each time, up to 30 s.
  *
  * Callbacks: from the loop. on_start: a new process is there, send it what it needs. on_message.
  *            on_exit: it is gone; return false to leave it so.

@@ -1,5 +1,8 @@
 /*
  * daemon/child_side — what every child process does first
+ *
+ *   The privileges are gone already (child.c, before exec). What is left: the name in `ps` and in
+ *   the log, signals, death with the parent, memory that no debugger or core dump shows.
  */
 #ifndef WAYPOST_DAEMON_CHILD_SIDE_H
 #define WAYPOST_DAEMON_CHILD_SIDE_H

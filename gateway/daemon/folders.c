@@ -9,7 +9,7 @@
 
 enum { PATH_MAX_BYTES = 4000 };
 
-/* Makes the last folder of the path and those above that are missing; ours are given to the user. */
+/* Makes the last folder of the path, given to the user, and those above that are missing. */
 static enum rc make_one(const char *path, mode_t mode, const struct runas *runas, struct err *err)
 {
     char part[PATH_MAX_BYTES + 1];

@@ -1,8 +1,9 @@
 /*
  * daemon/intake — a configuration as the relay receives it, piece by piece, until it is complete
  *
- *   Collects the messages of one series (messages.h). intake_finish() turns them into a plan for the
- *   workers: rules compiled by the same code that the supervisor checked them with, TLS context made.
+ *   Collects the messages of one series (messages.h). intake_finish() turns them into a plan for
+ *   the workers: rules compiled by the same code that the supervisor checked them with, TLS context
+ *   made.
  */
 #ifndef WAYPOST_DAEMON_INTAKE_H
 #define WAYPOST_DAEMON_INTAKE_H

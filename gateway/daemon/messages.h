@@ -1,9 +1,9 @@
 /*
  * daemon/messages — what the supervisor and its children say to each other (over daemon/ipc)
  *
- *   A configuration reaches the relay as a series: BEGIN, one LISTENER for each entry of `listen` in
- *   its order, LOG when there is a delivery log, COMMIT. The relay takes it as a whole at COMMIT and
- *   answers APPLIED. The first series starts the relay; READY follows when it accepts mail.
+ *   A configuration reaches the relay as a series: BEGIN, one LISTENER for each entry of `listen`
+ *   in its order, LOG when there is a delivery log, COMMIT. The relay takes it as a whole at COMMIT
+ *   and answers APPLIED. The first series starts the relay; READY follows when it accepts mail.
  *
  *   Control gets no bundle: nothing it does today needs the secrets in it.
  */

@@ -148,7 +148,7 @@ static void put_restart_notes(const struct conf *was, const struct conf *is, str
     }
 }
 
-/* The same log goes on with the descriptor it has: we may have had more rights when we opened it. */
+/* The same log goes on with the descriptor it has: there were more rights when it was opened. */
 static enum rc open_log(const struct supervisor *s, struct slice path, int *fd_r, struct err *err)
 {
     bool same = s->now.log_fd >= 0 && slice_eq(path, supervisor_conf(s)->log.deliveries);

@@ -3,11 +3,11 @@
  *
  *   1. read and check everything as a start would; open what it needs; any error: nothing changes
  *   2. send it to the relay as a series of messages (messages.h)
- *   3. the relay has applied it: it is in force. It refused, or died over it: the old one stays, and
- *      the relay gets that again when it starts.
+ *   3. the relay has applied it: it is in force. It refused, or died over it: the old one stays,
+ *      and the relay gets that again when it starts.
  *
- *   What a running relay cannot change (workers, user, state, spool, dns) is said and kept as it was until
- *   the next start.
+ *   What a running relay cannot change (workers, user, state, spool, dns) is said and kept as it
+ *   was until the next start.
  */
 #ifndef WAYPOST_DAEMON_RELOAD_H
 #define WAYPOST_DAEMON_RELOAD_H

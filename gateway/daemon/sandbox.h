@@ -2,11 +2,12 @@
  * daemon/sandbox — what a child process can no longer do
  *
  *   Three walls, one file each: another user without capabilities (privilege.c), no dangerous
- *   system calls (seccomp.c: no exec, no new processes, no tracing, no mounts, no kernel interfaces),
- *   no files but those named (landlock.c). Call before threads are started, in that order; each
- *   holds for the life of the process and all its threads.
+ *   system calls (seccomp.c: no exec, no new processes, no tracing, no mounts, no kernel
+ *   interfaces), no files but those named (landlock.c). Call before threads are started, in that
+ *   order; each holds for the life of the process and all its threads.
  *
- * Errors: a wall that cannot be built is RC_IO and the process must not go on; only a kernel without
+ * Errors: a wall that cannot be built is RC_IO and the process must not go on; only a kernel
+ * without
  *         Landlock is RC_NOT_FOUND, worth a warning.
  */
 #ifndef WAYPOST_DAEMON_SANDBOX_H

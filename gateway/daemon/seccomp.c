@@ -2,10 +2,10 @@
  * daemon/seccomp — system calls that a mail process never needs
  *
  *   A list of what is forbidden, not of what is allowed: the libraries below us (RocksDB, the C
- *   library, OpenSSL) choose their calls by version, and a call that a library needs once a year must
- *   not be found out in production. Forbidden is what turns a hole into more: running programs, new
- *   processes, tracing, other users, mounts and namespaces, kernel interfaces, raw packets. The
- *   answer is an error, so that a library that only tries goes on.
+ *   library, OpenSSL) choose their calls by version, and a call that a library needs once a year
+ *   must not be found out in production. Forbidden is what turns a hole into more: running
+ *   programs, new processes, tracing, other users, mounts and namespaces, kernel interfaces, raw
+ *   packets. The answer is an error, so that a library that only tries goes on.
  */
 #include <errno.h>
 #include <sched.h>
@@ -108,7 +108,7 @@ static int forbid_processes(scmp_filter_ctx ctx)
 static int forbid_families(scmp_filter_ctx ctx)
 {
     return seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                            SCMP_A0(SCMP_CMP_GT, AF_INET6));
+                            SCMP_A0(SCMP_CMP_GT, AF_INET6, 0));
 }
 
 enum rc seccomp_enter(struct err *err)

@@ -35,8 +35,8 @@ static const struct entry *find(const struct sockets *s, const struct addr *addr
     return NULL;
 }
 
-/* SO_REUSEPORT would let two gateways share a port and each get some of the connections. So a socket
- * without it is tried first. */
+/* SO_REUSEPORT would let two gateways share a port and each get some of the connections. So a
+ * socket without it is tried first. */
 static enum rc probe(const struct addr *address, struct err *err)
 {
     struct sockaddr_storage ss;

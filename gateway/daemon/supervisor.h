@@ -1,8 +1,9 @@
 /*
  * daemon/supervisor — the process that `waypost serve` is: reads, opens, starts, watches
  *
- *   It reads and checks the configuration, opens the listening sockets, becomes an unprivileged user
- *   and keeps two children going: relay and control. It parses nothing that comes from a network.
+ *   It reads and checks the configuration, opens the listening sockets, becomes an unprivileged
+ *   user and keeps two children going: relay and control. It parses nothing that comes from a
+ *   network.
  *
  *   signal          does
  *   SIGHUP          reload (reload.h)

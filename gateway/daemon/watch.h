@@ -2,8 +2,8 @@
  * daemon/watch — files that may change by themselves: certificates, keys, users, the log
  *
  *   Looked at every two seconds. A changed certificate, key or users file is loaded as a reload
- *   would load it, and only it: other edits wait for `waypost reload`. A certificate and its key are
- *   often replaced one after the other: a pair that does not fit yet is tried again at the next
+ *   would load it, and only it: other edits wait for `waypost reload`. A certificate and its key
+ *   are often replaced one after the other: a pair that does not fit yet is tried again at the next
  *   look. A delivery log that was renamed is opened anew.
  */
 #ifndef WAYPOST_DAEMON_WATCH_H

@@ -1,12 +1,12 @@
 /*
  * daemon/worker — one thread of the relay with everything it owns
  *
- *   Loop, resolver, spool port, queue, delivery, SMTP server, log writer: made and freed by the main
- *   thread while no worker runs, used by the worker's thread in between. The main thread talks to a
- *   running worker by mailbox only; answers come back to its own loop.
+ *   Loop, resolver, spool port, queue, delivery, SMTP server, log writer: made and freed by the
+ *   main thread while no worker runs, used by the worker's thread in between. The main thread talks
+ *   to a running worker by mailbox only; answers come back to its own loop.
  *
- *   Life: workers_new, workers_start; workers_apply for each reload; workers_stop; when `stopped` was
- *   called: workers_free.
+ *   Life: workers_new, workers_start; workers_apply for each reload; workers_stop; when `stopped`
+ *   was called: workers_free.
  */
 #ifndef WAYPOST_DAEMON_WORKER_H
 #define WAYPOST_DAEMON_WORKER_H
@@ -45,7 +45,7 @@ struct workers;
 /* RC_IO and text when a part of a worker cannot be made. */
 enum rc workers_new(const struct workers_env *env, const struct workplan *plan,
                     struct workers **workers_r, struct err *err);
-/* Starts the threads; mail is accepted from now on, and what the spool holds comes into the queue. */
+/* Starts the threads: mail is accepted, and what the spool holds comes into the queue. */
 enum rc workers_start(struct workers *workers, struct err *err);
 /* `plan` must live until applied(). One at a time. */
 void workers_apply(struct workers *workers, const struct workplan *plan);

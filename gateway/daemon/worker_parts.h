@@ -1,5 +1,9 @@
 /*
  * daemon/worker_parts — the inside of a worker, for worker.c and worker_parts.c only
+ *
+ *   Between pthread_create and pthread_join everything here belongs to the worker's thread, but for
+ *   what is marked as the main thread's and the atomics. Parts are made in the order of their needs
+ *   and unmade in steps over all workers: items may still be handed from one to another.
  */
 #ifndef WAYPOST_DAEMON_WORKER_PARTS_H
 #define WAYPOST_DAEMON_WORKER_PARTS_H

@@ -6,10 +6,10 @@
  *   delivery_event. delivery_log_write() formats into the worker's buffer and counts the event
  *   (report/counters, report/reasons): whoever reports an event has also counted it.
  *
- *   The buffer is written with one append: at the end of the loop's turn when nothing was written for
- *   10 ms, else that much later, or as soon as it holds 64 KiB. So a quiet log is never late, and a
- *   busy one costs few system calls. A log that cannot be written never holds up mail: the lines are
- *   counted as lost and a warning goes to the daemon's log at most once a minute.
+ *   The buffer is written with one append: at the end of the loop's turn when nothing was written
+ *   for 10 ms, else that much later, or as soon as it holds 64 KiB. So a quiet log is never late,
+ *   and a busy one costs few system calls. A log that cannot be written never holds up mail: the
+ *   lines are counted as lost and a warning goes to the daemon's log at most once a minute.
  *
  *   The process that writes has no right to open files: the file comes as a descriptor from the
  *   supervisor, again after each rotation. delivery_log_attach() puts it in place of the old one in

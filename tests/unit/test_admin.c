@@ -1,6 +1,5 @@
 /*
- * admin: requests and their wire form, the server with rude and slow clients, the command line's
- * reading of arguments, filters, tables.
+ * tests/unit/test_admin — requests and their wire form, the server with rude and slow clients
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,11 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gateway/admin/cli.h"
-#include "gateway/admin/filter.h"
 #include "gateway/admin/passage.h"
 #include "gateway/admin/server.h"
-#include "gateway/admin/table.h"
 #include "gateway/io/listen.h"
 
 /* ---- requests ---- */
@@ -283,135 +279,6 @@ static void too_many_callers_are_turned_away(void **state)
         close(fds[i]);
 }
 
-/* ---- the command line ---- */
-
-static int served;
-
-static int serve(const char *path)
-{
-    served = strcmp(path, "/x.yaml") == 0 ? 1 : 2;
-    return 0;
-}
-
-static int run(const char *words)
-{
-    char copy[256];
-    char *argv[16] = { NULL };
-    int argc = 0;
-    snprintf(copy, sizeof copy, "%s", words);
-    for (char *p = copy, *word; argc < 15 && (word = strsep(&p, " "));)
-        argv[argc++] = word;
-    return cli_main(argc, argv, serve);
-}
-
-static void arguments(void **state)
-{
-    static const struct {
-        const char *words;
-        int status;
-    } rows[] = {
-        { "waypost", CLI_USAGE },
-        { "waypost nonsense", CLI_USAGE },
-        { "waypost relays", CLI_USAGE },
-        { "waypost help", CLI_OK },
-        { "waypost help queue", CLI_OK },
-        { "waypost help nonsense", CLI_USAGE },
-        { "waypost help queue list", CLI_USAGE },
-        { "waypost --help", CLI_OK },
-        { "waypost queue --help", CLI_OK },
-        { "waypost version", CLI_OK },
-        { "waypost version --json", CLI_OK },
-        { "waypost --version", CLI_OK },
-        { "waypost version extra", CLI_USAGE },
-        { "waypost version -x", CLI_USAGE },
-        { "waypost serve --json", CLI_USAGE },
-        { "waypost check -c", CLI_USAGE },
-        { "waypost check -c /nowhere.yaml", CLI_CONFIGURATION },
-        { "waypost -c /nowhere.yaml check", CLI_CONFIGURATION },
-        { "waypost check --jsn", CLI_USAGE },
-        { "waypost queue frob", CLI_USAGE },
-        { "waypost queue list more", CLI_USAGE },
-        { "waypost queue show", CLI_USAGE },
-        { "waypost queue --to x", CLI_USAGE },
-        { "waypost queue drop", CLI_USAGE },
-        { "waypost queue bounce", CLI_USAGE },
-        { "waypost queue list --to", CLI_USAGE },
-        { "waypost queue list --priority=middle", CLI_USAGE },
-        { "waypost queue list --age soon", CLI_USAGE },
-        { "waypost queue drop --id x", CLI_USAGE },
-        { "waypost report", CLI_USAGE },
-        { "waypost report links", CLI_USAGE },
-        { "waypost explain", CLI_USAGE },
-        { "waypost explain --to a@b -c /nowhere.yaml", CLI_UNREACHABLE },
-    };
-    (void)state;
-    if (access("/var/lib/waypost/run/admin.sock", F_OK) == 0)
-        skip();
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        int status = run(rows[i].words);
-        if (status != rows[i].status)
-            print_error("%s: %d\n", rows[i].words, status);
-        assert_int_equal(status, rows[i].status);
-    }
-    assert_int_equal(run("waypost serve -c /x.yaml"), 0);
-    assert_int_equal(served, 1);
-    assert_int_equal(run("waypost -c /y.yaml serve"), 0);
-    assert_int_equal(served, 2);
-}
-
-/* ---- filters and tables ---- */
-
-static void filters(void **state)
-{
-    struct arena *arena = arena_new(1024);
-    struct request r = { 0 };
-    struct filter f;
-    (void)state;
-    request_set(&r, "queue", "list");
-    assert_int_equal(filter_read(&r, arena, &f, NULL), RC_OK);
-    assert_false(f.any);
-    request_add(&r, "to", "*@Example.NET");
-    request_add(&r, "age", ">2h");
-    request_add(&r, "priority", "bulk");
-    request_add(&r, "id", "00000T40WGPP9K61DVT0000001");
-    request_add(&r, "egress", "e1");
-    request_add(&r, "other", "is no filter");
-    assert_int_equal(filter_read(&r, arena, &f, NULL), RC_OK);
-    assert_true(f.any && f.queue.by_to && f.queue.by_lane && f.queue.by_id && !f.queue.by_from);
-    assert_int_equal(f.queue.lane, LANE_BULK);
-    assert_int_equal(f.queue.age_min_ms, 2 * 3600 * 1000);
-    assert_true(pattern_match(&f.queue.to, slice_of("bob@example.net")));
-    assert_false(pattern_match(&f.queue.to, slice_of("bob@example.org")));
-    assert_true(slice_eq_str(f.egress, "e1"));
-    request_free(&r);
-    arena_free(&arena);
-}
-
-static void tables(void **state)
-{
-    static const char *const heads[] = { "NAME", ">COUNT", "TEXT", NULL };
-    struct table *t = table_new(heads, false);
-    char *text = NULL;
-    size_t size;
-    (void)state;
-    table_cell(t, "j\xc3\xb6rg");
-    table_number(t, 12345678);
-    table_cell(t, "a\x1b[31mb\n");
-    table_cell(t, "b");
-    table_number(t, 0);
-    table_cell(t, NULL);
-    assert_int_equal(table_rows(t), 2);
-    FILE *f = open_memstream(&text, &size);
-    table_print(t, f);
-    fclose(f);
-    assert_string_equal(text, "NAME     COUNT  TEXT\n"
-                              "j\xc3\xb6rg  12345678  a?[31mb?\n"
-                              "b            -  \n");
-    free(text);
-    table_free(&t);
-    assert_null(t);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -422,9 +289,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_call_outlives_its_client, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_slow_reader_is_waited_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_many_callers_are_turned_away, set_up, tear_down),
-        cmocka_unit_test(arguments),
-        cmocka_unit_test(filters),
-        cmocka_unit_test(tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

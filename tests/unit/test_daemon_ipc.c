@@ -1,6 +1,6 @@
 /*
- * daemon/ipc: messages of every size arrive whole and in order, descriptors stay with theirs,
- * nonsense ends the line once, and freeing it inside a callback is safe.
+ * tests/unit/test_daemon_ipc — messages of every size arrive whole and in order, descriptors stay
+ * with theirs, nonsense ends the line once, and freeing it inside a callback is safe.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -136,7 +136,7 @@ static void both_ways_at_once(void **state)
     free(bytes);
 }
 
-/* Each message gets the descriptors that were sent with it, however many messages one read takes. */
+/* Each message gets the descriptors sent with it, however many messages one read takes. */
 static void descriptors_stay_with_their_message(void **state)
 {
     enum { N = 20 };

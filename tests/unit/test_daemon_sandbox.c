@@ -1,6 +1,6 @@
 /*
- * daemon/sandbox: each wall holds, for threads too, and lets through what a mail process does. Every
- * case runs in a process of its own, because walls do not come down again.
+ * tests/unit/test_daemon_sandbox — each wall holds, for threads too, and lets through what a mail
+ * process does. Every case runs in a process of its own, because walls do not come down again.
  */
 #include <setjmp.h>
 #include <stdarg.h>

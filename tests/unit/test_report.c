@@ -1,6 +1,7 @@
 /*
- * report: lines of the delivery log are valid JSON whatever is in them, with the names of the
- * contract; they are counted, buffered, survive a change of file; reasons stay bounded and exact.
+ * tests/unit/test_report — lines of the delivery log are valid JSON whatever is in them, with the
+ * names of the contract; they are counted, buffered, survive a change of file; reasons stay
+ * bounded and exact.
  */
 #include <setjmp.h>
 #include <stdarg.h>
