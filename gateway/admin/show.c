@@ -100,6 +100,8 @@ static void print_value(const json_t *value)
         print_text(json_string_value(value));
     else if (json_is_integer(value))
         printf("%lld", (long long)json_integer_value(value));
+    else if (json_is_real(value))
+        printf("%.1f", json_real_value(value));
     else if (json_is_boolean(value))
         fputs(json_is_true(value) ? "yes" : "no", stdout);
 }
