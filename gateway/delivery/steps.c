@@ -181,6 +181,7 @@ static void on_data(void *arg, const char *p, size_t n, size_t *used_r)
     struct session *s = arg;
     struct target *target = s->target;
     struct stream *stream = s->stream;
+    bool answered = false;
     size_t at = 0;
     while (at < n && s->stream == stream && !s->tls_under_way) {
         struct reply reply;
@@ -189,13 +190,14 @@ static void on_data(void *arg, const char *p, size_t n, size_t *used_r)
         at += used;
         if (rc == RC_AGAIN)
             break;
+        answered = true;
         if (rc == RC_OK)
             session_on_reply(s, &reply);
         else
             session_on_broken(s, FAULT_PROTOCOL, "the reply is not SMTP");
     }
     *used_r = s->stream == stream && s->tls_under_way ? at : n;
-    if (s->stream == stream)
+    if (answered && s->stream == stream) /* a reply that drips in gains no time by that */
         session_set_deadline(s);
     target_run(target);
 }
