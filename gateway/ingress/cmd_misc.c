@@ -20,7 +20,8 @@ void cmd_noop(struct session *s, struct slice args)
 void cmd_quit(struct session *s, struct slice args)
 {
     (void)args;
-    session_bye(s, "221 2.0.0 Bye");
+    session_reply(s, "221 2.0.0 Bye");
+    session_leave(s);
 }
 
 void cmd_vrfy(struct session *s, struct slice args)

@@ -101,8 +101,9 @@ struct session {
 /* Takes over fd and its place in hub->connections. */
 void session_begin(struct ingress *in, int fd, struct listener_rules rules,
                    const struct addr *peer);
-void session_end(struct session *s);  /* behind the replies queued so far */
-void session_drop(struct session *s); /* at once */
+void session_end(struct session *s);   /* behind the replies queued so far */
+void session_leave(struct session *s); /* the same after QUIT: the client has nothing left to say */
+void session_drop(struct session *s);  /* at once */
 void session_free_ended(struct ingress *in);
 bool session_ended(const struct session *s);
 void session_wait(struct session *s, enum session_wait why, int64_t delay_ms); /* 0: no limit */

@@ -218,6 +218,12 @@ void session_end(struct session *s)
     let_go(s);
 }
 
+void session_leave(struct session *s)
+{
+    stream_finish(&s->stream, 0);
+    let_go(s);
+}
+
 void session_drop(struct session *s)
 {
     stream_close(&s->stream);

@@ -12,6 +12,8 @@
 #include "gateway/io/net.h"
 #include "gateway/io/tls_session.h"
 
+enum { HASTY_MS = 10000 }; /* for a peer that does not take the last bytes */
+
 void stream_enter(struct stream *s)
 {
     s->busy++;
@@ -169,7 +171,8 @@ void stream_finish(struct stream **stream, int64_t linger_ms)
     s->finishing = true;
     s->paused = false;
     list_push_back(loop_orphans(s->loop), &s->orphan);
-    timer_set(s->loop, &s->deadline, linger_ms);
+    s->hasty = linger_ms == 0;
+    timer_set(s->loop, &s->deadline, s->hasty ? HASTY_MS : linger_ms);
     s->out.shut = true;
     stream_in_set_event(s);
     stream_work_soon(s);

@@ -62,7 +62,8 @@ void stream_set_limits(struct stream *s, const struct stream_limits *limits);
 /* Closes at once; queued output is dropped (release callbacks run). */
 void stream_close(struct stream **s);
 /* Sends what is queued, says close_notify and FIN, waits up to linger_ms for the peer's end so that
- * the last reply is not lost to a reset, then frees. The handle is gone at once. */
+ * the last reply is not lost to a reset, then frees. The handle is gone at once. linger_ms 0: the
+ * peer has nothing left to say (it said QUIT), so the socket is closed as soon as all is sent. */
 void stream_finish(struct stream **s, int64_t linger_ms);
 
 void stream_write(struct stream *s, const void *p, size_t n);

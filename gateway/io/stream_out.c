@@ -213,9 +213,9 @@ static void half_close(struct stream *s)
         tls_session_shutdown(s->tls);
         stream_tls_flush(s);
     }
-    shutdown(s->fd, SHUT_WR);
-    if (s->finishing && s->eof)
-        s->dead = true;
+    s->dead = s->finishing && (s->eof || s->hasty);
+    if (!s->dead)
+        shutdown(s->fd, SHUT_WR);
 }
 
 static void tell_drained(struct stream *s)

@@ -54,6 +54,7 @@ struct stream {
     bool failed;     /* broken: no input or output any more */
     bool reported;   /* on_error has run */
     bool finishing;  /* stream_finish(): ours alone */
+    bool hasty;      /* ... and the peer's end is not waited for */
     bool paused;     /* by the owner */
     bool reading;    /* the read event is added */
     bool writing;    /* the write event is added */
