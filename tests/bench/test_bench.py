@@ -1,5 +1,5 @@
 """
-test_bench — the benchmark runs and nothing is lost or damaged in it; figures are printed, not judged
+test_bench — the benchmark runs, nothing is lost or damaged in it; figures are printed, not judged
 
 Rates depend on the machine, so the only ratios judged are far from what noise can do.
 """
