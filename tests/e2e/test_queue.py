@@ -92,7 +92,8 @@ def test_filters_of_drop(waiting, filters, left):
     here, server, _ = waiting("b@one.test", "c@one.test", "d@two.test")
     here.cli("queue", "drop", *(filters or ["--to", "*"]))
     assert len(here.queue()) == left
-    here.wait_log("dropped", 3 - left)
+    if left < 3:
+        here.wait_log("dropped", 3 - left)
     assert len(here.log("dropped")) == 3 - left and not server.messages
 
 
