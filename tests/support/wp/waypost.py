@@ -49,6 +49,7 @@ def merged(base, change):
 
 class Waypost:
     """conf and policies are laid over small defaults; a key set to None is left out."""
+    trouble = TROUBLE
 
     def __init__(self, conf=None, policies=None, users=None, files=None, env=None):
         self.dir = tempfile.mkdtemp(prefix="wp-test-")
@@ -125,7 +126,7 @@ class Waypost:
         if self.child:
             if self.child.running():
                 self.stop()
-            trouble = TROUBLE.search(self.stderr())
+            trouble = self.trouble.search(self.stderr())
             report = self.stderr()[max(0, trouble.start() - 500):][:6000] if trouble else ""
         shutil.rmtree(self.dir, ignore_errors=True)
         assert not (self.child and trouble), report
