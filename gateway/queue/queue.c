@@ -141,6 +141,12 @@ void queue_load(struct queue *queue, struct item *item)
 
 /* ---- coming back from delivery ---- */
 
+/* A reload may turn a route with fixed hosts into one by MX, or the other way round. */
+static bool same_kind(const struct conf_route *route, const struct site *site)
+{
+    return route && (route->hosts.n > 0) == (site->mx == NULL);
+}
+
 /* An operator's wish that came while the item was BUSY; true when it decided the item's fate. */
 static bool follow_order(struct queue *q, struct item *item)
 {
@@ -172,7 +178,8 @@ void queue_return(struct queue *queue, struct item *item)
         return;
     }
     const struct conf_route *route = policies_route_named(queue->env.policies, item_route(item));
-    if (!route || item->site->backoff_until_ms > loop_now_ms(queue->env.loop))
+    if (!same_kind(route, item->site) ||
+        item->site->backoff_until_ms > loop_now_ms(queue->env.loop))
         route_item(queue, item);
     else
         place_ready(item, site_flow(item->site, route), true);
@@ -195,16 +202,15 @@ void queue_finish(struct queue *queue, struct item **item)
 
 /* ---- reload ---- */
 
+/* Taken off the lane first: what belongs to this flow after all comes back to its end. */
 static void reroute_flow(struct queue *q, struct flow *flow)
 {
-    for (int lane = 0; lane < LANE_COUNT; lane++)
-        LIST_EACH(node, &flow->lanes[lane])
-    route_item(q, CONTAINER_OF(node, struct item, node));
-}
-
-static bool same_kind(const struct conf_route *route, const struct site *site)
-{
-    return route && (route->hosts.n > 0) == (site->mx == NULL);
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        struct list items = LIST_INIT(items);
+        list_splice_back(&items, &flow->lanes[lane]);
+        while (!list_empty(&items))
+            route_item(q, CONTAINER_OF(items.next, struct item, node));
+    }
 }
 
 void queue_reconfigure(struct queue *queue, struct policies *policies)

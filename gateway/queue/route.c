@@ -34,7 +34,7 @@ static void arrive(struct queue *q, struct item *item, struct mx_set *mx)
 {
     const struct conf *conf = policies_conf(q->env.policies);
     const struct conf_route *route = policies_route_named(q->env.policies, item_route(item));
-    if (!route || (!mx && !route->hosts.n)) { /* a reload came between the workers */
+    if (!route || (mx != NULL) == (route->hosts.n > 0)) { /* a reload came between the workers */
         route_item(q, item);
         return;
     }
