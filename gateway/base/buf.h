@@ -36,11 +36,13 @@ void buf_put_slice(struct buf *b, struct slice s);
 void buf_put_u64(struct buf *b, uint64_t v); /* decimal digits */
 void buf_printf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Room for writing `want` bytes in place (NULL when over the limit), then buf_commit(what was used). */
+/* Room for writing `want` bytes in place (NULL when over the limit), then buf_commit(what was
+ * used). */
 char *buf_reserve(struct buf *b, size_t want);
 void buf_commit(struct buf *b, size_t n);
 
-/* Takes the memory away as one malloc'd block (NUL-terminated, length in *n_r); the buffer is empty. */
+/* Takes the memory away as one malloc'd block (NUL-terminated, length in *n_r); the buffer is empty
+ * then. */
 char *buf_take(struct buf *b, size_t *n_r);
 
 #endif

@@ -2,8 +2,8 @@
  * base/json — appends JSON to a buffer, for lines written on the mail path
  *
  *   A writer, not a document: the caller opens and closes objects in order. Strings are escaped as
- *   RFC 8259 asks; bytes that are not UTF-8 become U+FFFD, so a line is always valid JSON. Documents
- *   that are read or built freely use jansson.
+ *   RFC 8259 asks; bytes that are not UTF-8 become U+FFFD, so a line is always valid JSON.
+ *   Documents that are read or built freely use jansson.
  */
 #ifndef WAYPOST_BASE_JSON_H
 #define WAYPOST_BASE_JSON_H

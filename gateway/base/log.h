@@ -2,9 +2,9 @@
  * base/log — structured daemon logs on stderr
  *
  *   One JSON line per event: time, level, process, event, then the context's fields, then the
- *   call's. `event` is a stable name (lower_case, past tense for what has happened). A child context
- *   carries its parent's fields. Lines are written whole with one write(2); a log that cannot be
- *   written is dropped, never waited for. Thread-safe: each line is built on the caller's stack.
+ *   call's. `event` is a stable name (lower_case, past tense for what has happened). A child
+ *   context carries its parent's fields. Lines are written whole with one write(2); a log that
+ *   cannot be written is dropped, never waited for. Thread-safe: a line is built by its caller.
  *
  *   Fields are pairs of key and value, both const char *, ended by NULL:
  *     log_info(ctx, "listener_opened", "address", text, NULL);

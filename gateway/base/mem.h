@@ -2,8 +2,8 @@
  * base/mem — allocation that cannot fail, and arenas for memory with one lifetime
  *
  *   mem_* die (abort, after one line on stderr) when the system has no memory: a daemon that cannot
- *   allocate cannot keep a promise either, and the supervisor starts a new one. mem_zero() memory is
- *   zeroed; release with free().
+ *   allocate cannot keep a promise either, and the supervisor starts a new one. mem_zero() memory
+ *   is zeroed; release with free().
  *
  *   An arena belongs to one message, session or request. arena_alloc() memory is aligned for any
  *   type, zeroed, and lives until arena_reset() or arena_free(). Not thread-safe: one owner.

@@ -29,7 +29,7 @@ struct err {
 
 const char *rc_name(enum rc rc);
 
-/* Fills *e (when not NULL) and returns `code`, so that `return err_set(e, RC_IO, ...)` reads well. */
+/* Fills *e (when not NULL) and returns `code`: `return err_set(e, RC_IO, ...)` reads well. */
 enum rc err_set(struct err *e, enum rc code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 

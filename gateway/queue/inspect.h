@@ -35,8 +35,8 @@ struct queue_site_row {
 
 enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DROP, QUEUE_BOUNCE };
 
-/* One row a site with mail; mail that has no site yet (looked up, or waiting since the start) is one
- * more row with key "". */
+/* One row a site with mail; mail that has no site yet (looked up, or waiting since the start) is
+ * one more row with key "". */
 void queue_each_site(struct queue *queue, void (*fn)(void *arg, const struct queue_site_row *row),
                      void *arg);
 /* `site` of the item may be NULL. Stops when fn says false. */

@@ -1,5 +1,13 @@
 /*
  * queue/internal — what the files of queue/ share; nobody else includes it
+ *
+ *   queue.c    life, coming in, coming back from delivery, reload
+ *   place.c    every change of an item's state, and the wheel
+ *   route.c    from a destination key to a site and its owner
+ *   site.c     sites, flows, back-off
+ *   inspect.c  looking and acting as an operator
+ *
+ *   All of it belongs to the worker's loop.
  */
 #ifndef WAYPOST_QUEUE_INTERNAL_H
 #define WAYPOST_QUEUE_INTERNAL_H

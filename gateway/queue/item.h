@@ -1,8 +1,8 @@
 /*
  * queue/item — one message towards one destination key, the unit that waits and is scheduled
  *
- *   An item is one block of memory (the packed envelope and the key behind the struct) and belongs to
- *   exactly one worker at a time; it moves between workers by mailbox, pointer and all. While it
+ *   An item is one block of memory (the packed envelope and the key behind the struct) and belongs
+ *   to exactly one worker at a time; it moves between workers by mailbox, pointer and all. While it
  *   waits it has no body in memory: a waiting item costs less than 500 bytes all in.
  *
  *   state     list node is on          wheel     who moves it on
@@ -12,8 +12,8 @@
  *   WAITING   site's or limbo's list   due       wheel, operator
  *   HELD      site's or limbo's list   -         operator: release, drop, bounce
  *
- *   The spool has the durable record; the item is a cache of it. Whoever changes recipients, due time
- *   or attempts writes the record first (gateway/delivery/outcome).
+ *   The spool has the durable record; the item is a cache of it. Whoever changes recipients, due
+ *   time or attempts writes the record first (gateway/delivery/outcome).
  */
 #ifndef WAYPOST_QUEUE_ITEM_H
 #define WAYPOST_QUEUE_ITEM_H
@@ -74,8 +74,8 @@ enum item_order { ORDER_NONE, ORDER_HOLD, ORDER_DROP, ORDER_BOUNCE };
 struct item *item_new(const struct spool_item *record);
 void item_free(struct item **item); /* must be on no list and no wheel; drops the body reference */
 
-/* Replaces the packed envelope (recipients that are done leave it, so it never grows much). The item
- * must be BUSY; the block may move, *item follows. */
+/* Replaces the packed envelope (recipients that are done leave it, so it never grows much). The
+ * item must be BUSY; the block may move, *item follows. */
 void item_set_envelope(struct item **item, struct slice packed);
 /* The same for the key, when the configuration gives the item another route. */
 void item_set_key(struct item **item, struct slice key);

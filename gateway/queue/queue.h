@@ -6,9 +6,9 @@
  *   resolves the destination, posts the item to the worker that owns the site, and tells delivery
  *   through queue_events when something may be sent. It never talks to a network itself.
  *
- *   What delivery owes for each item it has taken: exactly one of queue_return (not tried; no attempt
- *   is counted), queue_defer (try again at due_ms), queue_finish (gone). The spool record is
- *   delivery's business, before that call.
+ *   What delivery owes for each item it has taken: exactly one of queue_return (not tried; no
+ *   attempt is counted), queue_defer (try again at due_ms), queue_finish (gone). The spool record
+ *   is delivery's business, before that call.
  */
 #ifndef WAYPOST_QUEUE_QUEUE_H
 #define WAYPOST_QUEUE_QUEUE_H
@@ -39,7 +39,7 @@ enum queue_trouble {
 enum queue_note { NOTE_HELD, NOTE_RELEASED };
 
 struct queue_events {
-    /* The site has ready items, no back-off, and had nothing taken since: at most once a loop turn. */
+    /* The site has ready items and no back-off: at most once a loop turn. */
     void (*ready)(void *arg, struct site *site);
     /* The item is BUSY and delivery's: it owes one of the three calls. item->site may be NULL. */
     void (*trouble)(void *arg, struct item *item, enum queue_trouble why, const char *text);

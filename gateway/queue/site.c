@@ -87,7 +87,8 @@ static int64_t shorter(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* What was ready waits for the end of the back-off, a little spread so that it does not come at once. */
+/* What was ready waits for the end of the back-off, spread a little so that it does not come at
+ * once. */
 static void put_off(struct site *site)
 {
     struct queue *q = site->queue;

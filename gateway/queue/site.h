@@ -59,8 +59,8 @@ uint32_t site_ready(const struct site *site); /* of all flows */
  * nothing is ready. Takes nothing. */
 struct flow *site_next_flow(struct site *site);
 /* The next item of the flow, now BUSY; NULL when it has none. Urgent before high before the rest;
- * of five items below, bulk has one, so it is never starved. An item that has expired meanwhile goes
- * to queue_events.trouble instead and the one behind it is given. */
+ * of five items below, bulk has one, so it is never starved. An item that has expired meanwhile
+ * goes to queue_events.trouble instead and the one behind it is given. */
 struct item *flow_take(struct flow *flow);
 
 /* The whole host list failed: no session before backoff_until_ms (doubling from at most 15 s, with

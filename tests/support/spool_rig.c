@@ -3,7 +3,6 @@
  */
 #include "tests/support/spool_rig.h"
 
-#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/mail/body.h"
+#include "tests/support/temp_dir.h"
 
 enum { TURNS_MAX = 3000, TURN_MS = 20 };
 
@@ -39,8 +39,8 @@ static void on_health(void *arg, enum spool_gate gate, const char *why)
 
 void rig_make(struct rig *rig)
 {
-    *rig = (struct rig){ .dir = "/tmp/wp-spool-XXXXXX" };
-    assert_non_null(mkdtemp(rig->dir));
+    *rig = (struct rig){ 0 };
+    temp_dir_make(rig->dir, sizeof rig->dir);
     log_set_level(LOG_ERROR);
     rig->conf.dir = rig->dir;
     rig->conf.events = (struct spool_events){ on_corrupt, on_health, rig };
@@ -70,26 +70,10 @@ void rig_reopen(struct rig *rig)
     rig_open(rig);
 }
 
-/* The spool's own folders hold files only. */
-static void remove_tree(const char *path, int depth)
-{
-    DIR *dir = depth > 0 ? opendir(path) : NULL;
-    for (const struct dirent *entry; dir && (entry = readdir(dir));) {
-        char inner[512];
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        snprintf(inner, sizeof(inner), "%s/%s", path, entry->d_name);
-        remove_tree(inner, depth - 1);
-    }
-    if (dir)
-        closedir(dir);
-    (void)remove(path);
-}
-
 void rig_remove(struct rig *rig)
 {
     rig_close(rig);
-    remove_tree(rig->dir, 3);
+    temp_dir_remove(rig->dir);
 }
 
 void rig_wait(struct rig *rig, const bool *done)

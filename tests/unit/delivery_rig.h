@@ -17,13 +17,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/delivery/delivery.h"
 #include "gateway/mail/body.h"
 #include "gateway/mail/envelope.h"
+#include "tests/support/temp_dir.h"
 #include "tests/unit/delivery_peer.h"
 
 struct rig {
@@ -129,8 +129,7 @@ static int rig_set_up(void **state)
     (void)state;
     memset(&rig, 0, sizeof rig);
     rnd_seed(&rig.rnd, 7);
-    snprintf(rig.dir, sizeof rig.dir, "/tmp/wp-delivery-XXXXXX");
-    assert_non_null(mkdtemp(rig.dir));
+    temp_dir_make(rig.dir, sizeof rig.dir);
     snprintf(rig.log_path, sizeof rig.log_path, "%s.log", rig.dir);
     rig.loop = loop_new();
     for (unsigned i = 0; i < 2; i++)
@@ -142,18 +141,6 @@ static void on_rig_drained(void *arg)
 {
     (void)arg;
     rig.drained = true;
-}
-
-static void remove_tree(const char *dir)
-{
-    char command[128];
-    snprintf(command, sizeof command, "%s", dir);
-    pid_t pid = fork();
-    if (pid == 0) {
-        execlp("rm", "rm", "-rf", command, (char *)NULL);
-        _exit(1);
-    }
-    waitpid(pid, NULL, 0);
 }
 
 static int rig_tear_down(void **state)
@@ -178,7 +165,7 @@ static int rig_tear_down(void **state)
     for (int i = 0; i < 20; i++) /* streams that linger */
         loop_turn(rig.loop, 1);
     loop_free(&rig.loop);
-    remove_tree(rig.dir);
+    temp_dir_remove(rig.dir);
     unlink(rig.log_path);
     return 0;
 }

@@ -16,8 +16,7 @@ def message(subject="test", size=0, extra=b"", sender="a@client.test", to="b@des
             "Date: Sun, 22 Nov 2026 12:00:00 +0000\r\n").encode()
     text = b"Hello from the test.\r\n" + extra
     line = b"The quick brown fox jumps over the lazy dog, and then it does so once more.\r\n"
-    while len(text) < size:
-        text += line
+    text += line * -(-max(0, size - len(text)) // len(line))
     return head + b"\r\n" + text
 
 

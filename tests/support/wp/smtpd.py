@@ -240,7 +240,11 @@ class Dialogue:
     """The command loop of one session; one method per verb."""
 
     def __init__(self, server, session):
-        self.server, self.s, self.do = server, session, server.behaviour
+        self.server, self.s = server, session
+
+    @property
+    def do(self):                           # a test may change it while sessions live
+        return self.server.behaviour
 
     def run(self):
         self.answer(self.do.connected(self.s))
@@ -280,6 +284,9 @@ class Dialogue:
 
     def on_rcpt(self, arg):
         address, args = path_of(arg)
+        if self.s.sender is None:           # RFC 5321 4.1.4: no RCPT after a refused MAIL
+            self.answer("503 5.5.1 MAIL first")
+            return
         if self.answer(self.do.rcpt(self.s, address, args)).startswith("2"):
             self.s.rcpts.append((address, args))
 
