@@ -184,6 +184,7 @@ static void sort_out(struct session *s, const struct dial_result *r)
         case DIAL_RESET:
         case DIAL_TIMED_OUT:
         case DIAL_UNREACHABLE:
+            s->address = a->addr; /* for the log, when none connects */
             peers_failed(d->peers, s->egress, &a->addr, loop_now_ms(d->loop));
             break;
         case DIAL_CONNECTED:
