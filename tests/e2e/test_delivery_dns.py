@@ -155,14 +155,13 @@ def test_stale_answers_serve_while_dns_is_dead(relay, sink, zone):
     s = sink()
     z.ttl = 1
     z.mail("dest.test", s.address)
-    here = relay(conf={"dns": {"servers": [server.host], "timeout": "1s"}})
+    # Each worker has a cache of its own, and which one gets a connection is chance: one is enough.
+    here = relay(conf={"workers": 1, "dns": {"servers": [server.host], "timeout": "1s"}})
     assert deliver(here, s) == [1]
     z.fault("*", "silent")
     net.stays(lambda: True, 1.5)
     for n in (2, 3):
-        here.send(mail.message())
-    net.wait_for("mail by the old answer", lambda: len(s.messages) == 3 or here.retry() and False,
-                 60, 1)
+        assert deliver(here, s, count=n) == [n]
 
 
 def test_second_name_server_is_asked(relay, sink, zone):

@@ -199,11 +199,3 @@ def test_auth_not_offered_defers(relay, sink):
     here.send(mail.message())
     here.wait_log("deferred")
     assert not s.messages
-
-
-def test_password_is_never_sent_in_clear_text(relay, sink):
-    s = sink(users={"u": "pw"})
-    here = auth_relay(relay, s, level="opportunistic")
-    here.send(mail.message())
-    net.wait_for("an outcome", lambda: here.log("deferred") or here.log("delivered"))
-    assert not s.commands("AUTH")
