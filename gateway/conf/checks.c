@@ -226,6 +226,49 @@ static void check_routes(struct conf_reader *r)
     }
 }
 
+/* The names of header terms met so far: what the header of a message is searched for. */
+struct header_names {
+    struct slice at[CONF_HEADERS_MAX];
+    size_t n;
+    bool told;
+};
+
+static void take_header(struct conf_reader *r, struct header_names *names,
+                        const struct conf_term *term)
+{
+    for (size_t i = 0; i < names->n; i++)
+        if (slice_ieq(names->at[i], term->header))
+            return;
+    if (names->n < CONF_HEADERS_MAX) {
+        names->at[names->n++] = term->header;
+        return;
+    }
+    if (!names->told)
+        conf_error(r->errors, term->pos,
+                   "found one more header name, expected at most %d different ones in all rules",
+                   CONF_HEADERS_MAX);
+    names->told = true;
+}
+
+static void take_headers(struct conf_reader *r, struct header_names *names,
+                         const struct conf_when *when)
+{
+    for (; when; when = when->negated)
+        for (size_t i = 0; i < when->terms.n; i++)
+            if (when->terms.at[i].key == WHEN_HEADER)
+                take_header(r, names, &when->terms.at[i]);
+}
+
+static void check_headers(struct conf_reader *r)
+{
+    const struct conf_rules *rules = &r->conf->rules;
+    struct header_names names = { .n = 0 };
+    for (size_t i = 0; i < rules->priorities.n; i++)
+        take_headers(r, &names, &rules->priorities.at[i].when);
+    for (size_t i = 0; i < rules->routes.n; i++)
+        take_headers(r, &names, &rules->routes.at[i].when);
+}
+
 static void check_trust(struct conf_reader *r)
 {
     const struct conf *c = r->conf;
@@ -245,7 +288,7 @@ static void check_trust(struct conf_reader *r)
 static void check_limits(struct conf_reader *r)
 {
     const struct conf_limits *l = &r->conf->limits;
-    if (l->connections_per_client > l->connections)
+    if (l->connections && l->connections_per_client > l->connections)
         conf_warning(
             r->errors, pos_at(r, "limits"),
             "one client may take all connections: connections_per_client is above connections");
@@ -261,6 +304,7 @@ void checks_run(struct conf_reader *r)
     check_egresses(r);
     check_routes(r);
     add_default_route(r);
+    check_headers(r);
     check_trust(r);
     check_limits(r);
 }

@@ -41,6 +41,11 @@ enum when_key {
 };
 extern const char *const when_key_names[WHEN_KEYS + 1];
 
+enum {
+    CONF_HEADERS_MAX = 64,    /* different header names in all `when` together */
+    CONF_HEADER_NAME_MAX = 63 /* bytes of such a name */
+};
+
 struct conf_text {
     struct slice text;
     struct conf_pos pos;

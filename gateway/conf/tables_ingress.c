@@ -121,9 +121,10 @@ static const struct conf_key client_keys[] = {
     { "may_set_priority", &type_bool, offsetof(struct conf_client, may_set_priority),
       .value = "false", .help = "MT-PRIORITY of these clients is taken as given" },
     { "connections", &type_uint, offsetof(struct conf_client, connections), 1, 1000000,
-      .help = "connections at a time from one address; without: limits.connections_per_client" },
+      .help = "connections at a time, of all its addresses together; without: "
+              "limits.connections_per_client for each" },
     { "rate", &type_rate, offsetof(struct conf_client, rate),
-      .help = "messages from one address; without: no limit" },
+      .help = "messages of all its addresses together; without: no limit" },
     { "recipients", &type_patterns, offsetof(struct conf_client, recipients), .flags = KEY_NONZERO,
       .help = "may send to these only; without: to anybody" },
 };
@@ -156,7 +157,7 @@ static const struct conf_key limit_keys[] = {
     { "connections", &type_uint, LIMIT(connections), 1, 1000000, "5000",
       .help = "incoming connections at a time" },
     { "connections_per_client", &type_uint, LIMIT(connections_per_client), 1, 1000000, "100",
-      .help = "of these, from one address" },
+      .help = "of these, from one address; an IPv6 /64 counts as one" },
     { "idle", &type_duration, LIMIT(idle), SECOND, HOUR, "5m",
       .help = "a client that says nothing this long is closed (RFC 5321: at least 5 minutes)" },
     { "hops", &type_uint, LIMIT(hops), 1, 1000, "50",

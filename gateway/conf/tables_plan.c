@@ -97,7 +97,7 @@ static const struct conf_key egress_keys[] = {
     { "name", &type_name, EGRESS(name), .flags = KEY_REQUIRED,
       .help = "for routes, logs, reports" },
     { "address", &type_addrs, EGRESS(addresses), .flags = KEY_NONZERO,
-      .help = "source address, or one of each family; without: the system's choice" },
+      .help = "source addresses; those of one family take turns; without: the system's choice" },
     { "ehlo", &type_hostname, EGRESS(ehlo), .help = "name in EHLO; without: hostname" },
     { "weight", &type_uint, EGRESS(weight), 0, 10000, "1",
       .help = "its share of the mail; 0: only when no other is usable" },

@@ -95,6 +95,10 @@ static size_t read_headers(struct conf_reader *r, const struct yaml_entry *e,
         terms[i] = (struct conf_term){ .key = WHEN_HEADER,
                                        .header = reader_text(r, h->key),
                                        .pos = h->key_pos };
+        if (h->key.n > CONF_HEADER_NAME_MAX)
+            conf_error(r->errors, h->key_pos,
+                       "found a header name of %zu bytes, expected at most %d", h->key.n,
+                       CONF_HEADER_NAME_MAX);
         for (size_t k = 0; k < h->key.n; k++)
             if (h->key.p[k] <= ' ' || h->key.p[k] > '~' || h->key.p[k] == ':') {
                 conf_error(r->errors, h->key_pos, "found \"%.60s\", expected a header name",

@@ -245,6 +245,9 @@ static void read_events(struct tree_parser *p)
 struct yaml_node *yaml_tree_parse(struct arena *arena, const char *file, struct slice text,
                                   struct conf_errors *errors)
 {
+    /* Editors of other systems put a byte order mark in front, which says nothing in UTF-8. */
+    if (text.n >= 3 && memcmp(text.p, "\xef\xbb\xbf", 3) == 0)
+        text = slice_skip(text, 3);
     struct tree_parser p = { .arena = arena, .file = file, .text = text, .errors = errors };
     if (!yaml_parser_initialize(&p.yaml)) {
         conf_error(errors, (struct conf_pos){ file, 0, 0 }, "no memory to read it");

@@ -1,0 +1,100 @@
+/*
+ * tests/unit/test_conf_checks — what only the whole of a configuration can get wrong
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/conf_fixture.h"
+
+static char *text_of(const char *waypost, const char *policies)
+{
+    char *text;
+    struct policies *p = fixture_load(waypost, policies, &text);
+    policies_unref(&p);
+    return text;
+}
+
+/* Rules that ask for `n` different headers, in priorities and in a route's `not`. */
+static char *header_rules(unsigned n)
+{
+    struct buf b;
+    buf_init(&b, 1 << 16);
+    buf_puts(&b, "priorities:\n");
+    for (unsigned i = 1; i < n; i++)
+        buf_printf(&b, "  - { when: { header: { X-%u: a, x-%u: b } }, priority: high }\n", i, i);
+    buf_printf(&b, "routes: [ { name: a, when: { not: { header: { X-%u: a } } } } ]\n", n);
+    buf_putc(&b, '\0');
+    return buf_take(&b, NULL);
+}
+
+/* A rule whose header is never looked for would match no mail, and nobody would know. */
+static void test_header_names(void **state)
+{
+    (void)state;
+    char *most = header_rules(CONF_HEADERS_MAX), *more = header_rules(CONF_HEADERS_MAX + 1);
+    const char *main_file = BASE "policies: policies.yaml\n";
+    char *text = text_of(main_file, most);
+    assert_string_equal(text, "");
+    free(text);
+    text = text_of(main_file, more);
+    assert_string_equal(text, "policies.yaml:66:47: found one more header name, expected at most "
+                              "64 different ones in all rules\n");
+    free(text);
+    free(most);
+    free(more);
+}
+
+static void test_long_header_name(void **state)
+{
+    (void)state;
+    char rules[256];
+    char name[CONF_HEADER_NAME_MAX + 2];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    snprintf(rules, sizeof rules, "routes: [ { name: a, when: { header: { %s: a } } } ]\n", name);
+    char *text = text_of(BASE "policies: policies.yaml\n", rules);
+    assert_string_equal(text, "policies.yaml:1:40: found a header name of 64 bytes, expected at "
+                              "most 63\n");
+    free(text);
+    snprintf(rules, sizeof rules, "routes: [ { name: a, when: { header: { %s: a } } } ]\n",
+             name + 1);
+    text = text_of(BASE "policies: policies.yaml\n", rules);
+    assert_string_equal(text, "");
+    free(text);
+}
+
+static void test_byte_order_mark(void **state)
+{
+    (void)state;
+    char *text = text_of("\xef\xbb\xbf" BASE, NULL);
+    assert_string_equal(text, "");
+    free(text);
+    text = text_of("\xef\xbb\xbf" BASE "\xef\xbb\xbf: 1\n", NULL); /* elsewhere it is not one */
+    assert_non_null(strstr(text, "waypost.yaml:4:"));
+    free(text);
+}
+
+/* A value that was not understood is not compared with others as well. */
+static void test_one_error_for_one_mistake(void **state)
+{
+    (void)state;
+    char *text = text_of(BASE "limits: { connections: many }\n", NULL);
+    assert_string_equal(text, "waypost.yaml:4:24: found \"many\", expected a number from 1 to "
+                              "1000000\n");
+    free(text);
+    text = text_of(BASE "limits: { connections: 10 }\n", NULL);
+    assert_non_null(strstr(text, "warning: one client may take all connections"));
+    free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_header_names),
+        cmocka_unit_test(test_long_header_name),
+        cmocka_unit_test(test_byte_order_mark),
+        cmocka_unit_test(test_one_error_for_one_mistake),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
