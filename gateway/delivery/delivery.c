@@ -97,6 +97,7 @@ struct delivery *delivery_new(const struct delivery_env *env)
     list_init(&d->targets);
     list_init(&d->idle);
     list_init(&d->dead);
+    list_init(&d->wanting);
     list_init(&d->spare);
     loop_task_init(&d->bury, session_bury);
     loop_task_init(&d->drained, on_drained);

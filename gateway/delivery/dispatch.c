@@ -43,6 +43,7 @@ struct target *target_of(struct delivery *d, struct site *site)
     t->tokens = -1;
     list_init(&t->idle);
     list_init(&t->others);
+    list_init(&t->want);
     timer_init(&t->refill, on_refill);
     list_push_back(&d->targets, &t->link);
     site->delivery = t;
@@ -54,6 +55,7 @@ void target_free(struct target *t)
     assert(list_empty(&t->idle) && list_empty(&t->others));
     timer_stop(t->delivery->loop, &t->refill);
     t->site->delivery = NULL;
+    list_del(&t->want);
     list_del(&t->link);
     free(t);
 }
@@ -136,13 +138,33 @@ static bool make_room(struct delivery *d)
     return true;
 }
 
+/* At the limit of all sessions together a target stands in line; nothing of its own may ever
+ * happen that would make it look again. */
+static bool room(struct target *t)
+{
+    struct delivery *d = t->delivery;
+    if (d->sessions < d->sessions_max || make_room(d))
+        return true;
+    if (list_empty(&t->want))
+        list_push_back(&d->wanting, &t->want);
+    return false;
+}
+
+void delivery_room(struct delivery *d)
+{
+    struct list *first = list_pop_front(&d->wanting);
+    if (first)
+        queue_kick(d->queue, CONTAINER_OF(first, struct target, want)->site);
+}
+
 static bool may_open(struct target *t, const struct conf_route *route)
 {
     struct delivery *d = t->delivery;
     int64_t now = loop_now_ms(d->loop);
     uint32_t most =
         t->proven && live_sessions(t) > OPENING_FIRST ? live_sessions(t) : OPENING_FIRST;
-    if (t->opening >= most || now < t->site->backoff_until_ms || now < t->hold_until_ms)
+    if (t->opening >= most || now < t->site->backoff_until_ms ||
+        (now < t->hold_until_ms && live_sessions(t) > 0))
         return false;
     if (t->site->limit.connections && t->site->sessions >= t->site->limit.connections) {
         /* Only one that is no use to this route makes way. */
@@ -150,7 +172,7 @@ static bool may_open(struct target *t, const struct conf_route *route)
             return false;
         session_quit(CONTAINER_OF(t->idle.prev, struct session, link));
     }
-    return d->sessions < d->sessions_max || make_room(d);
+    return room(t);
 }
 
 /* ---- one mail ---- */

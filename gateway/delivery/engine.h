@@ -36,9 +36,10 @@ struct delivery {
     struct egress_table *egress;
     struct peers *peers;
     struct list targets;
-    struct list idle;  /* sessions without work, the most recently used first */
-    struct list dead;  /* sessions to be freed before the loop waits */
-    struct list spare; /* attempts to be used again */
+    struct list idle;    /* sessions without work, the most recently used first */
+    struct list dead;    /* sessions to be freed before the loop waits */
+    struct list wanting; /* targets that found no room for a session, the first to ask first */
+    struct list spare;   /* attempts to be used again */
     struct loop_task bury;
     uint32_t sessions, sessions_max, idle_n, opening_n, attempts_n, notices, spare_n;
     bool draining;
@@ -56,6 +57,7 @@ void delivery_check_drained(struct delivery *d);
 
 struct target {
     struct list link; /* delivery->targets */
+    struct list want; /* delivery->wanting, or on no list */
     struct delivery *delivery;
     struct site *site;
     struct list idle;   /* sessions ready for mail, the most recently used first */
@@ -63,7 +65,7 @@ struct target {
     uint32_t opening;
     bool proven;           /* a session worked and none has failed since */
     bool running, again;   /* inside target_run() */
-    int64_t hold_until_ms; /* monotonic: it takes no more sessions for now */
+    int64_t hold_until_ms; /* monotonic: while it has sessions, it takes no more until then */
     uint8_t families;      /* of the addresses seen: bit 0 IPv4, bit 1 IPv6; 0: not known yet */
     int64_t open_us;       /* smoothed: what a new session costs */
     int64_t final_us;      /* smoothed: from the end of data to the reply */
@@ -76,6 +78,8 @@ struct target *target_of(struct delivery *d, struct site *site);
 void target_free(struct target *target);
 /* Gives ready mail to sessions, or opens some. Safe to call at any time, from anywhere. */
 void target_run(struct target *target);
+/* A session ended or came to rest: whoever waits for room looks again, in the next loop turn. */
+void delivery_room(struct delivery *d);
 /* Is mail more urgent than this waiting for a session? */
 bool target_outranks(const struct target *target, const struct item *item);
 

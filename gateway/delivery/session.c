@@ -142,10 +142,12 @@ void session_rest(struct session *s)
     list_push_front(&d->idle, &s->lru);
     d->idle_n++;
     s->target->again = true;
-    if (used_up(s))
+    if (used_up(s)) {
         session_quit(s);
-    else
+    } else {
         session_set_deadline(s);
+        delivery_room(d);
+    }
 }
 
 void session_hop(const struct session *s, struct hop *hop_r)
@@ -208,6 +210,7 @@ static void take_out(struct session *s)
     t->site->sessions--;
     t->again = true;
     d->sessions--;
+    delivery_room(d);
     if (s->query)
         dns_cancel(&s->query);
     if (s->dial)

@@ -176,8 +176,9 @@ struct mail_spec {
     const char *from;
     const char *to[8]; /* ends with NULL */
     const char *body;
-    size_t body_n;  /* 0: strlen(body) */
-    uint8_t notify; /* of every recipient */
+    size_t body_n;     /* 0: strlen(body) */
+    uint8_t notify;    /* of every recipient */
+    const char *route; /* NULL: "r" */
     enum lane lane;
     int64_t accepted_ago_ms, expires_in_ms;
     bool from_spool; /* the body is not kept in memory */
@@ -221,7 +222,7 @@ static void rig_mail(const struct mail_spec *spec)
                                  .expire_ms = loop_wall_ms(rig.loop) +
                                               (spec->expires_in_ms ? spec->expires_in_ms : 3600000),
                                  .body_size = n,
-                                 .dest = SLICE_LIT("r"),
+                                 .dest = slice_of(spec->route ? spec->route : "r"),
                                  .env = buf_slice(&env_text) };
     unsigned commits = rig.commits;
     spool_commit(rig.port, record.id, body, &record, 1, on_rig_commit, NULL);

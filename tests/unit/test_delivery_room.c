@@ -1,0 +1,110 @@
+/*
+ * test_delivery_room — mail that found no session is looked at again when there is room
+ */
+#include "tests/unit/delivery_rig.h"
+
+#define HELLO                                                                                      \
+    { "", "220 peer\r\n", GO_ON },                                                                 \
+    {                                                                                              \
+        "EHLO gw.example\r\n", "250 peer\r\n", GO_ON                                               \
+    }
+#define TAKES                                                                                      \
+    { "MAIL FROM:<a@s.example>\r\n", "250 ok\r\n", ALONE },                                        \
+        { "RCPT TO:<b@d.example>\r\n", "250 ok\r\n", ALONE },                                      \
+    {                                                                                              \
+        "DATA\r\n", "354 go\r\n", ALONE                                                            \
+    }
+#define SILENT                                                                                     \
+    {                                                                                              \
+        NULL, NULL, GO_ON                                                                          \
+    }
+
+static const struct line keeps_silent[] = { HELLO, TAKES, SILENT };
+static const struct line refuses[] = { { "", "421 4.3.2 no more\r\n", CLOSE }, SILENT };
+static const struct line works[] = { HELLO, TAKES, { "\r\n.\r\n", "250 ok\r\n", ALONE }, SILENT };
+
+static const struct mail_spec mail = { .from = "a@s.example",
+                                       .to = { "b@d.example" },
+                                       .body = "Subject: x\r\n\r\nhello\r\n" };
+
+/* The final reply that the first connection has kept back, and its end. */
+static void answer_and_close(void)
+{
+    struct conn *c = &rig.peers[0].conns[0];
+    assert_int_equal(count_in(got(0, 0), "\r\n.\r\n"), 1);
+    assert_int_equal(send(c->fd, "250 ok\r\n", 8, MSG_NOSIGNAL), 8);
+    conn_end(c, CLOSE);
+}
+
+/* A site takes one connection and refuses the second: when the first ends, there is none that could
+ * carry what waits. */
+static void test_no_session_is_left(void **state)
+{
+    (void)state;
+    play(0, keeps_silent);
+    play(0, refuses);
+    play(0, works);
+    peer_shut(&rig.peers[1]);
+    rig_start("", "");
+    rig_mail(&mail);
+    turns(40);
+    rig_mail(&mail);
+    turns(40);
+    assert_int_equal(rig.peers[0].conns_n, 2);
+    answer_and_close();
+    until_logged(DELIVERED, 2);
+    assert_int_equal(rig.peers[0].conns_n, 3);
+}
+
+static void start_with_two_sites(void)
+{
+    static char second[80];
+    snprintf(second, sizeof second, " }\n  - { name: s, hosts: [\"127.0.0.1:%u\"]",
+             rig.peers[1].port);
+    rig.route_extra = second;
+    rig_start("delivery: { connections_total: 1 }", "");
+}
+
+static const struct mail_spec to_second = { .from = "a@s.example",
+                                            .to = { "b@d.example" },
+                                            .body = "Subject: x\r\n\r\nhello\r\n",
+                                            .route = "s" };
+
+static void test_another_site_had_all_sessions(void **state)
+{
+    (void)state;
+    play(0, keeps_silent);
+    play(1, works);
+    start_with_two_sites();
+    rig_mail(&mail);
+    turns(40);
+    rig_mail(&to_second);
+    turns(40);
+    assert_int_equal(rig.peers[1].conns_n, 0);
+    answer_and_close();
+    until_logged(DELIVERED, 2);
+}
+
+static void test_another_site_rests(void **state)
+{
+    (void)state;
+    play(0, keeps_silent);
+    play(1, works);
+    start_with_two_sites();
+    rig_mail(&mail);
+    turns(40);
+    rig_mail(&to_second);
+    turns(40);
+    assert_int_equal(send(rig.peers[0].conns[0].fd, "250 ok\r\n", 8, MSG_NOSIGNAL), 8);
+    until_logged(DELIVERED, 2);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { T(test_no_session_is_left),
+                                        T(test_another_site_had_all_sessions),
+                                        T(test_another_site_rests) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
