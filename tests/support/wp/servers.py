@@ -205,7 +205,9 @@ class SmtpSink:
                                    self.dir + "/log")
         net.wait_for("smtp-sink", lambda: net.greets(self.address, 25))
 
-    host = Knot.host
+    @property
+    def host(self):
+        return f"{self.address}:{self.port}"
 
     @property
     def messages(self):
