@@ -45,9 +45,11 @@ static const char *did_you_mean(const char *word, const char *const *names, size
 
 static int unknown_option(struct cli *cli, const char *name)
 {
-    const char *names[NAMES_MAX] = { "json", "help" };
+    const char *names[NAMES_MAX] = { "help" };
     char hint[80];
-    size_t n = 2;
+    size_t n = 1;
+    if (cli->verb->json)
+        names[n++] = "json";
     for (const struct cli_option *o = cli->verb->options; o && o->name && n < NAMES_MAX; o++)
         names[n++] = o->name;
     return cli_usage(cli, "%s has no option --%s%s", cli->verb->name, name,

@@ -28,15 +28,25 @@ static void print_json_text(bool ok, const char *text)
     json_decref(row);
 }
 
+/* The end's text is all there is to print. */
+static int ask_for_json(const struct cli *cli, const struct request *request)
+{
+    char *text;
+    int status = client_ask(cli, request, NULL, NULL, &text);
+    if (text)
+        print_json_text(status == CLI_OK, text);
+    free(text);
+    return status;
+}
+
 int cli_reload(struct cli *cli)
 {
     struct request request;
-    char *text;
     client_request(cli, "reload", "", &request);
-    int status = client_ask(cli, &request, NULL, NULL, &text);
-    if (text && cli->json)
-        print_json_text(status == CLI_OK, text);
-    else if (status == CLI_OK)
+    char *text = NULL;
+    int status =
+        cli->json ? ask_for_json(cli, &request) : client_ask(cli, &request, NULL, NULL, &text);
+    if (status == CLI_OK && !cli->json)
         printf("%s", text[0] ? text : "applied; nothing has changed\n");
     free(text);
     request_free(&request);
@@ -119,8 +129,9 @@ static int queue_verb(struct cli *cli, const struct queue_verb *verb, struct req
         return status;
     if (verb->takes_id)
         request_add(request, "id", cli->words[1]);
-    return ask(cli, request, cli->json && verb->show ? client_print_json : verb->show, NULL,
-               !(cli->json && verb->show));
+    if (verb->show)
+        return ask(cli, request, cli->json ? client_print_json : verb->show, NULL, !cli->json);
+    return cli->json ? ask_for_json(cli, request) : ask(cli, request, NULL, NULL, true);
 }
 
 int cli_queue(struct cli *cli)

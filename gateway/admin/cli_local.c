@@ -10,11 +10,32 @@
 #include "gateway/admin/cli.h"
 #include "gateway/base/json.h"
 #include "gateway/ingress/password.h"
+#include "gateway/io/tls.h"
 #include "policies/policies.h"
 
 int cli_serve(struct cli *cli)
 {
     return cli->serve(cli->conf_path);
+}
+
+/* What only TLS itself can say of the files: a start would end over the first. */
+static void check_tls_files(const struct conf *conf, struct conf_errors *errors)
+{
+    struct err err;
+    struct tls_server *server;
+    struct tls_client *client;
+    struct tls_keypair pair = { conf->tls.certificate.data, conf->tls.key.data };
+    if (conf->tls.certificate.path.n && tls_server_new(&pair, 1, NULL, &server, &err) != RC_OK)
+        conf_error(errors, conf->tls.certificate.pos,
+                   "found a certificate and key that cannot be used: %s", err.text);
+    else if (conf->tls.certificate.path.n)
+        tls_server_unref(&server);
+    const struct conf_file *ca = &conf->delivery.ca_file;
+    if (tls_client_new(ca->data, 1, &client, &err) != RC_OK)
+        conf_error(errors, ca->pos, "found no certificates to trust in \"%s\": %s", ca->path.p,
+                   err.text);
+    else
+        tls_client_free(&client);
 }
 
 int cli_check(struct cli *cli)
@@ -24,10 +45,13 @@ int cli_check(struct cli *cli)
     struct policies *policies = NULL;
     struct buf out;
     enum rc rc = policies_load(bundle, cli->conf_path, &policies, errors);
+    if (rc == RC_OK)
+        check_tls_files(policies_conf(policies), errors);
+    bool ok = conf_errors_count(errors) == 0;
     buf_init(&out, 4 << 20);
     if (cli->json) {
         json_open(&out, '{');
-        json_bool(&out, "ok", rc == RC_OK);
+        json_bool(&out, "ok", ok);
         json_key(&out, "errors");
         conf_errors_put_json(errors, &out);
         json_close(&out, '}');
@@ -37,16 +61,16 @@ int cli_check(struct cli *cli)
     }
     if (buf_len(&out))
         fwrite(buf_slice(&out).p, 1, buf_len(&out), cli->json ? stdout : stderr);
-    if (!cli->json && rc == RC_OK)
+    if (!cli->json && ok)
         printf("%s: fine\n", cli->conf_path);
-    if (!cli->json && rc != RC_OK)
+    if (!cli->json && !ok)
         fprintf(stderr, "waypost: %zu error%s\n", conf_errors_count(errors),
                 conf_errors_count(errors) == 1 ? "" : "s");
     buf_free(&out);
     policies_unref(&policies);
     conf_errors_free(&errors);
     bundle_free(&bundle);
-    return rc == RC_OK ? CLI_OK : CLI_CONFIGURATION;
+    return ok ? CLI_OK : CLI_CONFIGURATION;
 }
 
 /* WAYPOST_LIBRARIES: "name version,name version,", as found when this was built. */

@@ -5,6 +5,7 @@
  *   with its weight and whether the route allows it. The MX set is shown when the worker asked has
  *   it in its cache; explaining sends nothing, not even a question to the DNS.
  */
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,8 +82,12 @@ static enum rc read_mail(struct explain *x, const struct request *r, struct err 
 {
     const char *from = request_get(r, "from"), *to = request_get(r, "to");
     const char *size = request_get(r, "size");
-    if (!to || !strchr(to, '@'))
+    if (!to)
         return err_set(err, RC_PARSE, "--to ADDRESS is needed");
+    if (!strchr(to, '@'))
+        return err_set(err, RC_PARSE, "--to %.100s is no address", to);
+    if (from && from[0] && !strchr(from, '@'))
+        return err_set(err, RC_PARSE, "--from %.100s is no address", from);
     facts_set_sender(&x->facts, keep(x, from ? from : ""));
     facts_set_recipient(&x->facts, keep(x, to));
     struct domain domain;
@@ -141,6 +146,16 @@ static void put_priority(struct explain *x, struct buf *json)
     x->facts.known |= FACT_BIT(WHEN_PRIORITY);
 }
 
+/* "host:port": where the mail goes, whether or not the route names the port. */
+static void put_host(const struct explain *x, const struct conf_host *host, struct buf *json)
+{
+    uint64_t port = host->port ? host->port : policies_conf(x->policies)->delivery.port;
+    bool v6 = host->is_addr && host->addr.family == ADDR_V6;
+    char *text = arena_printf(x->arena, "%s%.*s%s:%" PRIu64, v6 ? "[" : "", SLICE_FMT(host->host),
+                              v6 ? "]" : "", port);
+    json_cstr(json, NULL, text);
+}
+
 static void put_route(struct explain *x, struct buf *json)
 {
     struct route_choice choice = policies_route(x->policies, &x->facts);
@@ -153,7 +168,7 @@ static void put_route(struct explain *x, struct buf *json)
         json_key(json, "hosts");
         json_open(json, '[');
         for (size_t i = 0; i < choice.route->hosts.n; i++)
-            json_str(json, NULL, choice.route->hosts.at[i].host);
+            put_host(x, &choice.route->hosts.at[i], json);
         json_close(json, ']');
     }
 }

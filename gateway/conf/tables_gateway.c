@@ -111,7 +111,9 @@ static const struct conf_key root_keys[] = {
     { "state", &type_path, ROOT(state), .value = "/var/lib/waypost",
       .help = "folder of the spool, sockets, history" },
     { "user", &type_name, ROOT(user), .value = "waypost",
-      .help = "system user of the unprivileged processes when started by root" },
+      .help =
+          "system user of the unprivileged processes when started by root; `nobody` when there is "
+          "no user waypost" },
     { "workers", &type_workers, ROOT(workers), 1, 256, "auto",
       .help = "threads of the mail path; auto: one per core" },
     { "tls", &type_section, 0, .more = &section_tls, .help = "our certificate" },

@@ -152,14 +152,17 @@ static void put_restart_notes(const struct conf *was, const struct conf *is, str
 static enum rc open_log(const struct supervisor *s, struct slice path, int *fd_r, struct err *err)
 {
     bool same = s->now.log_fd >= 0 && slice_eq(path, supervisor_conf(s)->log.deliveries);
-    if (same && (!folders_log_moved(path, s->now.log_fd) ||
-                 folders_open_log(path, &s->runas, fd_r, err) != RC_OK)) {
-        *fd_r = fcntl(s->now.log_fd, F_DUPFD_CLOEXEC, 0);
-        return RC_OK;
+    bool kept = same && !folders_log_moved(path, s->now.log_fd);
+    enum rc rc = kept ? RC_OK : folders_open_log(path, &s->runas, fd_r, err);
+    if (same && rc != RC_OK) {
+        log_warning(NULL, "log_not_opened_anew", "path", path.p, "error", err->text, "instead",
+                    "the old file goes on", NULL);
+        kept = true;
+        rc = RC_OK;
     }
-    if (same)
-        return RC_OK;
-    return folders_open_log(path, &s->runas, fd_r, err);
+    if (kept)
+        *fd_r = fcntl(s->now.log_fd, F_DUPFD_CLOEXEC, 0);
+    return rc;
 }
 
 static enum rc open_needs(struct supervisor *s, struct setup *next, struct err *err)

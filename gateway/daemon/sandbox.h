@@ -27,7 +27,8 @@ struct runas {
     char name[64];
 };
 
-/* The user `name`; when there is none `nobody`, with a warning in the log. */
+/* The user `name`. The default one may be missing: `nobody` then, with a warning in the log. Any
+ * other must be there (RC_NOT_FOUND): mail is not given to `nobody` for a typing error. */
 enum rc runas_find(const char *name, struct runas *runas_r, struct err *err);
 /* Supervisor: becomes that user, keeps only the right to bind low ports and to read what a reload
  * must read (keys that belong to root). */

@@ -15,6 +15,7 @@
 #include "gateway/admin/cli.h"
 #include "gateway/admin/filter.h"
 #include "gateway/admin/table.h"
+#include "tests/support/certs.h"
 
 /* ---- the command line ---- */
 
@@ -92,6 +93,60 @@ static void arguments(void **state)
     assert_int_equal(served, 2);
 }
 
+/* ---- check ---- */
+
+static char folder[] = "/tmp/test_cli_XXXXXX";
+
+static void put_file(const char *name, const char *text)
+{
+    char path[64];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static int check_with(const char *lines)
+{
+    char text[512], words[96];
+    snprintf(text, sizeof text,
+             "hostname: a.example\nlisten: [ { address: \"127.0.0.1:25\" } ]\n"
+             "clients: [ { network: 127.0.0.0/8 } ]\n%s",
+             lines);
+    put_file("waypost.yaml", text);
+    snprintf(words, sizeof words, "waypost check -c %s/waypost.yaml", folder);
+    return run(words);
+}
+
+/* Whatever a start would refuse, or could never use, is an error of `check` already. */
+static void check_tries_the_tls_files(void **state)
+{
+    static const char *const names[] = { "a.pem", "b.pem", "a.key", "b.key", "waypost.yaml" };
+    struct cert a, b;
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    certs_ca(&a);
+    certs_ca(&b);
+    put_file("a.pem", a.certificate);
+    put_file("a.key", a.key);
+    put_file("b.key", b.key);
+    put_file("b.pem", "-----BEGIN CERTIFICATE-----\nbroken\n");
+    assert_int_equal(check_with("tls: { certificate: a.pem, key: a.key }\n"), CLI_OK);
+    assert_int_equal(check_with("tls: { certificate: a.pem, key: b.key }\n"), CLI_CONFIGURATION);
+    assert_int_equal(check_with("tls: { certificate: b.pem, key: b.key }\n"), CLI_CONFIGURATION);
+    assert_int_equal(check_with("delivery: { tls: verify, ca_file: a.pem }\n"), CLI_OK);
+    assert_int_equal(check_with("delivery: { tls: verify, ca_file: a.key }\n"), CLI_CONFIGURATION);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        unlink(path);
+    }
+    rmdir(folder);
+    certs_free(&a);
+    certs_free(&b);
+}
+
 /* ---- filters and tables ---- */
 
 static void filters(void **state)
@@ -149,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arguments),
+        cmocka_unit_test(check_tries_the_tls_files),
         cmocka_unit_test(filters),
         cmocka_unit_test(tables),
     };
