@@ -17,7 +17,7 @@ enum { DEPTH_MAX = 8 };
 
 void temp_dir_make(char *path_r, size_t size)
 {
-    snprintf(path_r, size, "/tmp/wp-unit-XXXXXX");
+    snprintf(path_r, size, TEMP_DIR_PREFIX "XXXXXX");
     assert_non_null(mkdtemp(path_r));
 }
 

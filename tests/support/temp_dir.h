@@ -9,7 +9,9 @@
 
 #include <stddef.h>
 
-void temp_dir_make(char *path_r, size_t size); /* below /tmp; size >= 32 */
+#define TEMP_DIR_PREFIX "/tmp/wp-unit-"
+
+void temp_dir_make(char *path_r, size_t size); /* the prefix and six letters; size >= 32 */
 void temp_dir_remove(const char *path);        /* with everything in it */
 
 #endif

@@ -22,6 +22,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/rnd.h"
 #include "gateway/mail/body.h"
+#include "tests/support/temp_dir.h"
 
 enum { FAULT_NONE, FAULT_WRITE, FAULT_SYNC };
 static atomic_int fault, fault_errno, hits;
@@ -32,7 +33,7 @@ static bool is_spool_file(int fd)
     snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
     ssize_t n = readlink(link, path, sizeof(path) - 1);
     path[n > 0 ? n : 0] = '\0';
-    return strncmp(path, "/tmp/wp-spool-", 14) == 0 && !strstr(path, "/LOG");
+    return strncmp(path, TEMP_DIR_PREFIX, sizeof TEMP_DIR_PREFIX - 1) == 0 && !strstr(path, "/LOG");
 }
 
 static bool refused(int kind, int fd)
