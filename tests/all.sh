@@ -12,15 +12,18 @@ ROUNDS=20
 FUZZ_SECONDS=3
 [ -z "$FAST" ] || ROUNDS=3
 passed=0 failed=0
-started=$(date +%s)
+started=$(date +%s) before=$(date +%s)
 PYTHON=/usr/bin/python3
 export PYTHONDONTWRITEBYTECODE=1 CCACHE_BASEDIR="$PWD" CMAKE_C_COMPILER_LAUNCHER=ccache
 export UBSAN_OPTIONS=print_stacktrace=1
 
-# add LABEL PASSED FAILED: one line of the summary; the log is shown when something failed
+# add LABEL PASSED FAILED: one line of the summary, with the seconds since the line before; the log
+# is shown when something failed
 add() {
     passed=$((passed + $2)) failed=$((failed + $3))
-    printf '%-34s %5s passed %3s failed   %4ss\n' "$1" "$2" "$3" $(($(date +%s) - started))
+    now=$(date +%s)
+    printf '%-34s %5s passed %3s failed   %4ss\n' "$1" "$2" "$3" $((now - before))
+    before=$now
     [ "$3" = 0 ] || { echo "--- $LOGS/$1.log, its end:"; tail -n 60 "$LOGS/$1.log"; echo ---; }
 }
 
