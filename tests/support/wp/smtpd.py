@@ -79,10 +79,16 @@ class Session:
         return line.rstrip(b"\r").decode("utf-8", "surrogateescape")
 
     def exactly(self, count):
-        while len(self.buffer) < count:
+        """So many bytes; a chunk may be hundreds of megabytes, so none is copied twice."""
+        parts, missing = [], count
+        while len(self.buffer) < missing:
+            parts.append(self.buffer)
+            missing -= len(self.buffer)
+            self.buffer = b""
             self.more()
-        data, self.buffer = self.buffer[:count], self.buffer[count:]
-        return data
+        parts.append(self.buffer[:missing])
+        self.buffer = self.buffer[missing:]
+        return b"".join(parts)
 
     def body(self):
         """Reads up to the final dot; gives the text with the stuffed dots removed."""
