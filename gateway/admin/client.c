@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "gateway/admin/passage.h"
@@ -15,46 +16,71 @@
 
 static const char DEFAULT_STATE[] = "/var/lib/waypost";
 
-/* Only `state` is of interest: the rest may be wrong, or not for this user to read. */
-static char *state_folder(const char *conf_path)
+enum { ANSWER_SECONDS = 60 }; /* without a word: longer than a reload under load may take */
+
+/* Only `state` is of interest: the rest may be wrong, or not for this user to read. What keeps even
+ * that from being read goes to `errors`. */
+static char *state_folder(const char *conf_path, struct conf_errors *errors)
 {
     struct bundle *bundle = bundle_new_disk();
-    struct conf_errors *errors = conf_errors_new();
     struct arena *arena = arena_new(4096);
     struct slice text;
+    struct err err;
     char *folder = NULL;
-    if (bundle_get(bundle, conf_path, &text, NULL) == RC_OK) {
+    if (bundle_get(bundle, conf_path, &text, &err) == RC_OK) {
         const struct yaml_node *root = yaml_tree_parse(arena, conf_path, text, errors);
         const struct yaml_node *state = root ? yaml_get(root, "state") : NULL;
         if (state && state->kind == NODE_TEXT)
             folder = bundle_resolve(conf_path, state->text);
+    } else {
+        conf_warning(errors, (struct conf_pos){ conf_path, 0, 0 }, "cannot be read: %s", err.text);
     }
     arena_free(&arena);
-    conf_errors_free(&errors);
     bundle_free(&bundle);
     return folder ? folder : mem_strdup(DEFAULT_STATE);
 }
 
-/* -1 when the daemon is not there; says so. */
-static int connect_to_daemon(const struct cli *cli)
+static void print_errors(struct conf_errors *errors)
 {
-    struct err err;
+    struct buf text;
+    buf_init(&text, 64 << 10);
+    conf_errors_put_text(errors, &text);
+    if (buf_len(&text))
+        fwrite(buf_slice(&text).p, 1, buf_len(&text), stderr);
+    buf_free(&text);
+}
+
+static enum rc connect_below(const char *state, int *fd_r, struct err *err)
+{
     struct buf path;
-    int fd = -1;
-    char *state = state_folder(cli->conf_path);
     buf_init(&path, 8192);
     buf_printf(&path, "%s/run/admin.sock", state);
     buf_putc(&path, '\0');
-    free(state);
-    enum rc rc = path.full ? err_set(&err, RC_LIMIT, "path too long")
-                           : passage_connect(buf_slice(&path).p, &fd, &err);
+    enum rc rc = path.full ? err_set(err, RC_LIMIT, "path too long")
+                           : passage_connect(buf_slice(&path).p, fd_r, err);
     buf_free(&path);
-    if (rc != RC_OK) {
+    return rc;
+}
+
+/* When the daemon is not there, says so, and what may be the reason. */
+static int connect_to_daemon(const struct cli *cli, int *fd_r)
+{
+    static const struct timeval patience = { .tv_sec = ANSWER_SECONDS };
+    struct err err;
+    struct conf_errors *errors = conf_errors_new();
+    int status = CLI_OK;
+    char *state = state_folder(cli->conf_path, errors);
+    if (connect_below(state, fd_r, &err) != RC_OK) {
+        print_errors(errors);
         fprintf(stderr, "waypost: the daemon cannot be reached: %s\n", err.text);
-        return -1;
+        status = conf_errors_count(errors) ? CLI_CONFIGURATION : CLI_UNREACHABLE;
+    } else {
+        fcntl(*fd_r, F_SETFL, 0); /* blocking */
+        setsockopt(*fd_r, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     }
-    fcntl(fd, F_SETFL, 0); /* blocking */
-    return fd;
+    free(state);
+    conf_errors_free(&errors);
+    return status;
 }
 
 /* A daemon that hangs up at once is noticed by the reader. */
@@ -101,24 +127,29 @@ static bool take_line(const char *line, size_t n, client_row_fn *on_row, void *a
 int client_ask(const struct cli *cli, const struct request *request, client_row_fn *on_row,
                void *arg, char **text_r)
 {
-    int fd = connect_to_daemon(cli);
+    int fd;
     char *line = NULL, *text = NULL;
     size_t size = 0;
-    int status = CLI_UNREACHABLE;
+    bool late = false;
     if (text_r)
         *text_r = NULL;
-    if (fd < 0)
-        return CLI_UNREACHABLE;
+    int status = connect_to_daemon(cli, &fd);
+    if (status != CLI_OK)
+        return status;
+    status = CLI_UNREACHABLE;
     send_request(fd, request);
     FILE *f = fdopen(fd, "r");
     for (ssize_t n; (n = getline(&line, &size, f)) > 0;) {
         if (take_line(line, (size_t)n, on_row, arg, &status, &text))
             break;
     }
+    late = !text && ferror(f) && errno == EAGAIN;
     free(line);
     fclose(f);
     fflush(stdout);
-    if (!text)
+    if (late)
+        fprintf(stderr, "waypost: the daemon does not answer: nothing for %d s\n", ANSWER_SECONDS);
+    else if (!text)
         fputs("waypost: the daemon ended in the middle of its answer\n", stderr);
     else if (status != CLI_OK)
         fprintf(stderr, "waypost: %s\n", text);

@@ -152,7 +152,7 @@ const struct conf_section section_users_file = {
 static const struct conf_key limit_keys[] = {
     { "message_size", &type_size, LIMIT(message_size), KIB, TIB, "2GiB",
       .help = "largest message taken (SIZE)" },
-    { "recipients", &type_uint, LIMIT(recipients), 1, 1000000, "10000",
+    { "recipients", &type_uint, LIMIT(recipients), 1, 100000, "10000",
       .help = "RCPT of one message" },
     { "connections", &type_uint, LIMIT(connections), 1, 1000000, "5000",
       .help = "incoming connections at a time" },

@@ -117,7 +117,7 @@ static const struct row key_rows[] = {
     { BASE "state: {}\n", NULL, "4:8: found a map, expected a path" },
     { BASE "limits: 5\n", NULL, "4:9: found \"5\", expected a map (key: value)" },
     { BASE "limits: { recipients: -1, hops: 0, message_size: 5XB, idle: 5 }\n", NULL,
-      "4:23: found \"-1\", expected a number from 1 to 1000000\n"
+      "4:23: found \"-1\", expected a number from 1 to 100000\n"
       "4:33: found \"0\", expected a number from 1 to 1000\n"
       "4:50: found \"5XB\", expected a size such as 64KiB 50MiB 2GiB, from 1KiB to 1TiB\n"
       "4:61: found \"5\", expected a time such as 500ms 30s 5m 4h 5d, from 1s to 1h" },
