@@ -11,6 +11,7 @@ from wp import mail, net, smtpd, waypost
 
 class Hashing(smtpd.Behaviour):
     """Keeps a digest instead of the text; offers BDAT so that the text needs no search."""
+    extensions = ("PIPELINING", "SIZE 0", "8BITMIME", "CHUNKING")
 
     def received(self, s, message):
         rest = mail.split_trace(message.data)[1]
