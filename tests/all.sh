@@ -2,20 +2,20 @@
 # Everything: installs what is missing, builds in every way, runs every test. The last line is
 # `N passed, N failed`; exit 1 when something failed.
 #
-#   FAST=1   for developers: one build, no tsan, no clang-tidy, no fuzzing, no benchmark
+#   FAST=1   for developers: the sanitizer build only; no tsan, clang-tidy, fuzzing, benchmark, crashes
 #   SEED=n   of the crash rounds (default: today's date, so that days differ and a day repeats)
+#   ROUNDS=200 FUZZ_SECONDS=60   the long run
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/packages.sh
 FAST=${FAST:-}
 LOGS=build/all
-ROUNDS=20
-FUZZ_SECONDS=3
-[ -z "$FAST" ] || ROUNDS=3
+ROUNDS=${ROUNDS:-20}
+FUZZ_SECONDS=${FUZZ_SECONDS:-3}
 passed=0 failed=0
 started=$(date +%s) before=$(date +%s)
 PYTHON=/usr/bin/python3
 export PYTHONDONTWRITEBYTECODE=1 CCACHE_BASEDIR="$PWD" CMAKE_C_COMPILER_LAUNCHER=ccache
-export UBSAN_OPTIONS=print_stacktrace=1
+export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS="suppressions=$PWD/tests/support/tsan.supp"
 
 # add LABEL PASSED FAILED: one line of the summary, with the seconds since the line before; the log
 # is shown when something failed
@@ -103,7 +103,8 @@ if [ -z "$FAST" ]; then
     check build-release build release
     check build-clang build fuzz
     check build-tsan build tsan
-    ctests threads tsan -R 'mailbox|loop|stream|spool|queue|timer|body|report|log'
+    # test_spool_crash forks beside threads, which ThreadSanitizer cannot follow
+    ctests threads tsan -R 'mailbox|loop|stream|spool|queue|timer|body|report|log' -E spool_crash
     fuzz
 fi
 WAYPOST_BIN=$PWD/build/asan/waypost pytests e2e -n 4 tests/e2e
@@ -112,8 +113,8 @@ if [ -z "$FAST" ]; then
     pytests e2e-release -n 2 -m release tests/e2e
     counted tidy $PYTHON tests/lint/tidy.py build/fuzz
     pytests bench tests/bench
+    counted crash $PYTHON tests/crash/run.py --rounds "$ROUNDS" --seed "${SEED:-$(date +%Y%m%d)}"
 fi
-counted crash $PYTHON tests/crash/run.py --rounds "$ROUNDS" --seed "${SEED:-$(date +%Y%m%d)}"
 
 echo "$(($(date +%s) - started)) seconds; logs in $LOGS"
 echo "$passed passed, $failed failed"
