@@ -2,7 +2,7 @@
 # Everything: installs what is missing, builds in every way, runs every test. The last line is
 # `N passed, N failed`; exit 1 when something failed.
 #
-#   FAST=1   for developers: the sanitizer build only; no tsan, clang-tidy, fuzzing, benchmark, crashes
+#   FAST=1   for developers: sanitizer build, units and e2e only
 #   SEED=n   of the crash rounds (default: today's date, so that days differ and a day repeats)
 #   ROUNDS=200 FUZZ_SECONDS=60   the long run
 cd "$(dirname "$0")/.." || exit 1
