@@ -126,6 +126,13 @@ static enum rc open_spool(struct relay *r, const struct conf *conf, const char *
     return rc;
 }
 
+static void on_scanned(void *arg)
+{
+    struct relay *r = arg;
+    if (r->admin)
+        relay_admin_open(r->admin);
+}
+
 static void on_applied(void *arg);
 static void on_stopped(void *arg);
 
@@ -143,6 +150,7 @@ static enum rc start_workers(struct relay *r, struct err *err)
                                .spool = r->spool,
                                .log = r->log,
                                .applied = on_applied,
+                               .scanned = on_scanned,
                                .stopped = on_stopped,
                                .arg = r };
     enum rc rc = workers_new(&env, &r->plan, &r->workers, err);

@@ -1,6 +1,7 @@
 #include "gateway/daemon/relay_admin.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "gateway/admin/relay_verbs.h"
 #include "gateway/base/mem.h"
@@ -8,7 +9,8 @@
 struct relay_admin {
     struct relay_view view;
     struct fanout_worker workers[WORKERS_MAX];
-    struct admin_server *server;
+    struct admin_server *server; /* NULL: not open yet */
+    int fd;                      /* -1: the server has it */
 };
 
 struct relay_admin *relay_admin_new(const struct relay_admin_env *env, struct policies *policies)
@@ -23,8 +25,14 @@ struct relay_admin *relay_admin_new(const struct relay_admin_env *env, struct po
                                    .policies = policies_ref(policies),
                                    .spool = env->spool,
                                    .started_ms = loop_wall_ms(env->loop) };
-    a->server = admin_server_new(env->loop, env->fd, relay_verbs, &a->view);
+    a->fd = env->fd;
     return a;
+}
+
+void relay_admin_open(struct relay_admin *a)
+{
+    a->server = admin_server_new(a->view.loop, a->fd, relay_verbs, &a->view);
+    a->fd = -1;
 }
 
 void relay_admin_reconfigure(struct relay_admin *a, struct policies *policies)
@@ -38,7 +46,10 @@ void relay_admin_free(struct relay_admin **a_p)
     struct relay_admin *a = *a_p;
     if (!a)
         return;
-    admin_server_free(&a->server);
+    if (a->server)
+        admin_server_free(&a->server);
+    else
+        close(a->fd);
     policies_unref(&a->view.policies);
     free(a);
     *a_p = NULL;

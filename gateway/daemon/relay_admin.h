@@ -16,7 +16,10 @@ struct relay_admin_env {
 };
 
 struct relay_admin;
+/* Answers nobody before relay_admin_open(): whoever asks meanwhile waits in the socket. */
 struct relay_admin *relay_admin_new(const struct relay_admin_env *env, struct policies *policies);
+/* Once the queue holds all that the spool does: "retry" must not miss what is still being read. */
+void relay_admin_open(struct relay_admin *admin);
 void relay_admin_reconfigure(struct relay_admin *admin, struct policies *policies);
 void relay_admin_free(struct relay_admin **admin); /* the workers have stopped */
 

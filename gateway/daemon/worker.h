@@ -35,6 +35,7 @@ struct workers_env {
     struct spool *spool;
     struct delivery_log *log;
     void (*applied)(void *arg); /* every worker has the plan that workers_apply() gave */
+    void (*scanned)(void *arg); /* once: the queue holds all that the spool held at the start */
     void (*stopped)(void *arg); /* every worker's thread has ended its work */
     void *arg;
 };

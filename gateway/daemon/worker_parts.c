@@ -55,10 +55,18 @@ static void on_page(void *arg, enum spool_rc rc, const struct spool_item *items,
     else
         log_error(NULL, "spool_scan_failed", "reason", spool_rc_name(rc), "items",
                   LOG_INT(w->scanned), NULL);
+    mailbox_post(loop_mailbox(w->workers->env.home), &w->scan_ended);
+}
+
+static void on_scan_ended(struct mail *mail)
+{
+    struct worker *w = CONTAINER_OF(mail, struct worker, scan_ended);
+    w->workers->env.scanned(w->workers->env.arg);
 }
 
 void worker_scan(struct worker *w)
 {
+    w->scan_ended.fn = on_scan_ended;
     spool_scan(w->port, SCAN_PAGE, on_page, w);
 }
 

@@ -36,7 +36,8 @@ struct worker {
     struct ingress *ingress;
     struct door *doors;
     size_t door_count;
-    uint64_t scanned; /* items read at the start */
+    uint64_t scanned;       /* items read at the start */
+    struct mail scan_ended; /* to the main thread */
 
     struct mail order, answer; /* from and to the main thread, one at a time */
     const struct workplan *plan;
