@@ -211,10 +211,9 @@ static bool dispatch_one(struct target *t, struct flow *flow, bool open)
     if (!route || !rate_allows(t))
         return false;
     int egress = egress_choose(d->egress, route, t->families, excluded_by_front(flow), d->rnd);
-    if (egress == EGRESS_NONE) {
-        if (t->site->sessions == 0)
-            site_failed(t->site, "no egress of the route can be used now");
-        return false;
+    if (egress == EGRESS_NONE) { /* other routes may have one that can */
+        flow_failed(flow, "no egress of the route can be used now");
+        return true;
     }
     struct session *s = find_idle(t, route, egress);
     if (!s && cheap_behind(t))

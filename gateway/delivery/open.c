@@ -226,8 +226,11 @@ static void dial(struct session *s)
     struct delivery *d = s->delivery;
     const struct conf_timeouts *timeouts = &policies_conf(s->policies)->delivery.timeouts;
     struct dial_source source = { .congestion = NULL };
-    if (s->policies == d->policies)
-        egress_source(d->egress, s->egress, &source);
+    if (s->policies != d->policies) { /* a reload: its egress may be gone; the mail begins anew */
+        session_kill(s, NULL);
+        return;
+    }
+    egress_source(d->egress, s->egress, &source);
     struct dial_plan plan = { .addrs = s->addrs,
                               .addr_count = s->addrs_n,
                               .source = &source,

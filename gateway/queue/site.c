@@ -87,26 +87,32 @@ static int64_t shorter(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* What was ready waits for the end of the back-off, spread a little so that it does not come at
- * once. */
-static void put_off(struct site *site)
+/* What is ready waits, a little spread so that it does not come back all at once. */
+static void put_off(struct flow *flow, int64_t wait_ms)
 {
-    struct queue *q = site->queue;
-    int64_t left = site->backoff_until_ms - loop_now_ms(q->env.loop);
-    int64_t wall = loop_wall_ms(q->env.loop) + left;
-    LIST_EACH(at, &site->flows)
-    {
-        struct flow *flow = CONTAINER_OF(at, struct flow, link);
-        for (int lane = 0; lane < LANE_COUNT; lane++) {
-            LIST_EACH(node, &flow->lanes[lane])
-            {
-                struct item *item = CONTAINER_OF(node, struct item, node);
-                int64_t spread = (int64_t)rnd_below(q->env.rnd, (uint64_t)(left / 8 + 1));
-                item_drop_body(item);
-                place_waiting(q, item, wall + spread);
-            }
+    struct queue *q = flow->site->queue;
+    int64_t wall = loop_wall_ms(q->env.loop) + wait_ms;
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        LIST_EACH(node, &flow->lanes[lane])
+        {
+            struct item *item = CONTAINER_OF(node, struct item, node);
+            int64_t spread = (int64_t)rnd_below(q->env.rnd, (uint64_t)(wait_ms / 8 + 1));
+            item_drop_body(item);
+            place_waiting(q, item, wall + spread);
         }
     }
+}
+
+static void note_error(struct site *site, const char *reason)
+{
+    snprintf(site->last_error, sizeof site->last_error, "%s", reason);
+}
+
+void flow_failed(struct flow *flow, const char *reason)
+{
+    const struct conf_retry *retry = &policies_conf(flow->site->queue->env.policies)->rules.retry;
+    note_error(flow->site, reason);
+    put_off(flow, shorter(BACKOFF_FIRST_MS, retry->first));
 }
 
 void site_failed(struct site *site, const char *reason)
@@ -120,8 +126,9 @@ void site_failed(struct site *site, const char *reason)
     site->failures++;
     wait = rnd_jitter(q->env.rnd, shorter(wait, most), 20);
     site->backoff_until_ms = loop_now_ms(q->env.loop) + wait;
-    snprintf(site->last_error, sizeof site->last_error, "%s", reason);
-    put_off(site);
+    note_error(site, reason);
+    LIST_EACH(at, &site->flows)
+    put_off(CONTAINER_OF(at, struct flow, link), wait);
 }
 
 void site_succeeded(struct site *site)

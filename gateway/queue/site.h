@@ -67,6 +67,9 @@ struct item *flow_take(struct flow *flow);
  * jitter; never longer than retry.max or 10 min). Items that are or become ready meanwhile wait for
  * its end, without an attempt being counted. */
 void site_failed(struct site *site, const char *reason);
+/* Its mail cannot leave now, while that of other routes may: what is ready waits about 15 s,
+ * without an attempt being counted. */
+void flow_failed(struct flow *flow, const char *reason);
 /* A session got as far as EHLO: clears failures and back-off. */
 void site_succeeded(struct site *site);
 

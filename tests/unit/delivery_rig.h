@@ -56,7 +56,7 @@ static void play(unsigned peer, const struct line *script)
     rig.peers[peer].scripts[rig.peers[peer].scripts_n++] = script;
 }
 
-static const char *got(unsigned peer, unsigned conn)
+static inline const char *got(unsigned peer, unsigned conn)
 {
     struct buf *b = &rig.peers[peer].conns[conn].got;
     buf_putc(b, '\0');

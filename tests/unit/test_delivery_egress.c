@@ -1,0 +1,91 @@
+/*
+ * test_delivery_egress — mail leaves by an egress of its route, or waits
+ */
+#include "tests/unit/delivery_rig.h"
+
+#define HELLO                                                                                      \
+    { "", "220 peer\r\n", GO_ON },                                                                 \
+    {                                                                                              \
+        "EHLO gw.example\r\n", "250 peer\r\n", GO_ON                                               \
+    }
+#define SILENT                                                                                     \
+    {                                                                                              \
+        NULL, NULL, GO_ON                                                                          \
+    }
+
+static const struct line works[] = { HELLO,
+                                     { "MAIL FROM:<a@s.example>\r\n", "250 ok\r\n", ALONE },
+                                     { "RCPT TO:<b@d.example>\r\n", "250 ok\r\n", ALONE },
+                                     { "DATA\r\n", "354 go\r\n", ALONE },
+                                     { "\r\n.\r\n", "250 ok\r\n", ALONE },
+                                     SILENT };
+static const struct line says_nothing[] = { SILENT };
+
+static const struct mail_spec mail = { .from = "a@s.example",
+                                       .to = { "b@d.example" },
+                                       .body = "Subject: x\r\n\r\nhello\r\n" };
+
+/* Two routes to the same hosts; the egress of the first is not on this machine. */
+static void test_a_missing_egress_holds_its_own_mail(void **state)
+{
+    static char extra[160];
+    struct mail_spec other = mail;
+    (void)state;
+    other.route = "s";
+    snprintf(extra, sizeof extra,
+             ", egress: gone }\n  - { name: s, egress: here, hosts: [\"127.0.0.1:%u\", "
+             "\"127.0.0.1:%u\"]",
+             rig.peers[0].port, rig.peers[1].port);
+    rig.route_extra = extra;
+    play(0, works);
+    rig_start("egress: [ { name: gone, address: 192.0.2.7 }, { name: here } ]", "");
+    rig_mail(&mail);
+    rig_mail(&mail);
+    turns(20);
+    rig_mail(&other);
+    until_logged(DELIVERED, 1);
+    assert_int_equal(count_in(rig_log(), "\"route\":\"s\""), 1);
+    assert_int_equal(count_in(rig_log(), DEFERRED), 0);
+}
+
+static const char *peer_of(const struct conn *c)
+{
+    struct sockaddr_in sa;
+    socklen_t n = sizeof sa;
+    assert_int_equal(getpeername(c->fd, (struct sockaddr *)&sa, &n), 0);
+    return inet_ntoa(sa.sin_addr);
+}
+
+/* The configuration changes while a session is being opened: the next host of the old one's list
+ * must not be tried from whatever address the system likes. */
+static void test_a_reload_while_opening(void **state)
+{
+    static const char egress[] = "egress: [ { name: e, address: 127.0.0.77 } ]";
+    (void)state;
+    play(0, says_nothing);
+    play(0, works);
+    play(1, works);
+    rig_start(egress, "");
+    rig_mail(&mail);
+    turns(40);
+    assert_int_equal(rig.peers[0].conns_n, 1);
+    assert_string_equal(peer_of(&rig.peers[0].conns[0]), "127.0.0.77");
+    struct policies *p = rig_policies(egress, "");
+    queue_reconfigure(rig.queue, p);
+    delivery_reconfigure(rig.delivery, p);
+    policies_unref(&p);
+    conn_end(&rig.peers[0].conns[0], CLOSE);
+    until_logged(DELIVERED, 1);
+    unsigned at = rig.peers[1].conns_n ? 1 : 0;
+    struct peer *peer = &rig.peers[at];
+    assert_string_equal(peer_of(&peer->conns[peer->conns_n - 1]), "127.0.0.77");
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { T(test_a_missing_egress_holds_its_own_mail),
+                                        T(test_a_reload_while_opening) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
