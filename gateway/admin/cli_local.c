@@ -1,6 +1,7 @@
 /*
  * admin/cli_local — the verbs that need no daemon: check, version, hash-password, serve
  */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,20 +108,46 @@ int cli_version(struct cli *cli)
     return CLI_OK;
 }
 
+static const int ending[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+enum { ENDING_N = sizeof ending / sizeof ending[0] };
+static struct termios terminal_before; /* while the terminal is silent */
+
+/* ^C at the prompt: the shell must not inherit a silent terminal. */
+static void on_ending(int signo)
+{
+    tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+    raise(signo); /* SA_RESETHAND: ends the process behind this handler */
+}
+
+static void silence(struct sigaction before_r[ENDING_N])
+{
+    struct sigaction restore = { .sa_handler = on_ending, .sa_flags = (int)SA_RESETHAND };
+    struct termios quiet = terminal_before;
+    for (size_t i = 0; i < ENDING_N; i++)
+        sigaction(ending[i], &restore, &before_r[i]);
+    quiet.c_lflag &= ~(tcflag_t)ECHO;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+}
+
+static void end_silence(const struct sigaction before[ENDING_N])
+{
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &terminal_before);
+    for (size_t i = 0; i < ENDING_N; i++)
+        sigaction(ending[i], &before[i], NULL);
+}
+
 /* One line without its line break, not echoed on a terminal. False: nothing came. */
 static bool read_secret(const char *prompt, char *text, size_t size)
 {
-    struct termios old = { 0 }, quiet;
-    bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &old) == 0;
+    struct sigaction before[ENDING_N];
+    bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &terminal_before) == 0;
     if (terminal) {
-        quiet = old;
-        quiet.c_lflag &= ~(tcflag_t)ECHO;
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+        silence(before);
         fputs(prompt, stderr);
     }
     bool ok = fgets(text, (int)size, stdin) != NULL;
     if (terminal) {
-        tcsetattr(STDIN_FILENO, TCSAFLUSH, &old);
+        end_silence(before);
         fputc('\n', stderr);
     }
     if (ok)

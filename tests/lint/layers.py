@@ -32,7 +32,7 @@ SYSTEM = re.compile(r"(sys|linux|arpa|net|netinet|asm|sanitizer)/|("
                     r"limits|locale|malloc|math|nmmintrin|poll|pthread|pwd|sched|setjmp|signal|"
                     r"stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|"
                     r"string|strings|spawn|syslog|time|ucontext|unistd|wchar|netdb|ifaddrs|glob|"
-                    r"immintrin|termios|byteswap|endian)\.h$")
+                    r"immintrin|termios|pty|utmp|byteswap|endian)\.h$")
 # Headers that mean I/O or a clock: a pure folder is given time and bytes, it never fetches them.
 IMPURE = re.compile(r"(sys/(socket|epoll|stat|mman|random|time|uio|eventfd)|time|fcntl|poll|dirent|"
                     r"pthread|netdb|signal)\.h$")

@@ -7,10 +7,15 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <pty.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
+#include <utmp.h>
 
 #include "gateway/admin/cli.h"
 #include "gateway/admin/filter.h"
@@ -157,6 +162,38 @@ static void wrong_files(void **state)
     certs_free(&b);
 }
 
+/* ---- a password on a terminal ---- */
+
+static bool echoes(int terminal)
+{
+    struct termios t;
+    assert_int_equal(tcgetattr(terminal, &t), 0);
+    return t.c_lflag & ECHO;
+}
+
+static void echo_comes_back(void **state)
+{
+    int master, terminal, status;
+    char seen[64];
+    (void)state;
+    assert_int_equal(openpty(&master, &terminal, NULL, NULL, NULL), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(master);
+        login_tty(dup(terminal));
+        run("waypost hash-password");
+        _exit(0);
+    }
+    assert_true(read(master, seen, sizeof seen) > 0); /* the prompt */
+    assert_false(echoes(terminal));
+    assert_int_equal(write(master, "\x03", 1), 1);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGINT);
+    assert_true(echoes(terminal));
+    close(master);
+    close(terminal);
+}
+
 /* ---- filters and tables ---- */
 
 static void filters(void **state)
@@ -213,9 +250,8 @@ static void tables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(arguments),
-        cmocka_unit_test(wrong_files),
-        cmocka_unit_test(filters),
+        cmocka_unit_test(arguments),       cmocka_unit_test(wrong_files),
+        cmocka_unit_test(echo_comes_back), cmocka_unit_test(filters),
         cmocka_unit_test(tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
