@@ -14,6 +14,12 @@ static struct conf_pos pos_at(const struct conf_reader *r, const char *key)
 static void check_listeners(struct conf_reader *r)
 {
     const struct conf *c = r->conf;
+    if (c->listen.n > CONF_LISTENERS_MAX) {
+        conf_error(r->errors, c->listen.at[CONF_LISTENERS_MAX].pos,
+                   "found %zu addresses to listen on, expected at most %d", c->listen.n,
+                   CONF_LISTENERS_MAX);
+        return;
+    }
     for (size_t i = 0; i < c->listen.n; i++) {
         const struct conf_listener *l = &c->listen.at[i];
         for (size_t k = 0; k < i; k++) {

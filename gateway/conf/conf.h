@@ -20,6 +20,11 @@
 #include "gateway/conf/plan.h"
 #include "gateway/conf/rules.h"
 
+enum {
+    CONF_WORKERS_MAX = 64, /* descriptors of one listener travel in one message */
+    CONF_LISTENERS_MAX = 256
+};
+
 struct conf_networks {
     struct network *at;
     size_t n;

@@ -114,7 +114,7 @@ static const struct conf_key root_keys[] = {
       .help =
           "system user of the unprivileged processes when started by root; `nobody` when there is "
           "no user waypost" },
-    { "workers", &type_workers, ROOT(workers), 1, 256, "auto",
+    { "workers", &type_workers, ROOT(workers), 1, CONF_WORKERS_MAX, "auto",
       .help = "threads of the mail path; auto: one per core" },
     { "tls", &type_section, 0, .more = &section_tls, .help = "our certificate" },
     { "users", &type_path, ROOT(users_path), .help = "file of users that may relay after AUTH" },

@@ -137,7 +137,7 @@ static const struct conf_key user_keys[] = {
     { "password", &type_hash, offsetof(struct conf_user, password),
       .flags = KEY_REQUIRED | KEY_SECRET, .help = "hash from waypost hash-password" },
     { "senders", &type_patterns, offsetof(struct conf_user, senders), .flags = KEY_NONZERO,
-      .help = "may send as these only; without: as anybody" },
+      .help = "may send as these and as `<>` only; without: as anybody" },
     { "may_set_priority", &type_bool, offsetof(struct conf_user, may_set_priority),
       .value = "false", .help = "MT-PRIORITY of this user is taken as given" },
 };
@@ -159,7 +159,8 @@ static const struct conf_key limit_keys[] = {
     { "connections_per_client", &type_uint, LIMIT(connections_per_client), 1, 1000000, "100",
       .help = "of these, from one address; an IPv6 /64 counts as one" },
     { "idle", &type_duration, LIMIT(idle), SECOND, HOUR, "5m",
-      .help = "a client that says nothing this long is closed (RFC 5321: at least 5 minutes)" },
+      .help = "a client that says nothing this long is closed (RFC 5321: at least 5 minutes); one "
+              "that may not send yet, after a minute" },
     { "hops", &type_uint, LIMIT(hops), 1, 1000, "50",
       .help = "Received: lines after which a message is a loop" },
     { "memory", &type_size, LIMIT(memory), MIB, TIB, "256MiB",

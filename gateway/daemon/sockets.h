@@ -10,7 +10,7 @@
 
 #include "gateway/conf/conf.h"
 
-enum { WORKERS_MAX = 64 };
+enum { WORKERS_MAX = CONF_WORKERS_MAX };
 
 struct sockets;
 

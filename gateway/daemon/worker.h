@@ -18,7 +18,7 @@
 #include "gateway/queue/queue.h"
 #include "gateway/report/delivery_log.h"
 
-enum { LISTENERS_MAX = 256 };
+enum { LISTENERS_MAX = CONF_LISTENERS_MAX };
 
 /* What one configuration gives to the workers. Immutable while it is being handed out. */
 struct workplan {

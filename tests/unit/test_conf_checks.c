@@ -88,12 +88,37 @@ static void test_one_error_for_one_mistake(void **state)
     free(text);
 }
 
+/* What a start could not do is told by the check. */
+static void test_listeners(void **state)
+{
+    (void)state;
+    struct buf b;
+    buf_init(&b, 1 << 16);
+    buf_puts(&b, "hostname: gw1.example.net\nclients: [ { network: 127.0.0.0/8 } ]\nlisten:\n");
+    for (unsigned i = 1; i <= CONF_LISTENERS_MAX; i++)
+        buf_printf(&b, "  - { address: \"127.0.0.1:%u\" }\n", i);
+    char *most = mem_strndup(buf_slice(&b).p, buf_len(&b));
+    buf_puts(&b, "  - { address: \"127.0.0.1:2525\" }\n");
+    char *more = mem_strndup(buf_slice(&b).p, buf_len(&b));
+    char *text = text_of(most, NULL);
+    assert_string_equal(text, "");
+    free(text);
+    text = text_of(more, NULL);
+    assert_string_equal(text, "waypost.yaml:260:5: found 257 addresses to listen on, expected at "
+                              "most 256\n");
+    free(text);
+    free(most);
+    free(more);
+    buf_free(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_header_names),
         cmocka_unit_test(test_long_header_name),
         cmocka_unit_test(test_byte_order_mark),
+        cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_one_error_for_one_mistake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
