@@ -7,7 +7,10 @@
 #include "gateway/queue/internal.h"
 #include "policies/route.h"
 
-enum { SWEEP_MS = 60000 };
+enum {
+    SWEEP_MS = 60000,
+    LAST_CHANCE_MS = 600000 /* for mail that expired while no process ran */
+};
 
 /* ---- what delivery is told ---- */
 
@@ -113,8 +116,12 @@ void queue_submit(struct queue *queue, struct item *item)
         route_item(queue, item);
 }
 
+/* Nobody tried what expired while the gateway was down: it gets one more chance. */
 static void take_in(struct queue *q, struct item *item)
 {
+    int64_t now = loop_wall_ms(q->env.loop);
+    if (item->expire_ms <= now)
+        item->expire_ms = now + LAST_CHANCE_MS;
     if (item->due_ms == ITEM_DUE_HELD)
         place_held(q, item);
     else

@@ -65,8 +65,9 @@ void queue_free(struct queue **queue);
 
 /* Takes ownership. The item is committed to the spool. */
 void queue_submit(struct queue *queue, struct item *item);
-/* The same for an item from the start scan: waits for its due time before it is looked up. Any
- * thread may post it: it goes to the worker its key hashes to. */
+/* The same for an item from the start scan: waits for its due time before it is looked up, and if
+ * it expired while nothing ran, is tried once more. Any thread may post it: it goes to the worker
+ * its key hashes to. */
 void queue_load(struct queue *queue, struct item *item);
 
 void queue_return(struct queue *queue, struct item *item);

@@ -211,6 +211,20 @@ static void loaded_items_wait_for_their_time(void **state)
     finish_all();
 }
 
+/* The gateway was off for longer than mail may wait: what it finds is tried, then returned. */
+static void loaded_after_its_time_is_tried(void **state)
+{
+    (void)state;
+    struct item *item = item_to("fixed", "u@fixed.example", LANE_NORMAL);
+    item->due_ms = item->expire_ms = clock_wall_ms() - 86400000;
+    w.take = true;
+    queue_load(w.queues[0], item);
+    assert_true(turn_until_taken(1));
+    assert_int_equal(w.trouble_n, 0);
+    assert_true(item->expire_ms < clock_wall_ms() + 3600000);
+    finish_all();
+}
+
 static void a_waiting_item_is_small(void **state)
 {
     (void)state;
@@ -234,6 +248,7 @@ int main(void)
         T(reload_takes_the_route_away),
         T(undecided_route_is_decided_by_the_mx),
         T(loaded_items_wait_for_their_time),
+        T(loaded_after_its_time_is_tried),
         T(a_waiting_item_is_small),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
