@@ -81,4 +81,3 @@ WRAP(int, fallocate, false, (int fd, int mode, off_t at, off_t n), fd, mode, at,
 WRAP(int, fallocate64, false, (int fd, int mode, off_t at, off_t n), fd, mode, at, n)
 WRAP(int, fsync, true, (int fd), fd)
 WRAP(int, fdatasync, true, (int fd), fd)
-WRAP(int, sync_file_range, true, (int fd, off_t at, off_t n, unsigned flags), fd, at, n, flags)
