@@ -58,18 +58,24 @@ void setup_send(struct supervisor *s, const struct setup *setup, struct slice ch
 
 /* ---- the outcome ---- */
 
+static void tell(const struct supervisor *s, uint32_t token, int status, struct slice text)
+{
+    if (!s->control.ipc)
+        return;
+    struct buf b;
+    buf_init(&b, TEXT_MAX + 16);
+    put_u32(&b, token);
+    put_u8(&b, (uint8_t)status);
+    buf_put_slice(&b, text);
+    ipc_send(s->control.ipc, MSG_RELOAD_DONE, buf_slice(&b), NULL, 0);
+    buf_free(&b);
+}
+
 static void answer(struct supervisor *s, int status, struct slice text)
 {
-    if (s->asked_by_control && s->control.ipc) {
-        struct buf b;
-        buf_init(&b, TEXT_MAX + 16);
-        put_u32(&b, s->asked_token);
-        put_u8(&b, (uint8_t)status);
-        buf_put_slice(&b, text);
-        ipc_send(s->control.ipc, MSG_RELOAD_DONE, buf_slice(&b), NULL, 0);
-        buf_free(&b);
-    }
-    s->asked_by_control = false;
+    for (unsigned i = 0; i < s->asked.n; i++)
+        tell(s, s->asked.token[i], status, text);
+    s->asked.n = 0;
     notify_ready();
 }
 
@@ -83,6 +89,8 @@ static void refuse(struct supervisor *s, int status, struct slice text)
     buf_free(&shown);
     answer(s, status, text);
 }
+
+static void begin(struct supervisor *s);
 
 void reload_finish(struct supervisor *s, bool applied, struct slice why)
 {
@@ -99,9 +107,11 @@ void reload_finish(struct supervisor *s, bool applied, struct slice why)
         setup_free(&s->next);
         refuse(s, 1, why);
     }
-    if (s->reload_again) {
+    if (s->reload_again && !s->stopping) {
         s->reload_again = false;
-        reload_begin(s, false, 0);
+        s->asked = s->again;
+        s->again.n = 0;
+        begin(s);
     }
 }
 
@@ -204,28 +214,9 @@ static bool apply(struct supervisor *s, struct setup *next)
     return true;
 }
 
-void reload_begin(struct supervisor *s, bool by_control, uint32_t token)
+static void begin(struct supervisor *s)
 {
-    if (s->stopping)
-        return;
-    if (s->next.policies && !by_control) {
-        s->reload_again = true;
-        return;
-    }
-    bool busy = s->next.policies != NULL;
-    if (busy) { /* the one under way has another asker: answer this one at once */
-        struct buf b;
-        buf_init(&b, 256);
-        put_u32(&b, token);
-        put_u8(&b, 1);
-        buf_puts(&b, "another reload is under way; try again");
-        ipc_send(s->control.ipc, MSG_RELOAD_DONE, buf_slice(&b), NULL, 0);
-        buf_free(&b);
-        return;
-    }
     notify_reloading();
-    s->asked_by_control = by_control;
-    s->asked_token = token;
     struct conf_errors *errors = conf_errors_new();
     struct setup next;
     if (setup_read(s->path, &next, errors) == RC_OK)
@@ -233,6 +224,24 @@ void reload_begin(struct supervisor *s, bool by_control, uint32_t token)
     else
         refuse_for(s, errors);
     conf_errors_free(&errors);
+}
+
+void reload_begin(struct supervisor *s, bool by_control, uint32_t token)
+{
+    bool busy = s->next.policies != NULL;
+    struct askers *askers = busy ? &s->again : &s->asked;
+    if (s->stopping)
+        return;
+    if (by_control && askers->n == ASKERS_MAX) {
+        tell(s, token, 1, slice_of("too many reloads at this moment; try again"));
+        return;
+    }
+    if (by_control)
+        askers->token[askers->n++] = token;
+    if (busy) /* the files may have changed since the one under way read them */
+        s->reload_again = true;
+    else
+        begin(s);
 }
 
 bool reload_bundle(struct supervisor *s, struct bundle *bundle)

@@ -24,7 +24,8 @@ void setup_free(struct setup *setup);
 /* Sends the series of messages that makes `setup` the relay's; `changes` is for the log. */
 void setup_send(struct supervisor *s, const struct setup *setup, struct slice changes);
 
-/* Starts a reload. The outcome goes to the log, and to control when it asked (token). */
+/* Starts a reload, behind the one under way if there is one. The outcome goes to the log, and to
+ * control when it asked (token). */
 void reload_begin(struct supervisor *s, bool by_control, uint32_t token);
 /* The same with files in place of those recorded: for certificates that changed. Takes `bundle`
  * over. False: it cannot be used, the reason is in the log. */

@@ -32,6 +32,13 @@ struct setup {
     int log_fd; /* -1: none */
 };
 
+/* Who waits for the outcome of a reload: tokens of control. */
+enum { ASKERS_MAX = 16 };
+struct askers {
+    uint32_t token[ASKERS_MAX];
+    unsigned n;
+};
+
 struct supervisor {
     struct loop *loop;
     const char *path; /* of waypost.yaml */
@@ -41,9 +48,9 @@ struct supervisor {
     struct setup now;        /* in force */
     struct setup next;       /* sent to the relay, not applied yet; policies NULL: none */
     struct buf next_changes; /* what `next` changes, for the operator */
-    bool asked_by_control;   /* the reload under way */
-    uint32_t asked_token;
-    bool reload_again; /* asked for while one was under way */
+    struct askers asked;     /* for the reload under way */
+    struct askers again;     /* while it is: for the one behind it */
+    bool reload_again;
     struct child relay, control;
     struct timer watch;
     int64_t files_mark;    /* of the watched files as they are in force */

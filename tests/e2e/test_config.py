@@ -3,6 +3,7 @@ test_config — check and reload: every error at once with its place, nothing dr
 """
 import json
 import os
+from concurrent import futures
 
 import pytest
 from wp import client, mail, net, waypost
@@ -226,3 +227,17 @@ def test_many_reloads_under_load(two):
         here.send(mail.message())
     first.wait(20)
     assert len(first.messages) == 20
+
+
+def test_reloads_at_the_same_moment_are_all_answered(two):
+    """An operator's reload is not refused because files, a signal or somebody else asked too."""
+    here, _, _ = two
+    with futures.ThreadPoolExecutor(6) as pool:
+        for n in range(3):
+            here.write_conf({"limits": {"recipients": 200 + n}})
+            here.sighup()
+            asked = [pool.submit(here.cli, "reload", check=False) for _ in range(6)]
+            results = [a.result() for a in asked]
+            assert [r.returncode for r in results] == [0] * 6, [r.stderr for r in results]
+    with here.connect() as c:
+        assert c.ehlo()["LIMITS"] == "RCPTMAX=202"
