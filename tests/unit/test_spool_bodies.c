@@ -296,6 +296,42 @@ static void large_body_goes_with_its_item(void **state)
     free(text);
 }
 
+static void on_last_step(void *arg, enum spool_rc rc, const char *data, size_t n)
+{
+    struct rig_answer *answer = arg;
+    (void)data;
+    (void)n;
+    answer->done = true;
+    answer->rc = rc;
+}
+
+/* Mail that ends while its body is read (an operator dropped it) is gone, not damaged. */
+static void ended_while_it_is_read(void **state)
+{
+    struct rig *rig = *state;
+    enum { LEN = 4 * MIB };
+    char *text = make_text(LEN);
+    struct spool_id id = store_text(rig, text, LEN, NULL);
+    struct rig_items all = rig_restart(rig);
+    struct spool_reader *r = spool_reader_open(rig->port, id);
+    struct stepper first = { .done = false };
+    struct rig_answer last = { .done = false };
+    struct spool_stats stats;
+    spool_reader_next(r, on_step, &first);
+    rig_wait(rig, &first.done);
+    assert_int_equal(rig_done(rig, &all.items[0]), SPOOL_OK);
+    rig_turns(rig, 1200); /* the done is flushed, the chunks are dropped */
+    spool_reader_seek(r, 3 * MIB);
+    spool_reader_next(r, on_last_step, &last);
+    rig_wait(rig, &last.done);
+    assert_int_equal(last.rc, SPOOL_NOT_FOUND);
+    spool_reader_close(&r);
+    spool_get_stats(rig->spool, &stats);
+    assert_int_equal(stats.corrupt, 0);
+    rig_items_free(&all);
+    free(text);
+}
+
 #define RIG_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int main(void)
@@ -305,7 +341,7 @@ int main(void)
         RIG_TEST(sizes_around_the_borders),      RIG_TEST(head_comes_before_the_body),
         RIG_TEST(seek_reads_from_anywhere),      RIG_TEST(seek_back_in_the_middle),
         RIG_TEST(senders_are_slowed_not_stored), RIG_TEST(abort_leaves_nothing),
-        RIG_TEST(large_body_goes_with_its_item),
+        RIG_TEST(large_body_goes_with_its_item), RIG_TEST(ended_while_it_is_read),
     };
     int failed = 0;
     for (size_t i = 0; i < sizeof(engines) / sizeof(engines[0]); i++) {
