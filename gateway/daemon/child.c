@@ -122,6 +122,14 @@ void child_reap(struct child *child)
         start_again(child);
 }
 
+void child_stop(struct child *child)
+{
+    if (child->pid)
+        ipc_send(child->ipc, MSG_STOP, (struct slice){ NULL, 0 }, NULL, 0);
+    else if (child->again.fn)
+        timer_stop(child->loop, &child->again);
+}
+
 void child_kill(struct child *child)
 {
     if (child->pid)

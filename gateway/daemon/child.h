@@ -44,6 +44,7 @@ struct child {
 enum rc child_start(struct child *child, struct err *err);
 /* To be called after SIGCHLD. */
 void child_reap(struct child *child);
+void child_stop(struct child *child); /* asks it to end; it is not started again */
 void child_kill(struct child *child); /* SIGKILL; on_exit follows */
 void child_free(struct child *child); /* not running any more */
 

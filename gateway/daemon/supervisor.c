@@ -35,14 +35,11 @@ static void end_if_alone(struct supervisor *s)
 
 static void stop(struct supervisor *s, int exit_status)
 {
-    struct slice none = { NULL, 0 };
     s->stopping = true;
     s->exit_status = exit_status;
     notify_stopping();
-    if (s->relay.ipc)
-        ipc_send(s->relay.ipc, MSG_STOP, none, NULL, 0);
-    if (s->control.ipc)
-        ipc_send(s->control.ipc, MSG_STOP, none, NULL, 0);
+    child_stop(&s->relay);
+    child_stop(&s->control);
     timer_set(s->loop, &s->stop_bound, STOP_MS);
     end_if_alone(s);
 }

@@ -74,6 +74,20 @@ def test_mail_flows_while_control_is_dead(pair):
     os.kill(here.pid("control"), signal.SIGKILL)
 
 
+def test_stop_ends_a_child_that_waits_for_its_start(relay):
+    here = relay(to=["127.0.0.1:1"])
+    first = here.pid("control")
+    os.kill(first, signal.SIGKILL)
+    net.wait_for("another control", lambda: here.processes().get("control") not in (None, first))
+    second = here.pid("control")
+    os.kill(second, signal.SIGKILL)         # it lived shortly: the next one has to wait
+    net.wait_for("its end to be noticed", lambda: not os.path.exists(f"/proc/{second}"), step=0.005)
+    relay_pid = here.pid("relay")
+    os.kill(relay_pid, signal.SIGSTOP)      # the supervisor has to stay for a moment
+    threading.Timer(1, os.kill, (relay_pid, signal.SIGCONT)).start()
+    assert here.stop(15) == 0
+
+
 def test_relay_killed_again_and_again_loses_nothing(pair):
     here, out = pair
     sent = set()
