@@ -47,7 +47,7 @@ int cli_reload(struct cli *cli)
     int status =
         cli->json ? ask_for_json(cli, &request) : client_ask(cli, &request, NULL, NULL, &text);
     if (status == CLI_OK && !cli->json)
-        printf("%s", text[0] ? text : "applied; nothing has changed\n");
+        printf("%s", text && text[0] ? text : "applied; nothing has changed\n");
     free(text);
     request_free(&request);
     return status;

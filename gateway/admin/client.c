@@ -127,7 +127,7 @@ static bool take_line(const char *line, size_t n, client_row_fn *on_row, void *a
 int client_ask(const struct cli *cli, const struct request *request, client_row_fn *on_row,
                void *arg, char **text_r)
 {
-    int fd;
+    int fd = -1;
     char *line = NULL, *text = NULL;
     size_t size = 0;
     bool late = false;

@@ -100,7 +100,7 @@ void passage_open(struct loop *loop, const char *path, struct call *call,
         .on_data = on_data, .on_eof = on_eof, .on_error = on_error, .on_timeout = on_timeout
     };
     struct err err;
-    int fd;
+    int fd = -1;
     if (passage_connect(path, &fd, &err) != RC_OK) {
         call_end(&call, false, slice_of("the relay is not there at the moment"));
         return;

@@ -64,7 +64,7 @@ static inline struct list *list_pop_front(struct list *head)
     struct list *node = head->next;
     if (node == head)
         return NULL;
-    list_del(node);
+    list_del(node); /* NOLINT(clang-analyzer-unix.Malloc): takes a freed node for a listed one */
     return node;
 }
 
@@ -81,8 +81,10 @@ static inline void list_splice_back(struct list *to, struct list *from)
 }
 
 /* The body may delete `node`. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): a name that is declared */
 #define LIST_EACH(node, head)                                                                      \
     for (struct list *node = (head)->next, *node##_next = node->next; node != (head);              \
          node = node##_next, node##_next = node->next)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif

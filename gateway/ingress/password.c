@@ -42,11 +42,11 @@ enum rc password_hash(const char *password, char hash_r[PASSWORD_HASH_MAX], stru
         return err_set(err, RC_IO, "no salt: %s", strerror(errno));
     struct crypt_data *work = mem_zero(sizeof *work);
     const char *made = crypt_rn(password, setting, work, (int)sizeof *work);
-    enum rc rc = made && strlen(made) < PASSWORD_HASH_MAX
-                     ? RC_OK
-                     : err_set(err, RC_IO, "the password cannot be hashed");
-    if (rc == RC_OK)
+    enum rc rc = RC_OK;
+    if (made && strlen(made) < PASSWORD_HASH_MAX)
         memcpy(hash_r, made, strlen(made) + 1);
+    else
+        rc = err_set(err, RC_IO, "the password cannot be hashed");
     explicit_bzero(work, sizeof *work);
     free(work);
     return rc;

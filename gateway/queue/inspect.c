@@ -191,9 +191,9 @@ static bool pick(void *arg, const struct item *item)
     struct picked *p = arg;
     if (p->n == p->cap) {
         p->cap = p->cap ? p->cap * 2 : 64;
-        p->at = mem_grow(p->at, p->cap, sizeof *p->at);
+        p->at = mem_grow(p->at, p->cap, sizeof(struct item *));
     }
-    memcpy(&p->at[p->n++], &item, sizeof item);
+    memcpy(&p->at[p->n++], &item, sizeof(struct item *));
     return true;
 }
 

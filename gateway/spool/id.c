@@ -84,7 +84,7 @@ bool spool_id_parse(struct slice text, struct spool_id *id_r)
         return false;
     uint64_t hi = 0, lo = 0;
     for (size_t i = 0; i < text.n; i++) {
-        int c = text.p[i];
+        int c = (unsigned char)text.p[i];
         if (c >= 'a' && c <= 'z')
             c -= 'a' - 'A';
         const char *at = c ? memchr(digits, c, sizeof(digits) - 1) : NULL;
