@@ -231,8 +231,8 @@ void admin_server_free(struct admin_server **s_p)
     if (!s)
         return;
     listener_free(&s->listener);
-    LIST_EACH(node, &s->calls)
-    call_free(CONTAINER_OF(node, struct call, node));
+    LIST_EACH (node, &s->calls)
+        call_free(CONTAINER_OF(node, struct call, node));
     free(s);
     *s_p = NULL;
 }

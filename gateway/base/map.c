@@ -81,9 +81,9 @@ size_t map_count(const struct map *map)
 void map_each(struct map *map, bool (*fn)(void *arg, struct slice key, void *value), void *arg)
 {
     struct entry *e, *next;
-    HASH_ITER(hh, map->table, e, next)
-    if (!fn(arg, (struct slice){ e->key, e->n }, e->value))
-        return;
+    HASH_ITER (hh, map->table, e, next)
+        if (!fn(arg, (struct slice){ e->key, e->n }, e->value))
+            return;
 }
 
 void map_free(struct map **map, void (*value_free)(void *value))
@@ -92,8 +92,7 @@ void map_free(struct map **map, void (*value_free)(void *value))
     struct entry *e, *next;
     if (!m)
         return;
-    HASH_ITER(hh, m->table, e, next)
-    {
+    HASH_ITER (hh, m->table, e, next) {
         void *value = drop(m, e);
         if (value_free)
             value_free(value);

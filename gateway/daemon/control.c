@@ -54,8 +54,7 @@ static void reload_done(struct control *c, struct slice bytes)
     struct cursor cur = cur_of(bytes.p, bytes.n);
     uint32_t token = cur_u32(&cur);
     int status = cur_u8(&cur);
-    LIST_EACH(node, &c->reloads)
-    {
+    LIST_EACH (node, &c->reloads) {
         struct reload *r = CONTAINER_OF(node, struct reload, node);
         if (r->token != token)
             continue;
@@ -154,8 +153,8 @@ int control_run(void)
     c.loop = loop_new();
     c.ipc = ipc_new(c.loop, CHILD_FD, &ops, &c);
     loop_run(c.loop);
-    LIST_EACH(node, &c.reloads)
-    free(CONTAINER_OF(node, struct reload, node));
+    LIST_EACH (node, &c.reloads)
+        free(CONTAINER_OF(node, struct reload, node));
     admin_server_free(&c.server);
     ipc_free(&c.ipc);
     free(c.relay_path);

@@ -77,8 +77,8 @@ void ipc_free(struct ipc **ipc_p)
     if (ipc->freed)
         *ipc->freed = true;
     loop_watch_free(&ipc->watch);
-    LIST_EACH(node, &ipc->out)
-    outgoing_free(CONTAINER_OF(node, struct outgoing, node));
+    LIST_EACH (node, &ipc->out)
+        outgoing_free(CONTAINER_OF(node, struct outgoing, node));
     close_all(ipc->fds, ipc->fd_count);
     close(ipc->fd);
     wipe_in(ipc);

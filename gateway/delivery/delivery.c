@@ -22,8 +22,7 @@ const struct conf *delivery_conf(const struct delivery *d)
 static void on_egress_back(void *arg)
 {
     struct delivery *d = arg;
-    LIST_EACH(at, &d->targets)
-    {
+    LIST_EACH (at, &d->targets) {
         struct target *t = CONTAINER_OF(at, struct target, link);
         if (t->site->sessions == 0 && t->site->failures)
             site_succeeded(t->site);
@@ -71,8 +70,7 @@ void delivery_reconfigure(struct delivery *d, struct policies *policies)
 {
     take_policies(d, policies);
     quit_idle(d);
-    LIST_EACH(at, &d->targets)
-    {
+    LIST_EACH (at, &d->targets) {
         struct target *t = CONTAINER_OF(at, struct target, link);
         t->tokens = -1;
         queue_kick(d->queue, t->site);
@@ -122,8 +120,8 @@ void delivery_free(struct delivery **delivery)
         arena_free(&a->arena);
         free(a);
     }
-    LIST_EACH(at, &d->targets)
-    target_free(CONTAINER_OF(at, struct target, link));
+    LIST_EACH (at, &d->targets)
+        target_free(CONTAINER_OF(at, struct target, link));
     egress_free(&d->egress);
     peers_free(&d->peers);
     tls_client_free(&d->tls);
@@ -192,11 +190,9 @@ void delivery_check_drained(struct delivery *d)
 /* Sessions that are still opening, or all. */
 static void kill_sessions(struct delivery *d, bool all)
 {
-    LIST_EACH(at, &d->targets)
-    {
+    LIST_EACH (at, &d->targets) {
         struct target *t = CONTAINER_OF(at, struct target, link);
-        LIST_EACH(node, &t->others)
-        {
+        LIST_EACH (node, &t->others) {
             struct session *s = CONTAINER_OF(node, struct session, link);
             if (all || s->state == SESSION_OPENING)
                 session_kill(s, NULL);

@@ -99,8 +99,7 @@ static bool usable_by(const struct session *s, const struct conf_route *route, i
 static struct session *find_idle(struct target *t, const struct conf_route *route, int egress)
 {
     unsigned looked = 0;
-    LIST_EACH(at, &t->idle)
-    {
+    LIST_EACH (at, &t->idle) {
         struct session *s = CONTAINER_OF(at, struct session, link);
         if (usable_by(s, route, egress))
             return s;
@@ -113,8 +112,7 @@ static struct session *find_idle(struct target *t, const struct conf_route *rout
 static struct session *find_behind(struct target *t, const struct conf_route *route, int egress)
 {
     unsigned looked = 0;
-    LIST_EACH(at, &t->others)
-    {
+    LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
         if (session_takes_more(s) && usable_by(s, route, egress))
             return s;
@@ -240,8 +238,7 @@ static bool dispatch_one(struct target *t, struct flow *flow, bool open)
 /* For a session that is free: mail bound to one that is still opening, if it suits. */
 static struct attempt *steal(struct target *t, const struct session *session)
 {
-    LIST_EACH(at, &t->others)
-    {
+    LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
         if (s->state == SESSION_OPENING && s->front && session_suits(session, s->route) &&
             egress_allowed(t->delivery->egress, s->route, session->egress)) {
@@ -276,8 +273,7 @@ static void give_bound(struct target *t)
 /* When the most urgent flow has to wait, mail of another route may still have a session. */
 static void run_other_flows(struct target *t)
 {
-    LIST_EACH(at, &t->site->flows)
-    {
+    LIST_EACH (at, &t->site->flows) {
         struct flow *flow = CONTAINER_OF(at, struct flow, link);
         if (flow_ready(flow) && dispatch_one(t, flow, false))
             t->again = true;

@@ -57,8 +57,7 @@ static void note_own(struct session *s, enum where where, struct enhanced status
 
 static bool others_work(const struct session *s)
 {
-    LIST_EACH(at, &s->target->others)
-    {
+    LIST_EACH (at, &s->target->others) {
         const struct session *other = CONTAINER_OF(at, struct session, link);
         if (other->state == SESSION_WORKING)
             return true;

@@ -345,8 +345,7 @@ void resolver_free(struct resolver **resolver)
     struct resolver *r = *resolver;
     if (!r)
         return;
-    LIST_EACH(node, &r->lookups)
-    {
+    LIST_EACH (node, &r->lookups) {
         dns_cancel(&CONTAINER_OF(node, struct lookup, node)->implicit); /* held by another lookup */
     }
     for (struct list *node; (node = list_pop_front(&r->lookups));)

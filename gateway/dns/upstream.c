@@ -228,8 +228,8 @@ void upstream_free(struct upstream **upstream)
     struct upstream *u = *upstream;
     if (!u)
         return;
-    LIST_EACH(node, &u->asks)
-    CONTAINER_OF(node, struct ask, node)->fn = NULL;
+    LIST_EACH (node, &u->asks)
+        CONTAINER_OF(node, struct ask, node)->fn = NULL;
     for (size_t i = 0; i < SERVERS_MAX; i++)
         channel_free(&u->channels[i]);
     while (!list_empty(&u->asks))

@@ -42,8 +42,8 @@ struct ingress *ingress_new(const struct ingress_env *env)
 
 static void drop_all(struct ingress *in)
 {
-    LIST_EACH(node, &in->sessions)
-    session_drop(CONTAINER_OF(node, struct session, node));
+    LIST_EACH (node, &in->sessions)
+        session_drop(CONTAINER_OF(node, struct session, node));
     proxy_drop_all(in);
 }
 
@@ -101,8 +101,8 @@ void ingress_drain(struct ingress *in, void (*done)(void *arg), void *arg)
     in->draining = true;
     in->drained = done;
     in->drained_arg = arg;
-    LIST_EACH(node, &in->sessions)
-    session_drain(CONTAINER_OF(node, struct session, node));
+    LIST_EACH (node, &in->sessions)
+        session_drain(CONTAINER_OF(node, struct session, node));
     proxy_drop_all(in);
     loop_task_schedule(in->env.loop, &in->tidy);
 }

@@ -124,6 +124,6 @@ void proxy_wait(struct ingress *in, int fd, struct listener_rules rules, const s
 
 void proxy_drop_all(struct ingress *in)
 {
-    LIST_EACH(node, &in->proxies)
-    proxy_free(CONTAINER_OF(node, struct proxy, node), true);
+    LIST_EACH (node, &in->proxies)
+        proxy_free(CONTAINER_OF(node, struct proxy, node), true);
 }

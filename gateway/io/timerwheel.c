@@ -181,8 +181,7 @@ static bool slot_valid(const struct wheel *w, unsigned level, unsigned slot, siz
     bool marked = w->occupied[level] >> slot & 1;
     if (marked == list_empty(head) || (marked && slot <= (w->now >> (level * DIGIT) & (SLOTS - 1))))
         return false;
-    LIST_EACH(link, head)
-    {
+    LIST_EACH (link, head) {
         const struct wheel_node *node = CONTAINER_OF(link, struct wheel_node, link);
         uint64_t tick = tick_of(w, node->due_ms);
         struct place at = { level, slot }; /* right as it is, had it been overdue when added */
@@ -202,7 +201,7 @@ bool wheel_validate(const struct wheel *w)
         for (unsigned slot = 0; slot < SLOTS; slot++)
             if (!slot_valid(w, level, slot, &count))
                 return false;
-    LIST_EACH(link, &w->due)
-    count++;
+    LIST_EACH (link, &w->due)
+        count++;
     return count == w->count;
 }

@@ -70,8 +70,7 @@ struct visit {
 
 static bool visit_list(const struct visit *v, struct list *items)
 {
-    LIST_EACH(node, items)
-    {
+    LIST_EACH (node, items) {
         struct item *item = CONTAINER_OF(node, struct item, node);
         if (matches(v->queue, v->filter, item) && !v->fn(v->arg, item))
             return false;
@@ -87,8 +86,7 @@ static bool visit_lookup(void *arg, struct slice domain, void *value)
 
 static bool visit_site(const struct visit *v, struct site *site)
 {
-    LIST_EACH(at, &site->flows)
-    {
+    LIST_EACH (at, &site->flows) {
         struct flow *flow = CONTAINER_OF(at, struct flow, link);
         for (int lane = 0; lane < LANE_COUNT; lane++)
             if (!visit_list(v, &flow->lanes[lane]))
@@ -102,9 +100,9 @@ void queue_each(struct queue *queue, const struct queue_filter *filter,
                 bool (*fn)(void *arg, const struct item *item), void *arg)
 {
     struct visit v = { queue, filter, fn, arg };
-    LIST_EACH(at, &queue->site_list)
-    if (!visit_site(&v, CONTAINER_OF(at, struct site, link)))
-        return;
+    LIST_EACH (at, &queue->site_list)
+        if (!visit_site(&v, CONTAINER_OF(at, struct site, link)))
+            return;
     if (visit_list(&v, &queue->limbo_busy) && visit_list(&v, &queue->limbo_waiting) &&
         visit_list(&v, &queue->limbo_held))
         map_each(queue->lookups, visit_lookup, &v);
@@ -158,9 +156,9 @@ static void site_row(struct site *site, struct queue_site_row *row)
         .backoff_ms = left > 0 ? left : 0,
         .failures = site->failures,
     };
-    LIST_EACH(at, &site->flows)
-    for (int lane = 0; lane < LANE_COUNT; lane++)
-        row->ready[lane] += CONTAINER_OF(at, struct flow, link)->ready[lane];
+    LIST_EACH (at, &site->flows)
+        for (int lane = 0; lane < LANE_COUNT; lane++)
+            row->ready[lane] += CONTAINER_OF(at, struct flow, link)->ready[lane];
     visit_site(&v, site);
 }
 
@@ -168,8 +166,7 @@ void queue_each_site(struct queue *queue, void (*fn)(void *arg, const struct que
                      void *arg)
 {
     struct queue_site_row row;
-    LIST_EACH(at, &queue->site_list)
-    {
+    LIST_EACH (at, &queue->site_list) {
         site_row(CONTAINER_OF(at, struct site, link), &row);
         if (row.oldest_ms)
             fn(arg, &row);

@@ -70,8 +70,7 @@ static void free_site_items(struct queue *q, struct site *site)
     free_items(q, &site->busy_items);
     free_items(q, &site->waiting_items);
     free_items(q, &site->held_items);
-    LIST_EACH(at, &site->flows)
-    {
+    LIST_EACH (at, &site->flows) {
         struct flow *flow = CONTAINER_OF(at, struct flow, link);
         for (int lane = 0; lane < LANE_COUNT; lane++)
             free_items(q, &flow->lanes[lane]);
@@ -87,8 +86,8 @@ void queue_free(struct queue **queue)
     timer_stop(q->env.loop, &q->sweep);
     loop_task_cancel(&q->announce);
     route_lookups_free(q);
-    LIST_EACH(at, &q->site_list)
-    free_site_items(q, CONTAINER_OF(at, struct site, link));
+    LIST_EACH (at, &q->site_list)
+        free_site_items(q, CONTAINER_OF(at, struct site, link));
     free_items(q, &q->limbo_busy);
     free_items(q, &q->limbo_waiting);
     free_items(q, &q->limbo_held);
@@ -227,12 +226,10 @@ void queue_reconfigure(struct queue *queue, struct policies *policies)
     policies_unref(&queue->env.policies);
     queue->env.policies = policies;
     route_fixed_build(queue);
-    LIST_EACH(at, &queue->site_list)
-    {
+    LIST_EACH (at, &queue->site_list) {
         struct site *site = CONTAINER_OF(at, struct site, link);
         site_set_limits(site, NULL);
-        LIST_EACH(node, &site->flows)
-        {
+        LIST_EACH (node, &site->flows) {
             struct flow *flow = CONTAINER_OF(node, struct flow, link);
             flow->route = policies_route_named(policies, slice_of(flow->name));
             if (!same_kind(flow->route, site) || !site->mx)

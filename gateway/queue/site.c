@@ -44,8 +44,7 @@ struct flow *site_next_flow(struct site *site)
 {
     struct flow *best = NULL;
     int best_lane = LANE_COUNT;
-    LIST_EACH(at, &site->flows)
-    {
+    LIST_EACH (at, &site->flows) {
         struct flow *flow = CONTAINER_OF(at, struct flow, link);
         int lane = first_lane(flow);
         if (lane < best_lane) {
@@ -93,8 +92,7 @@ static void put_off(struct flow *flow, int64_t wait_ms)
     struct queue *q = flow->site->queue;
     int64_t wall = loop_wall_ms(q->env.loop) + wait_ms;
     for (int lane = 0; lane < LANE_COUNT; lane++) {
-        LIST_EACH(node, &flow->lanes[lane])
-        {
+        LIST_EACH (node, &flow->lanes[lane]) {
             struct item *item = CONTAINER_OF(node, struct item, node);
             int64_t spread = (int64_t)rnd_below(q->env.rnd, (uint64_t)(wait_ms / 8 + 1));
             item_drop_body(item);
@@ -127,8 +125,8 @@ void site_failed(struct site *site, const char *reason)
     wait = rnd_jitter(q->env.rnd, shorter(wait, most), 20);
     site->backoff_until_ms = loop_now_ms(q->env.loop) + wait;
     note_error(site, reason);
-    LIST_EACH(at, &site->flows)
-    put_off(CONTAINER_OF(at, struct flow, link), wait);
+    LIST_EACH (at, &site->flows)
+        put_off(CONTAINER_OF(at, struct flow, link), wait);
 }
 
 void site_succeeded(struct site *site)
@@ -141,8 +139,7 @@ void site_succeeded(struct site *site)
 
 struct flow *site_flow_named(struct site *site, struct slice name)
 {
-    LIST_EACH(at, &site->flows)
-    {
+    LIST_EACH (at, &site->flows) {
         struct flow *flow = CONTAINER_OF(at, struct flow, link);
         if (slice_eq_str(name, flow->name))
             return flow;
@@ -215,8 +212,8 @@ static void site_free(struct site *site)
 {
     struct queue *q = site->queue;
     q->events.site_gone(q->events.arg, site);
-    LIST_EACH(at, &site->flows)
-    free(CONTAINER_OF(at, struct flow, link));
+    LIST_EACH (at, &site->flows)
+        free(CONTAINER_OF(at, struct flow, link));
     map_del(q->sites, slice_of(site->key));
     list_del(&site->link);
     list_del(&site->ready_link);
@@ -229,8 +226,7 @@ static void site_free(struct site *site)
 void site_sweep(struct queue *q, bool all)
 {
     int64_t now = loop_now_ms(q->env.loop);
-    LIST_EACH(at, &q->site_list)
-    {
+    LIST_EACH (at, &q->site_list) {
         struct site *site = CONTAINER_OF(at, struct site, link);
         bool unused = !site->sessions && !site->busy && !site->waiting && !site->held &&
                       !site_ready(site) && now - site->last_used_ms > UNUSED_MS &&
