@@ -72,14 +72,14 @@ void reply_greeting(struct session *s, struct expected *e, const struct reply *r
 
 /* ---- AUTH ---- */
 
-static bool safe_for_passwords(const struct session *s)
+bool session_hides_passwords(const struct session *s)
 {
     return s->tls[0] || addr_is_loopback(&s->address);
 }
 
 static void start_auth(struct session *s)
 {
-    if (!safe_for_passwords(s)) {
+    if (!session_hides_passwords(s)) {
         unfit(s, WHERE_AUTH, (struct enhanced){ 4, 7, 4 }, "no TLS: the password is not sent");
     } else if (s->caps.auth & AUTH_PLAIN) {
         struct buf line;

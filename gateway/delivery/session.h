@@ -131,6 +131,9 @@ void open_failed(struct session *s, const struct finding *finding);
 /* The same address again, without TLS. */
 void open_again_plain(struct session *s);
 
+/* Is nobody in between who could read a password: TLS, or both ends on this machine? */
+bool session_hides_passwords(const struct session *s);
+
 /* ---- steps.c: the dialogue ---- */
 void session_expect(struct session *s, enum step step, uint32_t count, struct attempt *a);
 /* Sends a line (given without CRLF) and expects its reply. */

@@ -10,11 +10,15 @@
 
 #include <cmocka.h>
 #include <stdalign.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "gateway/base/mem.h"
 #include "gateway/delivery/hosts.h"
 #include "gateway/delivery/outcome.h"
 #include "gateway/delivery/peers.h"
+#include "gateway/delivery/session.h"
 
 #define GIVEN VERDICT_DELIVERED
 #define WAIT VERDICT_DEFERRED
@@ -288,6 +292,28 @@ static void test_own_host_cuts(void **state)
     hosts_clear(&h);
 }
 
+/* ---- passwords ---- */
+
+static void test_no_password_in_clear_text(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *peer, *tls;
+        bool sent;
+    } rows[] = {
+        { "192.0.2.1:587", "", false }, { "[2001:db8::1]:587", "", false },
+        { "10.0.0.5:587", "", false },  { "192.0.2.1:587", "TLSv1.3 TLS_AES_256_GCM_SHA384", true },
+        { "127.0.0.1:587", "", true },  { "[::1]:587", "", true },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct session *s = mem_zero(sizeof *s);
+        assert_int_equal(addr_parse(slice_of(rows[i].peer), &s->address), RC_OK);
+        snprintf(s->tls, sizeof s->tls, "%s", rows[i].tls);
+        assert_int_equal(session_hides_passwords(s), rows[i].sent);
+        free(s);
+    }
+}
+
 /* ---- peers ---- */
 
 static void test_peers(void **state)
@@ -336,9 +362,13 @@ static void test_peers_are_bounded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_rows),       cmocka_unit_test(test_every_combination),
-        cmocka_unit_test(test_host_order), cmocka_unit_test(test_own_host_cuts),
-        cmocka_unit_test(test_peers),      cmocka_unit_test(test_peers_are_bounded),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_every_combination),
+        cmocka_unit_test(test_host_order),
+        cmocka_unit_test(test_own_host_cuts),
+        cmocka_unit_test(test_no_password_in_clear_text),
+        cmocka_unit_test(test_peers),
+        cmocka_unit_test(test_peers_are_bounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
