@@ -300,16 +300,16 @@ static void test_no_password_in_clear_text(void **state)
     static const struct {
         const char *peer, *tls;
         bool sent;
-    } rows[] = {
+    } cases[] = {
         { "192.0.2.1:587", "", false }, { "[2001:db8::1]:587", "", false },
         { "10.0.0.5:587", "", false },  { "192.0.2.1:587", "TLSv1.3 TLS_AES_256_GCM_SHA384", true },
         { "127.0.0.1:587", "", true },  { "[::1]:587", "", true },
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct session *s = mem_zero(sizeof *s);
-        assert_int_equal(addr_parse(slice_of(rows[i].peer), &s->address), RC_OK);
-        snprintf(s->tls, sizeof s->tls, "%s", rows[i].tls);
-        assert_int_equal(session_hides_passwords(s), rows[i].sent);
+        assert_int_equal(addr_parse(slice_of(cases[i].peer), &s->address), RC_OK);
+        snprintf(s->tls, sizeof s->tls, "%s", cases[i].tls);
+        assert_int_equal(session_hides_passwords(s), cases[i].sent);
         free(s);
     }
 }
