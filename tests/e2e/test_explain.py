@@ -1,0 +1,39 @@
+"""
+test_explain — what an operator is told about one mail, and about what happened so far
+"""
+from wp import waypost
+
+RULES = {"priorities": [{"when": {"sender": "ceo@corp.test"}, "priority": "urgent"}],
+         "routes": [{"name": "partner", "when": {"recipient_domain": "partner.test"},
+                     "hosts": ["127.0.0.1:1"], "tls": "none", "egress": ["two"]},
+                    {"name": "rest", "hosts": ["127.0.0.1:2"], "tls": "none"}]}
+EGRESS = [{"name": "one", "address": "127.0.0.11"}, {"name": "two", "address": "127.0.0.12"}]
+
+
+def explain(here, sender, to):
+    return here.cli("explain", "--from", sender, "--to", to).stdout
+
+
+def test_explain_names_rule_route_and_egress(relay):
+    here = relay(policies=RULES, conf={"egress": EGRESS})
+    urgent = explain(here, "ceo@corp.test", "x@partner.test")
+    assert "urgent" in urgent and "partner" in urgent and "two" in urgent
+    plain = explain(here, "joe@corp.test", "x@else.test")
+    assert "urgent" not in plain and "rest" in plain and "one" in plain
+    as_json = here.json("explain", "--from", "ceo@corp.test", "--to", "x@partner.test")
+    assert "partner" in str(as_json) and "urgent" in str(as_json)
+
+
+def test_report_deliveries_counts_and_gives_reasons(relay, sink):
+    out = sink()
+    here = relay(to=["127.0.0.1:1"], policies=waypost.LATER)
+    here.send(b"Subject: x\r\n\r\nx\r\n")
+    here.wait_log("deferred")
+    text = here.cli("report", "deliveries").stdout
+    assert "deferred" in text and "4.4.1" in text
+    here.write_conf(policies={"routes": [{"name": "all", "hosts": [out.host], "tls": "none"}]})
+    here.reload()
+    here.retry()
+    out.wait(1)
+    here.wait_log("delivered")
+    assert "delivered" in here.cli("report", "deliveries").stdout
