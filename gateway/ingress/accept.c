@@ -36,6 +36,8 @@ static void put_trace(struct transaction *tx, struct slice client_address)
     struct buf *b = &tx->in->scratch;
     buf_clear(b);
     trace_put_received(b, &trace);
+    if (tx->content.starts_blank)
+        buf_puts(b, "\r\n"); /* else the client could write on in our field */
     struct slice head = buf_slice(b);
     if (tx->writer)
         spool_writer_prepend(tx->writer, head.p, head.n);

@@ -41,6 +41,8 @@ void content_scan_feed(struct content_scan *scan, struct slice data)
 {
     if (data.n == 0)
         return;
+    if (scan->size == 0)
+        scan->starts_blank = data.p[0] == ' ' || data.p[0] == '\t';
     if (!scan->facts.has_8bit)
         scan->facts.has_8bit = !utf8_is_ascii(data);
     if (!scan->facts.has_nul)

@@ -25,6 +25,7 @@ struct content_scan {
     uint64_t size;              /* bytes fed so far */
     uint64_t line;              /* bytes of the line being read */
     bool after_cr;
+    bool starts_blank; /* the first byte is a blank or tab: it would fold into a field in front */
 };
 
 void content_scan_init(struct content_scan *scan);

@@ -47,6 +47,14 @@ def test_text_arrives_byte_for_byte(here, out, name):
     assert b"by relay.test" in trace and b"client.test" in trace
 
 
+@pytest.mark.parametrize("text", [b" by evil.test\r\n", b"\tby evil.test\r\n\r\nx\r\n"])
+def test_text_that_begins_with_a_blank_does_not_fold_into_our_field(here, out, text):
+    with begin(here) as c:
+        assert c.data(text)[0] == 250
+    trace, rest = mail.split_trace(out.wait(1)[0].data)
+    assert b"evil" not in trace and rest == b"\r\n" + text
+
+
 @pytest.mark.parametrize("name", [n for n in BODIES if n != "no_header"])
 def test_bdat_arrives_byte_for_byte(here, out, name):
     text = BODIES[name]
