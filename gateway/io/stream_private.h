@@ -86,7 +86,6 @@ void stream_fail_errno(struct stream *s, const char *what, int error);
 void stream_work_soon(struct stream *s);
 void stream_free_now(struct stream *s);
 
-void stream_in_start(struct stream *s);
 void stream_in_ready(struct stream *s); /* the socket may be readable */
 void stream_in_work(struct stream *s);
 void stream_in_show(struct stream *s, const char *p, size_t n);
