@@ -1,0 +1,102 @@
+/*
+ * policies/advice — what control knows about every path, as the relay uses it
+ *
+ *   A complete, versioned, immutable table: one row per egress, one column per destination group
+ *   (carrier x region), one cell per path. Control makes a new one whenever something changed; each
+ *   worker of the relay holds a reference and takes the next one in a single pointer exchange. An
+ *   old table stays valid: without control the relay goes on with the last one, and once that is
+ *   older than ADVICE_STALE_MS, with the weights alone.
+ *
+ *   Egresses are named as in the configuration, so a table survives a reload: the relay looks names
+ *   up once per table (advice_egress) and groups once per address and table (advice_group).
+ *
+ * Ownership: advice_ref()/advice_unref() are atomic; everything inside lives as long as the table.
+ * Units:     milliseconds in double, bytes per millisecond, shares and probabilities 0..1.
+ * Wire:      advice_pack()/advice_unpack(); unpacking checks everything (RC_PARSE with a reason).
+ */
+#ifndef WAYPOST_POLICIES_ADVICE_H
+#define WAYPOST_POLICIES_ADVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "gateway/base/buf.h"
+#include "gateway/base/rc.h"
+#include "gateway/base/slice.h"
+
+enum {
+    ADVICE_EGRESS_MAX = 256,
+    ADVICE_GROUPS_MAX = 1024,
+    ADVICE_STALE_MS = 120 * 1000, /* control sends at least every 10 s */
+    ADVICE_NONE = -1
+};
+
+enum path_state {
+    PATH_UNKNOWN, /* never measured: costs come from the coarser group */
+    PATH_UP,
+    PATH_SUSPECT, /* a failure that is being verified */
+    PATH_DOWN     /* not chosen while another of the route is not down */
+};
+extern const char *const path_state_names[];
+
+/* Why an egress takes no mail, whatever the group; in order of weight. */
+enum egress_fault_kind {
+    EGRESS_FINE,
+    EGRESS_UNPLUMBED,  /* its address is not on this machine */
+    EGRESS_PROXY_DOWN, /* socks5, proxy or relay does not answer */
+    EGRESS_PATHS_DOWN, /* most of its groups fail while other egresses reach them */
+    EGRESS_BARRED      /* reputation or operator */
+};
+extern const char *const egress_fault_names[];
+
+struct advice_egress {
+    struct slice name;
+    uint8_t fault; /* enum egress_fault_kind */
+    double share;  /* of its weight that it may carry; 1 normally */
+};
+
+struct advice_group {
+    struct slice carrier, region; /* as in geo/group.h */
+    double think_ms;              /* of the destinations: what they need beyond round trips */
+    bool destination_suspect;     /* fails from every egress: no path is to blame */
+    int16_t preferred;            /* egress index for small mail, hysteresis applied; ADVICE_NONE */
+    int16_t preferred_large;      /* for mail where goodput decides */
+};
+
+struct advice_path {
+    uint8_t state;    /* enum path_state */
+    float rtt_ms;     /* smoothed; 0: unknown */
+    float rtt_var_ms; /* mean deviation */
+    float loss;       /* share of segments (or probes) lost */
+    float fail;       /* probability that setting up a session fails */
+    float goodput;    /* bytes per ms a bulk transfer gets; 0: unknown */
+    float samples;    /* effective number behind the estimate */
+    uint32_t age_ms;  /* of the newest sample when the table was made */
+};
+
+struct advice {
+    uint64_t version; /* grows; of one control process */
+    int64_t made_ms;  /* monotonic clock, which processes of one machine share */
+    uint32_t egress_n, group_n;
+    struct advice_egress *egress;
+    struct advice_group *group;
+    struct advice_path *path; /* [egress * group_n + group] */
+};
+
+/* Zeroed tables of the given size with one reference; texts go in by advice_text(). */
+struct advice *advice_new(uint32_t egress_n, uint32_t group_n);
+struct slice advice_text(struct advice *advice, struct slice text); /* a copy that lives with it */
+struct advice *advice_ref(struct advice *advice);
+void advice_unref(struct advice **advice); /* sets NULL */
+
+int advice_egress(const struct advice *advice, struct slice name); /* index or ADVICE_NONE */
+/* The group itself, else (carrier, "other"), else ("other", region), else ("other", "other"),
+ * else ADVICE_NONE. Binary search: groups are sorted by carrier, then region. */
+int advice_group(const struct advice *advice, struct slice carrier, struct slice region);
+const struct advice_path *advice_path(const struct advice *advice, int egress, int group);
+bool advice_stale(const struct advice *advice, int64_t now_ms); /* NULL is stale */
+
+void advice_pack(const struct advice *advice, struct buf *out);
+enum rc advice_unpack(struct slice bytes, struct advice **advice_r, struct err *err);
+
+#endif
