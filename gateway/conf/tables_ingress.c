@@ -155,12 +155,15 @@ static const struct conf_key limit_keys[] = {
     { "recipients", &type_uint, LIMIT(recipients), 1, 100000, "10000",
       .help = "RCPT of one message" },
     { "connections", &type_uint, LIMIT(connections), 1, 1000000, "5000",
-      .help = "incoming connections at a time" },
+      .help = "incoming connections at a time; the last tenth is kept for listed clients without "
+              "`recipients` and for authenticated sessions" },
     { "connections_per_client", &type_uint, LIMIT(connections_per_client), 1, 1000000, "100",
       .help = "of these, from one address; an IPv6 /64 counts as one" },
     { "idle", &type_duration, LIMIT(idle), SECOND, HOUR, "5m",
       .help = "a client that says nothing this long is closed (RFC 5321: at least 5 minutes); one "
-              "that may not send yet, after a minute" },
+              "that may not send yet, after a minute. A message must come within this time and a "
+              "second "
+              "for every 500 bytes" },
     { "hops", &type_uint, LIMIT(hops), 1, 1000, "50",
       .help = "Received: lines after which a message is a loop" },
     { "memory", &type_size, LIMIT(memory), MIB, TIB, "256MiB",

@@ -22,9 +22,31 @@ void admit_total_release(struct ingress *in)
     atomic_fetch_sub_explicit(&in->env.hub->connections, 1, memory_order_relaxed);
 }
 
+void admit_known(struct session *s)
+{
+    if (s->stranger)
+        atomic_fetch_sub_explicit(&s->in->env.hub->strangers, 1, memory_order_relaxed);
+    s->stranger = false;
+}
+
+/* Takes a place among those that strangers may have. An entry for some recipients only may be for
+ * the whole world, so it makes nobody known. */
+static bool admit_unknown(struct session *s)
+{
+    uint32_t max = (uint32_t)s->rules->conf->limits.connections;
+    s->stranger = !s->client || s->client->recipients.n;
+    if (!s->stranger)
+        return true;
+    uint32_t before =
+        atomic_fetch_add_explicit(&s->in->env.hub->strangers, 1, memory_order_relaxed);
+    return before < max - max / 10;
+}
+
 const char *admit_client(struct session *s)
 {
     s->client = ruleset_client(s->rules, &s->peer, &s->entry);
+    if (!admit_unknown(s))
+        return "421 4.3.2 Too many connections, try again later";
     s->client_hash = client_hash(&s->peer);
     uint32_t of_address = sketch_add(&s->in->env.hub->clients, s->client_hash);
     s->counted = true;
@@ -49,6 +71,7 @@ void admit_release(struct session *s)
     if (s->admitted)
         atomic_fetch_sub_explicit(&s->admitted->connections, 1, memory_order_relaxed);
     s->admitted = NULL;
+    admit_known(s);
     admit_total_release(s->in);
 }
 

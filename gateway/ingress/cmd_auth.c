@@ -87,6 +87,7 @@ static void checked(struct auth_job *job)
         return;
     }
     s->user = user;
+    admit_known(s);
     session_reply(s, "235 2.7.0 Authentication succeeded");
     session_go_on(s);
 }

@@ -53,8 +53,10 @@ void cmd_bdat(struct session *s, struct slice args)
         session_bye(s, "552 5.3.4 Chunk larger than a message may be, closing");
         return;
     }
-    if (!s->tx || !s->tx->begun)
+    if (!s->tx || !s->tx->begun) {
         s->bdat = (struct bdat){ 0 };
+        session_content_begins(s);
+    }
     if (!s->bdat_refusal && !s->tx->begun)
         intake_begin(s->tx);
     if (bdat_begin(&s->bdat, bdat.size, bdat.last, max) != RC_OK && !s->bdat_refusal)
@@ -71,6 +73,7 @@ bool bdat_take_input(struct session *s, struct slice in, size_t *used_r)
     enum rc rc = bdat_take(&s->bdat, in, &span);
     s->progress = true;
     *used_r = span.n;
+    session_content(s, span.n);
     bool room = s->bdat_refusal || intake_feed(s->tx, span);
     if (rc == RC_OK)
         chunk_ended(s);

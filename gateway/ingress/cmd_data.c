@@ -37,6 +37,7 @@ void cmd_data(struct session *s, struct slice args)
     }
     intake_begin(s->tx);
     s->mode = MODE_DATA;
+    session_content_begins(s);
     session_reply(s, "354 End data with <CR><LF>.<CR><LF>");
 }
 
@@ -67,6 +68,7 @@ bool data_take(struct session *s, struct slice in, size_t *used_r)
             session_wait(s, WAIT_SPOOL, 0);
     }
     *used_r = at;
+    session_content(s, at);
     if (rc == RC_OK)
         data_ended(s);
     else if (endless(s->tx))

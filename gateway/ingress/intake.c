@@ -4,6 +4,10 @@
  *   Small bodies stay in memory and are committed in one piece. A body streams into the spool
  *   in chunks when it was announced larger than inline_max, when it grows beyond it, or when
  *   the bodies in memory have reached limits.memory; the spool then sets the pace.
+ *
+ *   A message with a NUL, or with a CR or LF outside of CRLF, is neither 7-bit nor 8-bit data (RFC
+ *   2045 sections 2.7 and 2.8, RFC 5321 section 2.3.8). It is refused unless declared BINARYMIME:
+ *   stripping would break signatures, and servers behind us read such bytes in different ways.
  */
 #include "gateway/ingress/transaction.h"
 
@@ -111,4 +115,6 @@ void intake_end(struct transaction *tx)
         refuse(tx, "550 5.6.0 The message has a bare CR or LF: lines end with CRLF");
     if (!tx->refusal && tx->content.facts.has_bare_eol && tx->envelope.body != BODY_BINARYMIME)
         refuse(tx, "550 5.6.0 The message has a bare CR or LF: send it as BODY=BINARYMIME");
+    if (!tx->refusal && tx->content.facts.has_nul && tx->envelope.body != BODY_BINARYMIME)
+        refuse(tx, "550 5.6.0 The message has a NUL byte: send it as BODY=BINARYMIME");
 }

@@ -36,7 +36,8 @@ enum {
     STRANGER_IDLE_MS = 60 * 1000, /* for clients we would not relay for */
     HANDSHAKE_MS = 30 * 1000,
     PROXY_HEADER_MS = 10 * 1000,
-    LINGER_MS = 5 * 1000
+    LINGER_MS = 5 * 1000,
+    CONTENT_RATE_MIN = 500 /* bytes a second of a message, on average, beyond limits.idle */
 };
 
 struct ingress {
@@ -70,6 +71,13 @@ struct listener_rules {
     uint8_t tls, auth; /* enum conf_listen_tls, enum conf_listen_auth */
 };
 
+/* How fast the content of a message comes, from DATA or the first BDAT to its end. */
+struct pace {
+    int64_t since_ms;
+    int64_t stopped_ms; /* not read since then, because of the spool; 0: it is read */
+    uint64_t bytes;
+};
+
 struct session {
     struct list node; /* of ingress->sessions, then ->ended */
     struct ingress *in;
@@ -88,11 +96,12 @@ struct session {
     struct line_reader lines;
     struct bdat bdat;
     const char *bdat_refusal; /* the chunk under way is read, dropped and answered so */
-    size_t behind;            /* bytes that came with the command line being run, behind it */
-    unsigned offered;         /* enum smtp_ext of the last EHLO */
-    uint8_t mode, wait;       /* enum session_mode, enum session_wait */
+    struct pace pace;
+    size_t behind;      /* bytes that came with the command line being run, behind it */
+    unsigned offered;   /* enum smtp_ext of the last EHLO */
+    uint8_t mode, wait; /* enum session_mode, enum session_wait */
     struct listener_rules listener;
-    bool counted, esmtp, greeted, progress;
+    bool counted, stranger, esmtp, greeted, progress;
     uint8_t wrong_passwords;
     uint16_t errors, idle_commands;
 };
@@ -108,6 +117,9 @@ void session_free_ended(struct ingress *in);
 bool session_ended(const struct session *s);
 void session_wait(struct session *s, enum session_wait why, int64_t delay_ms); /* 0: no limit */
 void session_go_on(struct session *s);
+/* The content of a message begins: from here on it must keep up a pace, see session.c. */
+void session_content_begins(struct session *s);
+void session_content(struct session *s, size_t n); /* bytes of it came */
 /* Forgets all that was said before (RFC 3207 section 4.2). */
 void session_forget(struct session *s);
 void session_drain(struct session *s); /* 421, unless it sends a message */
@@ -126,6 +138,7 @@ void session_answer(struct session *s, const char *line);
 
 /* ---- admit.c ---- */
 const char *admit_client(struct session *s); /* NULL, or the 421 it is turned away with */
+void admit_known(struct session *s);         /* it authenticated: counts as a stranger no more */
 void admit_release(struct session *s);
 void admit_refuse_fd(int fd, const char *line); /* sends if it can, closes */
 bool admit_total(struct ingress *in);           /* takes a place in hub->connections */

@@ -10,7 +10,9 @@
  *   (GCRA): one number, moved by compare-and-swap. A rate of 500/min lets 500 go at once and
  *   then one every 120 ms.
  *
- *   limits.connections is for the process; limits.connections_per_client for an address; an
+ *   limits.connections is for the process, and a tenth of it is out of reach for strangers, who are
+ *   neither listed for any recipient nor authenticated yet: they cannot keep the clients of the
+ *   gateway out by taking every place. limits.connections_per_client is for an address; an
  *   entry's own `connections` is for all addresses of that entry together and takes the place
  *   of the limit per address.
  *

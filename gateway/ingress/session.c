@@ -5,6 +5,11 @@
  *   and only here: session_end() behind the replies, session_drop() at once, session_wait() and
  *   session_go_on() around everything that takes its time. The struct of an ended session lives
  *   until the end of the turn, so that the callers up the stack can see that it has ended.
+ *
+ *   Patience: any progress gives a client limits.idle anew. Within a message that alone would let a
+ *   byte a minute hold a place for days, so the whole content also has a time of its own,
+ *   limits.idle and a second for every CONTENT_RATE_MIN bytes. What the spool makes it wait is not
+ *   counted against it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -45,12 +50,35 @@ static const struct {
     [MODE_BDAT] = { "bdat", bdat_take_input },
 };
 
+/* How long the content under way may still take; INT64_MAX: there is none. */
+static int64_t content_left_ms(const struct session *s)
+{
+    const struct pace *p = &s->pace;
+    if (s->mode != MODE_DATA && s->mode != MODE_BDAT && !(s->tx && s->tx->begun))
+        return INT64_MAX;
+    return p->since_ms + s->rules->conf->limits.idle +
+           (int64_t)(p->bytes * 1000 / CONTENT_RATE_MIN) - loop_now_ms(s->in->env.loop);
+}
+
 static void arm_idle(struct session *s)
 {
     int64_t idle = s->rules->conf->limits.idle;
     if (admit_stranger(s) && idle > STRANGER_IDLE_MS)
         idle = STRANGER_IDLE_MS;
+    int64_t left = content_left_ms(s);
+    if (left < idle)
+        idle = left > 0 ? left : 1;
     stream_set_deadline(s->stream, idle);
+}
+
+void session_content_begins(struct session *s)
+{
+    s->pace = (struct pace){ .since_ms = loop_now_ms(s->in->env.loop) };
+}
+
+void session_content(struct session *s, size_t n)
+{
+    s->pace.bytes += n;
 }
 
 static void on_data(void *arg, const char *p, size_t n, size_t *used_r)
@@ -102,7 +130,10 @@ static void on_timeout(void *arg)
     struct session *s = arg;
     switch ((enum session_wait)s->wait) {
     case WAIT_NONE:
-        session_bye(s, "421 4.4.2 Idle for too long, closing");
+        if (content_left_ms(s) <= 0)
+            session_bye(s, "421 4.4.2 The message comes too slowly, closing");
+        else
+            session_bye(s, "421 4.4.2 Idle for too long, closing");
         break;
     case WAIT_PENALTY:
         auth_penalty_over(s);
@@ -243,6 +274,8 @@ void session_free_ended(struct ingress *in)
 void session_wait(struct session *s, enum session_wait why, int64_t delay_ms)
 {
     s->wait = (uint8_t)why;
+    if (why == WAIT_SPOOL)
+        s->pace.stopped_ms = loop_now_ms(s->in->env.loop);
     stream_pause(s->stream);
     stream_set_deadline(s->stream, delay_ms);
 }
@@ -250,6 +283,9 @@ void session_wait(struct session *s, enum session_wait why, int64_t delay_ms)
 void session_go_on(struct session *s)
 {
     s->wait = WAIT_NONE;
+    if (s->pace.stopped_ms)
+        s->pace.since_ms += loop_now_ms(s->in->env.loop) - s->pace.stopped_ms;
+    s->pace.stopped_ms = 0;
     stream_resume(s->stream);
     arm_idle(s);
 }

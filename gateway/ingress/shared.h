@@ -15,6 +15,7 @@
 
 struct ingress_hub {
     _Atomic uint32_t connections;
+    _Atomic uint32_t strangers; /* of these */
     struct sketch clients;      /* connections by client address */
     struct penalties penalties; /* wrong passwords by client address */
     struct auth_pool *auth;

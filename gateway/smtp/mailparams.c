@@ -64,8 +64,9 @@ static enum rc plan_body(const struct envelope *e, const struct ehlo_caps *caps,
     const unsigned binary_ext = EXT_CHUNKING | EXT_BINARYMIME;
     const struct content_facts *c = &e->content;
     bool declared = e->body == BODY_BINARYMIME;
-    /* A bare CR or LF must not meet the dots of DATA, whoever sent it. */
-    bool binary = c->has_bare_eol || (declared && c->has_nul);
+    /* A bare CR or LF must not meet the dots of DATA, whoever sent it; a NUL ends a line for some.
+     */
+    bool binary = c->has_bare_eol || c->has_nul;
     if ((binary || (declared && c->lacks_final_eol)) && (caps->ext & binary_ext) == binary_ext) {
         plan->body = BODY_BINARYMIME;
         plan->need_bdat = true;

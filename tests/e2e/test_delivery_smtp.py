@@ -200,6 +200,7 @@ def submit(here, text, mail_args, rcpt_args="", sender="a@client.test", to="b@de
 
 SEVEN = b"Subject: x\r\n\r\nplain\r\n"
 EIGHT = "Subject: x\r\n\r\ngrüß\r\n".encode()
+NUL = b"Subject: x\r\n\r\na\0b\r\n"
 RAW = b"Subject: x\r\n\r\na\nb\r\n" + b"z" * 5000 + b"\0\r\n"
 
 
@@ -224,6 +225,7 @@ def test_extensions_that_are_not_needed_are_left_out(relay, sink, text, args, la
 @pytest.mark.parametrize("text,args,sender,lacks,status", [
     (EIGHT, " BODY=8BITMIME", "a@client.test", "8BITMIME", "5.6.3"),
     (RAW, " BODY=BINARYMIME", "a@client.test", "BINARYMIME", "5.6.3"),
+    (NUL, " BODY=BINARYMIME", "a@client.test", "BINARYMIME", "5.6.3"),
     (EIGHT, " SMTPUTF8 BODY=8BITMIME", "jörg@client.test", "SMTPUTF8", "5.6.7"),
     (b"Subject: gr\xc3\xbc\xc3\x9f\r\n\r\nx\r\n", " SMTPUTF8 BODY=8BITMIME", "a@client.test",
      "SMTPUTF8", "5.6.7"),

@@ -81,6 +81,7 @@ SMUGGLING = {
     "crcrlf": b"a\r\r\n.\r\r\nMAIL FROM:<evil@x.test>\r\n",
     "nul_dot": b"a\r\n\0.\r\nMAIL FROM:<evil@x.test>\r\n",
     "dot_nul": b"a\r\n.\0\r\nMAIL FROM:<evil@x.test>\r\n",
+    "nul": b"a\0b\r\n",
     "bare_lf": b"a\nb\r\n",
     "bare_cr": b"a\rb\r\n",
     "lf_at_the_start": b"\n.\nMAIL FROM:<evil@x.test>\r\n",
@@ -92,17 +93,15 @@ SMUGGLING = {
 @pytest.mark.parametrize("name", SMUGGLING)
 def test_smuggling_is_refused(here, out, name, step):
     text = b"Subject: outer\r\n\r\n" + SMUGGLING[name]
-    bare = name not in ("nul_dot", "dot_nul")
     with begin(here) as c:
         assert c.cmd("DATA")[0] == 354
         whole = text + b"\r\n.\r\n"
         for part in [whole[i:i + 1] for i in range(len(whole))] if step else [whole]:
             c.write(part)
         code, _ = c.reply()
-        assert code in ((550, 554, 501, 500, 521) if bare else (250, 550, 554)), code
+        assert code == 550
         assert c.cmd("NOOP")[0] == 250                      # and exactly one reply was given
-    assert net.stays(lambda: len(out.messages) <= (0 if bare else 1), 0.5)
-    assert not [x for x in out.commands("MAIL") if "evil" in x]
+    assert net.stays(lambda: not out.commands("MAIL"), 0.5)
 
 
 @pytest.mark.parametrize("line", [b"EHLO a\nNOOP\r\n", b"EHLO a\rNOOP\r\n", b"NOOP\n", b"NOOP\r",
@@ -117,13 +116,14 @@ def test_bare_line_ends_in_commands_are_refused(here, line):
 
 
 def test_bdat_takes_bare_line_ends_with_binarymime_only(here, out):
-    """RFC 3030: BINARYMIME may hold anything; as 8BITMIME or 7BIT a bare CR or LF is refused."""
+    """RFC 3030: BINARYMIME may hold anything; else a bare CR or LF or a NUL is refused."""
     raw = b"Subject: x\r\n\r\na\nb\rc\0d\r\n"
     with begin(here, " BODY=BINARYMIME") as c:
         assert c.cmd("DATA")[0] == 503                      # RFC 3030 section 3
         assert bdat(c, raw, last=True) in (250, 503)
-    with begin(here) as c:
-        assert bdat(c, raw, last=True) in (550, 554)
+    for text in (raw, b"Subject: x\r\n\r\nc\0d\r\n"):
+        with begin(here) as c:
+            assert bdat(c, text, last=True) == 550
 
 
 def test_bdat_needs_recipients_and_reads_its_chunk(here, out):

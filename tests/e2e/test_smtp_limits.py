@@ -4,6 +4,7 @@ test_smtp_limits — every limit, loops, and clients that are slow, idle, floodi
 import contextlib
 import os
 import random
+import select
 import socket
 import time
 
@@ -81,6 +82,56 @@ def test_connections_in_all(relay, out):
         # The session of the start may have held one of the four places for a moment.
         assert codes.count(220) in (3, 4) and codes.count(421) >= 1, codes
     net.wait_for("a free place", lambda: greets(here))
+
+
+def test_strangers_leave_places_for_the_listed(relay, out):
+    here = relay(to=out, conf={"limits": {"connections": 20},
+                               "clients": [{"network": "127.200.0.0/16"},
+                                           {"network": "0.0.0.0/0", "recipients": ["*@l.test"]}]})
+
+    def code(c):
+        with contextlib.suppress(client.Closed):
+            return c.reply()[0]
+        return None
+    with contextlib.ExitStack() as stack:
+        strangers = [code(stack.enter_context(
+            here.connect(source=f"127.201.0.{i + 1}", greeting=False))) for i in range(20)]
+        assert strangers.count(220) == 18 and strangers.count(421) >= 1, strangers
+        with here.connect(source="127.200.0.1") as listed:
+            listed.ehlo()
+            listed.envelope()
+            assert listed.data(mail.message())[0] == 250
+
+
+@pytest.mark.parametrize("begin", ["DATA", "BDAT 100000 LAST", "refused"])
+def test_a_message_that_trickles_in_is_ended(relay, out, begin):
+    here = relay(to=out, conf={"limits": {"idle": "1s"}})
+    with here.connect() as c:
+        c.ehlo()
+        if begin == "refused":                      # a chunk nobody wants is read all the same
+            c.write(b"BDAT 100000\r\n")
+        else:
+            c.envelope()
+            c.write(begin.encode() + b"\r\n")
+        if begin == "DATA":
+            assert c.reply()[0] == 354
+        for _ in range(100):
+            if select.select([c.sock], [], [], 0.2)[0]:
+                break
+            c.write(b"x\r\n")                       # never idle
+        assert c.reply() == (421, "4.4.2 The message comes too slowly, closing")
+
+
+def test_a_slow_message_that_keeps_its_pace_is_taken(relay, out):
+    here = relay(to=out, conf={"limits": {"idle": "1s"}})
+    with here.connect() as c:
+        c.ehlo()
+        c.envelope()
+        assert c.cmd("DATA")[0] == 354
+        for _ in range(30):
+            c.write(b"x" * 98 + b"\r\n")
+            time.sleep(0.1)
+        assert c.cmd(".")[0] == 250
 
 
 def test_rate_of_a_client(relay, out):

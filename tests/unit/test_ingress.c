@@ -10,21 +10,14 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/ingress_rig.h"
+#include "tests/unit/ingress_fixture.h"
 
-static const char conf_text[] =
-    "hostname: relay.test\n"
-    "state: /w/state\n"
-    "listen:\n"
-    "  - { address: '127.0.0.1:25', tls: none, auth: none }\n"
-    "  - { address: '127.0.0.1:26', tls: none, auth: none, proxy_protocol: [10.9.0.0/16] }\n"
-    "clients:\n"
-    "  - { network: 10.0.0.0/8, name: office, may_set_priority: true }\n"
-    "  - { network: 11.0.0.0/8, name: slow, rate: 3/min, connections: 2 }\n"
-    "  - { network: 0.0.0.0/0, recipients: ['*@lists.test'] }\n"
-    "limits: { message_size: 64KiB, recipients: 5, connections: 20, connections_per_client: 3,\n"
-    "          hops: 2, idle: 1m }\n"
-    "policies: policies.yaml\n";
+static const char conf_text[] = INGRESS_CONF(
+    "{ network: 10.0.0.0/8, name: office, may_set_priority: true }, "
+    "{ network: 11.0.0.0/8, name: slow, rate: 3/min, connections: 2 }, "
+    "{ network: 0.0.0.0/0, recipients: ['*@lists.test'] }",
+    "message_size: 64KiB, recipients: 5, connections: 20, connections_per_client: 3, hops: 2, "
+    "idle: 1m");
 
 static const char rules_text[] =
     "priorities:\n"
@@ -41,15 +34,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    rig_stop();
-    return 0;
-}
-
-#define EHLO "EHLO c.test\r\n"
-#define ENV "MAIL FROM:<a@b.test>\r\nRCPT TO:<x@d.test>\r\n"
 #define MSG "Subject: x\r\n\r\nhello\r\n.\r\n"
 #define OPEN "220 relay.test|250 LIMITS RCPTMAX=5|" /* greeting and EHLO */
 
@@ -178,6 +162,26 @@ static void strangers(void **state)
     run_dialogue("2001:db8::1", 0, EHLO ENV, OPEN "250 |550 5.7.1 Relaying denied", 0);
 }
 
+/* A NUL is no text: only BINARYMIME carries it. */
+static void nul_bytes(void **state)
+{
+    (void)state;
+    struct rig_client c = rig_connect("10.0.0.1", 0);
+    ask(&c, BEGIN);
+    buf_clear(&c.got);
+    rig_send(&c, SLICE_LIT("a\0b\r\n.\r\n" ENV "BDAT 5 LAST\r\na\0b\r\n"), 0);
+    check_replies(&c, "550 5.6.0|250 |250 |550 5.6.0", "a NUL");
+    buf_clear(&c.got);
+    rig_send(&c,
+             SLICE_LIT("MAIL FROM:<a@b.test> BODY=BINARYMIME\r\nRCPT TO:<x@d.test>\r\n"
+                       "BDAT 5 LAST\r\na\0b\r\n"),
+             0);
+    check_replies(&c, "250 |250 |250 2.0.0", "a NUL in BINARYMIME");
+    assert_int_equal(rig.n, 1);
+    assert_true(rig.messages[0].envelope.content.has_nul);
+    rig_close(&c);
+}
+
 /* The message as stored: trace header in front, dots taken out, envelope complete. */
 static void stored_message(void **state)
 {
@@ -248,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(all_dialogues, setup, teardown),
         cmocka_unit_test_setup_teardown(strangers, setup, teardown),
+        cmocka_unit_test_setup_teardown(nul_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(stored_message, setup, teardown),
         cmocka_unit_test_setup_teardown(split_into_items, setup, teardown),
         cmocka_unit_test_setup_teardown(priority_of_others_is_lowered, setup, teardown),

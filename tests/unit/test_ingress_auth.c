@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "gateway/io/stream.h"
-#include "tests/unit/ingress_rig.h"
+#include "tests/unit/ingress_fixture.h"
 
 /* For this test only, good until the year 2126. */
 static const char pem_text[] = "-----BEGIN CERTIFICATE-----\n"
@@ -52,15 +52,7 @@ static const char users_text[] =
 static int setup(void **state)
 {
     (void)state;
-    rig_start(
-        rig_policies(conf_text, "routes: [ { name: rest } ]\n", users_text, pem_text, key_text));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_stop();
+    rig_start(rig_policies(conf_text, PLAIN_RULES, users_text, pem_text, key_text));
     return 0;
 }
 

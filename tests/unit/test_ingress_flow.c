@@ -10,38 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/ingress_rig.h"
-
-static const char conf_text[] =
-    "hostname: relay.test\n"
-    "state: /w/state\n"
-    "listen:\n"
-    "  - { address: '127.0.0.1:25', tls: none, auth: none }\n"
-    "  - { address: '127.0.0.1:26', tls: none, auth: none, proxy_protocol: [10.9.0.0/16] }\n"
-    "clients:\n"
-    "  - { network: 11.0.0.0/8, name: slow, rate: 3/min, connections: 2 }\n"
-    "  - { network: 10.0.0.0/8 }\n"
-    "  - { network: '2001:db8::/32' }\n"
-    "limits: { message_size: 64KiB, connections: 6, connections_per_client: 3, idle: 1m }\n"
-    "policies: policies.yaml\n";
-static const char rules_text[] = "routes: [ { name: rest } ]\n";
-
-#define ENV "MAIL FROM:<a@b.test>\r\nRCPT TO:<x@d.test>\r\n"
-#define BEGIN "EHLO c.test\r\n" ENV "DATA\r\n"
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_start(rig_policies(conf_text, rules_text, NULL, NULL, NULL));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_stop();
-    return 0;
-}
+#include "tests/unit/ingress_fixture.h"
 
 static void refused_commits(void **state)
 {
@@ -185,7 +154,7 @@ static void reloading(void **state)
                                  "policies: policies.yaml\n";
     struct rig_client c = rig_connect("10.0.0.1", 0);
     ask(&c, "EHLO c.test\r\n" ENV);
-    struct policies *next = rig_policies(strict, rules_text, NULL, NULL, NULL);
+    struct policies *next = rig_policies(strict, PLAIN_RULES, NULL, NULL, NULL);
     ingress_reconfigure(rig.ingress, next, NULL);
     policies_unref(&rig.policies);
     rig.policies = next;
@@ -198,7 +167,7 @@ static void reloading(void **state)
 
 int main(void)
 {
-#define ROW(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define ROW(name) cmocka_unit_test_setup_teardown(name, setup_small, teardown)
     const struct CMUnitTest tests[] = {
         ROW(refused_commits),     ROW(nothing_before_the_commit), ROW(client_that_goes),
         ROW(large_bodies_stream), ROW(spool_sets_the_pace),       ROW(draining),

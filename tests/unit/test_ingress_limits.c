@@ -10,38 +10,7 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/ingress_rig.h"
-
-static const char conf_text[] =
-    "hostname: relay.test\n"
-    "state: /w/state\n"
-    "listen:\n"
-    "  - { address: '127.0.0.1:25', tls: none, auth: none }\n"
-    "  - { address: '127.0.0.1:26', tls: none, auth: none, proxy_protocol: [10.9.0.0/16] }\n"
-    "clients:\n"
-    "  - { network: 11.0.0.0/8, name: slow, rate: 3/min, connections: 2 }\n"
-    "  - { network: 10.0.0.0/8 }\n"
-    "  - { network: '2001:db8::/32' }\n"
-    "limits: { message_size: 64KiB, connections: 6, connections_per_client: 3, idle: 1m }\n"
-    "policies: policies.yaml\n";
-static const char rules_text[] = "routes: [ { name: rest } ]\n";
-
-#define ENV "MAIL FROM:<a@b.test>\r\nRCPT TO:<x@d.test>\r\n"
-#define BEGIN "EHLO c.test\r\n" ENV "DATA\r\n"
-
-static int setup(void **state)
-{
-    (void)state;
-    rig_start(rig_policies(conf_text, rules_text, NULL, NULL, NULL));
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    rig_stop();
-    return 0;
-}
+#include "tests/unit/ingress_fixture.h"
 
 static void connections_of_an_address(void **state)
 {
@@ -92,6 +61,33 @@ static void connections_in_all_and_of_an_entry(void **state)
     for (int i = 0; i < 8; i++)
         rig_close(&c[i]);
     assert_int_equal(ingress_hub_connections(rig.hub), 0);
+}
+
+/* Twenty places: two are not for strangers, whether they are listed for some recipients or not. */
+static void strangers_leave_places(void **state)
+{
+    (void)state;
+    static const char conf[] =
+        INGRESS_CONF("{ network: 10.0.0.0/8 }, { network: 12.0.0.0/8, recipients: ['*@l.test'] }",
+                     "connections: 20");
+    struct policies *next = rig_policies(conf, PLAIN_RULES, NULL, NULL, NULL);
+    struct rig_client c[22];
+    ingress_reconfigure(rig.ingress, next, NULL);
+    policies_unref(&rig.policies);
+    rig.policies = next;
+    for (int i = 0; i < 19; i++) {
+        c[i] = rig_connect(i % 2 ? "12.0.0.1" : "192.0.2.1", 0);
+        EXPECT(&c[i], "", i < 18 ? "220" : "421 4.3.2");
+    }
+    for (int i = 19; i < 22; i++) {
+        c[i] = rig_connect("10.0.0.1", 0);
+        EXPECT(&c[i], "", i < 21 ? "220" : "421 4.3.2");
+    }
+    rig_close(&c[0]);
+    c[0] = rig_connect("192.0.2.1", 0);
+    EXPECT(&c[0], "", "220");
+    for (int i = 0; i < 22; i++)
+        rig_close(&c[i]);
 }
 
 static void rate_of_an_entry(void **state)
@@ -240,10 +236,11 @@ static void replies_not_taken(void **state)
 
 int main(void)
 {
-#define ROW(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define ROW(name) cmocka_unit_test_setup_teardown(name, setup_small, teardown)
     const struct CMUnitTest tests[] = {
         ROW(connections_of_an_address),
         ROW(connections_in_all_and_of_an_entry),
+        ROW(strangers_leave_places),
         ROW(rate_of_an_entry),
         ROW(closed_gates),
         ROW(too_large),

@@ -22,6 +22,7 @@ static const struct content_facts utf8_header = { .has_8bit = true, .header_8bit
 static const struct content_facts binary = { .has_nul = true,
                                              .has_bare_eol = true,
                                              .has_8bit = true };
+static const struct content_facts nul = { .has_nul = true };
 static const struct content_facts unended = { .longest_line = 70, .lacks_final_eol = true };
 
 struct row {
@@ -65,6 +66,9 @@ static const struct row rows[] = {
     { "a@b", "r@x", NOTHING, 0, BODY_BINARYMIME, false, &unended, "MAIL FROM:<a@b>\r\n", NULL,
       false },
     { "a@b", "r@x", EXT_8BITMIME, 0, BODY_8BITMIME, false, &binary, NULL, "554/5.6.3", false },
+    { "a@b", "r@x", EXT_8BITMIME, 0, BODY_7BIT, false, &nul, NULL, "554/5.6.3", false },
+    { "a@b", "r@x", EXT_CHUNKING | EXT_BINARYMIME, 0, BODY_BINARYMIME, false, &nul,
+      "MAIL FROM:<a@b> BODY=BINARYMIME\r\n", NULL, true },
     /* SMTPUTF8: named only when needed */
     { "a@b", "r@x", EVERYTHING, 0, BODY_8BITMIME, true, &plain, "MAIL FROM:<a@b> SIZE=4000\r\n",
       NULL, false },
