@@ -1,0 +1,54 @@
+/*
+ * report/history — the figures and events of every path, kept on disk, asked for reports
+ *
+ *   A thread of its own owns the database (report/store.h): a slow disk holds up neither probes
+ *   nor answers. The figures of a minute are one transaction. What the thread cannot keep up with
+ *   is dropped and counted: history is worth less than everything else here.
+ *
+ * Ownership: history_minute() and history_event() copy. Questions are answered on the loop, never
+ *            from inside the call; history_free() answers what is still open with RC_CLOSED.
+ * Errors:    a damaged database is set aside and a new one begun (a warning in the log); a full
+ *            disk loses history and nothing else. Without a usable folder questions answer RC_IO.
+ */
+#ifndef WAYPOST_REPORT_HISTORY_H
+#define WAYPOST_REPORT_HISTORY_H
+
+#include "gateway/base/buf.h"
+#include "gateway/base/rc.h"
+#include "gateway/io/loop.h"
+#include "gateway/report/link_row.h"
+
+enum { HISTORY_ROWS_MAX = 16384 }; /* of one minute; those beyond are dropped */
+
+struct history;
+
+/* `folder` exists. Opens the database in the background. */
+struct history *history_new(struct loop *loop, const char *folder, int64_t keep_ms);
+void history_free(struct history **history); /* what was recorded is written first */
+void history_set_keep(struct history *history, int64_t keep_ms);
+
+/* All rows of one minute; paths without a sample in it are best left out. */
+void history_minute(struct history *history, const struct link_row *rows, size_t n);
+void history_event(struct history *history, const struct link_event *event);
+uint64_t history_dropped(const struct history *history); /* rows and events, since the start */
+
+enum history_what {
+    HISTORY_LINKS,  /* one line a path: the figures of the whole time asked for */
+    HISTORY_SERIES, /* one line a span of one path */
+    HISTORY_EVENTS  /* one line an event, newest first */
+};
+
+struct history_question {
+    enum history_what what;
+    int64_t now_ms, since_ms;             /* wall clock: from since_ms up to now_ms */
+    struct slice egress, carrier, region; /* globs; empty: any. SERIES: exact */
+    unsigned limit;                       /* EVENTS: most lines */
+};
+
+/* `lines`: JSON objects, each with a line break; may be emptied, not kept. `err` is set unless
+ * RC_OK. */
+typedef void history_answer_fn(void *arg, enum rc rc, struct buf *lines, const struct err *err);
+void history_ask(struct history *history, const struct history_question *question,
+                 history_answer_fn *answer, void *arg);
+
+#endif
