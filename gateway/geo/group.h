@@ -2,8 +2,8 @@
  * geo/group — which carrier and region an address belongs to
  *
  *   struct geo is one state of the tables and databases: immutable, shared by all threads, counted.
- *   struct geo_cache belongs to one loop and remembers answers: geo_group() costs nanoseconds for an
- *   address seen lately and about a microsecond for any other. A new state comes in by
+ *   struct geo_cache belongs to one loop and remembers answers: geo_group() costs nanoseconds for
+ *   an address seen lately and about a microsecond for any other. A new state comes in by
  *   geo_cache_use(); what was answered from the old one is forgotten.
  *
  *   carrier   geo.networks, else the name in geo.carriers that holds the AS number, else "AS<n>",
@@ -12,7 +12,8 @@
  *             country, else the continent; else the country's code, else "other"
  *
  * Guarantees: a group, its index and its names stay as they are for the life of the cache: callers
- *             may keep and compare pointers across reloads. No failure: what is not known is "other".
+ *             may keep and compare pointers across reloads. Nothing fails: what is not known is
+ *             "other".
  * Limits:     `groups_max` groups; any further one is answered as (other, other), which is index 0.
  */
 #ifndef WAYPOST_GEO_GROUP_H

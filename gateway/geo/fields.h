@@ -1,0 +1,14 @@
+/*
+ * geo/fields — what publishers call an AS number, a country, a subdivision (private to geo)
+ */
+#ifndef WAYPOST_GEO_FIELDS_H
+#define WAYPOST_GEO_FIELDS_H
+
+#include <maxminddb.h>
+
+#include "gateway/geo/group.h"
+
+/* Fills those of *facts that are empty and that the record has. */
+void fields_take(MMDB_entry_s *record, struct geo_facts *facts);
+
+#endif
