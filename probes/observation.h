@@ -34,7 +34,8 @@ enum observation_result {
     OBS_PROXY_DOWN,  /* egress fault: the proxy or relay could not be reached, or refused us */
     OBS_REPLY_4XX,   /* the destination answered: the path works */
     OBS_REPLY_5XX,
-    OBS_BROKEN, /* lost in the middle of a dialogue */
+    OBS_BROKEN,  /* lost in the middle of a dialogue */
+    OBS_OVERDUE, /* a connection has not answered after choice_overdue_ms(); its end follows */
     OBS_RESULTS
 };
 
@@ -48,7 +49,8 @@ struct observation {
     uint64_t egress;         /* slice_hash_stable() of the egress's name */
     struct addr address;     /* destination, with port */
     int64_t at_us;           /* monotonic, when it ended */
-    int64_t connect_us;      /* TCP handshake as we saw it; through a proxy: until it was ready */
+    int64_t connect_us;      /* TCP handshake as we saw it; through a proxy: until it was ready;
+                              * when it failed or is overdue: how long it was tried */
     int64_t greeting_us;     /* from then to the 220 */
     int64_t rtt_us;          /* tcpi_min_rtt of this connection */
     int64_t app_rtt_us;      /* shortest command to reply seen */

@@ -151,7 +151,7 @@ static void test_choice(void **state)
     struct policies *p = fixture_good(WITH_POLICIES EGRESSES, routes_yaml);
     const struct conf *c = policies_conf(p);
     struct egress_set all = policies_route_egress(p, policies_route_named(p, slice_of("default")));
-    struct egress_facts facts[3] = { { true }, { true }, { true } };
+    struct egress_facts facts[3] = { { .usable = true }, { .usable = true }, { .usable = true } };
     unsigned counts[3] = { 0 };
     struct rnd rnd;
     rnd_seed(&rnd, 7);

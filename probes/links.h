@@ -1,0 +1,146 @@
+/*
+ * probes/links — every path (egress x destination group): what it is like, and which one to use
+ *
+ *   The whole decision core behind one interface, and pure: observations and the time go in; probe
+ *   requests, events, rows for the history and advice tables come out. It does no I/O, reads no
+ *   clock and draws from the struct rnd it is given; the daemon and tests/sim run the same code.
+ *
+ *   Drive it so: links_observe() whenever an observation arrives, links_tick() about every 50 ms,
+ *   then links_advice(), which returns a new table when it is time to send one. Callbacks run
+ *   inside links_tick() only; they must not call back into the struct links, except that the result
+ *   of a probe may be reported with links_observe() at any later time. A probe without a result
+ *   counts as lost LINKS_PROBE_GRACE_MS after its time-out.
+ *
+ *   Judging a path (routing.md 6.5): the first failure on the path in use makes it SUSPECT and
+ *   triggers probes of it and of the other egresses at once; DOWN takes three failures in a row
+ *   from two addresses and a success of another egress that falls between them. Without such a
+ *   success the destination is suspect and nothing changes. What a failing egress drags down is
+ *   attributed to the egress (EGRESS_PATHS_DOWN).
+ *
+ * Limits:     LINKS_GROUPS_MAX groups, ADVICE_EGRESS_MAX egresses, LINKS_TARGETS_MAX addresses of a
+ *             group; paths take memory when first observed or probed. Probes stay within the
+ *             budgets of links_config and never exceed one per LINKS_PAIR_MS for an (egress,
+ *             address), one per LINKS_ADDRESS_MS for an address; beacons know only the first two.
+ * Units:      monotonic milliseconds. Texts are copied.
+ */
+#ifndef WAYPOST_PROBES_LINKS_H
+#define WAYPOST_PROBES_LINKS_H
+
+#include "gateway/base/rnd.h"
+#include "gateway/base/units.h"
+#include "policies/advice.h"
+#include "probes/observation.h"
+#include "probes/sketch.h"
+
+enum {
+    LINKS_GROUPS_MAX = 512, /* beyond that everything new is ("other", "other") */
+    LINKS_TARGETS_MAX = 64, /* of a group: the ones mail went to last */
+    LINKS_PAIR_MS = 60 * 1000,
+    LINKS_ADDRESS_MS = 10 * 1000,
+    LINKS_PROBE_GRACE_MS = 500,
+    LINKS_ADVICE_EVERY_MS = 2000 /* when only figures moved; a new state or preference: at once */
+};
+
+struct links;
+
+struct links_egress {
+    struct slice name;
+    double weight;  /* 0: only when nothing else is left; never preferred */
+    double cost_ms; /* of the configuration: policy_ms of every path */
+    bool v4, v6;    /* families it can reach */
+    bool proxied;   /* socks5, proxy or relay: TCP_INFO sees the first leg only */
+};
+
+struct links_config {
+    const struct links_egress *egress;
+    uint32_t egress_n;
+    int64_t interval_ms; /* probes.interval */
+    struct rate per_egress, total;
+};
+
+/* Please connect from this egress, wait for the greeting, QUIT; then report an observation of this
+ * kind with the same egress hash and address, failures with connect_us = the time waited. */
+struct links_probe {
+    uint32_t egress; /* index into links_config.egress */
+    uint64_t egress_hash;
+    int group;
+    struct addr address;
+    uint8_t kind; /* OBS_PROBE, OBS_BEACON or OBS_RESOLVER */
+    bool urgent;  /* verifies a suspicion */
+    uint32_t timeout_ms;
+};
+
+enum links_event_kind {
+    LINKS_SWITCH,    /* the preferred egress of a group: from -> to */
+    LINKS_PATH_DOWN, /* `from` does not reach the group */
+    LINKS_PATH_UP,
+    LINKS_EGRESS_FAULT, /* `from` as a whole; fault says why */
+    LINKS_EGRESS_FINE,
+    LINKS_DESTINATION_SUSPECT, /* fails from every egress */
+    LINKS_DESTINATION_FINE,
+    LINKS_EVENT_KINDS
+};
+extern const char *const links_event_names[LINKS_EVENT_KINDS];
+
+/* Slices are valid during the callback. `from` or `to` empty: none. */
+struct links_event {
+    enum links_event_kind kind;
+    int64_t at_ms;
+    struct slice carrier, region; /* empty for egress events */
+    struct slice from, to;
+    bool large;            /* LINKS_SWITCH: the preference for large mail */
+    uint8_t fault;         /* enum egress_fault_kind */
+    double from_ms, to_ms; /* LINKS_SWITCH: predicted times of the typical mail */
+    const char *reason;    /* for people: "3 failures from 2 addresses, hk-1 got through" */
+};
+
+/* One path in one minute. */
+struct links_minute {
+    struct slice egress, carrier, region;
+    const struct sketch *connect;          /* ms of connections set up; valid during the callback */
+    double connect_p50_ms, connect_p95_ms; /* 0 when there was none */
+    double rtt_ms, loss, goodput;          /* as estimated at the end of the minute */
+    double cost_ms, cost_large_ms;         /* predicted for the typical small and large mail */
+    uint32_t samples;                      /* observations */
+    uint32_t tries, first_ok;              /* sessions tried for mail; set up at the first try */
+    uint32_t mails, probes;
+    uint8_t state; /* enum path_state */
+    bool preferred, preferred_large, destination_suspect;
+};
+
+struct links_hooks {
+    void (*probe)(void *arg, const struct links_probe *probe);
+    void (*event)(void *arg, const struct links_event *event);
+    void *arg;
+};
+
+struct links *links_new(const struct links_hooks *hooks); /* callbacks may be NULL */
+void links_free(struct links **links);
+
+/* At the start and after a reload; what is known of egresses that keep their name stays. */
+void links_configure(struct links *links, const struct links_config *config, int64_t now_ms);
+
+/* The group's index, made when it is new. Constant for the life of `links`. */
+int links_group(struct links *links, struct slice carrier, struct slice region);
+uint32_t links_group_count(const struct links *links);
+
+/* `group` of the observed address; any value for OBS_EGRESS. Unknown egresses are ignored. MX
+ * addresses that mail went to are remembered as targets. */
+void links_observe(struct links *links, const struct observation *observation, int group,
+                   int64_t now_ms);
+/* A target that is not learned: OBS_BEACON, or OBS_RESOLVER of one egress (else -1 for all). */
+void links_target(struct links *links, int group, uint8_t kind, const struct addr *address,
+                  int egress);
+/* Forgets all targets of links_target(): before naming those of a new configuration. */
+void links_targets_clear(struct links *links);
+
+void links_tick(struct links *links, int64_t now_ms, struct rnd *rnd);
+
+/* A new table with one reference when one is due (changes, or 10 s since the last), else NULL. */
+struct advice *links_advice(struct links *links, int64_t now_ms);
+
+/* One row for each path observed since the last call: call it as a minute of the wall clock ends. */
+void links_minutes(struct links *links, int64_t now_ms,
+                   void (*row)(void *arg, const struct links_minute *minute), void *arg);
+
+#endif
