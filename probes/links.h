@@ -30,7 +30,7 @@
 #include "gateway/base/units.h"
 #include "policies/advice.h"
 #include "probes/observation.h"
-#include "probes/sketch.h"
+#include "probes/spread.h"
 
 enum {
     LINKS_GROUPS_MAX = 512, /* beyond that everything new is ("other", "other") */

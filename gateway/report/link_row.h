@@ -9,14 +9,14 @@
 
 #include <stdint.h>
 
-#include "gateway/base/slice.h"
+#include "probes/spread.h"
 
 /* One path in one span: a minute when it is recorded, five or an hour when it is older. */
 struct link_row {
     int64_t at_ms; /* wall clock: where the span begins */
     struct slice egress, carrier, region;
-    uint8_t state; /* enum path_state at the end of the span */
-    float connect_p50_ms, connect_p95_ms;
+    uint8_t state;                /* enum path_state at the end of the span */
+    const struct spread *connect; /* times until the greeting could be read; NULL: none */
     float rtt_ms;
     float loss;       /* 0..1 */
     float goodput;    /* bytes per ms of bulk transfers */
