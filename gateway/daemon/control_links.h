@@ -1,0 +1,58 @@
+/*
+ * daemon/control_links — the watch over all paths, in control: what goes in, what comes out
+ *
+ *   Owns the link core (probes/links.h), the line to the relay (control_line.h), the probe runners
+ *   and the groups of addresses (geo). Observations of the relay and of the probes go into the
+ *   core; advice goes to the relay; switches and egress faults go to the relay's delivery log and
+ *   to whoever listens here.
+ *
+ *   Everything runs on control's loop. A reload keeps what is known of egresses that keep their
+ *   name.
+ */
+#ifndef WAYPOST_DAEMON_CONTROL_LINKS_H
+#define WAYPOST_DAEMON_CONTROL_LINKS_H
+
+#include "gateway/geo/group.h"
+#include "gateway/io/loop.h"
+#include "policies/policies.h"
+#include "probes/links.h"
+
+struct control_links;
+
+struct control_links_env {
+    struct loop *loop;
+    const char *relay_path; /* the relay's admin socket */
+    /* Every event of the core, for the history; from inside its tick: copy and return. May be
+     * NULL. */
+    void (*event)(void *arg, const struct links_event *event);
+    void *event_arg;
+};
+
+struct control_links *control_links_new(const struct control_links_env *env);
+void control_links_free(struct control_links **links);
+
+/* At the start and after each reload: before that nothing is watched. Takes a reference. */
+void control_links_configure(struct control_links *links, struct policies *policies);
+/* Another state of the databases; takes a reference. NULL: none, every address is "other". */
+void control_links_use_geo(struct control_links *links, struct geo *geo);
+
+/* ---- for history, reports and the web page; on control's loop ---- */
+
+const struct policies *control_links_policies(const struct control_links *links); /* NULL: none */
+/* The core itself: links_minutes() is called by whoever keeps the history. */
+struct links *control_links_core(struct control_links *links);
+/* The table that was sent last: every path and group as of then, 10 s old at most. NULL: none yet.
+ * Valid until the loop turns; keep it with advice_ref(). */
+struct advice *control_links_advice(const struct control_links *links);
+
+struct control_links_stats {
+    uint64_t observations;                          /* that came from the relay */
+    uint64_t lost;                                  /* observations that the relay had to drop */
+    uint64_t probes, failed_probes, refused_probes; /* done; of those failed; no room for */
+    uint64_t tables;                                /* advice sent */
+    bool relay_open;                                /* the line to the relay stands */
+};
+void control_links_get_stats(const struct control_links *links,
+                             struct control_links_stats *stats_r);
+
+#endif
