@@ -86,22 +86,35 @@ static bool rate_allows(struct target *t)
 
 /* ---- finding a session ---- */
 
-static bool usable_by(const struct session *s, const struct conf_route *route, int egress)
+/* What a mail asks of a session. */
+struct need {
+    const struct conf_route *route;
+    const struct item *item;
+    int egress; /* EGRESS_NONE: any that route and mail allow */
+};
+
+/* May the mail leave by this egress? It may have been told to keep away from some. */
+static bool item_allows(const struct item *item, int egress)
 {
-    if (!session_suits(s, route))
-        return false;
-    if (egress != EGRESS_NONE)
-        return s->egress == egress;
-    return egress_allowed(s->delivery->egress, route, s->egress);
+    return egress >= 8 || !(item->excluded & 1u << egress);
 }
 
-/* egress EGRESS_NONE: any the route allows. */
-static struct session *find_idle(struct target *t, const struct conf_route *route, int egress)
+static bool usable_by(const struct session *s, const struct need *need)
+{
+    if (!session_suits(s, need->route))
+        return false;
+    if (need->egress != EGRESS_NONE)
+        return s->egress == need->egress;
+    return egress_allowed(s->delivery->egress, need->route, s->egress) &&
+           item_allows(need->item, s->egress);
+}
+
+static struct session *find_idle(struct target *t, const struct need *need)
 {
     unsigned looked = 0;
     LIST_EACH (at, &t->idle) {
         struct session *s = CONTAINER_OF(at, struct session, link);
-        if (usable_by(s, route, egress))
+        if (usable_by(s, need))
             return s;
         if (++looked == LOOK_AT_MAX)
             break;
@@ -109,12 +122,12 @@ static struct session *find_idle(struct target *t, const struct conf_route *rout
     return NULL;
 }
 
-static struct session *find_behind(struct target *t, const struct conf_route *route, int egress)
+static struct session *find_behind(struct target *t, const struct need *need)
 {
     unsigned looked = 0;
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
-        if (session_takes_more(s) && usable_by(s, route, egress))
+        if (session_takes_more(s) && usable_by(s, need))
             return s;
         if (++looked == LOOK_AT_MAX)
             break;
@@ -155,7 +168,7 @@ void delivery_room(struct delivery *d)
         queue_kick(d->queue, CONTAINER_OF(first, struct target, want)->site);
 }
 
-static bool may_open(struct target *t, const struct conf_route *route)
+static bool may_open(struct target *t, const struct need *need)
 {
     struct delivery *d = t->delivery;
     int64_t now = loop_now_ms(d->loop);
@@ -165,8 +178,9 @@ static bool may_open(struct target *t, const struct conf_route *route)
         (now < t->hold_until_ms && live_sessions(t) > 0))
         return false;
     if (t->site->limit.connections && t->site->sessions >= t->site->limit.connections) {
-        /* Only one that is no use to this route makes way. */
-        if (list_empty(&t->idle) || find_idle(t, route, EGRESS_NONE))
+        /* Only one that is no use to this mail makes way. */
+        struct need any = { need->route, need->item, EGRESS_NONE };
+        if (list_empty(&t->idle) || find_idle(t, &any))
             return false;
         session_quit(CONTAINER_OF(t->idle.prev, struct session, link));
     }
@@ -174,14 +188,6 @@ static bool may_open(struct target *t, const struct conf_route *route)
 }
 
 /* ---- one mail ---- */
-
-static unsigned excluded_by_front(const struct flow *flow)
-{
-    for (int lane = 0; lane < LANE_COUNT; lane++)
-        if (flow->ready[lane])
-            return CONTAINER_OF(flow->lanes[lane].next, struct item, node)->excluded;
-    return 0;
-}
 
 static struct attempt *take(struct target *t, struct flow *flow)
 {
@@ -201,26 +207,42 @@ static bool cheap_behind(const struct target *t)
     return t->final_us <= t->open_us;
 }
 
+/* NULL: none now; *open_r: one should be opened. */
+static struct session *find_session(struct target *t, const struct need *need, bool open,
+                                    bool *open_r)
+{
+    struct need any = { need->route, need->item, EGRESS_NONE };
+    struct session *s = find_idle(t, need);
+    if (!s && cheap_behind(t))
+        s = find_behind(t, need);
+    *open_r = !s && open && may_open(t, need);
+    if (s || *open_r)
+        return s;
+    s = find_idle(t, &any);
+    return s ? s : find_behind(t, &any);
+}
+
 /* False: the mail in front of this flow has to wait. */
 static bool dispatch_one(struct target *t, struct flow *flow, bool open)
 {
+    static const char none[] = "no egress of the route can be used now";
     struct delivery *d = t->delivery;
-    const struct conf_route *route = flow->route;
-    if (!route || !rate_allows(t))
+    if (!flow->route || !rate_allows(t))
         return false;
-    int egress = egress_choose(d->egress, route, t->families, excluded_by_front(flow), d->rnd);
-    if (egress == EGRESS_NONE) { /* other routes may have one that can */
-        flow_failed(flow, "no egress of the route can be used now");
+    struct item *front = flow_front(flow);
+    if (!front)
+        return true;
+    struct need need = { .route = flow->route, .item = front };
+    need.egress = egress_choose(d->egress, flow->route, t->families, front->excluded, d->rnd);
+    if (need.egress == EGRESS_NONE) { /* other mail or other routes may have one that can */
+        if (front->excluded)
+            flow_put_off(flow, front, none);
+        else
+            flow_failed(flow, none);
         return true;
     }
-    struct session *s = find_idle(t, route, egress);
-    if (!s && cheap_behind(t))
-        s = find_behind(t, route, egress);
-    bool opening = !s && open && may_open(t, route);
-    if (!s && !opening)
-        s = find_idle(t, route, EGRESS_NONE);
-    if (!s && !opening)
-        s = find_behind(t, route, EGRESS_NONE);
+    bool opening;
+    struct session *s = find_session(t, &need, open, &opening);
     if (!s && !opening)
         return false;
     struct attempt *a = take(t, flow);
@@ -229,7 +251,7 @@ static bool dispatch_one(struct target *t, struct flow *flow, bool open)
     if (s)
         session_give(s, a);
     else
-        session_open(t, route, egress, a);
+        session_open(t, flow->route, need.egress, a);
     return true;
 }
 
@@ -241,6 +263,7 @@ static struct attempt *steal(struct target *t, const struct session *session)
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
         if (s->state == SESSION_OPENING && s->front && session_suits(session, s->route) &&
+            item_allows(s->front->item, session->egress) &&
             egress_allowed(t->delivery->egress, s->route, session->egress)) {
             struct attempt *a = s->front;
             s->front = NULL;

@@ -40,6 +40,9 @@ struct queue {
 void place_ready(struct item *item, struct flow *flow, bool front);
 void place_busy(struct queue *q, struct item *item);
 void place_waiting(struct queue *q, struct item *item, int64_t due_ms);
+/* Waits wait_ms and up to an eighth more, without its body: what is put off together does not come
+ * back together. */
+void place_put_off(struct queue *q, struct item *item, int64_t wait_ms);
 void place_held(struct queue *q, struct item *item);
 void place_nowhere(struct queue *q, struct item *item); /* off its list and wheel, counts follow */
 /* place_busy, then events.trouble. */

@@ -86,6 +86,13 @@ void place_waiting(struct queue *q, struct item *item, int64_t due_ms)
     arm(q);
 }
 
+void place_put_off(struct queue *q, struct item *item, int64_t wait_ms)
+{
+    int64_t spread = (int64_t)rnd_below(q->env.rnd, (uint64_t)(wait_ms / 8 + 1));
+    item_drop_body(item);
+    place_waiting(q, item, loop_wall_ms(q->env.loop) + wait_ms + spread);
+}
+
 void place_ready(struct item *item, struct flow *flow, bool front)
 {
     struct list *lane = &flow->lanes[item->lane];

@@ -44,9 +44,7 @@ static void arrive(struct queue *q, struct item *item, struct mx_set *mx)
     int64_t left = site->backoff_until_ms - loop_now_ms(q->env.loop);
     item->site = site;
     if (left > 0) {
-        int64_t spread = (int64_t)rnd_below(q->env.rnd, (uint64_t)(left / 8 + 1));
-        item_drop_body(item);
-        place_waiting(q, item, loop_wall_ms(q->env.loop) + left + spread);
+        place_put_off(q, item, left);
         return;
     }
     if (item->body && body_memory_total() > conf->limits.memory)

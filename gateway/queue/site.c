@@ -55,30 +55,40 @@ struct flow *site_next_flow(struct site *site)
     return best;
 }
 
-static int turn_lane(struct flow *flow)
+/* Are normal and bulk mail taking turns? */
+static bool in_turns(const struct flow *flow)
 {
-    int lane = first_lane(flow);
-    if (lane == LANE_NORMAL && flow->ready[LANE_BULK] && ++flow->turns % BULK_TURN == 0)
-        return LANE_BULK;
-    return lane;
+    return first_lane(flow) == LANE_NORMAL && flow->ready[LANE_BULK];
+}
+
+static int turn_lane(const struct flow *flow)
+{
+    return in_turns(flow) && (flow->turns + 1) % BULK_TURN == 0 ? LANE_BULK : first_lane(flow);
+}
+
+struct item *flow_front(struct flow *flow)
+{
+    struct queue *q = flow->site->queue;
+    for (int lane; (lane = turn_lane(flow)) < LANE_COUNT;) {
+        struct item *item = CONTAINER_OF(flow->lanes[lane].next, struct item, node);
+        if (loop_wall_ms(q->env.loop) < item->expire_ms)
+            return item;
+        place_trouble(q, item, TROUBLE_EXPIRED, "waited too long");
+    }
+    return NULL;
 }
 
 struct item *flow_take(struct flow *flow)
 {
     struct site *site = flow->site;
-    struct queue *q = site->queue;
-    for (int lane; (lane = turn_lane(flow)) < LANE_COUNT;) {
-        struct item *item = CONTAINER_OF(flow->lanes[lane].next, struct item, node);
-        if (loop_wall_ms(q->env.loop) >= item->expire_ms) {
-            place_trouble(q, item, TROUBLE_EXPIRED, "waited too long");
-            continue;
-        }
-        place_busy(q, item);
-        list_del(&flow->link);
-        list_push_back(&site->flows, &flow->link);
-        return item;
-    }
-    return NULL;
+    struct item *item = flow_front(flow);
+    if (!item)
+        return NULL;
+    flow->turns += in_turns(flow);
+    place_busy(site->queue, item);
+    list_del(&flow->link);
+    list_push_back(&site->flows, &flow->link);
+    return item;
 }
 
 static int64_t shorter(int64_t a, int64_t b)
@@ -86,18 +96,12 @@ static int64_t shorter(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* What is ready waits, a little spread so that it does not come back all at once. */
+/* All that is ready. */
 static void put_off(struct flow *flow, int64_t wait_ms)
 {
-    struct queue *q = flow->site->queue;
-    int64_t wall = loop_wall_ms(q->env.loop) + wait_ms;
     for (int lane = 0; lane < LANE_COUNT; lane++) {
-        LIST_EACH (node, &flow->lanes[lane]) {
-            struct item *item = CONTAINER_OF(node, struct item, node);
-            int64_t spread = (int64_t)rnd_below(q->env.rnd, (uint64_t)(wait_ms / 8 + 1));
-            item_drop_body(item);
-            place_waiting(q, item, wall + spread);
-        }
+        LIST_EACH (node, &flow->lanes[lane])
+            place_put_off(flow->site->queue, CONTAINER_OF(node, struct item, node), wait_ms);
     }
 }
 
@@ -106,18 +110,29 @@ static void note_error(struct site *site, const char *reason)
     snprintf(site->last_error, sizeof site->last_error, "%s", reason);
 }
 
+static int64_t first_wait(const struct site *site)
+{
+    const struct conf_retry *retry = &policies_conf(site->queue->env.policies)->rules.retry;
+    return shorter(BACKOFF_FIRST_MS, retry->first);
+}
+
 void flow_failed(struct flow *flow, const char *reason)
 {
-    const struct conf_retry *retry = &policies_conf(flow->site->queue->env.policies)->rules.retry;
     note_error(flow->site, reason);
-    put_off(flow, shorter(BACKOFF_FIRST_MS, retry->first));
+    put_off(flow, first_wait(flow->site));
+}
+
+void flow_put_off(struct flow *flow, struct item *item, const char *reason)
+{
+    note_error(flow->site, reason);
+    place_put_off(flow->site->queue, item, first_wait(flow->site));
 }
 
 void site_failed(struct site *site, const char *reason)
 {
     struct queue *q = site->queue;
     const struct conf_retry *retry = &policies_conf(q->env.policies)->rules.retry;
-    int64_t wait = shorter(BACKOFF_FIRST_MS, retry->first);
+    int64_t wait = first_wait(site);
     int64_t most = shorter(BACKOFF_MAX_MS, retry->max);
     for (uint32_t i = 0; i < site->failures && wait < most; i++)
         wait *= 2;

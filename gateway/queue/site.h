@@ -58,9 +58,11 @@ uint32_t site_ready(const struct site *site); /* of all flows */
 /* The flow whose turn it is: the one with the most urgent item, in turn among equals. NULL when
  * nothing is ready. Takes nothing. */
 struct flow *site_next_flow(struct site *site);
-/* The next item of the flow, now BUSY; NULL when it has none. Urgent before high before the rest;
- * of five items below, bulk has one, so it is never starved. An item that has expired meanwhile
- * goes to queue_events.trouble instead and the one behind it is given. */
+/* The next item of the flow, still READY; NULL when it has none. Urgent before high before the
+ * rest; of five items below, bulk has one, so it is never starved. An item that has expired
+ * meanwhile goes to queue_events.trouble instead and the one behind it is given. */
+struct item *flow_front(struct flow *flow);
+/* The same, now BUSY: the item that flow_front() showed if nothing has happened in between. */
 struct item *flow_take(struct flow *flow);
 
 /* The whole host list failed: no session before backoff_until_ms (doubling from at most 15 s, with
@@ -70,6 +72,8 @@ void site_failed(struct site *site, const char *reason);
 /* Its mail cannot leave now, while that of other routes may: what is ready waits about 15 s,
  * without an attempt being counted. */
 void flow_failed(struct flow *flow, const char *reason);
+/* The same for one READY item of it alone. */
+void flow_put_off(struct flow *flow, struct item *item, const char *reason);
 /* A session got as far as EHLO: clears failures and back-off. */
 void site_succeeded(struct site *site);
 

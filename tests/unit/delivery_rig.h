@@ -183,6 +183,7 @@ struct mail_spec {
     int64_t accepted_ago_ms, expires_in_ms;
     bool from_spool; /* the body is not kept in memory */
     bool smtputf8;
+    uint8_t excluded; /* bits of egresses, as in struct item */
     struct content_facts content;
 };
 
@@ -232,6 +233,7 @@ static void rig_mail(const struct mail_spec *spec)
     record.fence = rig.fence;
     rig.last_id = record.id;
     struct item *item = item_new(&record);
+    item->excluded = spec->excluded;
     item->body = spec->from_spool ? NULL : body_ref(body);
     body_unref(&body);
     buf_free(&env_text);

@@ -13,12 +13,15 @@
         NULL, NULL, GO_ON                                                                          \
     }
 
-static const struct line works[] = { HELLO,
-                                     { "MAIL FROM:<a@s.example>\r\n", "250 ok\r\n", ALONE },
-                                     { "RCPT TO:<b@d.example>\r\n", "250 ok\r\n", ALONE },
-                                     { "DATA\r\n", "354 go\r\n", ALONE },
-                                     { "\r\n.\r\n", "250 ok\r\n", ALONE },
-                                     SILENT };
+#define TAKES                                                                                      \
+    { "MAIL FROM:<a@s.example>\r\n", "250 ok\r\n", ALONE },                                        \
+        { "RCPT TO:<b@d.example>\r\n", "250 ok\r\n", ALONE }, { "DATA\r\n", "354 go\r\n", ALONE }, \
+    {                                                                                              \
+        "\r\n.\r\n", "250 ok\r\n", ALONE                                                           \
+    }
+
+static const struct line works[] = { HELLO, TAKES, SILENT };
+static const struct line takes_all[] = { HELLO, TAKES, TAKES, TAKES, TAKES, SILENT };
 static const struct line says_nothing[] = { SILENT };
 
 static const struct mail_spec mail = { .from = "a@s.example",
@@ -46,6 +49,49 @@ static void test_a_missing_egress_holds_its_own_mail(void **state)
     until_logged(DELIVERED, 1);
     assert_int_equal(count_in(rig_log(), "\"route\":\"s\""), 1);
     assert_int_equal(count_in(rig_log(), DEFERRED), 0);
+}
+
+/* A mail that must keep away from an egress leaves by the other, though a session of the first is
+ * free and other mail uses it; one that has none left waits and holds up nobody. */
+static void test_mail_that_keeps_away(void **state)
+{
+    static const char two[] = "egress: [ { name: a }, { name: b, weight: 0 } ]";
+    struct mail_spec not_a = mail, nowhere = mail;
+    (void)state;
+    not_a.excluded = 1;
+    nowhere.excluded = 3;
+    for (int i = 0; i < 4; i++)
+        play(0, takes_all);
+    rig_start(two, "");
+    rig_mail(&mail);
+    until_logged(DELIVERED, 1);
+    rig_mail(&nowhere);
+    rig_mail(&not_a);
+    rig_mail(&not_a);
+    rig_mail(&mail);
+    until_logged(DELIVERED, 4);
+    turns(20);
+    assert_int_equal(count_in(rig_log(), DELIVERED), 4);
+    assert_int_equal(count_in(rig_log(), "\"egress\":\"b\""), 2);
+    assert_int_equal(count_in(rig_log(), DEFERRED), 0);
+}
+
+/* At the limit of connections, an idle session that the mail may not use makes way. */
+static void test_keeping_away_at_the_limit(void **state)
+{
+    static const char one[] = "egress: [ { name: a }, { name: b, weight: 0 } ]\n"
+                              "delivery: { connections: 1 }";
+    struct mail_spec not_a = mail;
+    (void)state;
+    not_a.excluded = 1;
+    play(0, works);
+    play(0, works);
+    rig_start(one, "");
+    rig_mail(&mail);
+    until_logged(DELIVERED, 1);
+    rig_mail(&not_a);
+    until_logged(DELIVERED, 2);
+    assert_int_equal(count_in(rig_log(), "\"egress\":\"b\""), 1);
 }
 
 static const char *peer_of(const struct conn *c)
@@ -86,6 +132,8 @@ static void test_a_reload_while_opening(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { T(test_a_missing_egress_holds_its_own_mail),
+                                        T(test_mail_that_keeps_away),
+                                        T(test_keeping_away_at_the_limit),
                                         T(test_a_reload_while_opening) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -72,6 +72,28 @@ static void bulk_has_its_turn(void **state)
     assert_int_equal(bulk, 20);
 }
 
+/* What is shown in front is what is taken, also when it is bulk's turn. */
+static void front_is_what_comes_next(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 20; i++)
+        queue_submit(w.queues[0],
+                     item_to("fixed", "u@fixed.example", i % 2 ? LANE_BULK : LANE_NORMAL));
+    turn_a_little();
+    struct flow *flow = site_next_flow(w.last_site);
+    for (int i = 0; i < 19; i++) {
+        struct item *front = flow_front(flow);
+        assert_int_equal(front->state, ITEM_READY);
+        assert_ptr_equal(flow_front(flow), front);
+        assert_ptr_equal(flow_take(flow), front);
+        queue_finish(w.last_site->queue, &front);
+    }
+    flow_put_off(flow, flow_front(flow), "not now");
+    assert_null(flow_front(flow));
+    assert_int_equal(w.last_site->waiting, 1);
+    assert_string_equal(w.last_site->last_error, "not now");
+}
+
 static void deferred_comes_back(void **state)
 {
     (void)state;
@@ -240,6 +262,7 @@ int main(void)
         T(one_owner_for_a_site),
         T(lanes_in_order),
         T(bulk_has_its_turn),
+        T(front_is_what_comes_next),
         T(deferred_comes_back),
         T(returned_goes_first),
         T(backoff_puts_off_and_ends),
