@@ -51,7 +51,7 @@ static int families_of(enum db_kind kind, enum family families_r[FAMILY_COUNT])
     return n;
 }
 
-static enum rc open_store(struct db *db, struct err *err)
+static enum rc open_store(struct db *db, enum db_mode mode, struct err *err)
 {
     enum family families[FAMILY_COUNT];
     const char *names[FAMILY_COUNT];
@@ -64,7 +64,12 @@ static enum rc open_store(struct db *db, struct err *err)
         options[i] = opened[i] = db_options(db, families[i]);
     }
     char *text = NULL;
-    db->db = rocksdb_open_column_families(options[0], db->path, n, names, options, handles, &text);
+    if (mode == DB_READ_ONLY)
+        db->db = rocksdb_open_for_read_only_column_families(options[0], db->path, n, names, options,
+                                                            handles, 0, &text);
+    else
+        db->db =
+            rocksdb_open_column_families(options[0], db->path, n, names, options, handles, &text);
     for (int i = 0; i < n; i++)
         rocksdb_options_destroy(opened[i]);
     enum rc rc = db_error(text, err);
@@ -74,6 +79,7 @@ static enum rc open_store(struct db *db, struct err *err)
     }
     for (int i = 0; i < n; i++)
         db->cf[families[i]] = handles[i];
+    db->mode = mode;
     return RC_OK;
 }
 
@@ -99,27 +105,27 @@ static void copy_tiers(struct db *db, const struct spool_tier *tiers, unsigned n
         db->tiers[i] = (struct spool_tier){ mem_strdup(tiers[i].path), tiers[i].size };
 }
 
-enum rc db_open(struct db *db, enum db_kind kind, const char *path, const struct spool_tier *tiers,
-                unsigned tier_count, struct err *err)
+enum rc db_open(struct db *db, const struct db_conf *conf, enum db_mode mode, struct err *err)
 {
-    db->kind = kind;
-    db->path = mem_strdup(path);
-    copy_tiers(db, tiers, tier_count);
+    db->kind = conf->kind;
+    db->path = mem_strdup(conf->path);
+    db->text_dir = conf->text_dir ? mem_strdup(conf->text_dir) : NULL;
+    copy_tiers(db, conf->tiers, conf->tier_count);
     pthread_rwlock_init(&db->lock, NULL);
     db->cache = rocksdb_cache_create_lru(BLOCK_CACHE);
     db->write_sync = rocksdb_writeoptions_create();
     rocksdb_writeoptions_set_sync(db->write_sync, 1);
     db->write_plain = rocksdb_writeoptions_create();
-    rocksdb_writeoptions_disable_WAL(db->write_plain, kind == DB_BULK);
+    rocksdb_writeoptions_disable_WAL(db->write_plain, conf->kind == DB_BULK);
     db->read = rocksdb_readoptions_create();
     db->read_scan = rocksdb_readoptions_create();
     rocksdb_readoptions_set_fill_cache(db->read_scan, 0);
     rocksdb_readoptions_set_readahead_size(db->read_scan, SCAN_READAHEAD);
 
-    enum rc rc = make_dir(path, err);
-    for (unsigned i = 0; rc == RC_OK && i < tier_count; i++)
-        rc = make_dir(tiers[i].path, err);
-    return rc == RC_OK ? open_store(db, err) : rc;
+    enum rc rc = make_dir(db->path, err);
+    for (unsigned i = 0; rc == RC_OK && i < db->tier_count; i++)
+        rc = make_dir(db->tiers[i].path, err);
+    return rc == RC_OK ? open_store(db, mode, err) : rc;
 }
 
 static void free_tiers(struct db *db)
@@ -142,14 +148,18 @@ void db_close(struct db *db)
     pthread_rwlock_destroy(&db->lock);
     free_tiers(db);
     free(db->path);
+    free(db->text_dir);
     *db = (struct db){ 0 };
 }
 
-enum rc db_reopen(struct db *db, struct err *err)
+enum rc db_reopen(struct db *db, enum db_mode mode, struct err *err)
 {
+    struct err ignored;
     pthread_rwlock_wrlock(&db->lock);
     close_store(db);
-    enum rc rc = open_store(db, err);
+    enum rc rc = open_store(db, mode, err);
+    if (rc != RC_OK && mode == DB_WRITABLE)
+        (void)open_store(db, DB_READ_ONLY, &ignored);
     pthread_rwlock_unlock(&db->lock);
     return rc;
 }

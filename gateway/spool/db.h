@@ -6,6 +6,13 @@
  *   flushed before their message is committed, so that a large body is written once; apart from
  *   main so that its bursts never stall a commit.
  *
+ *   A store that cannot be written (the disk is full, or read-only) is opened for reading: its log
+ *   is replayed into memory, nothing is written.
+ *
+ *   RocksDB's text log is not on the spool's disk when the caller names a folder for it. Debian's
+ *   build asserts when it appends to a text log that failed to take the line before: a full disk
+ *   would end the process in the act of telling so.
+ *
  *   Threads: db_write() of one store from one thread at a time. Reads from any thread. Every thread
  *   but the owner takes db_lock() around its calls; db_reopen() (owner only) waits for them.
  */
@@ -21,11 +28,21 @@
 #include "gateway/spool/record.h"
 
 enum db_kind { DB_MAIN, DB_BULK };
+enum db_mode { DB_WRITABLE, DB_READ_ONLY };
+
+struct db_conf {
+    enum db_kind kind;
+    const char *path;
+    const char *text_dir;           /* of the text log; NULL: in path */
+    const struct spool_tier *tiers; /* paths of sorted files; main only */
+    unsigned tier_count;
+};
 
 struct db {
     enum db_kind kind;
-    char *path;
-    struct spool_tier *tiers; /* paths of sorted files, owned; main only */
+    enum db_mode mode;
+    char *path, *text_dir;
+    struct spool_tier *tiers; /* owned */
     unsigned tier_count;
 
     rocksdb_t *db; /* NULL while closed */
@@ -39,12 +56,12 @@ struct db {
 enum db_sync { DB_SYNC, DB_NO_SYNC };
 
 /* Makes the folder when it is missing. *db is zeroed memory before. */
-enum rc db_open(struct db *db, enum db_kind kind, const char *path, const struct spool_tier *tiers,
-                unsigned tier_count, struct err *err);
+enum rc db_open(struct db *db, const struct db_conf *conf, enum db_mode mode, struct err *err);
 void db_close(struct db *db); /* flushes what can be; harmless on zeroed memory */
 /* Closes and opens again, with recovery from the log: after a write error, what the store has in
- * memory and what is on disk may differ. */
-enum rc db_reopen(struct db *db, struct err *err);
+ * memory and what is on disk may differ. A store that cannot be opened for writing is opened for
+ * reading, if that can be, and the error is told all the same. */
+enum rc db_reopen(struct db *db, enum db_mode mode, struct err *err);
 
 void db_lock(struct db *db); /* shared */
 void db_unlock(struct db *db);

@@ -36,6 +36,8 @@ static void set_common(rocksdb_options_t *o, const struct db *db)
     rocksdb_options_set_stats_persist_period_sec(o, 0);
     rocksdb_options_set_skip_stats_update_on_db_open(o, 1);
     rocksdb_options_set_info_log_level(o, 2); /* warnings: local_wal.c reads them */
+    if (db->text_dir)
+        rocksdb_options_set_db_log_dir(o, db->text_dir);
     rocksdb_options_set_keep_log_file_num(o, 3);
     rocksdb_options_set_max_log_file_size(o, 4 * MIB);
     rocksdb_options_set_compression(o, rocksdb_no_compression);

@@ -2,7 +2,7 @@
  * spool/local — the engine on RocksDB: opening, closing, ports
  *
  *   Under conf.dir: db/ (main store and its log), bulk/ (unless the last tier has it), replay/ and
- *   damaged/ (local_wal.c), probe (local_recover.c). docs/SPOOL.md tells the rest.
+ *   damaged/ (local_wal.c), probe (local_room.c). docs/SPOOL.md tells the rest.
  */
 #include "gateway/spool/local.h"
 
@@ -16,7 +16,13 @@
 #include "gateway/base/mem.h"
 #include "gateway/io/loop.h"
 
-enum { MEM_MAX_DEFAULT = 64 << 20, READERS_DEFAULT = 2, DRAIN_MS = 20, FAREWELL_US = 50 };
+enum {
+    MEM_MAX_DEFAULT = 64 << 20,
+    READERS_DEFAULT = 2,
+    DRAIN_MS = 20,
+    FAREWELL_US = 50,
+    PATH_LIMIT = 4096
+};
 
 /* ---- the check record: which key fits ---- */
 
@@ -80,7 +86,7 @@ static enum rc check_key(struct local *local, struct seal *seal, struct err *err
 
 static enum rc next_epoch(struct local *local, struct err *err)
 {
-    char *value = NULL, bytes[4];
+    char *value = NULL;
     size_t len = 0;
     enum rc rc = db_get(&local->main, FAMILY_SYS, EPOCH_KEY, &value, &len, err);
     if (rc == RC_OK) {
@@ -91,33 +97,97 @@ static enum rc next_epoch(struct local *local, struct err *err)
         return rc;
     }
     local->epoch++;
+    return local->main.mode == DB_READ_ONLY ? RC_OK : epoch_write(local, err);
+}
+
+enum rc epoch_write(struct local *local, struct err *err)
+{
+    char bytes[4];
+    if (local->epoch_written)
+        return RC_OK;
     for (int i = 0; i < 4; i++)
         bytes[i] = (char)(local->epoch >> 8 * i & 0xff);
-    return db_put(&local->main, FAMILY_SYS, EPOCH_KEY, (struct slice){ bytes, 4 }, err);
+    enum rc rc = db_put(&local->main, FAMILY_SYS, EPOCH_KEY, (struct slice){ bytes, 4 }, err);
+    local->epoch_written = rc == RC_OK;
+    return rc;
 }
 
 /* ---- open and close ---- */
 
-static enum rc open_stores(struct local *local, const struct spool_conf *conf, struct err *err)
+/* Text of at most PATH_LIMIT bytes; the caller's to free. NULL: too long. */
+static char *path_in(const char *folder, const char *name)
 {
     struct buf path;
+    buf_init(&path, PATH_LIMIT);
+    buf_printf(&path, "%s/%s", folder, name);
+    char *text = path.full ? NULL : mem_strndup(buf_slice(&path).p, buf_len(&path));
+    buf_free(&path);
+    return text;
+}
+
+static enum rc open_store(struct db *db, enum db_kind kind, const struct spool_conf *conf,
+                          enum db_mode mode, struct err *err)
+{
+    bool main = kind == DB_MAIN;
+    const char *last = conf->tier_count ? conf->tiers[conf->tier_count - 1].path : conf->dir;
+    char *path = main ? path_in(conf->dir, "db") : path_in(last, "bulk");
+    char *text_dir = conf->text_dir ? path_in(conf->text_dir, main ? "db" : "bulk") : NULL;
+    struct db_conf store = { .kind = kind, .path = path, .text_dir = text_dir };
+    if (main) {
+        store.tiers = conf->tiers;
+        store.tier_count = conf->tier_count;
+    }
+    enum rc rc = path ? db_open(db, &store, mode, err)
+                      : err_set(err, RC_LIMIT, "the spool's path is too long");
+    free(path);
+    free(text_dir);
+    return rc;
+}
+
+static enum rc open_both(struct local *local, const struct spool_conf *conf, enum db_mode mode,
+                         struct err *err)
+{
+    if (mode == DB_WRITABLE)
+        wal_keep(local);
+    enum rc rc = open_store(&local->main, DB_MAIN, conf, mode, err);
+    if (rc == RC_OK && mode == DB_WRITABLE)
+        wal_check(local);
+    if (rc == RC_OK)
+        rc = open_store(&local->bulk, DB_BULK, conf, mode, err);
+    if (rc != RC_OK) {
+        db_close(&local->bulk);
+        db_close(&local->main);
+    }
+    return rc;
+}
+
+static enum rc open_to_read(struct local *local, const struct spool_conf *conf,
+                            const struct err *why, struct err *err)
+{
+    enum rc rc = open_both(local, conf, DB_READ_ONLY, err);
+    if (rc == RC_OK)
+        sick_enter(local, why);
+    else if (rc == RC_IO) /* there is no spool yet, or nothing can be read: the disk is to blame */
+        *err = *why;
+    return rc;
+}
+
+static enum rc open_stores(struct local *local, const struct spool_conf *conf, struct err *err)
+{
+    struct err why;
     if (mkdir(conf->dir, 0700) < 0 && errno != EEXIST)
         return err_set(err, errno == EACCES ? RC_DENIED : RC_IO, "cannot make %s: %s", conf->dir,
                        strerror(errno));
-    buf_init(&path, 4096);
-    buf_printf(&path, "%s/db%c", conf->dir, 0);
-    wal_keep(local);
-    enum rc rc = path.full
-                     ? err_set(err, RC_LIMIT, "the spool's path is too long")
-                     : db_open(&local->main, DB_MAIN, path.mem, conf->tiers, conf->tier_count, err);
-    if (rc == RC_OK) {
-        const char *last = conf->tier_count ? conf->tiers[conf->tier_count - 1].path : conf->dir;
-        wal_check(local);
-        buf_clear(&path);
-        buf_printf(&path, "%s/bulk%c", last, 0);
-        rc = db_open(&local->bulk, DB_BULK, path.mem, NULL, 0, err);
+    local->tiers = conf->tiers;
+    local->tier_count = conf->tier_count;
+    bool room = room_ready(local, &why);
+    enum rc rc =
+        room ? open_both(local, conf, DB_WRITABLE, err) : open_to_read(local, conf, &why, err);
+    if (room && rc == RC_IO && room_is_full(err)) {
+        why = *err; /* there was less space than it took */
+        rc = open_to_read(local, conf, &why, err);
     }
-    buf_free(&path);
+    local->tiers = local->main.tiers;
     return rc;
 }
 

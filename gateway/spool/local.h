@@ -100,6 +100,9 @@ struct local {
     uint64_t mem_max, min_free;
     struct spool_events events;
     char *dir;
+    const struct spool_tier *tiers; /* of main */
+    unsigned tier_count;
+    bool epoch_written;
     unsigned char *key; /* NULL: not sealed */
 
     struct thread committer, bulk_writer, keeper, readers[READERS_MAX];
@@ -116,7 +119,7 @@ struct local {
     struct bulk *bulk_state; /* the bulk thread's */
 
     /* everybody's */
-    _Atomic bool closing, is_sick, disk_low;
+    _Atomic bool closing, is_sick, is_full, disk_low; /* is_full: why it is sick */
     _Atomic uint64_t waiting, waiting_bytes, free_bytes, corrupt;
     _Atomic uint64_t commits, groups, writes, syncs, bytes;
     _Atomic uint32_t flush_us[FLUSH_SAMPLES];
@@ -172,6 +175,14 @@ void batch_add(struct local *local, struct group *group);
 /* local_siblings.c: remaining items of messages with several; true when `sub` was the last. */
 bool siblings_done(struct local *local, struct spool_id id, uint16_t sub);
 void siblings_forget(struct local *local); /* after a failed batch: the store knows better */
+
+/* local.c */
+enum rc epoch_write(struct local *local, struct err *err); /* once, before the first record */
+
+/* local_room.c: whether the stores may be opened for writing */
+bool room_ready(const struct local *local, struct err *err);
+bool room_is_full(const struct err *err);      /* is it for want of space? */
+uint64_t room_free(const struct local *local); /* least of all file systems */
 
 /* local_recover.c: the committer when the disk refuses */
 void sick_enter(struct local *local, const struct err *err);

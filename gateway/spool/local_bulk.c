@@ -47,17 +47,17 @@ static void bulk_broken(struct local *local)
     bulk_of(local)->reopen_ms = clock_mono_ms() + REOPEN_MS;
 }
 
-/* Opens the store again when it broke and it is time; false: not now. */
+/* Opens the store again when it broke and it is time; false: not now. The main store goes first. */
 static bool bulk_usable(struct local *local)
 {
     struct bulk *bulk = bulk_of(local);
     struct err err;
     if (!bulk->broken)
         return true;
-    if (clock_mono_ms() < bulk->reopen_ms)
+    if (clock_mono_ms() < bulk->reopen_ms || atomic_load(&local->is_sick))
         return false;
     bulk->reopen_ms = clock_mono_ms() + REOPEN_MS;
-    if (db_reopen(&local->bulk, &err) != RC_OK)
+    if (!room_ready(local, &err) || db_reopen(&local->bulk, DB_WRITABLE, &err) != RC_OK)
         return false;
     bulk->broken = false;
     bulk->generation++;
@@ -254,7 +254,10 @@ void bulk_open(struct local *local)
     bulk->generation = 1;
     buf_init(&bulk->record, 2 * CHUNK_SIZE);
     local->bulk_state = bulk;
-    drop_orphans(local);
+    if (local->bulk.mode == DB_READ_ONLY)
+        bulk->broken = true; /* orphans wait for the next start */
+    else
+        drop_orphans(local);
 }
 
 void bulk_close(struct local *local)

@@ -6,7 +6,6 @@
  *   runs when enough has gathered, or after COMPACT_AFTER_MS.
  */
 #include <stdlib.h>
-#include <sys/statvfs.h>
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
@@ -34,7 +33,8 @@ enum spool_gate local_gate(const struct spool *spool)
     if (atomic_load_explicit(&local->closing, memory_order_relaxed))
         return SPOOL_GATE_CLOSING;
     if (atomic_load_explicit(&local->is_sick, memory_order_relaxed))
-        return SPOOL_GATE_SICK;
+        return atomic_load_explicit(&local->is_full, memory_order_relaxed) ? SPOOL_GATE_DISK_LOW
+                                                                           : SPOOL_GATE_SICK;
     if (atomic_load_explicit(&local->disk_low, memory_order_relaxed))
         return SPOOL_GATE_DISK_LOW;
     if (atomic_load_explicit(&local->waiting_bytes, memory_order_relaxed) > local->mem_max)
@@ -51,21 +51,9 @@ void local_health(struct local *local, const char *why)
         log_warning(NULL, "spool_gate_changed", "gate", spool_gate_name(gate), "reason", why, NULL);
 }
 
-static uint64_t free_of(const char *path, uint64_t least)
-{
-    struct statvfs fs;
-    if (statvfs(path, &fs) < 0)
-        return least;
-    uint64_t bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    return bytes < least ? bytes : least;
-}
-
 void keeper_look(struct local *local)
 {
-    uint64_t least = free_of(local->dir, UINT64_MAX);
-    for (unsigned i = 0; i < local->main.tier_count; i++)
-        least = free_of(local->main.tiers[i].path, least);
-    least = free_of(local->bulk.path, least);
+    uint64_t least = room_free(local);
     atomic_store(&local->free_bytes, least);
     bool low = least < local->min_free;
     if (low != atomic_exchange(&local->disk_low, low))

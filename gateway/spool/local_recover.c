@@ -5,22 +5,19 @@
  *      refused.
  *   2. Apply groups are held, and written anew later: forgetting them would deliver twice.
  *   3. Twice a second a small file is written and flushed in the spool's folder. When that works,
- *      the store is closed and opened again from its log: after a failed flush, memory and disk may
- *      differ, and only what the disk says counts.
+ *      and there is space for the replay, the store is closed and opened again from its log: after
+ *      a failed flush, memory and disk may differ, and only what the disk says counts.
  *   4. What the failed commits may have left is deleted, so that the client's second try is not a
  *      second message; then the held groups are written, and the gate opens.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "gateway/base/clock.h"
 #include "gateway/base/mem.h"
 #include "gateway/spool/local.h"
 
-enum { RETRY_MS = 500, PROBE_BYTES = 256 * 1024 };
+enum { RETRY_MS = 500 };
 
 void sick_enter(struct local *local, const struct err *err)
 {
@@ -30,6 +27,7 @@ void sick_enter(struct local *local, const struct err *err)
     if (sick->sick)
         return;
     sick->sick = true;
+    atomic_store(&local->is_full, room_is_full(err));
     atomic_store(&local->is_sick, true);
     local_health(local, sick->err.text);
 }
@@ -79,30 +77,6 @@ void sick_undo(struct local *local, struct drop message)
     sick->undo[sick->undo_count++] = message;
 }
 
-/* Does the disk take a write and its flush? */
-static bool probe_disk(const struct local *local, struct err *err)
-{
-    struct buf path;
-    buf_init(&path, 4096);
-    buf_printf(&path, "%s/probe", local->dir);
-    buf_putc(&path, '\0');
-    bool ok = false;
-    char *block = mem_zero(PROBE_BYTES);
-    int fd = open(path.mem, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd >= 0) {
-        ok = write(fd, block, PROBE_BYTES) == PROBE_BYTES && fsync(fd) == 0;
-        if (!ok)
-            err_set(err, RC_IO, "%s: %s", path.mem, strerror(errno));
-        close(fd);
-        (void)unlink(path.mem);
-    } else {
-        err_set(err, RC_IO, "%s: %s", path.mem, strerror(errno));
-    }
-    free(block);
-    buf_free(&path);
-    return ok;
-}
-
 static void undo_items(struct local *local, rocksdb_iterator_t *it, struct spool_id id)
 {
     struct record_key key = record_body_key(id);
@@ -146,10 +120,11 @@ void sick_retry(struct local *local)
     if (clock_mono_ms() < sick->retry_ms)
         return;
     sick->retry_ms = clock_mono_ms() + RETRY_MS;
-    if (!probe_disk(local, &err))
+    if (!room_ready(local, &err))
         return;
     wal_keep(local);
-    if (db_reopen(&local->main, &err) != RC_OK || undo_failed_commits(local, &err) != RC_OK)
+    if (db_reopen(&local->main, DB_WRITABLE, &err) != RC_OK || epoch_write(local, &err) != RC_OK ||
+        undo_failed_commits(local, &err) != RC_OK)
         return;
     wal_check(local);
     sick->sick = false;

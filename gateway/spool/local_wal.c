@@ -9,6 +9,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -96,12 +97,32 @@ void wal_keep(struct local *local)
     each_log(local, "db", keep_one);
 }
 
-/* RocksDB starts a new text log with every opening, so all in it is about this one. */
-static bool text_log_tells(struct local *local, char line_r[256])
+/* "LOG", or in a folder of its own the store's path with this ending. */
+static bool is_text_log(const char *name)
 {
-    struct buf path;
-    path_of(&path, local, "db", "LOG");
-    FILE *file = path.full ? NULL : fopen(path.mem, "re");
+    size_t n = strlen(name);
+    return n >= 3 && strcmp(name + n - 3, "LOG") == 0;
+}
+
+static FILE *open_text_log(const struct local *local)
+{
+    FILE *file = NULL;
+    DIR *dir = opendir(local->main.text_dir ? local->main.text_dir : local->main.path);
+    for (const struct dirent *entry = NULL; dir && !file && (entry = readdir(dir));) {
+        int fd = is_text_log(entry->d_name)
+                     ? openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC)
+                     : -1;
+        file = fd >= 0 ? fdopen(fd, "r") : NULL;
+    }
+    if (dir)
+        closedir(dir);
+    return file;
+}
+
+/* RocksDB starts a new text log with every opening, so all in it is about this one. */
+static bool text_log_tells(const struct local *local, char line_r[256])
+{
+    FILE *file = open_text_log(local);
     bool found = false;
     for (size_t read = 0; file && !found && read < TEXT_LOG_MAX && fgets(line_r, 256, file);) {
         read += strlen(line_r);
@@ -109,7 +130,6 @@ static bool text_log_tells(struct local *local, char line_r[256])
     }
     if (file)
         fclose(file);
-    buf_free(&path);
     line_r[strcspn(line_r, "\n")] = '\0';
     return found;
 }

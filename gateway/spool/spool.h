@@ -55,7 +55,7 @@ enum spool_rc {
 enum spool_gate {
     SPOOL_GATE_OPEN = 0,
     SPOOL_GATE_SICK,     /* the disk refused a write; recovers by itself */
-    SPOOL_GATE_DISK_LOW, /* less than min_free */
+    SPOOL_GATE_DISK_LOW, /* less than min_free, or full */
     SPOOL_GATE_BUSY,     /* too many bytes wait to be written */
     SPOOL_GATE_CLOSING
 };
@@ -92,6 +92,7 @@ struct spool_conf {
     const char *dir;    /* made when it is missing (its parent must exist), mode 0700 */
     const struct spool_tier *tiers;
     unsigned tier_count;      /* 0: all under dir */
+    const char *text_dir;     /* for the engine's own text log, best in memory; NULL: under dir */
     uint64_t min_free;        /* bytes every tier's file system must keep free */
     const unsigned char *key; /* 32 bytes: bodies and items are sealed; NULL: not */
     uint64_t mem_max;         /* 0: 64 MiB; bytes waiting to be written, then SPOOL_GATE_BUSY */
@@ -102,7 +103,9 @@ struct spool_conf {
 
 /* RC_DENIED: permission, or the key does not fit (err says which). RC_IO: disk, or locked by
  * another process. RC_CORRUPT: the store as a whole cannot be opened. Everything that was
- * acknowledged before is there when it returns; accepting may begin at once. */
+ * acknowledged before is there when it returns; accepting may begin at once. On a disk that is
+ * full or refuses writes, a spool that exists is opened all the same: the gate is shut, what waits
+ * can be read and ended, and the gate opens by itself when the disk takes writes again. */
 enum rc spool_open(const struct spool_conf *conf, struct spool **spool_r, struct err *err);
 /* Ports must be freed before. Writes what waits, flushes. */
 void spool_close(struct spool **spool);

@@ -43,6 +43,9 @@ void rig_make(struct rig *rig)
     temp_dir_make(rig->dir, sizeof rig->dir);
     log_set_level(LOG_ERROR);
     rig->conf.dir = rig->dir;
+    snprintf(rig->text_dir, sizeof rig->text_dir, "/dev/shm/wp-unit-XXXXXX");
+    assert_non_null(mkdtemp(rig->text_dir));
+    rig->conf.text_dir = rig->text_dir;
     rig->conf.events = (struct spool_events){ on_corrupt, on_health, rig };
 }
 
@@ -74,6 +77,7 @@ void rig_remove(struct rig *rig)
 {
     rig_close(rig);
     temp_dir_remove(rig->dir);
+    temp_dir_remove(rig->text_dir);
 }
 
 void rig_wait(struct rig *rig, const bool *done)

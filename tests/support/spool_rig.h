@@ -14,8 +14,8 @@
 #include "gateway/spool/spool.h"
 
 struct rig {
-    char dir[64];
-    struct spool_conf conf; /* change before rig_open() */
+    char dir[64], text_dir[64]; /* the latter in memory, out of reach of a disk that fails */
+    struct spool_conf conf;     /* change before rig_open() */
     struct spool *spool;
     struct loop *loop;
     struct spool_port *port;

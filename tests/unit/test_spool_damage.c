@@ -89,7 +89,8 @@ static void with_store(struct rig *rig, void (*fn)(struct db *db, void *arg), vo
     struct err err;
     char path[128];
     snprintf(path, sizeof(path), "%s/db", rig->dir);
-    assert_int_equal(db_open(&db, DB_MAIN, path, NULL, 0, &err), RC_OK);
+    assert_int_equal(
+        db_open(&db, &(struct db_conf){ .kind = DB_MAIN, .path = path }, DB_WRITABLE, &err), RC_OK);
     fn(&db, arg);
     db_close(&db);
 }

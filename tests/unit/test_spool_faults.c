@@ -1,19 +1,13 @@
 /*
  * tests/unit/test_spool_faults — a disk that refuses: nothing acknowledged is lost, nothing refused
  * stays, and the spool recovers by itself
- *
- *   The write calls below stand before the C library's for the whole program, RocksDB included;
- *   they fail for files of the spool while a fault is on.
  */
 #include "tests/support/spool_rig.h"
 
-#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,60 +16,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/base/rnd.h"
 #include "gateway/mail/body.h"
-#include "tests/support/temp_dir.h"
-
-enum { FAULT_NONE, FAULT_WRITE, FAULT_SYNC };
-static atomic_int fault, fault_errno, hits;
-
-static bool is_spool_file(int fd)
-{
-    char link[32], path[128];
-    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-    ssize_t n = readlink(link, path, sizeof(path) - 1);
-    path[n > 0 ? n : 0] = '\0';
-    return strncmp(path, TEMP_DIR_PREFIX, sizeof TEMP_DIR_PREFIX - 1) == 0 && !strstr(path, "/LOG");
-}
-
-static bool refused(int kind, int fd)
-{
-    if (atomic_load(&fault) != kind || !is_spool_file(fd))
-        return false;
-    atomic_fetch_add(&hits, 1);
-    errno = atomic_load(&fault_errno);
-    return true;
-}
-
-ssize_t write(int fd, const void *data, size_t n)
-{
-    return refused(FAULT_WRITE, fd) ? -1 : syscall(SYS_write, fd, data, n);
-}
-
-ssize_t pwrite64(int fd, const void *data, size_t n, off64_t at)
-{
-    return refused(FAULT_WRITE, fd) ? -1 : syscall(SYS_pwrite64, fd, data, n, at);
-}
-
-int fdatasync(int fd)
-{
-    return refused(FAULT_SYNC, fd) ? -1 : (int)syscall(SYS_fdatasync, fd);
-}
-
-int fsync(int fd)
-{
-    return refused(FAULT_SYNC, fd) ? -1 : (int)syscall(SYS_fsync, fd);
-}
-
-static void fault_on(int kind, int error)
-{
-    atomic_store(&hits, 0);
-    atomic_store(&fault_errno, error);
-    atomic_store(&fault, kind);
-}
-
-static void fault_off(void)
-{
-    atomic_store(&fault, FAULT_NONE);
-}
+#include "tests/unit/disk_faults.h"
 
 static int setup(void **state)
 {
@@ -121,7 +62,8 @@ static void refusal_and_recovery(struct rig *rig, int kind, int error)
     fault_on(kind, error);
     assert_int_equal(rig_try_commit(rig, lost, SLICE_LIT("lost"), 2, NULL), SPOOL_UNKNOWN);
     assert_true(atomic_load(&hits) > 0);
-    wait_for_gate(rig, SPOOL_GATE_SICK);
+    enum spool_gate shut = error == ENOSPC ? SPOOL_GATE_DISK_LOW : SPOOL_GATE_SICK;
+    wait_for_gate(rig, shut);
     struct spool_id later = spool_new_id(rig->port);
     assert_int_equal(rig_try_commit(rig, later, SLICE_LIT("no"), 1, NULL), SPOOL_LATER);
 
@@ -131,7 +73,7 @@ static void refusal_and_recovery(struct rig *rig, int kind, int error)
     spool_apply(rig->port, &op, 1, rig_answered, &answer);
     rig_turns(rig, 700); /* one try to recover, in vain */
     assert_false(answer.done);
-    assert_int_equal(spool_gate(rig->spool), SPOOL_GATE_SICK);
+    assert_int_equal(spool_gate(rig->spool), shut);
 
     fault_off();
     rig_wait(rig, &answer.done);

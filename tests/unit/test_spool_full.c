@@ -1,0 +1,184 @@
+/*
+ * tests/unit/test_spool_full — a start on a disk that takes nothing: the gate is shut, what waits
+ * can be read and ended, and all of it is there when the disk takes writes again
+ */
+#include "tests/support/spool_rig.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "tests/unit/disk_faults.h"
+
+enum { LARGE = 600 * 1024 };
+
+static int setup(void **state)
+{
+    struct rig *rig = mem_zero(sizeof(*rig));
+    rig_make(rig);
+    log_set_fd(-1); /* what the faults make it say is expected */
+    *state = rig;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct rig *rig = *state;
+    fault_off();
+    rig_remove(rig);
+    free(rig);
+    return 0;
+}
+
+static void wait_for_gate(struct rig *rig, enum spool_gate gate)
+{
+    for (int i = 0; i < 500 && spool_gate(rig->spool) != gate; i++)
+        loop_turn(rig->loop, 20);
+    assert_int_equal(spool_gate(rig->spool), gate);
+}
+
+static void drained(void *arg)
+{
+    (void)arg;
+}
+
+static struct spool_id commit_large(struct rig *rig)
+{
+    struct spool_id id = spool_new_id(rig->port);
+    struct spool_item item = rig_item(id, 0, "large");
+    struct rig_answer answer = { .done = false };
+    struct spool_writer *w = spool_writer_begin(rig->port, id, drained, NULL);
+    char *text = mem_zero(LARGE);
+    (void)spool_writer_append(w, text, LARGE);
+    free(text);
+    spool_writer_commit(&w, &item, 1, rig_answered, &answer);
+    rig_wait(rig, &answer.done);
+    assert_int_equal(answer.rc, SPOOL_OK);
+    return id;
+}
+
+static void end_item(struct rig *rig, const struct spool_item *item, struct rig_answer *answer)
+{
+    struct spool_op op = { .kind = SPOOL_DONE, .item = *item };
+    spool_apply(rig->port, &op, 1, rig_answered, answer);
+}
+
+/* Every body can be had, the large one, which is the last, from its chunks. */
+static void assert_readable(struct rig *rig, const struct rig_items *all)
+{
+    for (unsigned i = 0; i < all->count; i++) {
+        enum spool_rc rc;
+        free(rig_load(rig, all->items[i].id, &rc));
+        assert_int_equal(rc, SPOOL_OK);
+    }
+}
+
+static void start_while(struct rig *rig, int kind, int error, enum spool_gate gate)
+{
+    rig_open(rig);
+    rig_commit(rig, SLICE_LIT("one"), 1);
+    rig_commit(rig, SLICE_LIT("two"), 1);
+    struct spool_id large = commit_large(rig);
+    fault_on(kind, error);
+    rig_close(rig);
+    rig_open(rig);
+    assert_true(atomic_load(&hits) > 0);
+    assert_int_equal(spool_gate(rig->spool), gate);
+    assert_true(atomic_load(&rig->health) > 0); /* it was told */
+    struct rig_items all = rig_scan(rig, 10);
+    assert_int_equal(all.rc, SPOOL_OK);
+    assert_int_equal(all.count, 3);
+    assert_readable(rig, &all);
+
+    struct rig_answer ended[2] = { { .done = false }, { .done = false } };
+    end_item(rig, &all.items[0], &ended[0]);
+    end_item(rig, &all.items[2], &ended[1]);
+    assert_int_equal(spool_id_cmp(all.items[2].id, large), 0);
+    struct spool_id refused_id = spool_new_id(rig->port);
+    assert_int_equal(rig_try_commit(rig, refused_id, SLICE_LIT("no"), 1, NULL), SPOOL_LATER);
+    rig_turns(rig, 700); /* one try to recover, in vain */
+    assert_false(ended[0].done || ended[1].done);
+
+    fault_off();
+    wait_for_gate(rig, SPOOL_GATE_OPEN);
+    rig_wait(rig, &ended[0].done);
+    rig_wait(rig, &ended[1].done);
+    assert_true(ended[0].rc == SPOOL_OK && ended[1].rc == SPOOL_OK);
+    rig_commit(rig, SLICE_LIT("three"), 1);
+    rig_turns(rig, 700); /* the bulk store follows */
+    commit_large(rig);
+    rig_items_free(&all);
+    all = rig_restart(rig);
+    assert_int_equal(all.count, 3);
+    assert_readable(rig, &all);
+    rig_items_free(&all);
+    assert_int_equal(atomic_load(&rig->corrupt), 0);
+}
+
+static void no_space(void **state)
+{
+    start_while(*state, FAULT_WRITE, ENOSPC, SPOOL_GATE_DISK_LOW);
+}
+
+static void read_only(void **state)
+{
+    start_while(*state, FAULT_WRITE, EROFS, SPOOL_GATE_SICK);
+}
+
+static void no_sync(void **state)
+{
+    start_while(*state, FAULT_SYNC, EIO, SPOOL_GATE_SICK);
+}
+
+/* It comes to its end, and to life again, while the disk still refuses: nothing is forgotten. */
+static void several_starts(void **state)
+{
+    enum { STARTS = 3 };
+    struct rig *rig = *state;
+    struct rig_answer ended[STARTS] = { { .done = false } };
+    rig_open(rig);
+    rig_commit(rig, SLICE_LIT("one"), 1);
+    fault_on(FAULT_WRITE, ENOSPC);
+    for (int i = 0; i < STARTS; i++) {
+        rig_close(rig);
+        rig_open(rig);
+        struct rig_items all = rig_scan(rig, 10);
+        assert_int_equal(all.count, 1);
+        end_item(rig, &all.items[0], &ended[i]); /* not written: it comes again */
+        rig_items_free(&all);
+    }
+    fault_off();
+    rig_wait(rig, &ended[STARTS - 1].done);
+    assert_int_equal(ended[STARTS - 1].rc, SPOOL_OK);
+    struct rig_items all = rig_restart(rig);
+    assert_int_equal(all.count, 0);
+    rig_items_free(&all);
+}
+
+/* There is nothing to be read yet: an error that says why. */
+static void first_start(void **state)
+{
+    struct rig *rig = *state;
+    struct err err = { .text = "" };
+    fault_on(FAULT_WRITE, ENOSPC);
+    assert_int_equal(spool_open(&rig->conf, &rig->spool, &err), RC_IO);
+    assert_non_null(strstr(err.text, "No space left"));
+    fault_off();
+    rig_open(rig);
+    rig_commit(rig, SLICE_LIT("one"), 1);
+}
+
+#define RIG_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        RIG_TEST(no_space),       RIG_TEST(read_only),   RIG_TEST(no_sync),
+        RIG_TEST(several_starts), RIG_TEST(first_start),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
