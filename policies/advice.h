@@ -12,7 +12,8 @@
  *
  * Ownership: advice_ref()/advice_unref() are atomic; everything inside lives as long as the table.
  * Units:     milliseconds in double, bytes per millisecond, shares and probabilities 0..1.
- * Wire:      advice_pack()/advice_unpack(); unpacking checks everything (RC_PARSE with a reason).
+ * Wire:      advice_pack()/advice_unpack(); unpacking checks everything (RC_PARSE with a reason):
+ *            sizes, order of the groups, ranges of every figure, nothing left over.
  */
 #ifndef WAYPOST_POLICIES_ADVICE_H
 #define WAYPOST_POLICIES_ADVICE_H
@@ -63,8 +64,11 @@ struct advice_group {
     int16_t preferred_large;      /* for mail where goodput decides */
 };
 
+enum { PATH_NEAR = 1, PATH_NEAR_LARGE = 2 };
+
 struct advice_path {
     uint8_t state;    /* enum path_state */
+    uint8_t near;     /* PATH_NEAR...: nearly as good as the preferred one, hysteresis applied */
     float rtt_ms;     /* smoothed; 0: unknown */
     float rtt_var_ms; /* mean deviation */
     float loss;       /* share of segments (or probes) lost */
@@ -93,6 +97,9 @@ int advice_egress(const struct advice *advice, struct slice name); /* index or A
 /* The group itself, else (carrier, "other"), else ("other", region), else ("other", "other"),
  * else ADVICE_NONE. Binary search: groups are sorted by carrier, then region. */
 int advice_group(const struct advice *advice, struct slice carrier, struct slice region);
+/* Their order: negative, 0 or positive as memcmp(). */
+int advice_group_cmp(struct slice carrier_a, struct slice region_a, struct slice carrier_b,
+                     struct slice region_b);
 const struct advice_path *advice_path(const struct advice *advice, int egress, int group);
 bool advice_stale(const struct advice *advice, int64_t now_ms); /* NULL is stale */
 

@@ -1,39 +1,140 @@
 #include "policies/choose.h"
 
-static bool eligible(const struct conf *conf, const struct egress_facts *facts, uint16_t i)
-{
-    return conf->egress.at[i].usable && facts[i].usable;
-}
+#include <math.h>
 
-/* One of those without weight, all alike. */
-static int choose_reserve(const struct conf *conf, struct egress_set allowed,
-                          const struct egress_facts *facts, struct rnd *rnd)
-{
-    uint64_t seen = 0;
-    int chosen = EGRESS_NONE;
-    for (size_t i = 0; i < allowed.n; i++)
-        if (eligible(conf, facts, allowed.at[i]) && rnd_below(rnd, ++seen) == 0)
-            chosen = allowed.at[i];
-    return chosen;
-}
+#include "policies/choose_internal.h"
 
-int choose_egress(const struct conf *conf, struct egress_set allowed,
-                  const struct egress_facts *facts, struct rnd *rnd)
+const char *const choice_reason_texts[CHOICE_REASONS] = {
+    [CHOSEN_BY_WEIGHT] = "chosen by weight: nothing measured to go by",
+    [CHOSEN_STICKY] = "chosen: an earlier try of this mail went by it",
+    [CHOSEN_PREFERRED] = "chosen: in use, and no other is better by the margin",
+    [CHOSEN_CHEAPEST] = "chosen: the fastest for this mail",
+    [CHOSEN_WARM] = "chosen: a session stands",
+    [CHOSEN_BY_HASH] = "chosen: nearly the fastest, and this sender's share",
+    [CHOSEN_EXPLORING] = "chosen: to see what it is like",
+    [CHOSEN_LAST_RESORT] = "chosen: all others are down as well",
+    [NOT_CHEAPEST] = "slower",
+    [BELOW_MARGIN] = "faster, but below the margin",
+    [NOT_DRAWN] = "nearly as good",
+    [RULED_OUT_UNUSABLE] = "ruled out: not usable for this destination",
+    [RULED_OUT_EXCLUDED] = "ruled out: refused this mail",
+    [RULED_OUT_FAULT] = "ruled out: egress fault",
+    [RULED_OUT_DOWN] = "ruled out: path down",
+    [RULED_OUT_RESERVE] = "ruled out: weight 0, others are left",
+    [RULED_OUT_SHARE] = "ruled out: may carry nothing now",
+};
+
+void choice_rows_fill(const struct conf *conf, const struct advice *advice,
+                      struct choice_rows *rows)
 {
-    uint64_t total = 0;
-    for (size_t i = 0; i < allowed.n; i++)
-        if (eligible(conf, facts, allowed.at[i]))
-            total += conf->egress.at[allowed.at[i]].weight;
-    if (total == 0)
-        return choose_reserve(conf, allowed, facts, rnd);
-    uint64_t ticket = rnd_below(rnd, total);
-    for (size_t i = 0; i < allowed.n; i++) {
-        uint64_t weight = conf->egress.at[allowed.at[i]].weight;
-        if (!eligible(conf, facts, allowed.at[i]))
-            continue;
-        if (ticket < weight)
-            return allowed.at[i];
-        ticket -= weight;
+    for (size_t i = 0; i < CHOICE_MAX; i++) {
+        bool known = advice && i < conf->egress.n;
+        rows->row[i] =
+            known ? (int16_t)advice_egress(advice, conf->egress.at[i].name) : ADVICE_NONE;
     }
-    return EGRESS_NONE;
+}
+
+/* In proportion to the weights; among those without weight all alike. */
+static int draw(const struct choice *c, struct rnd *rnd)
+{
+    double total = 0;
+    uint64_t open = 0;
+    for (uint32_t i = 0; i < c->n; i++) {
+        total += is_open(&c->at[i]) ? c->at[i].weight : 0;
+        open += is_open(&c->at[i]);
+    }
+    if (open == 0)
+        return -1;
+    double ticket = rnd_unit(rnd) * (total > 0 ? total : (double)open);
+    int last = -1;
+    for (uint32_t i = 0; i < c->n; i++) {
+        double part = total > 0 ? c->at[i].weight : 1;
+        if (!is_open(&c->at[i]) || part <= 0)
+            continue;
+        last = (int)i;
+        if (ticket < part)
+            break;
+        ticket -= part;
+    }
+    return last;
+}
+
+static void by_weight(struct choice *c, struct rnd *rnd)
+{
+    c->chosen = draw(c, rnd);
+    for (uint32_t i = 0; i < c->n; i++)
+        if (is_open(&c->at[i]))
+            c->at[i].reason = (int)i == c->chosen ? CHOSEN_BY_WEIGHT : NOT_DRAWN;
+}
+
+/* What each of the others would have been, seen from the chosen one. */
+static void compare(struct choice *c)
+{
+    const struct candidate *chosen = &c->at[c->chosen];
+    for (uint32_t i = 0; i < c->n; i++) {
+        struct candidate *at = &c->at[i];
+        if (chosen->cost.total_ms > 0 && at->cost.total_ms > 0)
+            at->better_pct = 100 * (1 - at->cost.total_ms / chosen->cost.total_ms);
+        if (is_open(at) && at->better_pct > 0)
+            at->reason = BELOW_MARGIN;
+    }
+}
+
+/* The one to race with: up rather than doubtful, then the cheapest. */
+static int second(const struct choice *c)
+{
+    int best = -1;
+    double best_ms = INFINITY;
+    for (uint32_t i = 0; i < c->n; i++) {
+        const struct candidate *at = &c->at[i];
+        bool able = at->reason >= NOT_CHEAPEST && at->reason <= NOT_DRAWN;
+        bool doubtful = at->path && at->path->state == PATH_SUSPECT;
+        double ms = at->cost.total_ms + (doubtful ? COST_FAILURE_MS : 0);
+        if (able && (int)i != c->chosen && ms < best_ms) {
+            best = (int)i;
+            best_ms = ms;
+        }
+    }
+    return best;
+}
+
+int choose(const struct choice_request *q, struct rnd *rnd, struct choice *c)
+{
+    c->n = 0;
+    c->egress = EGRESS_NONE;
+    c->chosen = c->second = -1;
+    c->destination_suspect = false;
+    choice_collect(q, c);
+    c->measured = choice_rank(q, rnd, c);
+    if (!c->measured)
+        by_weight(c, rnd);
+    if (c->chosen < 0)
+        return EGRESS_NONE;
+    struct candidate *at = &c->at[c->chosen];
+    if (at->path && at->path->state == PATH_DOWN)
+        at->reason = CHOSEN_LAST_RESORT;
+    c->egress = at->egress;
+    if (c->measured) {
+        compare(c);
+        c->second = second(c);
+    }
+    return c->egress;
+}
+
+int64_t choice_overdue_ms(const struct advice_path *p)
+{
+    const double least = 250, most = 2000, unknown = 1000;
+    if (!p || p->rtt_ms <= 0)
+        return (int64_t)unknown;
+    double ms = (double)p->rtt_ms + 4 * (double)p->rtt_var_ms;
+    return (int64_t)fmin(fmax(ms, least), most);
+}
+
+int64_t choice_race_ms(const struct choice *c)
+{
+    const float doubtful = 0.05F;
+    if (c->chosen < 0 || c->second < 0 || c->destination_suspect)
+        return CHOICE_RACE_NEVER;
+    const struct advice_path *path = c->at[c->chosen].path;
+    return path && path->fail > doubtful ? choice_overdue_ms(path) : CHOICE_RACE_NEVER;
 }

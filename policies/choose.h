@@ -82,10 +82,11 @@ struct candidate {
 };
 
 struct choice {
-    int egress;    /* index into conf->egress; EGRESS_NONE: the mail waits */
-    int chosen;    /* index into `at`; -1 */
-    int second;    /* the best of the others that could carry it: for a race; -1 */
-    bool measured; /* false: by weight */
+    int egress;               /* index into conf->egress; EGRESS_NONE: the mail waits */
+    int chosen;               /* index into `at`; -1 */
+    int second;               /* the best of the others that could carry it: for a race; -1 */
+    bool measured;            /* false: by weight */
+    bool destination_suspect; /* no path is to blame: a second egress would not help */
     uint32_t n;
     struct candidate at[CHOICE_MAX]; /* in the order of the configuration, fallback last */
 };

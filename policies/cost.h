@@ -34,7 +34,7 @@ struct cost {
     double loss_ms;     /* expected waiting for lost segments */
     double think_ms;    /* what the destination needs by itself */
     double transfer_ms; /* size over goodput, shared with the active transfers */
-    double failure_ms;  /* probability of a failed connection times what it costs; 0 when warm */
+    double failure_ms;  /* probability of a failed connection times what it costs */
     double policy_ms;   /* the configured cost of the egress */
     double total_ms;
 };

@@ -136,7 +136,7 @@ void links_targets_clear(struct links *links);
 
 void links_tick(struct links *links, int64_t now_ms, struct rnd *rnd);
 
-/* A new table with one reference when one is due (changes, or 10 s since the last), else NULL. */
+/* A new table with one reference when one is due (a change, 10 s since the last), else NULL. */
 struct advice *links_advice(struct links *links, int64_t now_ms);
 
 /* One row for each path observed since the last call: call it as a minute of the wall clock ends. */

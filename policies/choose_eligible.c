@@ -1,0 +1,98 @@
+/*
+ * policies/choose_eligible — who may carry a mail at all
+ *
+ *   Absolute: not usable, excluded, a fault the relay sees itself, barred, no share. By comparison,
+ *   so that there is always one left: what advice has found to be down, and weight 0. A set that
+ *   has only down ones gives way to the fallback of the route.
+ */
+#include "policies/choose_internal.h"
+
+enum standing {
+    STANDING_FULL,    /* has weight and gets through */
+    STANDING_RESERVE, /* weight 0 */
+    STANDING_DOWN,    /* advice says that it does not get through */
+    STANDING_OUT
+};
+
+static uint8_t absolute(const struct choice_request *q, const struct candidate *c, double share)
+{
+    const struct egress_facts *facts = &q->facts[c->egress];
+    if (!q->conf->egress.at[c->egress].usable || !facts->usable)
+        return RULED_OUT_UNUSABLE;
+    if (facts->excluded)
+        return RULED_OUT_EXCLUDED;
+    if (facts->fault != EGRESS_FINE || c->fault == EGRESS_BARRED)
+        return RULED_OUT_FAULT;
+    return share > 0 ? NOT_CHEAPEST : RULED_OUT_SHARE;
+}
+
+static void add(const struct choice_request *q, bool fresh, uint16_t egress, bool fallback,
+                struct choice *choice)
+{
+    if (choice->n == CHOICE_MAX || egress >= CHOICE_MAX)
+        return;
+    struct candidate *c = &choice->at[choice->n++];
+    *c = (struct candidate){ .egress = egress, .fallback = fallback, .row = ADVICE_NONE };
+    double share = 1;
+    if (fresh && q->rows->row[egress] != ADVICE_NONE) {
+        c->row = q->rows->row[egress];
+        c->path = advice_path(q->advice, c->row, q->group);
+        c->fault = q->advice->egress[c->row].fault;
+        share = q->advice->egress[c->row].share;
+    }
+    c->weight = (double)q->conf->egress.at[egress].weight * share;
+    c->reason = absolute(q, c, share);
+    if (q->facts[egress].fault != EGRESS_FINE)
+        c->fault = q->facts[egress].fault;
+}
+
+static enum standing standing(const struct candidate *c)
+{
+    if (!is_open(c))
+        return STANDING_OUT;
+    if (c->fault != EGRESS_FINE || (c->path && c->path->state == PATH_DOWN))
+        return STANDING_DOWN;
+    return c->weight > 0 ? STANDING_FULL : STANDING_RESERVE;
+}
+
+/* The best standing of the candidates from `from` on; what stands below it is ruled out. */
+static enum standing keep_best(struct choice *choice, uint32_t from, enum standing best)
+{
+    for (uint32_t i = from; i < choice->n; i++) {
+        enum standing s = standing(&choice->at[i]);
+        best = s < best ? s : best;
+    }
+    return best;
+}
+
+static void rule_out_below(struct choice *choice, enum standing best)
+{
+    for (uint32_t i = 0; i < choice->n; i++) {
+        struct candidate *c = &choice->at[i];
+        enum standing s = standing(c);
+        if (s == STANDING_DOWN && s > best)
+            c->reason = c->fault != EGRESS_FINE ? RULED_OUT_FAULT : RULED_OUT_DOWN;
+        else if (s == STANDING_RESERVE && s > best)
+            c->reason = RULED_OUT_RESERVE;
+    }
+}
+
+void choice_collect(const struct choice_request *q, struct choice *choice)
+{
+    bool fresh = q->rows && !advice_stale(q->advice, q->now_ms);
+    for (size_t i = 0; i < q->allowed.n; i++)
+        add(q, fresh, q->allowed.at[i], false, choice);
+    enum standing best = keep_best(choice, 0, STANDING_OUT);
+    uint32_t own = choice->n;
+    if (best >= STANDING_DOWN) {
+        for (size_t i = 0; i < q->fallback.n; i++) {
+            bool there = false;
+            for (uint32_t k = 0; k < own; k++)
+                there = there || choice->at[k].egress == q->fallback.at[i];
+            if (!there)
+                add(q, fresh, q->fallback.at[i], true, choice);
+        }
+        best = keep_best(choice, own, best);
+    }
+    rule_out_below(choice, best);
+}

@@ -1,0 +1,243 @@
+#include "probes/run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/base/mem.h"
+#include "gateway/io/dial.h"
+#include "gateway/io/stream.h"
+#include "gateway/io/timer.h"
+
+enum { QUIT_LINGER_MS = 1000, GREETING_MAX = 4096 };
+
+struct prober {
+    struct loop *loop;
+    probe_done_fn *done;
+    void *arg;
+    const struct conf *conf;
+    struct list running;
+    size_t n;
+};
+
+struct run {
+    struct list link;
+    struct prober *prober;
+    struct observation o;
+    struct dial *dial;
+    struct stream *stream;
+    struct timer timeout;
+    int64_t began_us, connected_us;
+};
+
+/* ---- the end ---- */
+
+static void run_free(struct run *r)
+{
+    if (r->dial)
+        dial_cancel(&r->dial);
+    if (r->stream)
+        stream_close(&r->stream);
+    timer_stop(r->prober->loop, &r->timeout);
+    list_del(&r->link);
+    r->prober->n--;
+    free(r);
+}
+
+static void finish(struct run *r, enum observation_result result)
+{
+    struct prober *p = r->prober;
+    struct observation o = r->o;
+    struct stream_tcp_info tcp;
+    o.result = (uint8_t)result;
+    o.at_us = clock_mono_us();
+    if (o.connect_us < 0)
+        o.connect_us = o.at_us - r->began_us;
+    if (r->stream && stream_tcp_info(r->stream, &tcp)) {
+        o.rtt_us = tcp.min_rtt_us ? (int64_t)tcp.min_rtt_us : -1;
+        o.segments = tcp.segments;
+        o.retransmits = tcp.retransmits > UINT16_MAX ? UINT16_MAX : (uint16_t)tcp.retransmits;
+    }
+    if (r->stream && o.code) /* QUIT is on its way */
+        stream_finish(&r->stream, QUIT_LINGER_MS);
+    run_free(r);
+    p->done(p->arg, &o);
+}
+
+/* What a dial that failed says about the path, or about the egress. */
+static enum observation_result result_of(const struct dial_result *d, uint8_t *kind)
+{
+    const struct dial_attempt *a = &d->attempts[0];
+    if (d->egress_fault)
+        *kind = OBS_EGRESS;
+    switch (d->attempt_count ? a->fault : DIAL_FAILED) {
+    case DIAL_REFUSED:
+        return OBS_REFUSED;
+    case DIAL_RESET:
+        return OBS_RESET;
+    case DIAL_UNREACHABLE:
+        return OBS_UNREACHABLE;
+    case DIAL_UNPLUMBED:
+        return OBS_UNPLUMBED;
+    case DIAL_UNTRIED:
+    case DIAL_CONNECTED:
+    case DIAL_TIMED_OUT:
+    case DIAL_SKIPPED:
+    case DIAL_LOST:
+    case DIAL_FAILED:
+        break;
+    }
+    return OBS_TIMEOUT;
+}
+
+/* ---- the greeting ---- */
+
+static enum observation_result greeting_of(struct observation *o, const char *p, size_t n)
+{
+    for (size_t i = 0; i < 3; i++)
+        if (n < 3 || p[i] < '0' || p[i] > '9')
+            return OBS_BROKEN; /* it is there, but it is no mail server */
+    o->code = (uint16_t)((p[0] - '0') * 100 + (p[1] - '0') * 10 + (p[2] - '0'));
+    return o->code < 400 ? OBS_OK : o->code < 500 ? OBS_REPLY_4XX : OBS_REPLY_5XX;
+}
+
+static void on_data(void *arg, const char *p, size_t n, size_t *used_r)
+{
+    struct run *r = arg;
+    const char *end = memchr(p, '\n', n);
+    *used_r = 0;
+    if (!end)
+        return;
+    *used_r = n;
+    r->o.greeting_us = clock_mono_us() - r->connected_us;
+    enum observation_result result = greeting_of(&r->o, p, (size_t)(end - p));
+    stream_write(r->stream, "QUIT\r\n", 6);
+    finish(r, result);
+}
+
+static void on_lost(struct run *r)
+{
+    finish(r, OBS_RESET);
+}
+
+static void on_eof(void *arg)
+{
+    on_lost(arg);
+}
+
+static void on_error(void *arg, const struct err *err)
+{
+    (void)err;
+    on_lost(arg);
+}
+
+static void on_timeout(struct timer *timer)
+{
+    struct run *r = CONTAINER_OF(timer, struct run, timeout);
+    bool reached = r->stream && r->o.kind == OBS_BEACON && !r->o.proxied;
+    finish(r, reached ? OBS_OK : OBS_TIMEOUT);
+}
+
+/* ---- the connection ---- */
+
+static void on_dialled(void *arg, const struct dial_result *result)
+{
+    static const struct stream_limits limits = { GREETING_MAX, GREETING_MAX, 0 };
+    static const struct stream_ops ops = { .on_data = on_data,
+                                           .on_eof = on_eof,
+                                           .on_error = on_error };
+    struct run *r = arg;
+    r->dial = NULL;
+    if (result->rc != RC_OK) {
+        finish(r, result_of(result, &r->o.kind));
+        return;
+    }
+    r->stream = result->stream;
+    r->connected_us = clock_mono_us();
+    r->o.connect_us = r->connected_us - r->began_us;
+    stream_set_limits(r->stream, &limits);
+    stream_set_ops(r->stream, &ops, r);
+}
+
+static void source_of(const struct conf_egress *egress, struct dial_source *source_r)
+{
+    *source_r = (struct dial_source){ .congestion = NULL };
+    for (size_t i = 0; i < egress->addresses.n; i++) {
+        const struct addr *a = &egress->addresses.at[i];
+        struct addr *into = a->family == ADDR_V6 ? &source_r->v6 : &source_r->v4;
+        if (into->family == ADDR_NONE)
+            *into = *a;
+    }
+}
+
+static void begin(struct run *r, const struct conf_egress *egress, const struct links_probe *probe)
+{
+    struct dial_source source;
+    source_of(egress, &source);
+    struct dial_plan plan = { .addrs = &r->o.address,
+                              .addr_count = 1,
+                              .source = &source,
+                              .stagger_ms = probe->timeout_ms,
+                              .attempt_ms = probe->timeout_ms,
+                              .total_ms = probe->timeout_ms,
+                              .limits = { GREETING_MAX, GREETING_MAX, 0 } };
+    r->began_us = clock_mono_us();
+    timer_set(r->prober->loop, &r->timeout, probe->timeout_ms);
+    r->dial = dial_start(r->prober->loop, &plan, on_dialled, r);
+}
+
+bool prober_run(struct prober *p, const struct links_probe *probe)
+{
+    if (!p->conf || probe->egress >= p->conf->egress.n || p->n == PROBES_AT_ONCE)
+        return false;
+    const struct conf_egress *egress = &p->conf->egress.at[probe->egress];
+    struct run *r = mem_zero(sizeof *r);
+    r->prober = p;
+    r->o = (struct observation){ .kind = probe->kind,
+                                 .egress = probe->egress_hash,
+                                 .address = probe->address,
+                                 .proxied = egress->via.kind != CONF_VIA_NONE,
+                                 .connect_us = -1,
+                                 .greeting_us = -1,
+                                 .rtt_us = -1,
+                                 .app_rtt_us = -1,
+                                 .final_us = -1 };
+    timer_init(&r->timeout, on_timeout);
+    list_push_back(&p->running, &r->link);
+    p->n++;
+    begin(r, egress, probe);
+    return true;
+}
+
+/* ---- life ---- */
+
+struct prober *prober_new(struct loop *loop, probe_done_fn *done, void *arg)
+{
+    struct prober *p = mem_zero(sizeof *p);
+    p->loop = loop;
+    p->done = done;
+    p->arg = arg;
+    list_init(&p->running);
+    return p;
+}
+
+void prober_free(struct prober **prober)
+{
+    struct prober *p = *prober;
+    if (!p)
+        return;
+    LIST_EACH (at, &p->running)
+        run_free(CONTAINER_OF(at, struct run, link));
+    free(p);
+    *prober = NULL;
+}
+
+void prober_configure(struct prober *p, const struct conf *conf)
+{
+    p->conf = conf;
+}
+
+size_t prober_running(const struct prober *p)
+{
+    return p->n;
+}
