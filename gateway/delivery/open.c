@@ -156,8 +156,7 @@ static void connected(struct session *s, const struct dial_result *r)
     s->stream = r->stream;
     s->address = r->attempts[r->won].addr;
     int64_t now = clock_mono_us();
-    s->stage_us[STAGE_CONNECT] =
-        r->attempt_count == 1 ? now - s->stage_at_us : r->connect_ms * 1000;
+    s->stage_us[STAGE_CONNECT] = r->attempt_count == 1 ? now - s->stage_at_us : r->connect_us;
     s->stage_at_us = now;
     counter_add(s->delivery->counters, COUNTER_CONNECTIONS_OUT, 1);
     reply_parser_reset(&s->parser);
