@@ -117,7 +117,8 @@ static enum rc check_bytes(int fd, struct mmdb_facts *facts_r, struct database_i
     if (rc == RC_OK) {
         struct slice type = facts_r->type;
         size_t n = type.n < sizeof info_r->type - 1 ? type.n : sizeof info_r->type - 1;
-        memcpy(info_r->type, type.p, n);
+        if (n)
+            memcpy(info_r->type, type.p, n);
         info_r->build_epoch = facts_r->build_epoch;
     }
     munmap(bytes, size);

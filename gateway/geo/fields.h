@@ -1,5 +1,7 @@
 /*
- * geo/fields — what publishers call an AS number, a country, a subdivision (private to geo)
+ * geo/fields — what publishers call an AS number, a country, a subdivision
+ *
+ *   Private to geo. One table of names; missing and odd values leave the facts as they are.
  */
 #ifndef WAYPOST_GEO_FIELDS_H
 #define WAYPOST_GEO_FIELDS_H
