@@ -97,7 +97,7 @@ struct links_event {
 /* One path in one minute. */
 struct links_minute {
     struct slice egress, carrier, region;
-    const struct sketch *connect;          /* ms of connections set up; valid during the callback */
+    const struct spread *connect;          /* ms of connections set up; valid during the callback */
     double connect_p50_ms, connect_p95_ms; /* 0 when there was none */
     double rtt_ms, loss, goodput;          /* as estimated at the end of the minute */
     double cost_ms, cost_large_ms;         /* predicted for the typical small and large mail */
@@ -139,7 +139,7 @@ void links_tick(struct links *links, int64_t now_ms, struct rnd *rnd);
 /* A new table with one reference when one is due (a change, 10 s since the last), else NULL. */
 struct advice *links_advice(struct links *links, int64_t now_ms);
 
-/* One row for each path observed since the last call: call it as a minute of the wall clock ends. */
+/* A new table with one reference when one is due (a change; 10 s since the last), else NULL. */
 void links_minutes(struct links *links, int64_t now_ms,
                    void (*row)(void *arg, const struct links_minute *minute), void *arg);
 
