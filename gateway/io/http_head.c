@@ -172,7 +172,7 @@ enum rc http_head_parse(struct slice in, struct http_head *h, size_t *used_r)
         return in.n < HTTP_HEAD_MAX ? RC_AGAIN : RC_LIMIT;
     size_t n = (size_t)(end - in.p) + 2; /* with the line end of the last field */
     *used_r = n + 2;
-    *h = (struct http_head){ .field_count = 0 };
+    memset(h, 0, sizeof *h);
     memcpy(h->bytes, in.p, n);
     rest = (struct slice){ h->bytes, n };
     enum rc rc = RC_OK;

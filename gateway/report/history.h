@@ -5,8 +5,8 @@
  *   nor answers. The figures of a minute are one transaction. What the thread cannot keep up with
  *   is dropped and counted: history is worth less than everything else here.
  *
- * Ownership: history_minute() and history_event() copy. Questions are answered on the loop, never
- *            from inside the call; history_free() answers what is still open with RC_CLOSED.
+ * Ownership: history_row() and history_event() copy. Questions are answered on the loop, never
+ *            from inside the call, and not after history_free().
  * Errors:    a damaged database is set aside and a new one begun (a warning in the log); a full
  *            disk loses history and nothing else. Without a usable folder questions answer RC_IO.
  */
@@ -16,7 +16,7 @@
 #include "gateway/base/buf.h"
 #include "gateway/base/rc.h"
 #include "gateway/io/loop.h"
-#include "gateway/report/link_row.h"
+#include "probes/links.h"
 
 enum { HISTORY_ROWS_MAX = 16384 }; /* of one minute; those beyond are dropped */
 
@@ -27,9 +27,14 @@ struct history *history_new(struct loop *loop, const char *folder, int64_t keep_
 void history_free(struct history **history); /* what was recorded is written first */
 void history_set_keep(struct history *history, int64_t keep_ms);
 
-/* All rows of one minute; paths without a sample in it are best left out. */
-void history_minute(struct history *history, const struct link_row *rows, size_t n);
-void history_event(struct history *history, const struct link_event *event);
+/* The minute of the wall clock that has just ended: begun, a row for each path with a sample in it,
+ * written as a whole. history_row() can be links_minutes()'s callback. */
+struct history_minute;
+struct history_minute *history_begin(struct history *history, int64_t at_ms);
+void history_row(void *minute, const struct links_minute *row);
+void history_write(struct history_minute **minute);
+
+void history_event(struct history *history, int64_t at_ms, const struct links_event *event);
 uint64_t history_dropped(const struct history *history); /* rows and events, since the start */
 
 enum history_what {
@@ -40,7 +45,7 @@ enum history_what {
 
 struct history_question {
     enum history_what what;
-    int64_t now_ms, since_ms;             /* wall clock: from since_ms up to now_ms */
+    int64_t now_ms, since_ms;             /* wall clock: from since_ms to now_ms */
     struct slice egress, carrier, region; /* globs; empty: any. SERIES: exact */
     unsigned limit;                       /* EVENTS: most lines */
 };

@@ -1,53 +1,46 @@
 /*
- * report/live — what is known of every path and egress now, for whoever shows it
+ * report/live — what is known of every path and egress now, as JSON
  *
- *   A narrow view on the link core, as functions: the web page, the metrics and the tests need no
- *   more. All calls come from the loop that owns the core and end before they return; slices live
- *   until then. A negative figure is unknown.
+ *   A view on the table that control has sent to the relay last and on the configuration: what is
+ *   shown is what mail is sent by. Each put function appends one object; the names are those of
+ *   `report links --json`. What is not known is left out.
+ *
+ * Pure. Everything in struct live is borrowed for the call.
  */
 #ifndef WAYPOST_REPORT_LIVE_H
 #define WAYPOST_REPORT_LIVE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "gateway/base/slice.h"
+#include "gateway/conf/conf.h"
 #include "policies/advice.h"
+#include "probes/links.h"
 
-struct live_path {
-    struct slice egress, carrier, region;
-    uint8_t state;  /* enum path_state */
-    bool preferred; /* small mail of this group goes this way */
-    bool destination_suspect;
-    double cost_ms; /* predicted time of a small mail, everything included */
-    double rtt_ms, loss, fail, goodput, samples;
-    int64_t age_ms; /* of the newest sample */
-};
-
-struct live_egress {
-    struct slice name;
-    struct slice kind;    /* "system", "address", "socks5", "proxy", "relay" */
-    struct slice address; /* its source, or where it is reached; may be empty */
-    struct slice carrier, region;
-    uint8_t fault;       /* enum egress_fault_kind */
-    struct slice reason; /* evidence of the fault; may be empty */
-    int64_t since_ms;    /* wall clock: in this state since; 0 unknown */
-    double weight, share;
-};
-
-typedef void live_path_fn(void *to, const struct live_path *path);
-typedef void live_egress_fn(void *to, const struct live_egress *egress);
-
-/* Any function may be NULL: nothing is known yet. */
 struct live {
-    void *arg;
-    uint64_t (*version)(void *arg); /* another value: something shown has changed */
-    void (*paths)(void *arg, live_path_fn *each, void *to);
-    void (*egresses)(void *arg, live_egress_fn *each, void *to);
-    /* Counters of the probes and the like, ready for Prometheus: name, help, value. */
-    void (*counters)(void *arg,
-                     void (*each)(void *to, const char *name, const char *help, double value),
-                     void *to);
+    const struct advice *advice; /* NULL: none yet */
+    const struct conf *conf;     /* NULL: none yet */
+    int64_t now_ms;              /* monotonic */
 };
+
+/* Paths in the order of the table: all egresses of a group, group by group. */
+uint32_t live_path_count(const struct live *live);
+void live_path_put(struct buf *json, const struct live *live, uint32_t path);
+/* Predicted time of a small mail that meets no open session; negative: never measured. */
+double live_path_cost(const struct live *live, uint32_t path);
+const struct advice_path *live_path(const struct live *live, uint32_t path);
+const struct advice_egress *live_path_egress(const struct live *live, uint32_t path);
+const struct advice_group *live_path_group(const struct live *live, uint32_t path);
+
+/* The egresses of the configuration. `fault` members come from the table, when it has them. */
+struct live_fault {
+    int64_t since_ms; /* wall clock; 0: not known */
+    const char *reason;
+};
+void live_egress_put(struct buf *json, const struct live *live, size_t egress,
+                     const struct live_fault *fault);
+
+/* A switch, a path or an egress that fails or is back. */
+void link_event_put(struct buf *json, int64_t at_ms, const struct links_event *event);
+
+/* "2026-11-22T13:00:31.123Z" as a member. */
+void live_time_put(struct buf *json, const char *key, int64_t wall_ms);
 
 #endif
