@@ -15,6 +15,7 @@
 #include "gateway/daemon/messages.h"
 #include "gateway/daemon/relay_admin.h"
 #include "gateway/daemon/sandbox.h"
+#include "gateway/daemon/scratch.h"
 #include "gateway/io/timer.h"
 
 enum {
@@ -57,7 +58,8 @@ static void fail(struct relay *r, const struct err *err, int exit_status)
 
 /* ---- start ---- */
 
-static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, struct err *err)
+static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, const char *text_dir,
+                             struct err *err)
 {
     struct path_rule rules[32] = {
         { spool_dir, PATH_WRITE },     { "/dev/null", PATH_WRITE },
@@ -66,6 +68,8 @@ static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, str
         { "/proc/self", PATH_READ },   { "/sys/devices/system/cpu", PATH_READ },
     };
     size_t n = 8;
+    if (text_dir)
+        rules[n++] = (struct path_rule){ text_dir, PATH_WRITE };
     char *resolv = realpath("/etc/resolv.conf", NULL); /* often a link to somewhere below /run */
     if (resolv) {
         char *slash = strrchr(resolv, '/');
@@ -101,7 +105,7 @@ static void on_health(void *arg, enum spool_gate gate, const char *why)
 }
 
 static enum rc open_spool(struct relay *r, const struct conf *conf, const char *dir,
-                          struct err *err)
+                          const char *text_dir, struct err *err)
 {
     struct spool_tier tiers[16];
     unsigned n = 0;
@@ -112,6 +116,7 @@ static enum rc open_spool(struct relay *r, const struct conf *conf, const char *
     if (n == 1 && strcmp(tiers[0].path, dir) == 0)
         n = 0;
     struct spool_conf sc = { .dir = dir,
+                             .text_dir = text_dir,
                              .tiers = tiers,
                              .tier_count = n,
                              .min_free = conf->spool.min_free,
@@ -173,9 +178,11 @@ static void start(struct relay *r)
     const struct conf *conf = policies_conf(r->plan.policies);
     char dir[PATH_MAX];
     snprintf(dir, sizeof dir, "%s/spool", conf->state.p);
-    enum rc rc = enter_sandbox(conf, dir, &err);
+    char scratch[SCRATCH_PATH];
+    const char *text_dir = scratch_make(dir, scratch) ? scratch : NULL;
+    enum rc rc = enter_sandbox(conf, dir, text_dir, &err);
     if (rc == RC_OK)
-        rc = open_spool(r, conf, dir, &err);
+        rc = open_spool(r, conf, dir, text_dir, &err);
     if (rc == RC_OK)
         rc = start_workers(r, &err);
     workplan_release(&r->plan);

@@ -42,14 +42,16 @@ def crash_twice(r, rnd):
 
 
 def failing(mode, then_crash):
-    """A disk that fails for a moment, and heals; with a crash while it fails or without. The relay
-    may also end by itself meanwhile: RocksDB asserts when it starts on such a disk."""
+    """A disk that fails for a moment, and heals; with a crash while it fails or without: then it
+    is there again, and refuses mail, while the disk still fails."""
     def act(r, rnd):
         begun = time.monotonic_ns()
         r.fail_disk(mode)
         time.sleep(rnd.uniform(0.1, 0.8))
         if then_crash:
             r.kill_tree()
+            r.wait_up()
+            time.sleep(rnd.uniform(0.0, 0.5))
         r.fail_disk(b"\0")
         r.wait_up()
         return begun, time.monotonic_ns()

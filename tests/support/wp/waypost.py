@@ -54,7 +54,7 @@ class Waypost:
     def __init__(self, conf=None, policies=None, users=None, files=None, env=None):
         self.dir = tempfile.mkdtemp(prefix="wp-test-")
         os.chmod(self.dir, 0o755)           # the relay runs as another user
-        atexit.register(shutil.rmtree, self.dir, True)
+        atexit.register(self.remove)
         self.address, self.port = net.loopback(), 2525
         self.deliveries = self.path("deliveries.jsonl")
         self.child, self.env = None, dict(os.environ, **(env or {}))
@@ -121,6 +121,14 @@ class Waypost:
             self.stop()
         return self.start()
 
+    def remove(self):
+        """Its files, and what it keeps in memory (gateway/daemon/scratch.h)."""
+        spool = self.path("state", "spool")
+        if os.path.exists(spool):
+            st = os.stat(spool)
+            shutil.rmtree(f"/dev/shm/waypost-{st.st_dev:x}-{st.st_ino:x}", ignore_errors=True)
+        shutil.rmtree(self.dir, ignore_errors=True)
+
     def close(self):
         """Ends it and removes its files; fails when a sanitizer or assertion spoke."""
         if self.child:
@@ -128,7 +136,7 @@ class Waypost:
                 self.stop()
             trouble = self.trouble.search(self.stderr())
             report = self.stderr()[max(0, trouble.start() - 500):][:6000] if trouble else ""
-        shutil.rmtree(self.dir, ignore_errors=True)
+        self.remove()
         assert not (self.child and trouble), report
 
     def __enter__(self):
@@ -138,7 +146,7 @@ class Waypost:
         if kind:                            # the first failure is the one to show
             print("--- log of waypost, its end:\n" + self.stderr()[-6000:])
             self.child and self.child.stop()
-            shutil.rmtree(self.dir, ignore_errors=True)
+            self.remove()
         else:
             self.close()
 

@@ -1,0 +1,19 @@
+/*
+ * daemon/scratch — a folder in memory, for what must be writable when the disk is not
+ *
+ *   The spool's engine keeps its text log there (spool_conf.text_dir). One folder per spool, told
+ *   apart by the spool's own device and inode, the same at every start; it stays behind, with some
+ *   kilobytes, until the machine restarts. /dev/shm is everybody's: a folder there that is not
+ *   ours alone is not used.
+ */
+#ifndef WAYPOST_DAEMON_SCRATCH_H
+#define WAYPOST_DAEMON_SCRATCH_H
+
+#include <stdbool.h>
+
+enum { SCRATCH_PATH = 64 };
+
+/* Makes the folder when it is missing, mode 0700. False: there is none to be had. */
+bool scratch_make(const char *spool_dir, char path_r[SCRATCH_PATH]);
+
+#endif
