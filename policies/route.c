@@ -29,10 +29,11 @@ static void put_egress_names(const struct conf *c, struct buf *out)
         buf_printf(out, "%s%s", i ? " " : "", c->egress.at[i].name.p);
 }
 
-static bool any_usable(const struct conf *c, struct egress_set set)
+/* Mail of a route with hosts goes to them, not to a relay of our choice. */
+static bool any_reaches_hosts(const struct conf *c, struct egress_set set)
 {
     for (size_t i = 0; i < set.n; i++)
-        if (c->egress.at[set.at[i]].usable)
+        if (c->egress.at[set.at[i]].via.kind != CONF_VIA_RELAY)
             return true;
     return false;
 }
@@ -84,11 +85,11 @@ void routes_compile(struct policies *p, struct conf_errors *errors)
             c->fallback = all;
         if (all_named(p->conf))
             check_egress(p, route, &patterns, errors);
-        if (c->egress.n > 0 && !any_usable(p->conf, c->egress) && any_usable(p->conf, all) &&
-            !c->fallback.n)
+        if (route->hosts.n > 0 && c->egress.n > 0 && !any_reaches_hosts(p->conf, c->egress) &&
+            !any_reaches_hosts(p->conf, c->fallback))
             conf_error(errors, route->pos,
-                       "found only egresses with `via` in route \"%s\", expected one that this "
-                       "version can use",
+                       "found only relays as egress of route \"%s\", expected one that reaches "
+                       "its hosts",
                        route->name.n ? route->name.p : "");
     }
 }

@@ -152,7 +152,6 @@ static void check_log(struct conf_reader *r)
 static void check_egresses(struct conf_reader *r)
 {
     struct conf *c = r->conf;
-    size_t usable = 0;
     if (c->egress.n == 0) {
         struct conf_egress *e = list_alloc(r, &c->egress, 1, sizeof *e);
         *e = (struct conf_egress){ .pos = r->root->pos,
@@ -163,16 +162,12 @@ static void check_egresses(struct conf_reader *r)
     }
     for (size_t i = 0; i < c->egress.n; i++) {
         const struct conf_egress *e = &c->egress.at[i];
-        usable += e->usable;
         for (size_t k = 0; e->name.n && k < i; k++)
             if (slice_eq(e->name, c->egress.at[k].name))
                 conf_error(r->errors, e->pos,
                            "found egress \"%s\" a second time, expected it once (first at line %u)",
                            e->name.p, c->egress.at[k].pos.line);
     }
-    if (usable == 0)
-        conf_error(r->errors, pos_at(r, "egress"),
-                   "found no egress that this version can use, expected one without `via`");
     if (c->egress.n > UINT16_MAX)
         conf_error(r->errors, pos_at(r, "egress"), "found %zu egresses, expected at most 65535",
                    c->egress.n);
@@ -283,6 +278,8 @@ static void check_trust(struct conf_reader *r)
     bool verifies = c->delivery.tls == CONF_TLS_VERIFY;
     for (size_t i = 0; i < c->rules.routes.n; i++)
         verifies = verifies || c->rules.routes.at[i].tls == CONF_TLS_VERIFY;
+    for (size_t i = 0; i < c->egress.n; i++)
+        verifies = verifies || c->egress.at[i].via.tls == CONF_TLS_VERIFY;
     if (verifies)
         conf_error(
             r->errors, pos_at(r, "delivery"),

@@ -95,11 +95,6 @@ struct conf_spool {
     uint64_t min_free;
 };
 
-struct conf_addrs {
-    struct addr *at;
-    size_t n;
-};
-
 struct conf_dns {
     struct conf_addrs servers; /* with ports; none: those of /etc/resolv.conf */
     int64_t timeout;           /* for one question, all tries together */

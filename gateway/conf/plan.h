@@ -15,32 +15,42 @@ struct conf_names {
 
 enum conf_via_kind { CONF_VIA_NONE, CONF_VIA_SOCKS5, CONF_VIA_PROXY, CONF_VIA_RELAY };
 
+/* A way out that begins elsewhere. Through socks5 and proxy we speak to the destination itself; a
+ * relay takes the mail instead of the destination and passes it on. */
 struct conf_via {
     unsigned kind;                         /* enum conf_via_kind */
-    struct conf_host socks5, proxy, relay; /* the one of `kind` is filled */
-    struct addr source;                    /* proxy: the address told to it */
-    bool source_given;
-    unsigned tls; /* relay: enum conf_tls_out */
-    struct slice user, password;
+    struct conf_host socks5, proxy, relay; /* the one of `kind` is filled, with its port */
+    struct addr source;                    /* proxy: the address told to it; ADDR_NONE: our own */
+    unsigned tls;                          /* relay: enum conf_tls_out */
+    struct slice user, password;           /* socks5, relay; empty: no login */
     struct conf_file password_file;
+};
+
+struct conf_addrs {
+    struct addr *at;
+    size_t n;
 };
 
 /* One way out. Without addresses: the system's own choice of source address. */
 struct conf_egress {
     struct conf_pos pos;
-    struct slice name; /* unique */
-    struct {
-        struct addr *at; /* source addresses, port 0 */
-        size_t n;
-    } addresses;
-    struct slice ehlo;   /* conf.hostname when the egress says nothing */
-    uint64_t weight;     /* 0: only when nothing else is left */
-    bool usable;         /* false: needs `via`, which is not in effect yet; never choose it */
-    struct conf_via via; /* later */
-    struct slice carrier, region, congestion; /* later */
-    int64_t cost;                             /* later; milliseconds */
-    int64_t warmup_start;                     /* later; Unix time in ms, 0: none */
+    struct slice name;           /* unique */
+    struct conf_addrs addresses; /* source addresses, port 0; none with `via` */
+    struct slice interface;      /* connections are bound to it; empty: any */
+    uint64_t mark;               /* SO_MARK of connections; 0: none */
+    struct slice ehlo;           /* conf.hostname when the egress says nothing */
+    uint64_t weight;             /* 0: only when nothing else is left */
+    bool usable;                 /* false: never choose it */
+    struct conf_via via;
+    struct slice carrier, region;
+    struct slice congestion;     /* TCP congestion control; empty: the system's */
+    int64_t cost;                /* milliseconds it must be faster to be preferred */
+    struct conf_addrs resolvers; /* the carrier's, with ports: to be asked from this egress */
+    int64_t warmup_start;        /* later; Unix time in ms, 0: none */
 };
+
+/* The proxy or relay, whichever it is. Not for CONF_VIA_NONE. */
+const struct conf_host *conf_via_host(const struct conf_via *via);
 
 struct conf_geo {
     struct slice asn_database, city_database;

@@ -4,6 +4,11 @@
 #include "gateway/conf/schema.h"
 
 enum { SECOND = 1000, HOUR = 3600 * SECOND };
+enum {
+    SOCKS5_PORT = 1080,
+    SOCKS5_LOGIN_MAX = 255, /* RFC 1929 */
+    INTERFACE_MAX = 15      /* IFNAMSIZ - 1 */
+};
 #define DAY (24ull * HOUR)
 
 /* The first line of a file, without blanks around it. */
@@ -29,6 +34,72 @@ void check_login(struct conf_reader *r, const struct yaml_node *node, const stru
                    "found \"%s\" empty, expected a password in its first line", file->path.p);
 }
 
+const struct conf_host *conf_via_host(const struct conf_via *via)
+{
+    switch ((enum conf_via_kind)via->kind) {
+    case CONF_VIA_SOCKS5:
+        return &via->socks5;
+    case CONF_VIA_PROXY:
+        return &via->proxy;
+    case CONF_VIA_NONE:
+    case CONF_VIA_RELAY:
+        break;
+    }
+    return &via->relay;
+}
+
+/* Keys that mean nothing to this kind of way were meant for another. */
+static void check_via_keys(struct conf_reader *r, const struct yaml_node *node, unsigned kind)
+{
+    static const struct {
+        const char *key, *with;
+        unsigned kinds; /* bits */
+    } rows[] = { { "source", "proxy", 1u << CONF_VIA_PROXY },
+                 { "tls", "relay", 1u << CONF_VIA_RELAY },
+                 { "user", "socks5 or relay", 1u << CONF_VIA_SOCKS5 | 1u << CONF_VIA_RELAY } };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct yaml_node *value = yaml_get(node, rows[i].key);
+        if (value && !(rows[i].kinds & 1u << kind))
+            conf_error(r->errors, value->pos, "found \"%s\", expected it only together with %s",
+                       rows[i].key, rows[i].with);
+    }
+}
+
+static void set_port(struct conf_host *host, uint64_t port)
+{
+    if (host->host.n && !host->port)
+        host->port = (uint16_t)port;
+    host->addr.port = host->port;
+}
+
+static void check_via_ports(struct conf_reader *r, const struct yaml_node *node,
+                            struct conf_via *via)
+{
+    set_port(&via->socks5, SOCKS5_PORT);
+    set_port(&via->relay, r->conf->delivery.port);
+    set_port(&via->proxy, 0);
+    if (via->kind == CONF_VIA_PROXY && via->proxy.host.n && !via->proxy.port)
+        conf_error(r->errors, yaml_get(node, "proxy")->pos,
+                   "found \"%s\" without port, expected the port that takes the header",
+                   via->proxy.host.p);
+}
+
+static void check_via_login(struct conf_reader *r, const struct yaml_node *node,
+                            struct conf_via *via)
+{
+    check_login(r, node, &via->user, &via->password_file, &via->password);
+    if (via->kind == CONF_VIA_SOCKS5 &&
+        (via->user.n > SOCKS5_LOGIN_MAX || via->password.n > SOCKS5_LOGIN_MAX))
+        conf_error(
+            r->errors, node->pos,
+            "found a user or password that is too long for SOCKS5, expected at most %d bytes",
+            SOCKS5_LOGIN_MAX);
+    if (via->kind == CONF_VIA_RELAY && via->user.n && via->tls < CONF_TLS_REQUIRED)
+        conf_warning(r->errors, node->pos,
+                     "the relay's password is only sent over TLS, or to this machine: tls is %s",
+                     conf_tls_out_names[via->tls]);
+}
+
 static void check_via(struct conf_reader *r, const struct yaml_node *node, void *target)
 {
     static const char *const kinds[] = { "socks5", "proxy", "relay" };
@@ -40,23 +111,31 @@ static void check_via(struct conf_reader *r, const struct yaml_node *node, void 
         given++;
         via->kind = CONF_VIA_SOCKS5 + i;
     }
-    via->source_given = via->source.family != ADDR_NONE;
-    if (given != 1)
+    if (given == 1)
+        check_via_keys(r, node, via->kind);
+    else
         conf_error(r->errors, node->pos,
                    "found %s of socks5, proxy and relay, expected exactly one",
                    given ? "several" : "none");
-    check_login(r, node, &via->user, &via->password_file, &via->password);
+    check_via_ports(r, node, via);
+    check_via_login(r, node, via);
 }
 
 #define VIA(field) offsetof(struct conf_via, field)
 static const struct conf_key via_keys[] = {
-    { "socks5", &type_host, VIA(socks5), .help = "a SOCKS5 server" },
-    { "proxy", &type_host, VIA(proxy), .help = "a server that takes a PROXY header (v2)" },
-    { "relay", &type_host, VIA(relay), .help = "an SMTP server that passes the mail on" },
-    { "source", &type_addr, VIA(source), .help = "proxy: the source address to ask for" },
+    { "socks5", &type_host, VIA(socks5), .help = "a SOCKS5 server; port 1080 when none is given" },
+    { "proxy", &type_host, VIA(proxy),
+      .help = "a server that takes a PROXY header (v2) and connects to the address in it, such as "
+              "HAProxy" },
+    { "relay", &type_host, VIA(relay),
+      .help =
+          "an SMTP server that takes the mail instead of the destination and passes it on, such "
+          "as another Waypost. Not for routes with `hosts`. Port: delivery.port" },
+    { "source", &type_addr, VIA(source),
+      .help = "proxy: the source address to ask for; without: ours" },
     { "tls", &type_enum, VIA(tls), .value = "opportunistic", .more = conf_tls_out_names,
-      .help = "relay: as delivery.tls" },
-    { "user", &type_string, VIA(user), .help = "login there" },
+      .help = "relay: as delivery.tls; a route that asks for more gets more" },
+    { "user", &type_string, VIA(user), .help = "socks5, relay: login there" },
     { "password_file", &type_file, VIA(password_file), .flags = KEY_SECRET,
       .help = "its password is the first line" },
 };
@@ -77,14 +156,13 @@ static void check_egress(struct conf_reader *r, const struct yaml_node *node, vo
     struct conf_egress *e = target;
     if (e->ehlo.n == 0)
         e->ehlo = r->conf->hostname;
-    e->usable = e->via.kind == CONF_VIA_NONE;
-    if (!e->usable)
-        conf_warning(r->errors, node->pos,
-                     "egress \"%s\" gets no mail: `via` is not in effect in "
-                     "this version",
-                     e->name.n ? e->name.p : "");
-    if (!e->usable && e->addresses.n > 0)
+    e->usable = true;
+    if (e->via.kind != CONF_VIA_NONE && e->addresses.n > 0)
         conf_error(r->errors, node->pos, "found both address and via, expected one of them");
+    if (e->interface.n > INTERFACE_MAX)
+        conf_error(r->errors, node->pos,
+                   "found \"%s\", expected an interface of at most %d letters", e->interface.p,
+                   INTERFACE_MAX);
     for (size_t i = 0; i < e->addresses.n; i++)
         for (size_t k = 0; k < i; k++)
             if (addr_same_host(&e->addresses.at[i], &e->addresses.at[k]))
@@ -98,17 +176,24 @@ static const struct conf_key egress_keys[] = {
       .help = "for routes, logs, reports" },
     { "address", &type_addrs, EGRESS(addresses), .flags = KEY_NONZERO,
       .help = "source addresses; those of one family take turns; without: the system's choice" },
+    { "interface", &type_name, EGRESS(interface), .help = "leave by this interface only" },
+    { "mark", &type_uint, EGRESS(mark), 1, UINT32_MAX,
+      .help = "firewall mark of its connections, for policy routing" },
     { "ehlo", &type_hostname, EGRESS(ehlo), .help = "name in EHLO; without: hostname" },
     { "weight", &type_uint, EGRESS(weight), 0, 10000, "1",
       .help = "its share of the mail; 0: only when no other is usable" },
-    { "via", &type_section, EGRESS(via), .more = &via_section, .flags = KEY_LATER | KEY_OPTIONAL,
+    { "via", &type_section, EGRESS(via), .more = &via_section, .flags = KEY_OPTIONAL,
       .help = "a way out that begins elsewhere" },
-    { "carrier", &type_name, EGRESS(carrier), .flags = KEY_LATER, .help = "whose line it is" },
-    { "region", &type_name, EGRESS(region), .flags = KEY_LATER, .help = "where it leaves" },
-    { "congestion", &type_name, EGRESS(congestion), .flags = KEY_LATER,
-      .help = "TCP congestion control, such as bbr" },
-    { "cost", &type_duration, EGRESS(cost), 0, HOUR, .flags = KEY_LATER,
+    { "carrier", &type_name, EGRESS(carrier), .help = "whose line it is" },
+    { "region", &type_name, EGRESS(region), .help = "where it leaves" },
+    { "congestion", &type_name, EGRESS(congestion),
+      .help = "TCP congestion control, such as bbr; without, or when the system does not have it: "
+              "the system's" },
+    { "cost", &type_duration, EGRESS(cost), 0, HOUR,
       .help = "how much faster it must be to be preferred" },
+    { "resolvers", &type_dns_servers, EGRESS(resolvers), .flags = KEY_NONZERO,
+      .help = "the carrier's name servers, asked from this egress to measure the way and to learn "
+              "which addresses the carrier is given. Port 53 when none is given" },
     { "warmup", &type_section, 0, .more = &warmup_section, .flags = KEY_LATER | KEY_OPTIONAL,
       .help = "a new address gets little mail at first" },
 };

@@ -227,17 +227,36 @@ static const struct row plan_rows[] = {
     { BASE "egress: [ { name: a, address: [192.0.2.1, 192.0.2.1] } ]\n", NULL,
       "4:11: found the same address twice in egress \"a\"" },
     { BASE "egress:\n  - { name: a, via: { socks5: \"192.0.2.1:1080\", relay: \"r.example\" } }\n",
-      NULL,
-      "5:3: found no egress that this version can use, expected one without `via`\n"
-      "5:5: warning: egress \"a\" gets no mail: `via` is not in effect in this version\n"
-      "5:16: warning: \"via\" is accepted but not in effect in this version\n"
-      "5:21: found several of socks5, proxy and relay, expected exactly one" },
+      NULL, "5:21: found several of socks5, proxy and relay, expected exactly one" },
+    { BASE "egress:\n  - { name: a, via: { source: 192.0.2.1 } }\n", NULL,
+      "5:21: found none of socks5, proxy and relay, expected exactly one" },
     { BASE
       "egress:\n  - { name: b }\n  - { name: a, via: { socks5: \"192.0.2.1:1080\", user: u } }\n",
+      NULL, "6:21: found no \"password_file\", expected both user and password_file" },
+    { BASE "egress:\n"
+           "  - { name: a, via: { socks5: \"192.0.2.1\", source: 192.0.2.1, tls: verify } }\n"
+           "  - { name: b, via: { proxy: \"192.0.2.1:25\", user: u, password_file: p } }\n"
+           "  - { name: c, via: { proxy: haproxy.example } }\n"
+           "  - { name: d, via: { relay: r.example, source: 192.0.2.1 } }\n",
       NULL,
-      "6:5: warning: egress \"a\" gets no mail: `via` is not in effect in this version\n"
-      "6:16: warning: \"via\" is accepted but not in effect in this version\n"
-      "6:21: found no \"password_file\", expected both user and password_file" },
+      "5:52: found \"source\", expected it only together with proxy\n"
+      "5:68: found \"tls\", expected it only together with relay\n"
+      "6:52: found \"user\", expected it only together with socks5 or relay\n"
+      "7:30: found \"haproxy.example\" without port, expected the port that takes the header\n"
+      "8:49: found \"source\", expected it only together with proxy" },
+    { BASE "egress: [ { name: a, address: 192.0.2.1, via: { socks5: \"192.0.2.1\" } } ]\n", NULL,
+      "4:11: found both address and via, expected one of them" },
+    { BASE "egress: [ { name: a, interface: much-too-long-a-name, mark: 0 } ]\n", NULL,
+      "4:11: found \"much-too-long-a-name\", expected an interface of at most 15 letters\n"
+      "4:61: found \"0\", expected a number from 1 to 4294967295" },
+    { BASE "egress: [ { name: a, via: { relay: r.example, user: u, password_file: p } } ]\n", NULL,
+      "4:27: warning: the relay's password is only sent over TLS, or to this machine: tls is "
+      "opportunistic" },
+    { BASE "delivery: { ca_file: empty }\negress: [ { name: a, via: { relay: r.example, tls: "
+           "verify } } ]\n",
+      NULL,
+      "4:11: found tls: verify and nothing in delivery.ca_file (\"empty\"), expected certificates "
+      "to trust" },
     { BASE "egress: [ { name: a, warmup: { start: 2026-02-30 } } ]\n", NULL,
       "4:22: warning: \"warmup\" is accepted but not in effect in this version\n"
       "4:39: found \"2026-02-30\", expected a date such as 2026-11-20" },
@@ -321,6 +340,12 @@ static const struct row policy_rows[] = {
       "routes: [ { name: a, egress: [\"gz-*\", \"us-*\", hk1] } ]\n",
       "1:39: found \"us-*\", expected an egress or a pattern that matches one of: gz-1 hk-1\n"
       "1:47: found \"hk1\", expected an egress or a pattern that matches one of: gz-1 hk-1" },
+    { BASE "egress: [ { name: a, via: { relay: r.example } }, { name: b } ]\n",
+      "routes: [ { name: r, hosts: [av1.example], egress: a }, { name: s, egress: a },\n"
+      "  { name: t, hosts: [av1.example], egress: a, fallback: any } ]\n",
+      "1:11: found only relays as egress of route \"r\", expected one that reaches its hosts\n"
+      "1:57: warning: this route is never used: \"r\" at line 1 matches all mail\n"
+      "2:3: warning: this route is never used: \"r\" at line 1 matches all mail" },
     { BASE, "routes: [ { name: a, hosts: [\"mx.example:x\", \"300.1.1.1\"], tls: maybe } ]\n",
       "1:30: found \"mx.example:x\", expected a host name or IP address, with or without port, "
       "such "
