@@ -155,7 +155,7 @@ struct conf {
     struct slice policies_path;
     struct conf_rules rules;
     struct conf_log log;
-    struct conf_geo geo;               /* later */
+    struct conf_geo geo;
     struct conf_probes probes;         /* later */
     struct conf_reputation reputation; /* later */
     struct conf_report report;         /* later */

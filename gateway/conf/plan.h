@@ -53,7 +53,7 @@ struct conf_egress {
 const struct conf_host *conf_via_host(const struct conf_via *via);
 
 struct conf_geo {
-    struct slice asn_database, city_database;
+    struct conf_file asn_database, city_database; /* without their bytes */
     struct {
         struct conf_carrier {
             struct slice name;

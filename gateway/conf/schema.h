@@ -119,6 +119,7 @@ extern const struct conf_type type_bool, /* bool */
     type_path_or_none,                   /* struct slice, resolved or empty */
     type_existing,                       /* struct slice, resolved, a file is there */
     type_file,                           /* struct conf_file */
+    type_database,                       /* struct conf_file; a file is there, its bytes stay out */
     type_addr,                           /* struct addr without port */
     type_addr_port,                      /* struct addr with port */
     type_dns_server,                     /* struct addr, port 53 when none is given */
@@ -138,6 +139,9 @@ extern const struct conf_section section_root, section_policies, section_users_f
 extern const struct conf_section section_listener, section_tls, section_client, section_limits;
 extern const struct conf_section section_egress, section_geo, section_probes, section_reputation,
     section_report;
+
+/* Of the section `geo`: what stands in it twice. */
+void check_geo(struct conf_reader *r, const struct yaml_node *node, void *target);
 
 /* Contradictions between sections; defaults that depend on other keys. */
 void checks_run(struct conf_reader *r);

@@ -132,7 +132,7 @@ static const struct conf_key root_keys[] = {
       .help = "ways out; without: one, the system's own choice of address" },
     { "policies", &type_path, ROOT(policies_path), .help = "file of rules; without: any egress" },
     { "log", &type_section, ROOT(log), .more = &log_section, .help = "what is written down" },
-    { "geo", &type_section, ROOT(geo), .more = &section_geo, .flags = KEY_LATER,
+    { "geo", &type_section, ROOT(geo), .more = &section_geo,
       .help = "carriers and regions of addresses" },
     { "probes", &type_section, ROOT(probes), .more = &section_probes, .flags = KEY_LATER,
       .help = "measuring of paths" },

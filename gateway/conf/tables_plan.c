@@ -224,7 +224,8 @@ static const struct conf_key region_label = { "name", &type_name,
                                               .help = "its name" };
 static const struct conf_section regions_section = {
     "geo.regions",
-    "A region is subdivision, country or continent codes.",
+    "A region is subdivision, country or continent codes. AF AN AS EU NA OC SA are continents; "
+    "countries of the same letters are named by their subdivisions.",
     sizeof(struct conf_region),
     TABLE(region_keys),
     .label = &region_label,
@@ -243,9 +244,10 @@ static const struct conf_section geo_network_section = { "geo.networks[]",
                                                          TABLE(geo_network_keys), .has_pos = true };
 #define GEO(field) offsetof(struct conf_geo, field)
 static const struct conf_key geo_keys[] = {
-    { "asn_database", &type_existing, GEO(asn_database),
-      .help = "MaxMind DB: address to AS number" },
-    { "city_database", &type_existing, GEO(city_database), .help = "MaxMind DB: address to place" },
+    { "asn_database", &type_database, GEO(asn_database),
+      .help = "MaxMind DB: address to AS number; read again when it changes" },
+    { "city_database", &type_database, GEO(city_database),
+      .help = "MaxMind DB: address to place; read again when it changes" },
     { "carriers", &type_dict, GEO(carriers), .more = &carriers_section,
       .help = "carrier name: AS numbers" },
     { "regions", &type_dict, GEO(regions), .more = &regions_section, .help = "region name: codes" },
@@ -253,7 +255,8 @@ static const struct conf_key geo_keys[] = {
       .help = "wins over the databases" },
 };
 const struct conf_section section_geo = { "geo", "Carriers and regions of addresses.",
-                                          sizeof(struct conf_geo), TABLE(geo_keys) };
+                                          sizeof(struct conf_geo), TABLE(geo_keys),
+                                          .check = check_geo };
 
 #define BEACON(field) offsetof(struct conf_beacon, field)
 static const struct conf_key beacon_keys[] = {

@@ -220,6 +220,13 @@ PARSE(parse_file)
     return true;
 }
 
+PARSE(parse_database)
+{
+    struct conf_file *file = target;
+    file->pos = node->pos;
+    return parse_existing(r, key, node, &file->path);
+}
+
 static void put_file(const struct conf_key *key, const void *value, struct buf *out)
 {
     const struct conf_file *file = value;
@@ -269,6 +276,11 @@ const struct conf_type type_file = { .name = "path of a file",
                                      .expected = expect_path,
                                      .put = put_file,
                                      .size = sizeof(struct conf_file) };
+const struct conf_type type_database = { .name = "path of a file",
+                                         .parse = parse_database,
+                                         .expected = expect_path,
+                                         .put = put_file,
+                                         .size = sizeof(struct conf_file) };
 
 const struct conf_type type_names = { .name = "name or list", .element = &type_name };
 const struct conf_type type_asns = { .name = "AS number or list", .element = &type_asn };

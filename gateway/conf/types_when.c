@@ -118,10 +118,6 @@ static size_t read_term(struct conf_reader *r, const struct conf_key *key,
             continue;
         if (i == WHEN_HEADER)
             return read_headers(r, e, term);
-        if (i == WHEN_CARRIER || i == WHEN_REGION)
-            conf_warning(r->errors, e->key_pos,
-                         "\"%s\" is accepted but not in effect in this version: it matches nothing",
-                         when_key_names[i]);
         *term = (struct conf_term){ .key = (enum when_key)i, .pos = e->key_pos };
         key_read(r, &patterns_key, e->value, &term->patterns);
         return 1;

@@ -262,11 +262,21 @@ static const struct row plan_rows[] = {
       "4:39: found \"2026-02-30\", expected a date such as 2026-11-20" },
     { BASE "geo: { carriers: { x: 4134 }, regions: { y: [europe] }, asn_database: no.mmdb }\n",
       NULL,
-      "4:1: warning: \"geo\" is accepted but not in effect in this version\n"
       "4:23: found \"4134\", expected an AS number such as AS4134\n"
       "4:46: found \"europe\", expected a continent, country or subdivision code such as EU, DE, "
       "CN-BJ\n"
       "4:71: found \"no.mmdb\", expected a file that is there: not in the bundle" },
+    { BASE
+      "geo: { carriers: { a: [AS1, AS2], b: AS1, c: AS1 }, regions: { d: DE, e: [EU, DE] } }\n",
+      NULL,
+      "4:38: found AS1 a second time, expected it once (first in \"a\")\n"
+      "4:46: found AS1 a second time, expected it once (first in \"a\")\n"
+      "4:79: found DE a second time, expected it once (first in \"d\")" },
+    { BASE "geo:\n  networks:\n    - { network: 10.0.0.0/8, carrier: x }\n"
+           "    - { network: 10.0.0.0/8, region: y }\n    - { network: 10.1.0.0/16 }\n",
+      NULL,
+      "7:7: found the same network a second time, expected it once (first at line 6)\n"
+      "8:7: found neither carrier nor region, expected one of them" },
     { BASE "probes: { total: 5 }\n", NULL,
       "4:1: warning: \"probes\" is accepted but not in effect in this version\n"
       "4:18: found \"5\", expected a rate above zero such as 2/s 500/min 1000/h 20000/day" },
