@@ -59,7 +59,7 @@ class Waypost(Machine):
 
     def __init__(self, sink):
         self.here = waypost.Waypost({
-            "workers": "auto", "log": {"level": "warning", "deliveries": None},
+            "workers": "auto", "log": {"level": "warning", "deliveries": ""},
             "clients": [{"network": "127.0.0.0/8", "connections": 10000}],
             "limits": {"message_size": "4GiB", "connections": 10000,
                        "connections_per_client": 10000}},
