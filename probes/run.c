@@ -76,9 +76,12 @@ static enum observation_result result_of(const struct dial_result *d, uint8_t *k
     case DIAL_RESET:
         return OBS_RESET;
     case DIAL_UNREACHABLE:
+    case DIAL_DENIED:
         return OBS_UNREACHABLE;
     case DIAL_UNPLUMBED:
         return OBS_UNPLUMBED;
+    case DIAL_PROXY:
+        return OBS_PROXY_DOWN;
     case DIAL_UNTRIED:
     case DIAL_CONNECTED:
     case DIAL_TIMED_OUT:

@@ -1,5 +1,5 @@
 /*
- * admin/relay_verbs — the verbs the relay answers: queue, explain, deliveries
+ * admin/relay_verbs — the verbs the relay answers: queue, explain, deliveries, links
  *
  *   One function a verb, for an admin_server whose argument is a struct relay_view.
  */
@@ -17,6 +17,9 @@ struct relay_view {
     struct policies *policies; /* in force; the owner exchanges it */
     const struct spool *spool;
     int64_t started_ms; /* wall clock */
+    /* Takes over the call of control that watches the paths (daemon/relay_links.h). */
+    void (*links)(void *arg, struct call *call);
+    void *links_arg;
 };
 
 extern const struct admin_verb relay_verbs[];

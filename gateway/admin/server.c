@@ -23,6 +23,8 @@ struct call {
     bool running;          /* the request has come */
     void (*on_room)(void *arg);
     void *room_arg;
+    void (*on_input)(void *arg, struct slice bytes);
+    void *input_arg;
     struct loop_task room; /* tells it that the client is gone */
 };
 
@@ -114,6 +116,19 @@ void call_on_room(struct call *call, void (*on_room)(void *arg), void *arg)
         loop_task_schedule(call->server->loop, &call->room);
 }
 
+void call_on_input(struct call *call, void (*on_input)(void *arg, struct slice bytes), void *arg)
+{
+    call->on_input = on_input;
+    call->input_arg = arg;
+}
+
+/* The call may be over when this returns. */
+static void tell_input(struct call *call, struct slice bytes)
+{
+    if (call->on_input)
+        call->on_input(call->input_arg, bytes);
+}
+
 /* ---- the request ---- */
 
 static void gone(struct call *call)
@@ -125,6 +140,7 @@ static void gone(struct call *call)
     stream_close(&call->stream);
     if (call->on_room)
         loop_task_schedule(call->server->loop, &call->room);
+    tell_input(call, (struct slice){ NULL, 0 });
 }
 
 static void run(struct call *call, struct slice line)
@@ -154,6 +170,7 @@ static void on_data(void *arg, const char *p, size_t n, size_t *used_r)
     *used_r = 0;
     if (call->running) { /* one request a connection */
         *used_r = n;
+        tell_input(call, (struct slice){ p, n });
         return;
     }
     const char *end = memchr(p, '\n', n);
@@ -173,7 +190,9 @@ static void on_eof(void *arg)
 {
     struct call *call = arg;
     if (!call->running)
-        gone(call); /* else it waits for the answer */
+        gone(call);
+    else /* it waits for the answer */
+        tell_input(call, (struct slice){ NULL, 0 });
 }
 
 static void on_timeout(void *arg)

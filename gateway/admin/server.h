@@ -35,6 +35,9 @@ void call_end_status(struct call **call, int status, struct slice text);
 void call_end_raw(struct call **call); /* after call_raw() has passed on an end */
 bool call_gone(const struct call *call);
 bool call_full(const struct call *call);
+/* For verbs that go on talking: what the client sends after its request, as it comes. No bytes: the
+ * client will send no more, or is gone. Never from inside this call. */
+void call_on_input(struct call *call, void (*on_input)(void *arg, struct slice bytes), void *arg);
 /* The next time there is room again, or the client is gone. Never from inside this call. */
 void call_on_room(struct call *call, void (*on_room)(void *arg), void *arg);
 

@@ -5,7 +5,9 @@
  *   in its order, LOG when there is a delivery log, COMMIT. The relay takes it as a whole at COMMIT
  *   and answers APPLIED. The first series starts the relay; READY follows when it accepts mail.
  *
- *   Control gets no bundle: nothing it does today needs the secrets in it.
+ *   Control gets the same bundle in one message, CONFIG: at its start and when a reload is in
+ *   force. It needs the passwords of proxies (probes go the way mail goes), and is as unprivileged
+ *   as the relay.
  */
 #ifndef WAYPOST_DAEMON_MESSAGES_H
 #define WAYPOST_DAEMON_MESSAGES_H
@@ -18,6 +20,7 @@ enum message_type {
     MSG_ADMIN,       /* the listening socket of the child's own admin protocol */
     MSG_COMMIT,      /* text: what changes, for the delivery log */
     MSG_STOP,        /* finish what runs, then exit; no content */
+    MSG_CONFIG,      /* to control: text16 path of waypost.yaml, the packed bundle */
     MSG_RELOAD_DONE, /* to control: u32 token, u8 exit status, text for the operator */
     /* from a child */
     MSG_READY = 100, /* it does its work now; no content */

@@ -36,6 +36,7 @@ struct relay {
     struct tls_tickets *tickets;
     struct delivery_log *log;
     struct spool *spool;
+    struct relay_links *links;
     struct workers *workers;
     int admin_fd; /* -1: not come yet, or in use */
     struct relay_admin *admin;
@@ -150,10 +151,12 @@ static void on_watch(struct timer *timer)
 
 static enum rc start_workers(struct relay *r, struct err *err)
 {
+    r->links = relay_links_new(r->loop, r->intake.workers, r->log);
     struct workers_env env = { .home = r->loop,
                                .count = r->intake.workers,
                                .spool = r->spool,
                                .log = r->log,
+                               .links = r->links,
                                .applied = on_applied,
                                .scanned = on_scanned,
                                .stopped = on_stopped,
@@ -163,9 +166,11 @@ static enum rc start_workers(struct relay *r, struct err *err)
         rc = workers_start(r->workers, err);
     if (rc != RC_OK)
         return rc;
-    struct relay_admin_env admin = {
-        .loop = r->loop, .fd = r->admin_fd, .workers = r->workers, .spool = r->spool
-    };
+    struct relay_admin_env admin = { .loop = r->loop,
+                                     .fd = r->admin_fd,
+                                     .workers = r->workers,
+                                     .spool = r->spool,
+                                     .links = r->links };
     r->admin = relay_admin_new(&admin, r->plan.policies);
     r->admin_fd = -1;
     timer_set(r->loop, &r->watch, WATCH_MS);
@@ -301,9 +306,11 @@ static void set_up_memory(void)
 
 static void free_all(struct relay *r)
 {
+    relay_links_hang_up(r->links);
     relay_admin_free(&r->admin);
     timer_stop(r->loop, &r->watch);
     workers_free(&r->workers);
+    relay_links_free(&r->links);
     spool_close(&r->spool);
     workplan_release(&r->plan);
     intake_reset(&r->intake);

@@ -13,6 +13,11 @@ struct relay_admin {
     int fd;                      /* -1: the server has it */
 };
 
+static void serve_links(void *arg, struct call *call)
+{
+    relay_links_serve(arg, call);
+}
+
 struct relay_admin *relay_admin_new(const struct relay_admin_env *env, struct policies *policies)
 {
     struct relay_admin *a = mem_zero(sizeof *a);
@@ -24,7 +29,9 @@ struct relay_admin *relay_admin_new(const struct relay_admin_env *env, struct po
                                                 .home = loop_mailbox(env->loop) },
                                    .policies = policies_ref(policies),
                                    .spool = env->spool,
-                                   .started_ms = loop_wall_ms(env->loop) };
+                                   .started_ms = loop_wall_ms(env->loop),
+                                   .links = serve_links,
+                                   .links_arg = env->links };
     a->fd = env->fd;
     return a;
 }

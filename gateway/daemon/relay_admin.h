@@ -6,6 +6,7 @@
 #ifndef WAYPOST_DAEMON_RELAY_ADMIN_H
 #define WAYPOST_DAEMON_RELAY_ADMIN_H
 
+#include "gateway/daemon/relay_links.h"
 #include "gateway/daemon/worker.h"
 
 struct relay_admin_env {
@@ -13,6 +14,7 @@ struct relay_admin_env {
     int fd; /* the listening socket; taken over */
     struct workers *workers;
     struct spool *spool;
+    struct relay_links *links;
 };
 
 struct relay_admin;

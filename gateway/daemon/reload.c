@@ -56,6 +56,19 @@ void setup_send(struct supervisor *s, const struct setup *setup, struct slice ch
     ipc_send(ipc, MSG_COMMIT, changes, NULL, 0);
 }
 
+void setup_tell_control(struct supervisor *s)
+{
+    struct buf b;
+    if (!s->control.ipc)
+        return;
+    buf_init(&b, IPC_BYTES_MAX);
+    put_slice16(&b, slice_of(s->path));
+    bundle_pack(s->now.bundle, &b);
+    ipc_send(s->control.ipc, MSG_CONFIG, buf_slice(&b), NULL, 0);
+    explicit_bzero(b.mem, b.cap);
+    buf_free(&b);
+}
+
 /* ---- the outcome ---- */
 
 static void tell(const struct supervisor *s, uint32_t token, int status, struct slice text)
@@ -102,6 +115,7 @@ void reload_finish(struct supervisor *s, bool applied, struct slice why)
         s->next = (struct setup){ .log_fd = -1 };
         log_set_level(supervisor_conf(s)->log.level);
         log_info(NULL, "reload_applied", NULL);
+        setup_tell_control(s);
         answer(s, 0, buf_slice(&s->next_changes));
     } else {
         setup_free(&s->next);

@@ -24,6 +24,9 @@ void setup_free(struct setup *setup);
 /* Sends the series of messages that makes `setup` the relay's; `changes` is for the log. */
 void setup_send(struct supervisor *s, const struct setup *setup, struct slice changes);
 
+/* Tells control what is in force. */
+void setup_tell_control(struct supervisor *s);
+
 /* Starts a reload, behind the one under way if there is one. The outcome goes to the log, and to
  * control when it asked (token). */
 void reload_begin(struct supervisor *s, bool by_control, uint32_t token);

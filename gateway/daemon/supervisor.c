@@ -60,6 +60,7 @@ static void control_started(void *arg, struct child *child)
     buf_puts(&path, "/run/relay.sock");
     ipc_send(child->ipc, MSG_ADMIN, buf_slice(&path), &s->control_admin_fd, 1);
     buf_free(&path);
+    setup_tell_control(s);
 }
 
 static void child_ready(struct supervisor *s, struct child *child)

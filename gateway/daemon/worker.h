@@ -12,6 +12,7 @@
 #define WAYPOST_DAEMON_WORKER_H
 
 #include "gateway/admin/fanout.h"
+#include "gateway/daemon/relay_links.h"
 #include "gateway/daemon/sockets.h"
 #include "gateway/delivery/delivery.h"
 #include "gateway/ingress/ingress.h"
@@ -34,6 +35,7 @@ struct workers_env {
     unsigned count;
     struct spool *spool;
     struct delivery_log *log;
+    struct relay_links *links;
     void (*applied)(void *arg); /* every worker has the plan that workers_apply() gave */
     void (*scanned)(void *arg); /* once: the queue holds all that the spool held at the start */
     void (*stopped)(void *arg); /* every worker's thread has ended its work */

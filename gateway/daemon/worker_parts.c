@@ -93,6 +93,15 @@ static enum rc make_resolver(struct worker *w, const struct conf *conf, struct e
     return resolver_new(w->loop, &rc, &w->resolver, err);
 }
 
+static void on_advice(void *worker, struct advice *advice)
+{
+    struct worker *w = worker;
+    if (w->delivery)
+        delivery_advise(w->delivery, advice);
+    else
+        advice_unref(&advice);
+}
+
 static void make_queue(struct worker *w, const struct workplan *plan)
 {
     struct workers *ws = w->workers;
@@ -103,8 +112,11 @@ static void make_queue(struct worker *w, const struct workplan *plan)
                                      .policies = plan->policies,
                                      .log = w->log,
                                      .rnd = &w->rnd,
-                                     .count = ws->env.count };
+                                     .count = ws->env.count,
+                                     .observe = relay_links_observe,
+                                     .observe_arg = relay_links_outbox(ws->env.links, w->index) };
     w->delivery = delivery_new(&delivery);
+    relay_links_worker(ws->env.links, w->index, loop_mailbox(w->loop), on_advice, w);
     delivery_events(w->delivery, &events);
     struct queue_env queue = { .loop = w->loop,
                                .resolver = w->resolver,

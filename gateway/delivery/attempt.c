@@ -21,6 +21,7 @@ static struct attempt *attempt_alloc(struct delivery *d)
         a->arena = arena_new(ARENA_BLOCK);
     }
     list_init(&a->link);
+    list_init(&a->large);
     a->delivery = d;
     d->attempts_n++;
     return a;

@@ -24,7 +24,8 @@ enum attempt_step {
 struct body_load;
 
 struct attempt {
-    struct list link; /* delivery->spare */
+    struct list link;  /* delivery->spare */
+    struct list large; /* delivery->large while a large body is being sent */
     struct delivery *delivery;
     struct arena *arena;
     struct item *item;
@@ -38,6 +39,7 @@ struct attempt {
     bool bdat;                  /* else DATA */
     bool only_dot;              /* DATA was accepted though no recipient was */
     bool touched;               /* the peer has answered something of this attempt */
+    bool clean; /* MAIL was sent with no reply due: its answer shows the round trip */
     struct mail_plan plan;
     /* body */
     struct body_load *load;      /* being read into memory, or NULL */

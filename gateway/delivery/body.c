@@ -8,7 +8,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#include "gateway/delivery/session.h"
+#include "gateway/delivery/sense.h"
 #include "gateway/io/stream.h"
 #include "gateway/smtp/bdat.h"
 
@@ -73,6 +73,7 @@ void body_forget(struct attempt *a)
     if (a->load)
         a->load->attempt = NULL;
     a->load = NULL;
+    list_del(&a->large);
     if (a->reader) {
         loop_task_cancel(&a->pump);
         spool_reader_close(&a->reader);
@@ -164,6 +165,7 @@ void body_send(struct attempt *a, struct session *s)
     a->step = ATTEMPT_SENDING;
     a->session = s;
     a->dots = (struct dot_encoder){ .started = false };
+    sense_body(s, a);
     if (a->item->body) {
         send_memory(a, s);
         return;

@@ -7,7 +7,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
-#include "gateway/delivery/session.h"
+#include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
 
 enum { TLS_SESSIONS_MAX = 4096 };
@@ -77,6 +77,13 @@ void delivery_reconfigure(struct delivery *d, struct policies *policies)
     }
 }
 
+void delivery_advise(struct delivery *d, struct advice *advice)
+{
+    if (d->advice)
+        advice_unref(&d->advice);
+    d->advice = advice;
+}
+
 /* ---- life ---- */
 
 static void on_drained(struct loop_task *task);
@@ -97,6 +104,9 @@ struct delivery *delivery_new(const struct delivery_env *env)
     list_init(&d->dead);
     list_init(&d->wanting);
     list_init(&d->spare);
+    list_init(&d->large);
+    timer_init(&d->sense_tick, sense_on_tick);
+    d->observer = observer_new(d->loop, env->observe, env->observe_arg);
     loop_task_init(&d->bury, session_bury);
     loop_task_init(&d->drained, on_drained);
     timer_init(&d->drain_bound, on_bound);
@@ -123,6 +133,10 @@ void delivery_free(struct delivery **delivery)
     LIST_EACH (at, &d->targets)
         target_free(CONTAINER_OF(at, struct target, link));
     egress_free(&d->egress);
+    timer_stop(d->loop, &d->sense_tick);
+    observer_free(&d->observer);
+    if (d->advice)
+        advice_unref(&d->advice);
     peers_free(&d->peers);
     tls_client_free(&d->tls);
     policies_unref(&d->policies);

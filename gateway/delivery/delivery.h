@@ -20,11 +20,13 @@
 #include <stdint.h>
 
 #include "gateway/base/rnd.h"
+#include "gateway/delivery/observe.h"
 #include "gateway/dns/resolver.h"
 #include "gateway/io/loop.h"
 #include "gateway/queue/queue.h"
 #include "gateway/report/delivery_log.h"
 #include "gateway/spool/spool.h"
+#include "policies/advice.h"
 #include "policies/policies.h"
 
 struct delivery;
@@ -37,6 +39,8 @@ struct delivery_env {
     struct delivery_writer *log; /* the worker's; its counters are added to */
     struct rnd *rnd;             /* the worker's */
     unsigned count;              /* workers: each may hold its share of connections_total */
+    observe_sink_fn *observe;    /* what sessions and transactions were like; NULL: nobody asks */
+    void *observe_arg;
 };
 
 struct delivery *delivery_new(const struct delivery_env *env);
@@ -48,6 +52,10 @@ void delivery_set_queue(struct delivery *delivery, struct queue *queue); /* befo
 
 /* A reload: for sessions opened from now on; those at work keep what they began with. */
 void delivery_reconfigure(struct delivery *delivery, struct policies *policies);
+
+/* What control knows about the paths now; takes the reference over. The egress of each mail is
+ * chosen by it, until it is stale; without any, by weight. */
+void delivery_advise(struct delivery *delivery, struct advice *advice);
 
 /* Takes nothing more, lets running transactions finish for up to bound_ms, says QUIT to idle
  * sessions. `done` runs once, from the loop, when no session is left; what was cut off by the bound

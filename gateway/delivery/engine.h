@@ -19,6 +19,7 @@
 
 struct attempt;
 struct egress_table;
+struct observer;
 struct peers;
 struct session;
 
@@ -40,6 +41,10 @@ struct delivery {
     struct list dead;    /* sessions to be freed before the loop waits */
     struct list wanting; /* targets that found no room for a session, the first to ask first */
     struct list spare;   /* attempts to be used again */
+    struct list large;   /* attempts whose large body is being sent */
+    struct timer sense_tick;
+    struct observer *observer;
+    struct advice *advice; /* NULL: none yet */
     struct loop_task bury;
     uint32_t sessions, sessions_max, idle_n, opening_n, attempts_n, notices, spare_n;
     bool draining;

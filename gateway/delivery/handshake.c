@@ -15,7 +15,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
-#include "gateway/delivery/session.h"
+#include "gateway/delivery/sense.h"
 #include "gateway/io/stream.h"
 #include "gateway/mail/domain.h"
 #include "gateway/smtp/auth.h"
@@ -43,14 +43,16 @@ static void unfit(struct session *s, enum where where, struct enhanced status, c
     open_failed(s, &f);
 }
 
-/* Adds the time since the last call to a stage. */
-static void stage_done(struct session *s, enum delivery_stage stage)
+/* Adds the time since the last call to a stage, and returns it. */
+static int64_t stage_done(struct session *s, enum delivery_stage stage)
 {
     int64_t now = clock_mono_us();
     if (s->stage_us[stage] < 0)
         s->stage_us[stage] = 0;
-    s->stage_us[stage] += now - s->stage_at_us;
+    int64_t took = now - s->stage_at_us;
+    s->stage_us[stage] += took;
     s->stage_at_us = now;
+    return took;
 }
 
 static void say_hello(struct session *s, enum step step)
@@ -63,7 +65,7 @@ static void say_hello(struct session *s, enum step step)
 void reply_greeting(struct session *s, struct expected *e, const struct reply *reply)
 {
     (void)e;
-    stage_done(s, STAGE_GREETING);
+    s->greeting_us = stage_done(s, STAGE_GREETING);
     if (good(reply))
         say_hello(s, STEP_EHLO);
     else
@@ -151,7 +153,7 @@ static void secured(struct session *s)
 void reply_ehlo(struct session *s, struct expected *e, const struct reply *reply)
 {
     (void)e;
-    stage_done(s, STAGE_EHLO);
+    sense_answer(s, stage_done(s, STAGE_EHLO));
     if (reply->code / 100 == 5 && !s->tls[0] && s->route->tls <= CONF_TLS_OPPORTUNISTIC) {
         say_hello(s, STEP_HELO);
         return;
@@ -171,7 +173,7 @@ void reply_ehlo(struct session *s, struct expected *e, const struct reply *reply
 void reply_helo(struct session *s, struct expected *e, const struct reply *reply)
 {
     (void)e;
-    stage_done(s, STAGE_EHLO);
+    sense_answer(s, stage_done(s, STAGE_EHLO));
     s->caps = (struct ehlo_caps){ .ext = 0 };
     if (good(reply))
         secured(s);

@@ -13,7 +13,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
-#include "gateway/delivery/session.h"
+#include "gateway/delivery/sense.h"
 #include "gateway/io/stream.h"
 
 enum { STAGGER_MS = 250, HOLD_MS = 15000 };
@@ -182,11 +182,13 @@ static void sort_out(struct session *s, const struct dial_result *r)
         case DIAL_RESET:
         case DIAL_TIMED_OUT:
         case DIAL_UNREACHABLE:
+        case DIAL_DENIED:
             s->address = a->addr; /* for the log, when none connects */
             peers_failed(d->peers, s->egress, &a->addr, loop_now_ms(d->loop));
             break;
         case DIAL_CONNECTED:
         case DIAL_UNPLUMBED:
+        case DIAL_PROXY:
         case DIAL_SKIPPED:
         case DIAL_FAILED:
             break;
@@ -201,6 +203,7 @@ static void on_dialled(void *arg, const struct dial_result *r)
     struct delivery *d = s->delivery;
     struct target *target = s->target;
     s->dial = NULL;
+    sense_dialled(s, r);
     sort_out(s, r);
     if (r->rc == RC_OK) {
         connected(s, r);
@@ -268,6 +271,7 @@ void open_failed(struct session *s, const struct finding *finding)
 {
     struct delivery *d = s->delivery;
     note_trouble(s, finding);
+    sense_unfit(s, finding);
     peers_failed(d->peers, s->egress, &s->address, loop_now_ms(d->loop));
     session_drop_stream(s);
     open_next_address(s);

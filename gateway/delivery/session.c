@@ -10,6 +10,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
+#include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
 #include "gateway/io/stream.h"
 
@@ -72,6 +73,7 @@ void session_opened(struct session *s)
     t->proven = true;
     d->opening_n--;
     peers_worked(d->peers, s->egress, &s->address);
+    sense_opened(s);
     site_succeeded(t->site);
     s->state = SESSION_WORKING;
     if (s->front && target_outranks(t, s->front->item))
@@ -150,7 +152,7 @@ void session_rest(struct session *s)
     }
 }
 
-void session_hop(const struct session *s, struct hop *hop_r)
+void session_hop(struct session *s, struct hop *hop_r)
 {
     const struct conf *conf = policies_conf(s->policies);
     struct stream_tcp_info tcp;
@@ -167,7 +169,7 @@ void session_hop(const struct session *s, struct hop *hop_r)
         return;
     hop_r->connected = true;
     hop_r->source = *stream_local(s->stream);
-    if (stream_tcp_info(s->stream, &tcp)) {
+    if (sense_tcp(s, &tcp)) {
         hop_r->rtt_us = tcp.rtt_us;
         hop_r->retransmits = tcp.retransmits;
     }
@@ -224,6 +226,10 @@ void session_drop_stream(struct session *s)
     s->expected_n = 0;
     s->tls_under_way = s->esmtp = s->authed = s->need_rset = false;
     s->tls[0] = '\0';
+    s->path = 0;
+    s->greeting_us = s->app_rtt_us = s->tcp_at_ms = 0;
+    s->tcp = s->told = (struct stream_tcp_info){ 0 };
+    s->tcp_known = false;
     s->caps = (struct ehlo_caps){ .ext = 0 };
     buf_clear(&s->out);
 }
@@ -233,6 +239,7 @@ void session_quit(struct session *s)
     assert(s->state == SESSION_IDLE);
     struct delivery *d = s->delivery;
     counter_add(d->counters, COUNTER_BYTES_OUT, stream_bytes_out(s->stream));
+    sense_quit(s);
     take_out(s);
     stream_write_ref(s->stream, SLICE_LIT("QUIT\r\n"), NULL, NULL);
     stream_finish(&s->stream, QUIT_LINGER_MS);
@@ -257,6 +264,8 @@ void session_kill(struct session *s, const struct finding *finding)
     take_out(s);
     bool counts = front && finding && !untouched(s, finding);
     struct hop hop;
+    if (counts)
+        sense_broken(s, finding);
     session_hop(s, &hop);
     if (s->stream) { /* before what it sends from goes away */
         counter_add(d->counters, COUNTER_BYTES_OUT, stream_bytes_out(s->stream));

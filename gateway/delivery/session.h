@@ -17,6 +17,7 @@
 #include "gateway/delivery/attempt.h"
 #include "gateway/delivery/hosts.h"
 #include "gateway/io/dial.h"
+#include "gateway/io/stream.h"
 #include "gateway/smtp/reply.h"
 
 enum session_state { SESSION_OPENING, SESSION_IDLE, SESSION_WORKING, SESSION_DEAD };
@@ -87,6 +88,13 @@ struct session {
     int64_t opened_us, stage_at_us;
     int64_t stage_us[STAGES]; /* of the opening */
     struct buf out;           /* commands of the flight being written */
+    /* what it tells about the path (sense.c); of the present connection */
+    uint64_t path;                    /* observe_path(); 0: not ready for mail yet */
+    int64_t greeting_us, app_rtt_us;  /* 0: not known */
+    int64_t tcp_at_ms;                /* when `tcp` was asked for; 0: never */
+    struct stream_tcp_info tcp, told; /* the latest; as last told to control */
+    bool tcp_known;
+    bool sending_slowly; /* the body comes in slower than it goes out */
 };
 
 /* Opens one more; `attempt` is what it is opened for. It may be dead when this returns. */
@@ -109,7 +117,7 @@ struct hop {
     int64_t rtt_us, retransmits;
     int64_t stage_us[STAGES]; /* of the opening; negative: not part of this attempt */
 };
-void session_hop(const struct session *s, struct hop *hop_r);
+void session_hop(struct session *s, struct hop *hop_r);
 
 /* QUIT and goodbye; for idle ones. */
 void session_quit(struct session *s);

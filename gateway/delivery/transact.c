@@ -15,7 +15,7 @@
  */
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
-#include "gateway/delivery/session.h"
+#include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
 #include "gateway/io/stream.h"
 #include "gateway/smtp/bdat.h"
@@ -49,6 +49,7 @@ static void transact_batch(struct session *s, struct attempt *a);
 static void attempt_over(struct session *s, struct attempt *a)
 {
     struct hop hop;
+    sense_attempt(s, a);
     session_hop(s, &hop);
     if (a == s->behind) {
         s->behind = NULL;
@@ -185,6 +186,7 @@ static void transact_batch(struct session *s, struct attempt *a)
         return;
     a->step = ATTEMPT_ENVELOPE;
     a->begun_us = clock_mono_us();
+    a->clean = s->expected_n == 0 && !s->need_rset;
     a->data_us = a->sent_us = 0;
     if (s->need_rset) {
         s->need_rset = false;
@@ -247,6 +249,8 @@ void reply_mail(struct session *s, struct expected *e, const struct reply *reply
 {
     struct attempt *a = e->attempt;
     a->touched = true;
+    if (a->clean)
+        sense_answer(s, clock_mono_us() - a->begun_us);
     a->mail_ok = good(reply);
     a->mail_refused = !a->mail_ok;
     if (a->mail_refused) {

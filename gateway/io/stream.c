@@ -221,11 +221,19 @@ bool stream_tcp_info(const struct stream *s, struct stream_tcp_info *info_r)
     *info_r = (struct stream_tcp_info){ 0 };
     if (getsockopt(s->fd, IPPROTO_TCP, TCP_INFO, &ti, &n) != 0)
         return false;
-    info_r->rtt_us = ti.tcpi_rtt;
-    info_r->rttvar_us = ti.tcpi_rttvar;
-    info_r->min_rtt_us = ti.tcpi_min_rtt;
-    info_r->retransmits = ti.tcpi_total_retrans;
-    info_r->delivery_rate = ti.tcpi_delivery_rate_app_limited ? 0 : ti.tcpi_delivery_rate;
+    *info_r = (struct stream_tcp_info){
+        .rtt_us = ti.tcpi_rtt,
+        .rttvar_us = ti.tcpi_rttvar,
+        .min_rtt_us = ti.tcpi_min_rtt == UINT32_MAX ? 0 : ti.tcpi_min_rtt,
+        .segments = ti.tcpi_data_segs_out + 1, /* and the SYN; lost ACKs are nobody's loss */
+        .retransmits = ti.tcpi_total_retrans,
+        .acked = ti.tcpi_bytes_acked,
+        .bytes_retransmitted = ti.tcpi_bytes_retrans,
+        .delivery_rate = ti.tcpi_delivery_rate,
+        .busy_us = ti.tcpi_busy_time,
+        .receiver_us = ti.tcpi_rwnd_limited,
+        .app_limited = ti.tcpi_delivery_rate_app_limited,
+    };
     return true;
 }
 

@@ -86,10 +86,16 @@ enum rc stream_start_tls_client(struct stream *s, struct tls_client *client,
                                 const struct tls_target *target, struct err *err);
 const struct tls_info *stream_tls_info(const struct stream *s); /* NULL: plain or not done yet */
 
+/* Of the TCP connection, since it began; through a proxy that is the way to the proxy. */
 struct stream_tcp_info {
-    uint32_t rtt_us, min_rtt_us, rttvar_us;
-    uint32_t retransmits;   /* segments, whole life of the connection */
-    uint64_t delivery_rate; /* bytes/s; 0 unknown or limited by the application */
+    uint32_t rtt_us, min_rtt_us, rttvar_us; /* min_rtt_us: 0 when not measured yet */
+    uint32_t segments, retransmits;         /* sent; sent again */
+    uint64_t acked;                         /* bytes */
+    uint64_t bytes_retransmitted;
+    uint64_t delivery_rate; /* bytes/s, latest; 0 unknown */
+    uint64_t busy_us;       /* time with bytes on the way */
+    uint64_t receiver_us;   /* of that: the peer took no more */
+    bool app_limited;       /* delivery_rate is what we offered, not what the path gave */
 };
 bool stream_tcp_info(const struct stream *s, struct stream_tcp_info *info_r);
 

@@ -25,6 +25,8 @@ enum counter {
     COUNTER_HELD,
     COUNTER_DROPPED,
     COUNTER_RELOADS,
+    COUNTER_EGRESS_CHANGES,
+    COUNTER_PATH_SWITCHES,
     COUNTER_LOG_LOST, /* lines that could not be written */
     /* counted by ingress */
     COUNTER_CONNECTIONS_IN,

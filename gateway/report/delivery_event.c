@@ -13,9 +13,17 @@
 enum { FIELD_MAX = 1024, REPLY_MAX = 512 };
 
 const char *const delivery_event_names[EVENT_KINDS] = {
-    [EVENT_RECEIVED] = "received", [EVENT_DELIVERED] = "delivered", [EVENT_DEFERRED] = "deferred",
-    [EVENT_REROUTED] = "rerouted", [EVENT_BOUNCED] = "bounced",     [EVENT_EXPIRED] = "expired",
-    [EVENT_HELD] = "held",         [EVENT_DROPPED] = "dropped",     [EVENT_RELOAD] = "reload",
+    [EVENT_RECEIVED] = "received",
+    [EVENT_DELIVERED] = "delivered",
+    [EVENT_DEFERRED] = "deferred",
+    [EVENT_REROUTED] = "rerouted",
+    [EVENT_BOUNCED] = "bounced",
+    [EVENT_EXPIRED] = "expired",
+    [EVENT_HELD] = "held",
+    [EVENT_DROPPED] = "dropped",
+    [EVENT_RELOAD] = "reload",
+    [EVENT_EGRESS_STATE] = "egress_state",
+    [EVENT_PATH_SWITCH] = "path_switch",
 };
 
 static const char *const stage_keys[STAGES] = {
@@ -138,6 +146,9 @@ static void put_path(struct buf *b, const struct delivery_event *e)
     put_addr(b, "address", &e->address);
     put_text(b, "carrier", e->carrier);
     put_text(b, "region", e->region);
+    put_text(b, "previous", e->previous);
+    put_text(b, "state", e->state);
+    put_text(b, "reason", e->reason);
 }
 
 static void put_enhanced(struct buf *b, struct enhanced code)

@@ -158,6 +158,8 @@ static const struct kind {
     [EVENT_HELD] = { COUNTER_HELD, false },
     [EVENT_DROPPED] = { COUNTER_DROPPED, false },
     [EVENT_RELOAD] = { COUNTER_RELOADS, false },
+    [EVENT_EGRESS_STATE] = { COUNTER_EGRESS_CHANGES, false },
+    [EVENT_PATH_SWITCH] = { COUNTER_PATH_SWITCHES, false },
 };
 
 static void count(struct delivery_writer *w, const struct delivery_event *e)

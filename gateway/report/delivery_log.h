@@ -39,7 +39,9 @@ enum delivery_event_kind {
     EVENT_EXPIRED,
     EVENT_HELD,
     EVENT_DROPPED,
-    EVENT_RELOAD, /* `reply` says what changed */
+    EVENT_RELOAD,       /* `reply` says what changed */
+    EVENT_EGRESS_STATE, /* an egress went out or came back: `state`, `reason` */
+    EVENT_PATH_SWITCH,  /* mail of a group leaves by `egress` now, by `previous` before: `reason` */
     EVENT_KINDS
 };
 extern const char *const delivery_event_names[EVENT_KINDS];
@@ -75,9 +77,10 @@ struct delivery_event {
     struct slice site, mx; /* site's name; host name of the mail exchanger */
     struct addr address;   /* its address and port */
     struct slice carrier, region;
-    uint32_t attempt;         /* counts from 1; 0: absent */
-    uint16_t code;            /* SMTP reply code; 0: absent */
-    struct enhanced enhanced; /* class_ 0: absent */
+    struct slice previous, state, reason; /* of an egress; see the last two kinds */
+    uint32_t attempt;                     /* counts from 1; 0: absent */
+    uint16_t code;                        /* SMTP reply code; 0: absent */
+    struct enhanced enhanced;             /* class_ 0: absent */
     struct slice reply; /* text of the reply, or what went wrong on our side; first 512 bytes */
     struct slice class; /* of the reply */
     struct slice tls;   /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: plain */

@@ -47,6 +47,8 @@ struct rig {
     uint64_t fence;
     struct spool_id last_id; /* of the mail that rig_mail() made last */
     bool drained;
+    struct observation seen[256]; /* what delivery told */
+    unsigned seen_n;
 };
 
 static struct rig rig;
@@ -95,6 +97,13 @@ static struct policies *rig_policies(const char *extra, const char *rules)
     return p;
 }
 
+static void on_rig_observed(void *arg, const struct observation *at, unsigned n)
+{
+    (void)arg;
+    for (unsigned i = 0; i < n && rig.seen_n < 256; i++)
+        rig.seen[rig.seen_n++] = at[i];
+}
+
 static void rig_start(const char *extra, const char *rules)
 {
     struct err err;
@@ -109,8 +118,14 @@ static void rig_start(const char *extra, const char *rules)
     rig.log = delivery_log_new();
     delivery_log_attach(rig.log, open(rig.log_path, O_CREAT | O_WRONLY | O_APPEND, 0600));
     rig.writer = delivery_writer_new(rig.log, rig.loop, &rig.counters, &rig.reasons);
-    struct delivery_env de = { rig.loop,   rig.resolver, rig.port, rig.policies,
-                               rig.writer, &rig.rnd,     1 };
+    struct delivery_env de = { .loop = rig.loop,
+                               .resolver = rig.resolver,
+                               .spool = rig.port,
+                               .policies = rig.policies,
+                               .log = rig.writer,
+                               .rnd = &rig.rnd,
+                               .count = 1,
+                               .observe = on_rig_observed };
     rig.delivery = delivery_new(&de);
     delivery_events(rig.delivery, &events);
     struct queue_env qe = { .loop = rig.loop,

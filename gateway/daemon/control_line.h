@@ -1,0 +1,34 @@
+/*
+ * daemon/control_line — control's end of the connection to the relay about paths
+ *
+ *   Connects to the relay's admin socket, asks for `links` and stays; a line that breaks is made
+ *   again every half second, for as long as it takes. Sending never waits: what cannot be sent now
+ *   is dropped, and on_open says when a fresh table is wanted.
+ *
+ * Callbacks: from the loop. on_open: the relay answers, tell it what it should know.
+ */
+#ifndef WAYPOST_DAEMON_CONTROL_LINE_H
+#define WAYPOST_DAEMON_CONTROL_LINE_H
+
+#include "gateway/daemon/link_frame.h"
+#include "gateway/io/loop.h"
+#include "policies/advice.h"
+
+struct control_line_ops {
+    void (*on_open)(void *arg);
+    void (*on_observation)(void *arg, const struct observation *observation);
+};
+
+struct control_line;
+
+struct control_line *control_line_new(struct loop *loop, const char *path,
+                                      const struct control_line_ops *ops, void *arg);
+void control_line_free(struct control_line **line);
+
+bool control_line_is_open(const struct control_line *line);
+/* False: not sent, the line is not open or the relay is still reading an earlier one. */
+bool control_line_advise(struct control_line *line, const struct advice *advice);
+void control_line_note(struct control_line *line, const struct link_note *note);
+uint64_t control_line_lost(const struct control_line *line); /* observations, as the relay counts */
+
+#endif

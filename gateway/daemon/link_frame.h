@@ -1,0 +1,72 @@
+/*
+ * daemon/link_frame — what relay and control say to each other about paths
+ *
+ *   Over the connection of the verb `links` (admin protocol of the relay). After the request line
+ *   both sides send frames: u32 length, u8 type, then that many bytes; little-endian.
+ *
+ *   OBSERVATIONS  relay -> control   u64 lost so far, then struct observation one after the other
+ *   ADVICE        control -> relay   a packed advice table (policies/advice.h)
+ *   EVENT         control -> relay   something for the delivery log
+ *
+ *   Both ends are the same program, so an observation travels as it is in memory; all it holds is
+ *   checked all the same. A reader that meets nonsense says RC_PARSE and the connection ends.
+ */
+#ifndef WAYPOST_DAEMON_LINK_FRAME_H
+#define WAYPOST_DAEMON_LINK_FRAME_H
+
+#include "gateway/base/buf.h"
+#include "gateway/base/rc.h"
+#include "probes/observation.h"
+
+enum link_frame_type { LINK_OBSERVATIONS = 1, LINK_ADVICE, LINK_EVENT };
+
+enum {
+    LINK_HEAD = 5,
+    LINK_FRAME_MAX = 16 << 20, /* a table of 256 egresses and 512 groups fits twice */
+    LINK_OBSERVATIONS_MAX = 1024
+};
+
+/* ---- writing ---- */
+
+/* Begins a frame at the end of `out`; what is appended until link_frame_end() is its content. */
+size_t link_frame_begin(struct buf *out, enum link_frame_type type);
+void link_frame_end(struct buf *out, size_t began);
+
+void link_put_observations(struct buf *out, uint64_t lost, const struct observation *at,
+                           unsigned n);
+
+/* A line of the delivery log; slices may be empty. */
+struct link_note {
+    bool is_switch; /* path_switch, else egress_state */
+    struct slice egress, previous, carrier, region;
+    struct slice state, reason;
+};
+void link_put_note(struct buf *out, const struct link_note *note);
+
+/* ---- reading ---- */
+
+struct link_frame {
+    enum link_frame_type type;
+    struct slice content; /* until more is fed */
+};
+
+struct link_reader {
+    struct buf pending;
+    size_t used; /* at the front of pending: the frame given out last */
+};
+
+void link_reader_init(struct link_reader *reader);
+void link_reader_free(struct link_reader *reader);
+/* RC_LIMIT: more than a frame can be. */
+enum rc link_reader_feed(struct link_reader *reader, struct slice bytes);
+/* RC_OK: a frame; RC_AGAIN: not whole yet; RC_PARSE: nonsense, give up. */
+enum rc link_reader_next(struct link_reader *reader, struct link_frame *frame_r);
+
+/* Calls fn for each observation of the content. RC_PARSE: one is not sane; fn has been called for
+ * those before it. */
+enum rc link_read_observations(struct slice content, uint64_t *lost_r,
+                               void (*fn)(void *arg, const struct observation *o), void *arg);
+/* Slices point into the content. */
+enum rc link_read_note(struct slice content, struct link_note *note_r);
+
+#endif
