@@ -74,6 +74,11 @@ static int connect_to_daemon(const struct cli *cli, int *fd_r)
         print_errors(errors);
         fprintf(stderr, "waypost: the daemon cannot be reached: %s\n", err.text);
         status = conf_errors_count(errors) ? CLI_CONFIGURATION : CLI_UNREACHABLE;
+        if (status == CLI_UNREACHABLE)
+            fputs(
+                "waypost: if `state` was changed since it started, it still listens in the folder "
+                "of before: restart it\n",
+                stderr);
     } else {
         fcntl(*fd_r, F_SETFL, 0); /* blocking */
         setsockopt(*fd_r, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);

@@ -148,6 +148,17 @@ static bool tiers_same(const struct conf_spool *a, const struct conf_spool *b)
     return same;
 }
 
+/* Where the mail is: with another answer, a relay that has to be started again would not find it.
+ * NULL: the same. */
+static const char *moved(const struct conf *was, const struct conf *is)
+{
+    if (!slice_eq(was->state, is->state))
+        return "state: cannot change in a running gateway; stop it, move the folder, start it";
+    if (!tiers_same(&was->spool, &is->spool))
+        return "spool.tiers: cannot change in a running gateway; restart it to apply this";
+    return NULL;
+}
+
 /* The parts of a configuration that need a new start. */
 static void put_restart_notes(const struct conf *was, const struct conf *is, struct buf *out)
 {
@@ -155,10 +166,8 @@ static void put_restart_notes(const struct conf *was, const struct conf *is, str
         const char *key;
         bool same;
     } keys[] = {
-        { "state", slice_eq(was->state, is->state) },
         { "user", slice_eq(was->user, is->user) },
         { "workers", was->workers == is->workers },
-        { "spool.tiers", tiers_same(&was->spool, &is->spool) },
         { "dns",
           addrs_same(&was->dns.servers, &is->dns.servers) && was->dns.timeout == is->dns.timeout },
         { "spool.min_free", was->spool.min_free == is->spool.min_free },
@@ -208,12 +217,15 @@ static void refuse_for(struct supervisor *s, struct conf_errors *errors)
 static bool apply(struct supervisor *s, struct setup *next)
 {
     struct err err;
-    if (open_needs(s, next, &err) != RC_OK) {
+    const struct conf *is = policies_conf(next->policies);
+    const char *why = moved(supervisor_conf(s), is);
+    if (!why && open_needs(s, next, &err) != RC_OK)
+        why = err.text;
+    if (why) {
         setup_free(next);
-        refuse(s, 1, slice_of(err.text));
+        refuse(s, 1, slice_of(why));
         return false;
     }
-    const struct conf *is = policies_conf(next->policies);
     buf_clear(&s->next_changes);
     conf_diff(supervisor_conf(s), is, &s->next_changes);
     put_restart_notes(supervisor_conf(s), is, &s->next_changes);

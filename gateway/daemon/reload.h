@@ -6,8 +6,9 @@
  *   3. the relay has applied it: it is in force. It refused, or died over it: the old one stays,
  *      and the relay gets that again when it starts.
  *
- *   What a running relay cannot change (workers, user, state, spool, dns) is said and kept as it
- *   was until the next start.
+ *   What a running relay cannot change (workers, user, dns, spool) is said and kept as it was until
+ *   the next start. A new place for the mail (state, spool.tiers) is refused: a relay that has to
+ *   be started again must find what it had.
  */
 #ifndef WAYPOST_DAEMON_RELOAD_H
 #define WAYPOST_DAEMON_RELOAD_H

@@ -3,6 +3,7 @@ test_config — check and reload: every error at once with its place, nothing dr
 """
 import json
 import os
+import signal
 from concurrent import futures
 
 import pytest
@@ -241,3 +242,38 @@ def test_reloads_at_the_same_moment_are_all_answered(two):
             assert [r.returncode for r in results] == [0] * 6, [r.stderr for r in results]
     with here.connect() as c:
         assert c.ehlo()["LIMITS"] == "RCPTMAX=202"
+
+
+def test_a_moved_state_folder_needs_a_restart(two):
+    """The verb cannot find the daemon, SIGHUP keeps what runs, and both say what to do."""
+    here, first, _ = two
+    state = here.conf["state"]
+    here.write_conf({"state": here.path("elsewhere")})
+    done = here.reload(check=False)
+    assert done.returncode == 69 and "state" in done.stderr and "restart" in done.stderr
+    here.sighup()
+    net.wait_for("the refusal", lambda: "state: cannot change" in here.stderr())
+    here.write_conf({"state": state, "limits": {"recipients": 7}})
+    os.kill(here.pid("control"), signal.SIGKILL)            # starts again and finds the relay
+    net.wait_for("the reload", lambda: here.reload(check=False).returncode == 0)
+    assert here.queue() == []
+    with here.connect() as c:
+        assert c.ehlo()["LIMITS"] == "RCPTMAX=7"
+
+
+def test_changes_that_need_a_restart_are_named(two):
+    here, first, _ = two
+    here.write_conf({"workers": 5, "user": "daemon", "dns": {"timeout": "9s"},
+                     "spool": {"min_free": "2MiB"}})
+    told = here.reload().stdout
+    for key in ("workers", "user", "dns", "spool.min_free"):
+        assert f"{key}: takes effect with the next start" in told, told
+    tiers = [{"path": here.path("a"), "size": "1GiB"}, {"path": here.path("b")}]
+    here.write_conf({"spool": {"tiers": tiers}})
+    done = here.reload(check=False)
+    assert done.returncode == 1 and "spool.tiers: cannot change" in done.stderr
+    pid = here.pid("relay")
+    os.kill(pid, signal.SIGKILL)                            # and it starts with what it had
+    net.wait_for("another relay", lambda: here.processes().get("relay") not in (None, pid))
+    here.send(mail.message())
+    first.wait(1)
