@@ -106,7 +106,7 @@ static enum rc enter_sandbox(struct control *c, struct err *err)
         log_warning(NULL, "landlock_missing", "error", err->text, NULL);
         rc = RC_OK;
     }
-    return rc == RC_OK ? seccomp_enter(err) : rc;
+    return rc == RC_OK ? seccomp_enter(SANDBOX_CONTROL, err) : rc;
 }
 
 static void start(struct control *c, struct ipc_message *m)

@@ -85,7 +85,7 @@ static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, con
         rc = RC_OK;
     }
     free(resolv);
-    return rc == RC_OK ? seccomp_enter(err) : rc;
+    return rc == RC_OK ? seccomp_enter(SANDBOX_RELAY, err) : rc;
 }
 
 static void on_corrupt(void *arg, const char *family, struct spool_id id, const char *why)

@@ -181,12 +181,12 @@ static void put_restart_notes(const struct conf *was, const struct conf *is, str
     }
 }
 
-/* The same log goes on with the descriptor it has: there were more rights when it was opened. */
+/* The same log goes on with the descriptor it has when it cannot be opened anew. */
 static enum rc open_log(const struct supervisor *s, struct slice path, int *fd_r, struct err *err)
 {
     bool same = s->now.log_fd >= 0 && slice_eq(path, supervisor_conf(s)->log.deliveries);
     bool kept = same && !folders_log_moved(path, s->now.log_fd);
-    enum rc rc = kept ? RC_OK : folders_open_log(path, &s->runas, fd_r, err);
+    enum rc rc = kept ? RC_OK : supervisor_open_log(s, path, fd_r, err);
     if (same && rc != RC_OK) {
         log_warning(NULL, "log_not_opened_anew", "path", path.p, "error", err->text, "instead",
                     "the old file goes on", NULL);

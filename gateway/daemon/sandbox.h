@@ -1,14 +1,14 @@
 /*
  * daemon/sandbox — what a child process can no longer do
  *
- *   Three walls, one file each: another user without capabilities (privilege.c), no dangerous
- *   system calls (seccomp.c: no exec, no new processes, no tracing, no mounts, no kernel
- *   interfaces), no files but those named (landlock.c). Call before threads are started, in that
- *   order; each holds for the life of the process and all its threads.
+ *   Three walls, one file each: another user without capabilities (privilege.c), no system calls
+ *   but those its role needs (seccomp.c: no exec, no new processes, no listening ports, no tracing,
+ *   no mounts, no kernel interfaces), no files but those named (landlock.c). Call before threads
+ *   are started, in the order privilege, landlock, seccomp; each holds for the life of the process
+ *   and all its threads.
  *
  * Errors: a wall that cannot be built is RC_IO and the process must not go on; only a kernel
- * without
- *         Landlock is RC_NOT_FOUND, worth a warning.
+ *         without Landlock is RC_NOT_FOUND, worth a warning.
  */
 #ifndef WAYPOST_DAEMON_SANDBOX_H
 #define WAYPOST_DAEMON_SANDBOX_H
@@ -38,7 +38,10 @@ enum rc privilege_drop_all(const struct runas *runas, struct err *err);
 /* No core dumps, no debugger of the same user: there are keys in memory. */
 void privilege_hide_memory(void);
 
-enum rc seccomp_enter(struct err *err);
+enum sandbox_role { SANDBOX_RELAY, SANDBOX_CONTROL, SANDBOX_LOG_KEEPER };
+
+/* Calls that are not on the list of the role answer ENOSYS from here on. */
+enum rc seccomp_enter(enum sandbox_role role, struct err *err);
 
 enum path_right { PATH_READ, PATH_WRITE };
 

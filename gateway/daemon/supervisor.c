@@ -13,6 +13,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/daemon/folders.h"
+#include "gateway/daemon/log_keeper.h"
 #include "gateway/daemon/messages.h"
 #include "gateway/daemon/notify.h"
 #include "gateway/daemon/reload.h"
@@ -23,6 +24,15 @@ enum { EXIT_CONFIGURATION = 78, STOP_MS = 30000, OPEN_FILES = 1 << 20, CHANGES_M
 const struct conf *supervisor_conf(const struct supervisor *s)
 {
     return policies_conf(s->now.policies);
+}
+
+enum rc supervisor_open_log(const struct supervisor *s, struct slice path, int *fd_r,
+                            struct err *err)
+{
+    enum rc rc = folders_open_log(path, &s->runas, fd_r, err);
+    if (rc != RC_OK && s->log_keeper >= 0 && slice_eq_str(path, s->log_kept))
+        rc = log_keeper_open(s->log_keeper, fd_r, err);
+    return rc;
 }
 
 /* ---- children ---- */
@@ -167,6 +177,10 @@ static enum rc open_all(struct supervisor *s, struct err *err)
     enum rc rc = runas_find(conf->user.p, &s->runas, err);
     if (rc == RC_OK)
         rc = folders_make(conf, &s->runas, err);
+    if (rc == RC_OK) {
+        s->log_kept = mem_strndup(conf->log.deliveries.p, conf->log.deliveries.n);
+        rc = log_keeper_start(conf->log.deliveries, &s->runas, &s->log_keeper, err);
+    }
     if (rc == RC_OK)
         rc = sockets_open(conf, s->workers, NULL, &s->now.sockets, err);
     if (rc == RC_OK)
@@ -273,9 +287,11 @@ int supervisor_run(const char *path)
     signal(SIGPIPE, SIG_IGN);
     log_set_process("supervisor");
     notify_open();
-    struct supervisor s = {
-        .path = path, .relay_admin_fd = -1, .control_admin_fd = -1, .next = { .log_fd = -1 }
-    };
+    struct supervisor s = { .path = path,
+                            .relay_admin_fd = -1,
+                            .control_admin_fd = -1,
+                            .log_keeper = -1,
+                            .next = { .log_fd = -1 } };
     struct conf_errors *errors = conf_errors_new();
     enum rc rc = setup_read(path, &s.now, errors);
     show_errors(errors);
@@ -289,6 +305,7 @@ int supervisor_run(const char *path)
     setup_free(&s.next);
     setup_free(&s.now);
     buf_free(&s.next_changes);
+    free(s.log_kept);
     log_info(NULL, "stopped", "status", LOG_INT(status), NULL);
     return status;
 }

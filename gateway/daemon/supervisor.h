@@ -10,7 +10,7 @@
  *   SIGTERM SIGINT  the relay finishes what it is sending; the second one ends everything at once
  *
  *   Parts: supervisor.c life and signals; reload.c configurations; watch.c files that change;
- *   child.c processes; sockets.c, folders.c what they need.
+ *   child.c processes; sockets.c, folders.c what they need; log_keeper.c a log in a root folder.
  */
 #ifndef WAYPOST_DAEMON_SUPERVISOR_H
 #define WAYPOST_DAEMON_SUPERVISOR_H
@@ -45,6 +45,8 @@ struct supervisor {
     struct runas runas;
     unsigned workers;
     int relay_admin_fd, control_admin_fd;
+    int log_keeper;          /* the line to it, -1: none */
+    char *log_kept;          /* the path it opens */
     struct setup now;        /* in force */
     struct setup next;       /* sent to the relay, not applied yet; policies NULL: none */
     struct buf next_changes; /* what `next` changes, for the operator */
@@ -62,5 +64,8 @@ struct supervisor {
 };
 
 const struct conf *supervisor_conf(const struct supervisor *s);
+/* As folders_open_log(), with the rights of the start for the log that was there then. */
+enum rc supervisor_open_log(const struct supervisor *s, struct slice path, int *fd_r,
+                            struct err *err);
 
 #endif

@@ -102,7 +102,7 @@ static void look_at_log(struct supervisor *s)
         return;
     struct err err;
     int fd;
-    if (folders_open_log(path, &s->runas, &fd, &err) != RC_OK) {
+    if (supervisor_open_log(s, path, &fd, &err) != RC_OK) {
         if (!s->log_complained)
             log_warning(NULL, "delivery_log_failed", "error", err.text, NULL);
         s->log_complained = true;

@@ -2,9 +2,12 @@
 test_logs — the delivery log is JSON lines with the promised fields; so is the daemon log
 """
 import json
+import os
 import re
+import signal
 
-from wp import mail, smtpd
+import pytest
+from wp import mail, net, process, smtpd
 
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(Z|[+-]\d\d:\d\d)")
 TIMES = ["queue_ms", "connect_ms", "greeting_ms", "ehlo_ms", "envelope_ms", "data_ms", "final_ms"]
@@ -66,21 +69,36 @@ def test_hostile_text_stays_within_its_line(relay, sink):
     assert "quoted" in row["reply"] and not here.log("delivered")
 
 
-def test_reopened_after_rotation(relay, sink):
-    import os
-    out = sink()
-    here = relay(to=out)
+@pytest.mark.parametrize("told", [True, False], ids=["sighup", "noticed"])
+@pytest.mark.parametrize("mode", [0o755, 0o777], ids=["root_folder", "own_folder"])
+def test_reopened_after_rotation(relay, sink, mode, told):
+    """Also in a folder like /var/log, where the gateway's user may not make a file."""
+    here = relay(to=sink(), start=False)
+    os.chmod(here.dir, mode)
+    here.start()
     here.send(mail.message())
     here.wait_log("delivered")
-    os.chmod(here.dir, 0o777)           # the folder of the log is the gateway's user's
+    first = os.stat(here.deliveries)
     os.rename(here.deliveries, here.deliveries + ".1")
-    here.sighup()
+    if told:
+        here.sighup()
 
     def written_anew():
         here.send(mail.message())
         return os.path.exists(here.deliveries) and here.log("received")
-    from wp import net
     net.wait_for("a new file", written_anew, step=0.3)
+    again = os.stat(here.deliveries)
+    assert (again.st_uid, again.st_mode) == (first.st_uid, first.st_mode)
+    assert "log_not_opened_anew" not in here.stderr()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root gives up root")
+def test_the_process_that_opens_logs_ends_with_the_gateway(relay, sink):
+    here = relay(to=sink())
+    keeper, = [p for p in process.descendants(here.child.pid) if process.name(p) == "wp-log"]
+    assert process.status(keeper, "Seccomp") == 2 and process.status(keeper, "NoNewPrivs") == 1
+    os.kill(here.child.pid, signal.SIGKILL)
+    net.wait_for("its end", lambda: not process.alive(keeper))
 
 
 def test_daemon_log_is_json_lines(relay, sink):

@@ -8,17 +8,23 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,31 +60,110 @@ static void *in_thread(void *arg)
     char *argv[] = { arg, NULL };
     errno = 0;
     execv("/bin/true", argv);
-    return errno == EPERM ? arg : NULL;
+    return errno == ENOSYS ? arg : NULL;
 }
 
-static int no_dangerous_calls(void)
+static bool refused(long rc)
+{
+    return rc == -1 && errno == ENOSYS;
+}
+
+/* What turns a hole into more, in every role. */
+static int no_way_out(void)
 {
     char name[] = "true";
     char *argv[] = { name, NULL };
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    HOLDS(page != MAP_FAILED);
+    HOLDS(refused(execv("/bin/true", argv)));
+    HOLDS(refused(fork()));
+    HOLDS(refused(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL)));
+    HOLDS(refused(kill(getppid(), 0)));
+    HOLDS(refused(syscall(SYS_tgkill, getppid(), getppid(), 0)));
+    HOLDS(refused(setuid(0)));
+    HOLDS(refused(chroot("/")));
+    HOLDS(refused(syscall(SYS_io_uring_setup, 1, NULL)));
+    HOLDS(refused(syscall(SYS_bpf, 0, NULL, 0)));
+    HOLDS(refused(mprotect(page, 4096, PROT_READ | PROT_EXEC)));
+    HOLDS(mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+               0) == MAP_FAILED);
+    HOLDS(refused(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0)));
+    HOLDS(refused(syscall(SYS_prlimit64, getppid(), RLIMIT_NOFILE, NULL, NULL)));
+    return 0;
+}
+
+/* What both working processes do, and what neither may. */
+static int works(void)
+{
+    char name[] = "true";
     pthread_t thread;
     void *result = NULL;
-    struct err err;
-    HOLDS(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    HOLDS(seccomp_enter(&err) == RC_OK);
-    HOLDS(execv("/bin/true", argv) == -1 && errno == EPERM);
-    HOLDS(fork() == -1 && errno == EPERM);
-    HOLDS(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL) == -1 && errno == EPERM);
-    HOLDS(setuid(0) == -1 && errno == EPERM);
-    HOLDS(chroot("/") == -1 && errno == EPERM);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    HOLDS(fd >= 0 && socket(AF_INET6, SOCK_STREAM, 0) >= 0 && socket(AF_UNIX, SOCK_STREAM, 0) >= 0);
+    HOLDS(bind(fd, (struct sockaddr *)&sa, sizeof sa) == 0); /* a source address */
+    HOLDS(refused(listen(fd, 1)));                           /* but no port is opened */
     HOLDS(socket(AF_PACKET, SOCK_RAW, 0) == -1 && errno == EAFNOSUPPORT);
     HOLDS(socket(AF_NETLINK, SOCK_RAW, 0) == -1 && errno == EAFNOSUPPORT);
     HOLDS(pthread_create(&thread, NULL, in_thread, name) == 0); /* threads are made and held */
     HOLDS(pthread_join(thread, &result) == 0 && result == name);
-    HOLDS(socket(AF_INET, SOCK_STREAM, 0) >= 0 && socket(AF_INET6, SOCK_STREAM, 0) >= 0);
-    HOLDS(socket(AF_UNIX, SOCK_STREAM, 0) >= 0);
     HOLDS(open("/dev/null", O_WRONLY) >= 0);
+    HOLDS(getaddrinfo("localhost", "25", NULL, &(struct addrinfo *){ NULL }) == 0);
+    HOLDS(dlopen("libm.so.6", RTLD_NOW)); /* libraries load parts of theirs late */
+    return no_way_out();
+}
+
+static int enter(enum sandbox_role role)
+{
+    struct err err;
+    HOLDS(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+    HOLDS(seccomp_enter(role, &err) == RC_OK);
     return 0;
+}
+
+static int calls_of_the_relay(void)
+{
+    int rc = enter(SANDBOX_RELAY);
+    HOLDS(rc == 0);
+    HOLDS(refused(fchmod(0, 0600)));
+    HOLDS(setpriority(PRIO_PROCESS, 0, 1) == 0);
+    return works();
+}
+
+static int calls_of_control(void)
+{
+    int rc = enter(SANDBOX_CONTROL);
+    HOLDS(rc == 0);
+    HOLDS(refused(setpriority(PRIO_PROCESS, 0, 1)));
+    return works();
+}
+
+static int calls_of_the_log_keeper(void)
+{
+    int rc = enter(SANDBOX_LOG_KEEPER);
+    HOLDS(rc == 0);
+    HOLDS(refused(socket(AF_INET, SOCK_STREAM, 0)));
+    HOLDS(refused(unlink("/nowhere")) && refused(rename("/nowhere", "/nowhere")));
+    HOLDS(open("/dev/null", O_WRONLY) >= 0);
+    return no_way_out();
+}
+
+/* A failed assertion must end the process, not go round in a loop. */
+static void test_abort(void **state)
+{
+    int status;
+    (void)state;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (enter(SANDBOX_RELAY) == 0) {
+            signal(SIGABRT, SIG_DFL);
+            abort();
+        }
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
 static char folder[] = "/tmp/wp-sandbox-XXXXXX";
@@ -185,7 +270,9 @@ static int no_core_dumps(void)
 static void test_calls(void **state)
 {
     (void)state;
-    in_child(no_dangerous_calls);
+    in_child(calls_of_the_relay);
+    in_child(calls_of_control);
+    in_child(calls_of_the_log_keeper);
 }
 
 static void test_files(void **state)
@@ -230,8 +317,8 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calls), cmocka_unit_test(test_files),  cmocka_unit_test(test_root),
-        cmocka_unit_test(test_few),   cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_calls), cmocka_unit_test(test_abort), cmocka_unit_test(test_files),
+        cmocka_unit_test(test_root),  cmocka_unit_test(test_few),   cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

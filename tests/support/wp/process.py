@@ -40,6 +40,15 @@ def alive(pid):
         return False
 
 
+def name(pid):
+    """What the process calls itself; empty when it is gone."""
+    try:
+        with open(f"/proc/{pid}/comm") as f:
+            return f.read().strip()
+    except OSError:
+        return ""
+
+
 def kill(pids, sig=signal.SIGKILL):
     for pid in pids:
         try:
