@@ -83,3 +83,22 @@ enum dial_fault dial_socket_connect(const struct addr *to, const struct dial_sou
         close(fd);
     return fault;
 }
+
+static bool try_address(const struct addr *from, const struct dial_source *source)
+{
+    int fd = socket(from->family == ADDR_V6 ? AF_INET6 : AF_INET,
+                    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return !is_egress_error(errno); /* out of descriptors says nothing about the source */
+    bool ours = bind_source(fd, from, source) || !is_egress_error(errno);
+    close(fd);
+    return ours;
+}
+
+bool dial_socket_try(const struct dial_source *source)
+{
+    if (source->v6.family != ADDR_NONE && !try_address(&source->v6, source))
+        return false;
+    bool only_v6 = source->v6.family != ADDR_NONE && source->v4.family == ADDR_NONE;
+    return only_v6 || try_address(&source->v4, source);
+}

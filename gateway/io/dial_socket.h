@@ -11,6 +11,9 @@
 
 enum dial_fault dial_socket_connect(const struct addr *to, const struct dial_source *source,
                                     int *fd_r, int *error_r);
+/* Could a connection leave from there? Every address of the source is bound once; false when the
+ * system refuses one, the interface or the mark. */
+bool dial_socket_try(const struct dial_source *source);
 enum dial_fault dial_fault_of(int error); /* of a connect that failed with this errno */
 
 #endif
