@@ -8,9 +8,6 @@ static void verb_links(void *arg, struct call *call, const struct request *reque
 }
 
 const struct admin_verb relay_verbs[] = {
-    { "queue", verb_queue },
-    { "explain", verb_explain },
-    { "deliveries", verb_deliveries },
-    { "links", verb_links },
-    { NULL, NULL },
+    { "queue", verb_queue },   { "explain", verb_explain }, { "deliveries", verb_deliveries },
+    { "totals", verb_totals }, { "links", verb_links },     { NULL, NULL },
 };

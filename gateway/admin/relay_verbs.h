@@ -27,5 +27,9 @@ extern const struct admin_verb relay_verbs[];
 void verb_queue(void *view, struct call *call, const struct request *request);
 void verb_explain(void *view, struct call *call, const struct request *request);
 void verb_deliveries(void *view, struct call *call, const struct request *request);
+void verb_totals(void *view, struct call *call, const struct request *request);
+
+/* Counters of the workers and the spool, as members of an object. */
+void totals_put(const struct relay_view *view, struct buf *json);
 
 #endif

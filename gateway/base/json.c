@@ -3,6 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "gateway/base/clock.h"
+
 static void comma(struct buf *b)
 {
     size_t n = buf_len(b);
@@ -121,17 +123,35 @@ void json_int(struct buf *b, const char *key, int64_t value)
     buf_put_u64(b, value < 0 ? 0 - (uint64_t)value : (uint64_t)value);
 }
 
-void json_num(struct buf *b, const char *key, double value)
+static void put_decimals(struct buf *b, const char *key, double value, int decimals)
 {
     json_key(b, key);
     if (isfinite(value))
-        buf_printf(b, "%.3f", value);
+        buf_printf(b, "%.*f", decimals, value);
     else
         buf_puts(b, "null");
+}
+
+void json_num(struct buf *b, const char *key, double value)
+{
+    put_decimals(b, key, value, 3);
+}
+
+void json_share(struct buf *b, const char *key, double value)
+{
+    put_decimals(b, key, value, 6);
 }
 
 void json_bool(struct buf *b, const char *key, bool value)
 {
     json_key(b, key);
     buf_puts(b, value ? "true" : "false");
+}
+
+void json_time(struct buf *b, const char *key, int64_t wall_ms)
+{
+    json_key(b, key);
+    buf_putc(b, '"');
+    clock_put_rfc3339(b, wall_ms);
+    buf_putc(b, '"');
 }

@@ -19,7 +19,9 @@ void json_key(struct buf *b, const char *key);
 void json_str(struct buf *b, const char *key, struct slice value); /* key NULL: an array element */
 void json_cstr(struct buf *b, const char *key, const char *value); /* NULL value: left out */
 void json_int(struct buf *b, const char *key, int64_t value);
-void json_num(struct buf *b, const char *key, double value); /* 3 decimals; not finite: null */
+void json_num(struct buf *b, const char *key, double value);   /* 3 decimals; not finite: null */
+void json_share(struct buf *b, const char *key, double value); /* 0..1; 6 decimals */
 void json_bool(struct buf *b, const char *key, bool value);
+void json_time(struct buf *b, const char *key, int64_t wall_ms); /* RFC 3339 in UTC */
 
 #endif

@@ -1,16 +1,7 @@
 #include "gateway/report/live.h"
 
-#include "gateway/base/clock.h"
 #include "gateway/base/json.h"
 #include "policies/cost.h"
-
-void live_time_put(struct buf *json, const char *key, int64_t wall_ms)
-{
-    json_key(json, key);
-    buf_putc(json, '"');
-    clock_put_rfc3339(json, wall_ms);
-    buf_putc(json, '"');
-}
 
 /* ---- paths ---- */
 
@@ -90,8 +81,8 @@ void live_path_put(struct buf *json, const struct live *l, uint32_t path)
     put_known(json, "cost_ms", live_path_cost(l, path));
     put_known(json, "rtt_ms", (double)p->rtt_ms);
     if (p->samples > 0) {
-        json_num(json, "loss", (double)p->loss);
-        json_num(json, "fail", (double)p->fail);
+        json_share(json, "loss", (double)p->loss);
+        json_share(json, "fail", (double)p->fail);
         json_num(json, "samples", (double)p->samples);
         json_num(json, "age_s", age_ms / 1000);
     }
@@ -183,11 +174,11 @@ void live_egress_put(struct buf *json, const struct live *l, size_t egress,
     json_cstr(json, "state",
               known < 0 ? "unknown" : egress_fault_names[kind <= EGRESS_BARRED ? kind : 0]);
     if (fault && fault->since_ms)
-        live_time_put(json, "since", fault->since_ms);
+        json_time(json, "since", fault->since_ms);
     if (fault && fault->reason)
         json_cstr(json, "evidence", fault->reason);
     if (known >= 0) {
-        json_num(json, "share", l->advice->egress[known].share);
+        json_share(json, "share", l->advice->egress[known].share);
         put_paths_of(json, l, known);
     }
     json_close(json, '}');
@@ -200,7 +191,7 @@ void link_event_put(struct buf *json, int64_t at_ms, const struct links_event *e
     static const char *const names[] = { "carrier", "region", "from", "to" };
     const struct slice texts[] = { e->carrier, e->region, e->from, e->to };
     json_open(json, '{');
-    live_time_put(json, "time", at_ms);
+    json_time(json, "time", at_ms);
     json_cstr(json, "event", links_event_names[e->kind]);
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (texts[i].n)

@@ -40,7 +40,4 @@ void live_egress_put(struct buf *json, const struct live *live, size_t egress,
 /* A switch, a path or an egress that fails or is back. */
 void link_event_put(struct buf *json, int64_t at_ms, const struct links_event *event);
 
-/* "2026-11-22T13:00:31.123Z" as a member. */
-void live_time_put(struct buf *json, const char *key, int64_t wall_ms);
-
 #endif

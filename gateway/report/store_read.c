@@ -37,6 +37,12 @@ static void put_number(struct buf *json, const char *key, sqlite3_stmt *stmt, in
         json_num(json, key, sqlite3_column_double(stmt, column) * scale);
 }
 
+static void put_share(struct buf *json, const char *key, sqlite3_stmt *stmt, int column)
+{
+    if (sqlite3_column_type(stmt, column) != SQLITE_NULL)
+        json_share(json, key, sqlite3_column_double(stmt, column));
+}
+
 static void put_state(struct buf *json, int state)
 {
     json_cstr(json, "state",
@@ -48,14 +54,15 @@ enum { FIGURES = 13 };
 /* The columns of FIGURES, in their order, from column `at` on. */
 static void put_figures(struct buf *json, sqlite3_stmt *stmt, int at)
 {
-    static const char *const numbers[] = { "connect_p50_ms", "connect_p95_ms", "rtt_ms", "loss" };
+    static const char *const numbers[] = { "connect_p50_ms", "connect_p95_ms", "rtt_ms" };
     put_state(json, sqlite3_column_int(stmt, at));
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 3; i++)
         put_number(json, numbers[i], stmt, at + 1 + i, 1);
+    put_share(json, "loss", stmt, at + 4);
     put_number(json, "goodput_bytes_s", stmt, at + 5, 1000);
     put_number(json, "cost_ms", stmt, at + 6, 1);
     put_number(json, "cost_large_ms", stmt, at + 7, 1);
-    put_number(json, "first_try", stmt, at + 8, 1);
+    put_share(json, "first_try", stmt, at + 8);
     static const char *const counts[] = { "samples", "tries", "mails", "probes" };
     for (int i = 0; i < 4; i++)
         json_int(json, counts[i], sqlite3_column_int64(stmt, at + 9 + i));
@@ -85,8 +92,8 @@ static void put_link(const struct history_question *q, sqlite3_stmt *stmt, struc
         json_cstr(
             json, "trend",
             trend_of(sqlite3_column_double(stmt, before), sqlite3_column_double(stmt, after)));
-    live_time_put(json, "since", q->since_ms);
-    live_time_put(json, "last", sqlite3_column_int64(stmt, last));
+    json_time(json, "since", q->since_ms);
+    json_time(json, "last", sqlite3_column_int64(stmt, last));
     json_close(json, '}');
 }
 
@@ -109,7 +116,7 @@ static const char LINKS[] =
 static void put_span(const struct history_question *q, sqlite3_stmt *stmt, struct buf *json)
 {
     json_open(json, '{');
-    live_time_put(json, "time", sqlite3_column_int64(stmt, 0));
+    json_time(json, "time", sqlite3_column_int64(stmt, 0));
     json_int(json, "span_s", store_levels[level_for(q)].span_ms / 1000);
     put_figures(json, stmt, 1);
     json_close(json, '}');
