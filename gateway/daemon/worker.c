@@ -153,6 +153,7 @@ enum rc workers_new(const struct workers_env *env, const struct workplan *plan,
     assert(ws->at);
     memset(ws->at, 0, env->count * sizeof *ws->at);
     ws->queues = mem_array(env->count, sizeof(struct queue *));
+    ws->resolvers = mem_array(env->count, sizeof(struct resolver *));
     ws->hub = ingress_hub_new(0);
     enum rc rc = RC_OK;
     for (unsigned i = 0; i < env->count && rc == RC_OK; i++) {
@@ -166,6 +167,8 @@ enum rc workers_new(const struct workers_env *env, const struct workplan *plan,
     if (rc == RC_OK) {
         for (unsigned i = 0; i < env->count; i++)
             worker_listen(&ws->at[i], plan);
+        for (unsigned i = 0; i < env->count; i++)
+            resolver_share(ws->resolvers[i], ws->resolvers, env->count);
         *workers_r = ws;
         return RC_OK;
     }
@@ -203,6 +206,7 @@ void workers_free(struct workers **ws_p)
     }
     ingress_hub_free(&ws->hub);
     free(ws->queues);
+    free(ws->resolvers);
     free(ws->at);
     free(ws);
     *ws_p = NULL;

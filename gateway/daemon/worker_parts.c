@@ -90,7 +90,9 @@ static enum rc make_resolver(struct worker *w, const struct conf *conf, struct e
     rc.server_count = conf->dns.servers.n;
     rc.timeout_ms = conf->dns.timeout;
     rc.allow_loopback = is_laboratory(conf);
-    return resolver_new(w->loop, &rc, &w->resolver, err);
+    enum rc result = resolver_new(w->loop, &rc, &w->resolver, err);
+    w->workers->resolvers[w->index] = w->resolver;
+    return result;
 }
 
 static void on_advice(void *worker, struct advice *advice)

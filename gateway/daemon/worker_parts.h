@@ -51,6 +51,7 @@ struct workers {
     struct workers_env env;
     struct ingress_hub *hub;
     struct queue **queues;
+    struct resolver **resolvers;
     struct worker *at;
     unsigned answers_due;
     int64_t stop_bound_ms;

@@ -43,7 +43,7 @@ static void release_host(void *value)
     host_set_unref(&set);
 }
 
-static void release_set(enum lookup_kind kind, void *set)
+void resolver_set_unref(enum lookup_kind kind, void *set)
 {
     if (kind == LOOKUP_MX)
         release_mx(set);
@@ -51,7 +51,7 @@ static void release_set(enum lookup_kind kind, void *set)
         release_host(set);
 }
 
-static void *ref_set(enum lookup_kind kind, void *set)
+void *resolver_set_ref(enum lookup_kind kind, void *set)
 {
     return kind == LOOKUP_MX ? (void *)mx_set_ref(set) : (void *)host_set_ref(set);
 }
@@ -66,7 +66,7 @@ static void on_deliver(struct loop_task *task)
             q->mx_fn(q->arg, q->set);
         else
             q->host_fn(q->arg, q->set);
-        release_set(q->kind, q->set);
+        resolver_set_unref(q->kind, q->set);
         free(q);
     }
 }
@@ -152,9 +152,10 @@ static void put(struct lookup *l, void *set, int64_t expires_ms, int64_t stale_m
         ((struct mx_set *)set)->expires_ms = expires_ms;
     else
         ((struct host_set *)set)->expires_ms = expires_ms;
+    share_publish(r, l->kind, key, set, expires_ms, stale_ms);
     cache_put(r->cache[l->kind], key, set, expires_ms, stale_ms);
     for (struct list *node; (node = list_pop_front(&l->waiters));)
-        make_ready(r, CONTAINER_OF(node, struct dns_query, node), ref_set(l->kind, set));
+        make_ready(r, CONTAINER_OF(node, struct dns_query, node), resolver_set_ref(l->kind, set));
     if (map_get(r->pending[l->kind], key) == l)
         map_del(r->pending[l->kind], key);
     l->published = true;
@@ -175,6 +176,7 @@ void lookup_publish_failure(struct lookup *l)
 {
     struct resolver *r = l->r;
     int64_t now_ms = loop_now_ms(r->loop), stale_ms = 0;
+    share_take(r);
     void *old = cache_get_stale(r->cache[l->kind], slice_of(l->name), now_ms, &stale_ms);
     if (!old) {
         void *set = l->kind == LOOKUP_MX ? (void *)mx_set_failed(DNS_TEMPORARY, l->text)
@@ -260,11 +262,12 @@ static struct dns_query *query(struct resolver *r, enum lookup_kind kind, struct
     list_init(&q->node);
     r->count++;
     normalise(text, lower, &name);
+    share_take(r);
     void *cached = cache_get(r->cache[kind], name, loop_now_ms(r->loop));
     void *at_once = cached ? NULL : answer_at_once(r, kind, name);
     if (cached) {
         r->hits++;
-        make_ready(r, q, ref_set(kind, cached));
+        make_ready(r, q, resolver_set_ref(kind, cached));
     } else if (at_once) {
         make_ready(r, q, at_once);
     } else {
@@ -291,7 +294,7 @@ void dns_cancel(struct dns_query **query_p)
         return;
     list_del(&q->node);
     if (q->set)
-        release_set(q->kind, q->set);
+        resolver_set_unref(q->kind, q->set);
     free(q);
 }
 
@@ -301,6 +304,7 @@ static void *cached(struct resolver *r, enum lookup_kind kind, struct slice text
     struct slice name;
     if (!normalise(text, lower, &name))
         return NULL;
+    share_take(r);
     void *set = cache_get(r->cache[kind], name, loop_now_ms(r->loop));
     if (set) {
         r->count++;
@@ -351,6 +355,7 @@ void resolver_free(struct resolver **resolver)
     for (struct list *node; (node = list_pop_front(&r->lookups));)
         lookup_free(CONTAINER_OF(node, struct lookup, node));
     cancel_all(&r->ready);
+    share_drop(r);
     upstream_free(&r->upstream);
     loop_task_cancel(&r->deliver);
     for (int kind = 0; kind < LOOKUP_KINDS; kind++) {
@@ -363,6 +368,7 @@ void resolver_free(struct resolver **resolver)
 
 void resolver_flush(struct resolver *r)
 {
+    share_drop(r);
     for (int kind = 0; kind < LOOKUP_KINDS; kind++)
         cache_flush(r->cache[kind]);
 }

@@ -106,6 +106,12 @@ void dns_cancel(struct dns_query **query);
 struct mx_set *resolver_mx_cached(struct resolver *r, struct slice domain);
 struct host_set *resolver_host_cached(struct resolver *r, struct slice host);
 
+/* From now on r gives its answers to the others of all[0..n), each on its own thread, and the other
+ * way round when they are told the same: one question for all workers, and any of them can serve
+ * an old answer when no server gives one. `all` outlives them; before any question is asked. None
+ * may be freed while another one works. */
+void resolver_share(struct resolver *r, struct resolver *const *all, size_t n);
+
 void resolver_flush(struct resolver *r); /* forgets all answers */
 
 struct resolver_stats {

@@ -4,12 +4,15 @@
  *   resolver.c     the calls, the cache, the waiters and their callbacks
  *   lookup_mx.c    one MX lookup: the question, CNAMEs left open, the implicit MX
  *   lookup_host.c  one address lookup: A and AAAA side by side
+ *   share.c        answers from and for the resolvers of other workers
  *
  *   A lookup is shared by all who wait for the same name. It ends with lookup_publish(), which
  *   puts the set into the cache and hands it to the waiters.
  */
 #ifndef WAYPOST_DNS_RESOLVER_PRIVATE_H
 #define WAYPOST_DNS_RESOLVER_PRIVATE_H
+
+#include <stdatomic.h>
 
 #include "gateway/base/list.h"
 #include "gateway/base/map.h"
@@ -22,6 +25,13 @@
 enum lookup_kind { LOOKUP_MX, LOOKUP_HOST, LOOKUP_KINDS };
 enum { CNAME_HOPS_MAX = 8 };
 
+/* What other resolvers have found. */
+struct note;
+struct inbox {
+    struct note *_Atomic top;
+    _Atomic uint32_t n;
+};
+
 struct resolver {
     struct loop *loop;
     struct resolver_conf conf;
@@ -32,6 +42,9 @@ struct resolver {
     struct list ready;                 /* queries whose set is there */
     struct loop_task deliver;
     uint64_t count, hits, stale_served;
+    struct resolver *const *all; /* those that share their answers, this one among them */
+    size_t all_n;
+    struct inbox inbox; /* written by the others */
 };
 
 /* One question under way and the CNAMEs it has led over. */
@@ -84,6 +97,15 @@ bool trail_follow(struct lookup *l, struct trail *trail, const struct dns_answer
                   const struct dns_found *found, uint16_t type, ask_fn *fn);
 const char *trail_name(const struct lookup *l, const struct trail *trail);
 void trail_end(struct trail *trail);
+
+void *resolver_set_ref(enum lookup_kind kind, void *set);
+void resolver_set_unref(enum lookup_kind kind, void *set);
+
+/* Gives the answer to the others; any that would not be of use to them is kept back. */
+void share_publish(struct resolver *r, enum lookup_kind kind, struct slice name, void *set,
+                   int64_t expires_ms, int64_t stale_ms);
+void share_take(struct resolver *r); /* what the others have given, into the cache */
+void share_drop(struct resolver *r); /* or away */
 
 int64_t resolver_ttl(const struct resolver *r, uint32_t seconds);
 int64_t resolver_negative_ttl(const struct resolver *r, const struct dns_answer *answer);
