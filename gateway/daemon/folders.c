@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/base/folder.h"
+
 enum { PATH_MAX_BYTES = 4000 };
 
 /* Makes the last folder of the path, given to the user, and those above that are missing. */
@@ -22,7 +24,7 @@ static enum rc make_one(const char *path, mode_t mode, const struct runas *runas
         memcpy(part, path, i);
         part[i] = '\0';
         bool last = i == n;
-        if (mkdir(part, last ? mode : 0755) != 0) {
+        if (folder_make(part, last ? mode : 0755) != 0) {
             if (errno == EEXIST)
                 continue;
             return err_set(err, RC_IO, "cannot make %s: %s", part, strerror(errno));

@@ -7,9 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/base/folder.h"
 #include "gateway/base/mem.h"
 
 enum { BLOCK_CACHE = 8 << 20, SCAN_READAHEAD = 1 << 20 };
@@ -27,7 +27,7 @@ static enum rc db_error(char *text, struct err *err)
 
 static enum rc make_dir(const char *path, struct err *err)
 {
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+    if (folder_make(path, 0700) < 0 && errno != EEXIST)
         return err_set(err, errno == EACCES ? RC_DENIED : RC_IO, "cannot make %s: %s", path,
                        strerror(errno));
     if (access(path, R_OK | W_OK | X_OK) < 0)

@@ -9,10 +9,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gateway/base/cursor.h"
+#include "gateway/base/folder.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/loop.h"
 
@@ -175,7 +175,7 @@ static enum rc open_to_read(struct local *local, const struct spool_conf *conf,
 static enum rc open_stores(struct local *local, const struct spool_conf *conf, struct err *err)
 {
     struct err why;
-    if (mkdir(conf->dir, 0700) < 0 && errno != EEXIST)
+    if (folder_make(conf->dir, 0700) < 0 && errno != EEXIST)
         return err_set(err, errno == EACCES ? RC_DENIED : RC_IO, "cannot make %s: %s", conf->dir,
                        strerror(errno));
     local->tiers = conf->tiers;

@@ -13,9 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/base/folder.h"
 #include "gateway/base/mem.h"
 #include "gateway/spool/local.h"
 
@@ -66,7 +66,7 @@ static void make_folder(struct local *local, const char *folder)
     struct buf path;
     path_of(&path, local, folder, "");
     if (!path.full)
-        (void)mkdir(path.mem, 0700);
+        (void)folder_make(path.mem, 0700);
     buf_free(&path);
 }
 

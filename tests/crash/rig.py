@@ -14,6 +14,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "../support"), os.path.join(HERE, "../bench")]
 import figures                                                  # noqa: E402
+from power import Journal                                       # noqa: E402
 from wp import net, process, waypost                            # noqa: E402
 
 
@@ -54,15 +55,22 @@ class Load:
 
 
 class Rig:
-    """One relay, one sink, one disk; lives for all rounds."""
+    """One relay, one sink, one disk; lives for all rounds of its kind. With `power`, the disk tells
+    what it has synced, and cut_power() works; without, it can be made to fail."""
 
-    def __init__(self):
+    def __init__(self, power=False):
         self.relay = waypost.Waypost({"spool": {"min_free": "1MiB"}, "log": {"level": "info"}},
                                      waypost.QUICK)
         control = self.relay.write("disk", b"\0")
         self.disk = mmap.mmap(os.open(control, os.O_RDWR), 1)
-        self.relay.env.update(FAULTFS_CONTROL=control, FAULTFS_DIR=self.relay.path("state"),
-                              LD_PRELOAD=os.path.join(tools(), "libfaultfs.so"))
+        spool = self.relay.path("state", "spool")
+        self.journal = power and Journal(self.relay.path("journal"), spool)
+        if power:
+            self.relay.env.update(POWERFS_JOURNAL=self.journal.path, POWERFS_DIR=spool,
+                                  LD_PRELOAD=os.path.join(tools(), "libpowerfs.so"))
+        else:
+            self.relay.env.update(FAULTFS_CONTROL=control, FAULTFS_DIR=self.relay.path("state"),
+                                  LD_PRELOAD=os.path.join(tools(), "libfaultfs.so"))
         self.sink = Sink(self.relay.dir)
         self.relay.write_conf(policies={"routes": [
             {"name": "all", "hosts": [f"{self.sink.address}:25"], "tls": "none"}]})
@@ -84,6 +92,14 @@ class Rig:
         """kill -9 of everything, then a start as after a power cut; gives the moment."""
         self.relay.kill_tree()
         moment = time.monotonic_ns()
+        self.relay.start(wait=False)
+        return moment
+
+    def cut_power(self, rnd=None):
+        """kill_tree(), with only what was synced left on the disk (power.py); gives the moment."""
+        self.relay.kill_tree()
+        moment = time.monotonic_ns()
+        print("  " + self.journal.cut(rnd))
         self.relay.start(wait=False)
         return moment
 
