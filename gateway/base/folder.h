@@ -1,5 +1,8 @@
 /*
  * base/folder — making a folder that is still there after a power cut
+ *
+ *   A sync of a file does not promise that the names on the way to it are on the disk: whoever
+ *   keeps promises in a new folder makes it with this call.
  */
 #ifndef WAYPOST_BASE_FOLDER_H
 #define WAYPOST_BASE_FOLDER_H

@@ -1,8 +1,8 @@
 /*
  * crash/powerfs — what would survive a power cut, written down as it happens, by LD_PRELOAD
  *
- *   POWERFS_DIR names a folder, POWERFS_JOURNAL a file that exists. Every change of a name below the
- * folder, and every sync of a file or folder there, is appended to the journal, a line each:
+ *   POWERFS_DIR names a folder, POWERFS_JOURNAL a file that exists. Every change of a name below
+ * the folder, and every sync of a file or folder there, is appended to the journal, a line each:
  *
  *     C path          a file or folder was made         U path kept      a name was removed
  *     L path          a second name was made            R old new kept   renamed; kept: "-" or what
@@ -62,7 +62,7 @@ static void note(const char *format, ...)
 static void keep(const char *path, char kept_r[PATH_MAX])
 {
     struct stat st;
-    strcpy(kept_r, "-");
+    snprintf(kept_r, PATH_MAX, "-");
     if (stat(path, &st) != 0 || !S_ISREG(st.st_mode))
         return;
     snprintf(kept_r, PATH_MAX, "%s/kept", folder);

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """
-run — kill -9, power cuts and failing disks at random moments under load: nothing acknowledged is ever lost
+run — kill -9, power cuts, failing disks at random moments under load: nothing acknowledged is lost
 
     tests/crash/run.py [--rounds 20] [--seed N] [--kind relay|tree|full|power|...]
 
