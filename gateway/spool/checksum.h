@@ -19,7 +19,8 @@
 /* Does RocksDB use this module? Also what makes the linker keep it. */
 bool checksum_in_use(void);
 
-/* CRC32C (RFC 3720 section 12.1) of what gave `crc` with n bytes behind it; 0 to begin. */
+/* As RocksDB gets it: the CRC32C (RFC 3720 section 12.1) of what gave `crc` with n bytes behind it;
+ * 0 to begin. */
 uint32_t checksum_extend(uint32_t crc, const char *p, size_t n);
 
 #endif

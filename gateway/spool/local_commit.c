@@ -13,8 +13,10 @@
 #include <stdlib.h>
 
 #include "gateway/base/clock.h"
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/loop.h"
+#include "gateway/spool/checksum.h"
 #include "gateway/spool/local.h"
 
 enum { ROUND_GROUPS = 1024, ROUND_BYTES = 8 << 20, SYNC_WITHIN_MS = 900 };
@@ -234,6 +236,8 @@ void *committer_main(void *arg)
     struct round *round = mem_zero(sizeof(*round));
     round->local = local;
     local->batch = rocksdb_writebatch_create();
+    rocksdb_set_perf_level(rocksdb_disable); /* else each comparison of keys is counted */
+    log_debug(NULL, "spool_checksum", "by", checksum_in_use() ? "processor" : "table", NULL);
     for (bool stop = false; !stop;) {
         struct mail *mail = mailbox_take(thread->box);
         if (mail) {
