@@ -158,7 +158,7 @@ struct conf {
     struct conf_geo geo;
     struct conf_probes probes;         /* later */
     struct conf_reputation reputation; /* later */
-    struct conf_report report;         /* later */
+    struct conf_report report;
 };
 
 /* RC_OK and *conf_r with one reference; or RC_PARSE and at least one entry in `errors`. Warnings

@@ -128,9 +128,10 @@ struct conf_reputation {
 };
 
 struct conf_report {
-    struct addr listen;
-    bool listen_given;
-    struct slice token_path;
+    struct addr listen;      /* ADDR_NONE: nothing is served */
+    struct conf_names names; /* of ours, beside hostname and addresses, for the Host field */
+    struct conf_file token_file;
+    struct slice token; /* its first line; empty: nothing can be changed over HTTP */
     int64_t history;
 };
 

@@ -280,12 +280,35 @@ static const struct conf_key probes_keys[] = {
 const struct conf_section section_probes = { "probes", "Measuring of paths.",
                                              sizeof(struct conf_probes), TABLE(probes_keys) };
 
+static void check_report(struct conf_reader *r, const struct yaml_node *node, void *target)
+{
+    enum { TOKEN_MIN = 16 };
+    struct conf_report *report = target;
+    struct slice line = first_line(&report->token_file);
+    (void)node;
+    report->token = line.n ? reader_text(r, line) : (struct slice){ NULL, 0 };
+    if (report->token_file.data.p && line.n == 0)
+        conf_error(r->errors, report->token_file.pos,
+                   "found \"%s\" empty, expected a token in its first line",
+                   report->token_file.path.p);
+    else if (line.n && line.n < TOKEN_MIN)
+        conf_warning(r->errors, report->token_file.pos,
+                     "the token in \"%s\" has %zu characters: fewer than %d can be guessed",
+                     report->token_file.path.p, line.n, TOKEN_MIN);
+}
+
 #define REPORT(field) offsetof(struct conf_report, field)
 static const struct conf_key report_keys[] = {
-    { "listen", &type_addr_port, REPORT(listen), .help = "address of the web page and metrics" },
-    { "token_file", &type_existing, REPORT(token_path), .help = "the admin token" },
+    { "listen", &type_addr_port, REPORT(listen),
+      .help = "address of the web page, the metrics and the API; without: none. Whoever reaches it "
+              "may read" },
+    { "names", &type_names, REPORT(names),
+      .help = "host names it is visited under, beside hostname, localhost and addresses" },
+    { "token_file", &type_file, REPORT(token_file), .flags = KEY_SECRET,
+      .help = "its first line is the admin token: who sends it may change things" },
     { "history", &type_duration, REPORT(history), HOUR, 3650 * DAY, "30d",
       .help = "how long figures are kept" },
 };
 const struct conf_section section_report = { "report", "Web page, metrics, history.",
-                                             sizeof(struct conf_report), TABLE(report_keys) };
+                                             sizeof(struct conf_report), TABLE(report_keys),
+                                             .check = check_report };

@@ -24,7 +24,6 @@ enum job_kind { JOB_MINUTE, JOB_EVENT, JOB_ASK, JOB_STOP };
 
 struct job {
     struct mail mail;
-    struct list node; /* questions: on the history's list */
     enum job_kind kind;
     struct arena *arena; /* of everything below */
     int64_t at_ms;
@@ -48,7 +47,6 @@ struct history {
     _Atomic int64_t keep_ms;
     _Atomic unsigned jobs;
     _Atomic uint64_t dropped;
-    struct list open; /* questions; the loop's */
     struct job stop;
     /* the thread's own */
     struct store *store;
@@ -63,7 +61,6 @@ static struct job *job_new(struct history *h, enum job_kind kind)
     job->kind = kind;
     job->history = h;
     job->arena = arena_new(ARENA_BYTES);
-    list_init(&job->node);
     atomic_fetch_add(&h->jobs, 1);
     return job;
 }
@@ -180,9 +177,7 @@ static void ask(struct history *h, struct job *job)
 static void answered(struct mail *mail)
 {
     struct job *job = CONTAINER_OF(mail, struct job, mail);
-    list_del(&job->node);
-    if (job->answer)
-        job->answer(job->answer_arg, job->rc, &job->lines, &job->err);
+    job->answer(job->answer_arg, job->rc, &job->lines, &job->err);
     job_free(job);
 }
 
@@ -228,7 +223,6 @@ struct history *history_new(struct loop *loop, const char *folder, int64_t keep_
     h->inbox = mailbox_new();
     h->folder = mem_strdup(folder);
     atomic_init(&h->keep_ms, keep_ms);
-    list_init(&h->open);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are the main thread's */
     if (pthread_create(&h->thread, NULL, thread_main, h) != 0) {
@@ -244,12 +238,10 @@ void history_free(struct history **h_p)
     struct history *h = *h_p;
     if (!h)
         return;
-    LIST_EACH (node, &h->open)
-        CONTAINER_OF(node, struct job, node)->answer = NULL;
     h->stop.kind = JOB_STOP;
     mailbox_post(h->inbox, &h->stop.mail);
     pthread_join(h->thread, NULL);
-    mailbox_drain(loop_mailbox(h->loop)); /* the answers that nobody wants any more */
+    mailbox_drain(loop_mailbox(h->loop)); /* the answers to all that was asked */
     mailbox_free(&h->inbox);
     free(h->folder);
     free(h);
@@ -346,6 +338,5 @@ void history_ask(struct history *h, const struct history_question *question,
     job->question.region = keep(job, question->region);
     job->answer = answer;
     job->answer_arg = arg;
-    list_push_back(&h->open, &job->node);
     mailbox_post(h->inbox, &job->mail);
 }

@@ -6,7 +6,7 @@
  *   is dropped and counted: history is worth less than everything else here.
  *
  * Ownership: history_row() and history_event() copy. Questions are answered on the loop, never
- *            from inside the call, and not after history_free().
+ *            from inside the call; those still open are answered from inside history_free().
  * Errors:    a damaged database is set aside and a new one begun (a warning in the log); a full
  *            disk loses history and nothing else. Without a usable folder questions answer RC_IO.
  */

@@ -35,6 +35,11 @@ const struct advice_group *live_path_group(const struct live *l, uint32_t path)
     return &l->advice->group[group_of(l, path)];
 }
 
+bool live_path_preferred(const struct live *l, uint32_t path)
+{
+    return live_path_group(l, path)->preferred == (int)egress_of(l, path);
+}
+
 static const struct conf_egress *find_conf(const struct live *l, struct slice name)
 {
     for (size_t i = 0; l->conf && i < l->conf->egress.n; i++) {
@@ -75,7 +80,7 @@ void live_path_put(struct buf *json, const struct live *l, uint32_t path)
     json_str(json, "carrier", g->carrier);
     json_str(json, "region", g->region);
     json_cstr(json, "state", state_name(p->state));
-    json_bool(json, "preferred", g->preferred == (int)egress_of(l, path));
+    json_bool(json, "preferred", live_path_preferred(l, path));
     json_bool(json, "preferred_large", g->preferred_large == (int)egress_of(l, path));
     json_bool(json, "destination_suspect", g->destination_suspect);
     put_known(json, "cost_ms", live_path_cost(l, path));

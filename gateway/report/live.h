@@ -25,6 +25,7 @@ uint32_t live_path_count(const struct live *live);
 void live_path_put(struct buf *json, const struct live *live, uint32_t path);
 /* Predicted time of a small mail that meets no open session; negative: never measured. */
 double live_path_cost(const struct live *live, uint32_t path);
+bool live_path_preferred(const struct live *live, uint32_t path); /* for small mail */
 const struct advice_path *live_path(const struct live *live, uint32_t path);
 const struct advice_egress *live_path_egress(const struct live *live, uint32_t path);
 const struct advice_group *live_path_group(const struct live *live, uint32_t path);

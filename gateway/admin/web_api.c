@@ -1,0 +1,193 @@
+/*
+ * admin/web_api — /api/v1: JSON from the history, the live view and the relay
+ *
+ *   The objects are those that --json prints, lists of them as one array. Errors are objects with
+ *   one member, `error`.
+ */
+#include <string.h>
+
+#include "gateway/admin/web_private.h"
+#include "gateway/base/json.h"
+#include "gateway/base/map.h"
+
+enum { PATHS_BYTES_MAX = 32 << 20, EGRESS_BYTES_MAX = 4 << 20 };
+
+/* ---- history ---- */
+
+static void on_lines(void *arg, enum rc rc, struct buf *lines, const struct err *err)
+{
+    struct web_query *query = arg;
+    struct buf json;
+    if (rc != RC_OK) {
+        web_reply_error(&query, 503, err->text);
+        return;
+    }
+    buf_init(&json, 2 * buf_len(lines) + 16);
+    web_put_array(&json, buf_slice(lines));
+    web_reply_json(&query, &json);
+    buf_free(&json);
+}
+
+static void from_history(struct web_query *query, enum history_what what)
+{
+    struct history_question q;
+    struct err err;
+    int64_t now_ms = loop_wall_ms(query->web->env.loop);
+    if (history_question_read(&query->fields, what, now_ms, &q, &err) == RC_OK)
+        history_ask(query->web->env.history, &q, on_lines, query);
+    else
+        web_reply_error(&query, 400, err.text);
+}
+
+void web_links(struct web_query *query)
+{
+    from_history(query, HISTORY_LINKS);
+}
+
+void web_switches(struct web_query *query)
+{
+    from_history(query, HISTORY_EVENTS);
+}
+
+void web_series(struct web_query *query)
+{
+    from_history(query, HISTORY_SERIES);
+}
+
+/* ---- now ---- */
+
+void web_paths(struct web_query *query)
+{
+    struct live live = web_live_view(query->web);
+    struct buf json;
+    buf_init(&json, PATHS_BYTES_MAX);
+    json_open(&json, '[');
+    for (uint32_t p = 0; p < live_path_count(&live); p++)
+        live_path_put(&json, &live, p);
+    json_close(&json, ']');
+    web_reply_json(&query, &json);
+    buf_free(&json);
+}
+
+void web_put_egresses(struct buf *json, const struct web *w)
+{
+    struct live live = web_live_view(w);
+    json_open(json, '[');
+    for (size_t i = 0; live.conf && i < live.conf->egress.n; i++) {
+        const struct web_fault *fault = map_get(w->faults, live.conf->egress.at[i].name);
+        live_egress_put(json, &live, i, fault ? &fault->fault : NULL);
+    }
+    json_close(json, ']');
+}
+
+void web_egress(struct web_query *query)
+{
+    struct buf json;
+    buf_init(&json, EGRESS_BYTES_MAX);
+    web_put_egresses(&json, query->web);
+    web_reply_json(&query, &json);
+    buf_free(&json);
+}
+
+/* ---- the relay ---- */
+
+static void ask_relay(struct web_query *query, ask_done_fn *done)
+{
+    struct web *w = query->web;
+    ask_open(w->env.loop, &w->asks, w->env.relay_path, &query->fields, done, query);
+}
+
+/* True: it went well; else the query has been answered. */
+static bool went_well(struct web_query *query, const struct ask_answer *a)
+{
+    if (a->rc == RC_OK && a->status == 0)
+        return true;
+    web_reply_error(&query, a->rc == RC_OK ? 400 : 503, a->text);
+    return false;
+}
+
+static void on_rows(void *arg, const struct ask_answer *a)
+{
+    struct web_query *query = arg;
+    struct buf json;
+    if (!went_well(query, a))
+        return;
+    buf_init(&json, 2 * a->rows.n + 16);
+    web_put_array(&json, a->rows);
+    web_reply_json(&query, &json);
+    buf_free(&json);
+}
+
+static void on_row(void *arg, const struct ask_answer *a)
+{
+    struct web_query *query = arg;
+    struct slice row, rest;
+    if (!went_well(query, a))
+        return;
+    slice_cut(a->rows, '\n', &row, &rest);
+    struct buf json;
+    buf_init(&json, row.n + 16);
+    buf_put_slice(&json, row);
+    web_reply_json(&query, &json);
+    buf_free(&json);
+}
+
+static void on_act(void *arg, const struct ask_answer *a)
+{
+    struct web_query *query = arg;
+    struct buf json;
+    if (!went_well(query, a))
+        return;
+    buf_init(&json, 64 << 10);
+    json_open(&json, '{');
+    json_bool(&json, "ok", true);
+    json_cstr(&json, "text", a->text);
+    json_close(&json, '}');
+    web_reply_json(&query, &json);
+    buf_free(&json);
+}
+
+void web_relay_rows(struct web_query *query)
+{
+    ask_relay(query, on_rows);
+}
+
+void web_relay_one(struct web_query *query)
+{
+    ask_relay(query, on_row);
+}
+
+void web_relay_act(struct web_query *query)
+{
+    ask_relay(query, on_act);
+}
+
+/* ---- the table ---- */
+
+static const char *const none[] = { NULL };
+static const char *const history[] = { "since", "egress", "carrier", "region", "limit", NULL };
+static const char *const mail[] = { "from", "to", "client", "user", "size", "header", NULL };
+static const char *const filters[] = { "to",       "from", "domain", "site", "egress",
+                                       "priority", "age",  "id",     NULL };
+
+const struct web_route web_routes[] = {
+    { "/metrics", "GET", none, "totals", NULL, web_metrics },
+    { "/healthz", "GET", none, NULL, NULL, web_healthy },
+    { "/readyz", "GET", none, "totals", NULL, web_ready },
+    { "/api/v1/links", "GET", history, NULL, NULL, web_links },
+    { "/api/v1/series", "GET", history, NULL, NULL, web_series },
+    { "/api/v1/switches", "GET", history, NULL, NULL, web_switches },
+    { "/api/v1/paths", "GET", none, NULL, NULL, web_paths },
+    { "/api/v1/egress", "GET", none, NULL, NULL, web_egress },
+    { "/api/v1/events", "GET", none, NULL, NULL, web_events },
+    { "/api/v1/totals", "GET", none, "totals", NULL, web_relay_one },
+    { "/api/v1/queues", "GET", none, "queue", "", web_relay_rows },
+    { "/api/v1/deliveries", "GET", none, "deliveries", NULL, web_relay_rows },
+    { "/api/v1/explain", "GET", mail, "explain", NULL, web_relay_one },
+    { "/api/v1/queue/retry", "POST", filters, "queue", "retry", web_relay_act },
+    { "/api/v1/queue/hold", "POST", filters, "queue", "hold", web_relay_act },
+    { "/api/v1/queue/release", "POST", filters, "queue", "release", web_relay_act },
+    { "/api/v1/queue/drop", "POST", filters, "queue", "drop", web_relay_act },
+    { "/api/v1/queue/bounce", "POST", filters, "queue", "bounce", web_relay_act },
+    { NULL, NULL, NULL, NULL, NULL, NULL },
+};
