@@ -87,8 +87,8 @@ static enum rc load(struct intake *in, struct policies **policies_r, struct err 
     return rc;
 }
 
-enum rc intake_finish(struct intake *in, struct tls_tickets *tickets, struct workplan *plan_r,
-                      struct err *err)
+enum rc intake_finish(struct intake *in, struct tls_tickets *tickets, struct spool *spool,
+                      struct workplan *plan_r, struct err *err)
 {
     struct workplan plan = { 0 };
     if (!in->workers)
@@ -101,6 +101,8 @@ enum rc intake_finish(struct intake *in, struct tls_tickets *tickets, struct wor
         struct tls_keypair pair = { conf->tls.certificate.data, conf->tls.key.data };
         rc = tls_server_new(&pair, 1, tickets, &plan.tls, err);
     }
+    if (rc == RC_OK && spool)
+        rc = spool_key_check(spool, conf->spool.sealed ? conf->spool.key : NULL, err);
     if (rc == RC_OK && conf->listen.n != in->listener_count)
         rc = err_set(err, RC_PARSE, "%zu listeners, %zu sockets", conf->listen.n,
                      in->listener_count);

@@ -24,9 +24,11 @@ void intake_init(struct intake *in);
 void intake_reset(struct intake *in); /* closes and frees what was collected */
 /* MSG_BEGIN, MSG_LISTENER, MSG_LOG. RC_PARSE: not what the supervisor would send. */
 enum rc intake_take(struct intake *in, struct ipc_message *message, struct err *err);
-/* *plan_r gets the policies, the TLS context and the listeners; the log stays in `in`. */
-enum rc intake_finish(struct intake *in, struct tls_tickets *tickets, struct workplan *plan_r,
-                      struct err *err);
+/* *plan_r gets the policies, the TLS context and the listeners; the log stays in `in`. `spool`: the
+ * one that is open, NULL before the start; a key it would not open with at the next start is
+ * refused. */
+enum rc intake_finish(struct intake *in, struct tls_tickets *tickets, struct spool *spool,
+                      struct workplan *plan_r, struct err *err);
 /* Gives back the plan's references; its listeners belong to the workers by then. */
 void workplan_release(struct workplan *plan);
 

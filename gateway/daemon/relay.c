@@ -239,7 +239,7 @@ static void on_stopped(void *arg)
 static void commit(struct relay *r, struct slice changes)
 {
     struct err err;
-    if (intake_finish(&r->intake, r->tickets, &r->plan, &err) != RC_OK) {
+    if (intake_finish(&r->intake, r->tickets, r->spool, &r->plan, &err) != RC_OK) {
         if (r->workers)
             answer(r, false, err.text);
         else

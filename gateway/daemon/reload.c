@@ -171,7 +171,7 @@ static void put_restart_notes(const struct conf *was, const struct conf *is, str
         { "dns",
           addrs_same(&was->dns.servers, &is->dns.servers) && was->dns.timeout == is->dns.timeout },
         { "spool.min_free", was->spool.min_free == is->spool.min_free },
-        { "spool.encryption",
+        { "spool.encryption, which needs an empty spool",
           was->spool.sealed == is->spool.sealed &&
               memcmp(was->spool.key, is->spool.key, sizeof is->spool.key) == 0 },
     };

@@ -24,65 +24,9 @@ enum {
     PATH_LIMIT = 4096
 };
 
-/* ---- the check record: which key fits ---- */
+/* ---- the epoch ---- */
 
-#define CHECK_KEY SLICE_LIT("check")
-#define CHECK_TEXT SLICE_LIT("waypost spool 1")
 #define EPOCH_KEY SLICE_LIT("epoch")
-
-static bool store_is_empty(struct local *local)
-{
-    static const enum family families[] = { FAMILY_ITEM, FAMILY_BODY };
-    bool empty = true;
-    for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
-        struct err err;
-        rocksdb_iterator_t *it = db_iter(&local->main, families[i]);
-        rocksdb_iter_seek_to_first(it);
-        empty &= !rocksdb_iter_valid(it) && db_iter_error(it, &err) == RC_OK;
-        rocksdb_iter_destroy(it);
-    }
-    return empty;
-}
-
-static enum rc write_check(struct local *local, struct seal *seal, struct err *err)
-{
-    char record[64];
-    struct slice text = CHECK_TEXT;
-    if (!seal)
-        return db_put(&local->main, FAMILY_SYS, CHECK_KEY, text, err);
-    seal_close(seal, CHECK_KEY, text, record);
-    return db_put(&local->main, FAMILY_SYS, CHECK_KEY,
-                  (struct slice){ record, text.n + SEAL_OVERHEAD }, err);
-}
-
-/* An empty spool takes any key, or none, from now on. */
-static enum rc check_key(struct local *local, struct seal *seal, struct err *err)
-{
-    char *value = NULL, plain[64];
-    size_t len = 0;
-    enum rc rc = db_get(&local->main, FAMILY_SYS, CHECK_KEY, &value, &len, err);
-    if (rc != RC_OK && rc != RC_NOT_FOUND)
-        return rc;
-    struct slice record = { value, len };
-    bool unsealed = rc == RC_OK && slice_eq(record, CHECK_TEXT);
-    bool fits = rc == RC_OK && !seal && unsealed;
-    if (rc == RC_OK && seal && len == CHECK_TEXT.n + SEAL_OVERHEAD)
-        fits = seal_open(seal, CHECK_KEY, record, plain) == RC_OK;
-    rocksdb_free(value);
-    if (fits)
-        return RC_OK;
-    if (store_is_empty(local))
-        return write_check(local, seal, err);
-    if (!seal)
-        return err_set(err, RC_DENIED, "the spool %s is sealed, and no key is configured",
-                       local->dir);
-    if (unsealed)
-        return err_set(err, RC_DENIED,
-                       "the spool %s holds mail that is not sealed: let it run empty without the "
-                       "key first",
-                       local->dir);
-    return err_set(err, RC_DENIED, "the key does not fit the spool %s", local->dir);
-}
 
 static enum rc next_epoch(struct local *local, struct err *err)
 {
@@ -251,7 +195,7 @@ static enum rc local_open(const struct spool_conf *conf, struct spool **spool_r,
     local->key = conf->key ? mem_copy(conf->key, SEAL_KEY) : NULL;
     enum rc rc = open_stores(local, conf, err);
     if (rc == RC_OK)
-        rc = check_key(local, seal, err);
+        rc = key_open(local, seal, err);
     if (rc == RC_OK)
         rc = next_epoch(local, err);
     if (rc == RC_OK) {
@@ -353,6 +297,7 @@ const struct spool_engine spool_local = {
     .port_free = local_port_free,
     .gate = local_gate,
     .get_stats = local_get_stats,
+    .key_check = local_key_check,
     .commit = local_commit,
     .writer_begin = local_writer_begin,
     .writer_append = local_writer_append,

@@ -179,6 +179,10 @@ void siblings_forget(struct local *local); /* after a failed batch: the store kn
 /* local.c */
 enum rc epoch_write(struct local *local, struct err *err); /* once, before the first record */
 
+/* local_key.c */
+enum rc key_open(struct local *local, struct seal *seal, struct err *err); /* seal NULL: no key */
+enum rc local_key_check(struct spool *spool, const unsigned char *key, struct err *err);
+
 /* local_room.c: whether the stores may be opened for writing */
 bool room_ready(const struct local *local, struct err *err);
 bool room_is_full(const struct err *err);      /* is it for want of space? */

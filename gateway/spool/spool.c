@@ -36,6 +36,11 @@ void spool_close(struct spool **spool)
     *spool = NULL;
 }
 
+enum rc spool_key_check(struct spool *spool, const unsigned char *key, struct err *err)
+{
+    return spool->engine->key_check(spool, key, err);
+}
+
 struct spool_port *spool_port_new(struct spool *spool, struct loop *loop, uint16_t shard)
 {
     struct spool_port *port = spool->engine->port_new(spool, loop);

@@ -110,6 +110,10 @@ enum rc spool_open(const struct spool_conf *conf, struct spool **spool_r, struct
 /* Ports must be freed before. Writes what waits, flushes. */
 void spool_close(struct spool **spool);
 
+/* Would it open with this key (NULL: none)? RC_OK: the key is the one in use, or nothing waits.
+ * RC_DENIED: it would not, and why. Reads from the disk: not for a loop that moves mail. */
+enum rc spool_key_check(struct spool *spool, const unsigned char *key, struct err *err);
+
 /* `shard` < 65536, different for each port of the spool. */
 struct spool_port *spool_port_new(struct spool *spool, struct loop *loop, uint16_t shard);
 /* Waits for what the port still has under way; runs the callbacks that are due, on this thread. */

@@ -65,3 +65,43 @@ def test_a_wrong_key_is_a_clear_error_and_loses_nothing(relay, sink):
     here.write("spool.key", KEY)
     deliver_to(here, out)
     assert mail.split_trace(out.wait(1)[0].data)[1] == text
+
+
+def refused(here, reason):
+    """The reload says why, at once, and what was in force goes on, over a restart too."""
+    done = here.reload(check=False)
+    assert done.returncode == 1 and reason in done.stderr, done
+
+
+def test_a_key_that_would_shut_out_waiting_mail_is_refused_by_reload(relay):
+    here = sealed(relay)
+    here.send(mail.message())
+    here.wait_log("deferred")
+    for change, reason in (({"encryption": None}, "is sealed, and no key is configured"),
+                           ({"encryption": {"key_file": "other.key"}}, "does not fit")):
+        here.write("other.key", OTHER)
+        kept = dict(here.conf)
+        here.write_conf({"spool": change})
+        refused(here, reason)
+        here.conf = kept
+    here.write_conf()
+    here.reload()
+    here.restart()
+    assert len(here.queue()) == 1
+
+
+def test_sealing_is_not_switched_on_while_unsealed_mail_waits(relay):
+    here = relay(to=["127.0.0.1:1"], policies=waypost.LATER, files={"spool.key": KEY})
+    here.send(mail.message())
+    here.wait_log("deferred")
+    change = {"spool": {"encryption": {"key_file": "spool.key"}}}
+    here.write_conf(change)
+    refused(here, "holds mail that is not sealed")
+    here.cli("queue", "drop", "--id", here.queue()[0]["id"])
+    here.wait_empty()
+    assert "spool.encryption, which needs an empty spool: takes effect" in here.reload().stdout
+    here.restart()
+    here.send(texts()[0])
+    here.wait_log("deferred", 2)
+    here.stop()
+    assert all(SECRET not in data for data in on_disk(here))
