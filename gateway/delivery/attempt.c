@@ -103,6 +103,16 @@ uint32_t attempt_next_batch(struct attempt *a, uint32_t max)
     return a->batch_n;
 }
 
+bool attempt_untaken(const struct attempt *a)
+{
+    if (a->step == ATTEMPT_FINAL)
+        return false;
+    for (uint32_t i = 0; i < a->env.recipients_n; i++)
+        if (a->findings[i].where == WHERE_FINAL)
+            return false;
+    return true;
+}
+
 bool attempt_has_more(const struct attempt *a)
 {
     uint32_t open = 0;

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/base/log.h"
 #include "gateway/conf/conf.h"
@@ -19,9 +20,38 @@ const struct conf *delivery_conf(const struct delivery *d)
 
 /* ---- configuration ---- */
 
-static void on_egress_back(void *arg)
+/* Sessions whose source is gone can neither send nor receive. What the peer cannot have taken goes
+ * by another egress; for the rest there is the time-out. */
+static void end_cut_off(struct delivery *d, struct list *sessions)
+{
+    LIST_EACH (node, sessions) {
+        struct session *s = CONTAINER_OF(node, struct session, link);
+        if (s->policies != d->policies || egress_fault(d->egress, s->egress) != EGRESS_UNPLUMBED)
+            continue;
+        if (s->state != SESSION_WORKING || !s->front || attempt_untaken(s->front))
+            session_kill(s, NULL);
+    }
+}
+
+static void on_cut_off(struct loop_task *task)
+{
+    struct delivery *d = CONTAINER_OF(task, struct delivery, cut_off);
+    LIST_EACH (at, &d->targets) {
+        struct target *t = CONTAINER_OF(at, struct target, link);
+        end_cut_off(d, &t->idle);
+        end_cut_off(d, &t->others);
+        queue_kick(d->queue, t->site);
+    }
+}
+
+static void on_egress_changed(void *arg, int egress, enum egress_fault_kind fault)
 {
     struct delivery *d = arg;
+    sense_egress(d, egress, fault);
+    if (fault == EGRESS_UNPLUMBED)
+        loop_task_schedule(d->loop, &d->cut_off);
+    if (fault != EGRESS_FINE)
+        return;
     LIST_EACH (at, &d->targets) {
         struct target *t = CONTAINER_OF(at, struct target, link);
         if (t->site->sessions == 0 && t->site->failures)
@@ -55,8 +85,12 @@ static void take_policies(struct delivery *d, struct policies *policies)
     const struct conf *conf = delivery_conf(d);
     uint64_t share = conf->delivery.connections_total / d->workers;
     d->sessions_max = share == 0 ? 1 : share > UINT32_MAX ? UINT32_MAX : (uint32_t)share;
-    egress_free(&d->egress);
-    d->egress = egress_new(d->loop, policies, on_egress_back, d);
+    struct egress_table *old = d->egress;
+    d->egress = egress_new(d->loop, d->resolver, policies, on_egress_changed, d);
+    if (old)
+        egress_inherit(d->egress, old);
+    egress_free(&old);
+    paths_reconfigure(d->paths, conf);
     make_tls(d);
 }
 
@@ -73,15 +107,19 @@ void delivery_reconfigure(struct delivery *d, struct policies *policies)
     LIST_EACH (at, &d->targets) {
         struct target *t = CONTAINER_OF(at, struct target, link);
         t->tokens = -1;
+        memset(t->kept, 0, sizeof t->kept);
         queue_kick(d->queue, t->site);
     }
 }
 
 void delivery_advise(struct delivery *d, struct advice *advice)
 {
-    if (d->advice)
-        advice_unref(&d->advice);
-    d->advice = advice;
+    paths_advise(d->paths, advice);
+}
+
+void delivery_use_geo(struct delivery *d, struct geo *geo)
+{
+    paths_use_geo(d->paths, geo);
 }
 
 /* ---- life ---- */
@@ -109,8 +147,10 @@ struct delivery *delivery_new(const struct delivery_env *env)
     d->observer = observer_new(d->loop, env->observe, env->observe_arg);
     loop_task_init(&d->bury, session_bury);
     loop_task_init(&d->drained, on_drained);
+    loop_task_init(&d->cut_off, on_cut_off);
     timer_init(&d->drain_bound, on_bound);
     d->peers = peers_new();
+    d->paths = paths_new(d->workers);
     take_policies(d, env->policies);
     return d;
 }
@@ -123,6 +163,7 @@ void delivery_free(struct delivery **delivery)
     assert(d->sessions == 0 && d->notices == 0);
     loop_task_cancel(&d->bury);
     loop_task_cancel(&d->drained);
+    loop_task_cancel(&d->cut_off);
     timer_stop(d->loop, &d->drain_bound);
     session_bury(&d->bury);
     for (struct list *node; (node = list_pop_front(&d->spare));) {
@@ -135,8 +176,7 @@ void delivery_free(struct delivery **delivery)
     egress_free(&d->egress);
     timer_stop(d->loop, &d->sense_tick);
     observer_free(&d->observer);
-    if (d->advice)
-        advice_unref(&d->advice);
+    paths_free(&d->paths);
     peers_free(&d->peers);
     tls_client_free(&d->tls);
     policies_unref(&d->policies);

@@ -1,12 +1,13 @@
 /*
  * delivery/dispatch — which session carries which mail, and when another one is opened
  *
- *   For the mail in front an egress is drawn (by weight, policies/choose). Then, in this order:
+ *   For the mail in front an egress is chosen (paths.h). Then, in this order:
  *   1. a session of that egress that has nothing to do;
  *   2. one that can take a transaction behind the running one, while waiting for its final reply
  *      costs less than a new connection would;
  *   3. a new session, while the limits allow;
- *   4. at the limit: any session that suits, else the mail stays in the queue.
+ *   4. at the limit: any session that suits, by an egress that may carry it; else the mail stays
+ *      in the queue.
  *   So sessions grow only when the existing ones are saturated, and as no session ever holds more
  *   than two mails, a slow one collects none. Mail bound to a session that is still opening goes to
  *   one that became free before.
@@ -90,23 +91,19 @@ static bool rate_allows(struct target *t)
 struct need {
     const struct conf_route *route;
     const struct item *item;
-    int egress; /* EGRESS_NONE: any that route and mail allow */
+    struct way_out way;
+    bool any; /* not only way.egress: any that may carry it */
 };
-
-/* May the mail leave by this egress? It may have been told to keep away from some. */
-static bool item_allows(const struct item *item, int egress)
-{
-    return egress >= 8 || !(item->excluded & 1u << egress);
-}
 
 static bool usable_by(const struct session *s, const struct need *need)
 {
     if (!session_suits(s, need->route))
         return false;
-    if (need->egress != EGRESS_NONE)
-        return s->egress == need->egress;
-    return egress_allowed(s->delivery->egress, need->route, s->egress) &&
-           item_allows(need->item, s->egress);
+    if (!need->any)
+        return s->egress == need->way.egress;
+    return paths_is_able(&need->way, s->egress) &&
+           egress_allowed(s->delivery->egress, need->route, s->egress) &&
+           !item_excludes(need->item, s->egress);
 }
 
 static struct session *find_idle(struct target *t, const struct need *need)
@@ -179,7 +176,8 @@ static bool may_open(struct target *t, const struct need *need)
         return false;
     if (t->site->limit.connections && t->site->sessions >= t->site->limit.connections) {
         /* Only one that is no use to this mail makes way. */
-        struct need any = { need->route, need->item, EGRESS_NONE };
+        struct need any = *need;
+        any.any = true;
         if (list_empty(&t->idle) || find_idle(t, &any))
             return false;
         session_quit(CONTAINER_OF(t->idle.prev, struct session, link));
@@ -211,7 +209,8 @@ static bool cheap_behind(const struct target *t)
 static struct session *find_session(struct target *t, const struct need *need, bool open,
                                     bool *open_r)
 {
-    struct need any = { need->route, need->item, EGRESS_NONE };
+    struct need any = *need;
+    any.any = true;
     struct session *s = find_idle(t, need);
     if (!s && cheap_behind(t))
         s = find_behind(t, need);
@@ -226,15 +225,14 @@ static struct session *find_session(struct target *t, const struct need *need, b
 static bool dispatch_one(struct target *t, struct flow *flow, bool open)
 {
     static const char none[] = "no egress of the route can be used now";
-    struct delivery *d = t->delivery;
     if (!flow->route || !rate_allows(t))
         return false;
     struct item *front = flow_front(flow);
     if (!front)
         return true;
     struct need need = { .route = flow->route, .item = front };
-    need.egress = egress_choose(d->egress, flow->route, t->families, front->excluded, d->rnd);
-    if (need.egress == EGRESS_NONE) { /* other mail or other routes may have one that can */
+    paths_choose(t, flow->route, front, &need.way);
+    if (need.way.egress == EGRESS_NONE) { /* other mail or other routes may have one that can */
         if (front->excluded)
             flow_put_off(flow, front, none);
         else
@@ -251,7 +249,7 @@ static bool dispatch_one(struct target *t, struct flow *flow, bool open)
     if (s)
         session_give(s, a);
     else
-        session_open(t, flow->route, need.egress, a);
+        session_open(t, flow->route, &need.way, a);
     return true;
 }
 
@@ -263,7 +261,8 @@ static struct attempt *steal(struct target *t, const struct session *session)
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
         if (s->state == SESSION_OPENING && s->front && session_suits(session, s->route) &&
-            item_allows(s->front->item, session->egress) &&
+            !item_excludes(s->front->item, session->egress) &&
+            paths_is_able(&s->way, session->egress) &&
             egress_allowed(t->delivery->egress, s->route, session->egress)) {
             struct attempt *a = s->front;
             s->front = NULL;

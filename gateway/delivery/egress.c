@@ -1,93 +1,189 @@
 #include "gateway/delivery/egress.h"
 
-#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <string.h>
 
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
-#include "gateway/delivery/engine.h"
-#include "gateway/io/net.h"
+#include "gateway/conf/conf.h"
+#include "gateway/delivery/egress_check.h"
 #include "gateway/io/timer.h"
 #include "policies/route.h"
 
-enum { RECHECK_MS = 1000 };
+enum {
+    LOOK_MS = 1000,        /* between two looks at what is out, and at addresses in use */
+    LOOK_OFTEN = 30,       /* so many, then */
+    LOOK_SELDOM_MS = 5000, /* only each */
+    REFUSED_FIRST_MS = 15000,
+    REFUSED_MAX_MS = 300000,
+    DENIALS_MAX = 3
+};
 
 struct way {
+    struct egress_table *table;
     const struct conf_egress *conf;
-    bool plumbed;
-    unsigned families;
-    unsigned turn; /* which of several addresses of a family is next */
+    enum egress_fault_kind fault;
+    bool refused; /* by the relay: mail tries it again, no check */
+    char reason[128];
+    bool *gone;        /* per address of its own */
+    unsigned families; /* of what is left */
+    unsigned turn;     /* which of several addresses of a family is next */
+    int64_t looked_ms; /* at its addresses */
+    int64_t refused_ms;
+    unsigned looks;   /* at the proxy, since it worked last */
+    unsigned denials; /* in a row */
+    struct egress_check *check;
+    struct timer timer;
 };
 
 struct egress_table {
     struct loop *loop;
+    struct resolver *resolver;
     struct policies *policies;
     struct way *at;
     struct egress_facts *facts;
     size_t n;
-    struct timer recheck;
-    void (*changed)(void *arg);
+    egress_changed_fn *changed;
     void *arg;
 };
 
-/* Can a socket be bound to it? Nothing is sent. */
-static bool bindable(const struct addr *addr)
+/* ---- out and back ---- */
+
+static bool has_source(const struct conf_egress *e)
 {
-    struct sockaddr_storage ss;
-    socklen_t n = net_to_sockaddr(addr, &ss);
-    int fd = socket(ss.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    int rc = bind(fd, (const struct sockaddr *)&ss, n);
-    close(fd);
-    return rc == 0;
+    return e->addresses.n || e->interface.n || e->mark;
 }
 
-static bool all_bindable(const struct conf_egress *e)
+static int64_t next_look_ms(const struct way *w)
 {
-    for (size_t i = 0; i < e->addresses.n; i++)
-        if (!bindable(&e->addresses.at[i]))
-            return false;
-    return true;
+    if (w->refused)
+        return w->refused_ms;
+    return w->looks < LOOK_OFTEN ? LOOK_MS : LOOK_SELDOM_MS;
 }
 
-static void on_recheck(struct timer *timer)
+static void tell(struct way *w)
 {
-    struct egress_table *t = CONTAINER_OF(timer, struct egress_table, recheck);
-    bool back = false;
-    for (size_t i = 0; i < t->n; i++) {
-        struct way *w = &t->at[i];
-        if (w->plumbed || !all_bindable(w->conf))
+    w->table->changed(w->table->arg, (int)(w - w->table->at), w->fault);
+}
+
+static void out(struct way *w, enum egress_fault_kind fault, const char *reason)
+{
+    bool news = w->fault != fault;
+    w->fault = fault;
+    snprintf(w->reason, sizeof w->reason, "%s", reason);
+    if (!timer_is_set(&w->timer) && !w->check)
+        timer_set(w->table->loop, &w->timer, next_look_ms(w));
+    if (!news)
+        return;
+    log_warning(NULL, "egress_down", "egress", w->conf->name.p, "reason", w->reason, NULL);
+    tell(w);
+}
+
+static void back(struct way *w)
+{
+    w->fault = EGRESS_FINE;
+    w->reason[0] = '\0';
+    w->refused = false;
+    w->denials = 0;
+    timer_stop(w->table->loop, &w->timer);
+    log_info(NULL, "egress_up", "egress", w->conf->name.p, NULL);
+    tell(w);
+}
+
+/* ---- its own addresses ---- */
+
+static void log_address(const struct way *w, size_t i)
+{
+    char text[ADDR_TEXT_MAX];
+    log_warning(NULL, w->gone[i] ? "egress_address_gone" : "egress_address_back", "egress",
+                w->conf->name.p, "address", addr_text(&w->conf->addresses.at[i], text), NULL);
+}
+
+/* Is any of its sources left? */
+static bool look_at_addresses(struct way *w)
+{
+    size_t n = w->conf->addresses.n, left = 0;
+    w->looked_ms = loop_now_ms(w->table->loop);
+    if (n == 0)
+        return way_source_ours(w->conf, NULL);
+    for (size_t i = 0; i < n; i++) {
+        bool gone = !way_source_ours(w->conf, &w->conf->addresses.at[i]);
+        left += !gone;
+        if (gone == w->gone[i])
             continue;
-        w->plumbed = back = true;
-        log_info(NULL, "egress_up", "egress", w->conf->name.p, NULL);
+        w->gone[i] = gone;
+        if (n > 1)
+            log_address(w, i);
     }
-    if (egress_down(t) > 0)
-        timer_set(t->loop, timer, RECHECK_MS);
-    if (back)
-        t->changed(t->arg);
+    w->families = way_families(w->conf, w->gone);
+    return left > 0;
 }
 
-struct egress_table *egress_new(struct loop *loop, struct policies *policies,
-                                void (*changed)(void *arg), void *arg)
+static const char not_ours[] = "its address, interface or mark is not available here";
+
+/* Before use: an address may have gone while nobody looked. */
+static bool fine(struct way *w)
+{
+    if (w->fault != EGRESS_FINE || !w->conf->usable)
+        return false;
+    if (has_source(w->conf) && loop_now_ms(w->table->loop) - w->looked_ms >= LOOK_MS &&
+        !look_at_addresses(w))
+        out(w, EGRESS_UNPLUMBED, not_ours);
+    return w->fault == EGRESS_FINE;
+}
+
+/* ---- its proxy or relay ---- */
+
+static void on_checked(void *arg, const char *reason)
+{
+    struct way *w = arg;
+    w->check = NULL;
+    w->looks++;
+    if (reason)
+        out(w, EGRESS_PROXY_DOWN, reason);
+    else if (w->fault == EGRESS_PROXY_DOWN)
+        back(w);
+}
+
+static void check(struct way *w)
+{
+    if (!w->check)
+        w->check = egress_check_start(w->table->loop, w->table->resolver, w->conf, on_checked, w);
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct way *w = CONTAINER_OF(timer, struct way, timer);
+    if (w->fault == EGRESS_PROXY_DOWN && !w->refused)
+        check(w);
+    else if (w->fault == EGRESS_PROXY_DOWN || look_at_addresses(w))
+        back(w);
+    else
+        timer_set(w->table->loop, timer, LOOK_MS);
+}
+
+/* ---- life ---- */
+
+struct egress_table *egress_new(struct loop *loop, struct resolver *resolver,
+                                struct policies *policies, egress_changed_fn *changed, void *arg)
 {
     const struct conf *conf = policies_conf(policies);
     struct egress_table *t = mem_zero(sizeof *t);
-    *t = (struct egress_table){ .loop = loop, .changed = changed, .arg = arg };
+    *t = (struct egress_table){
+        .loop = loop, .resolver = resolver, .n = conf->egress.n, .changed = changed, .arg = arg
+    };
     t->policies = policies_ref(policies);
-    t->n = conf->egress.n;
     t->at = mem_array(t->n, sizeof *t->at);
     t->facts = mem_array(t->n, sizeof *t->facts);
-    timer_init(&t->recheck, on_recheck);
     for (size_t i = 0; i < t->n; i++) {
-        const struct conf_egress *e = &conf->egress.at[i];
-        t->at[i] = (struct way){ .conf = e, .plumbed = true };
-        for (size_t a = 0; a < e->addresses.n; a++)
-            t->at[i].families |= e->addresses.at[a].family == ADDR_V6 ? FAMILY_V6 : FAMILY_V4;
-        if (!e->addresses.n)
-            t->at[i].families = FAMILY_V4 | FAMILY_V6;
+        struct way *w = &t->at[i];
+        w->table = t;
+        w->conf = &conf->egress.at[i];
+        w->gone = mem_array(w->conf->addresses.n + 1, sizeof *w->gone);
+        w->families = way_families(w->conf, NULL);
+        w->looked_ms = INT64_MIN / 2;
+        timer_init(&w->timer, on_timer);
     }
     return t;
 }
@@ -97,7 +193,11 @@ void egress_free(struct egress_table **table)
     struct egress_table *t = *table;
     if (!t)
         return;
-    timer_stop(t->loop, &t->recheck);
+    for (size_t i = 0; i < t->n; i++) {
+        timer_stop(t->loop, &t->at[i].timer);
+        egress_check_cancel(&t->at[i].check);
+        free(t->at[i].gone);
+    }
     policies_unref(&t->policies);
     free(t->at);
     free(t->facts);
@@ -105,20 +205,52 @@ void egress_free(struct egress_table **table)
     *table = NULL;
 }
 
-int egress_choose(struct egress_table *t, const struct conf_route *route, unsigned families,
-                  unsigned excluded, struct rnd *rnd)
+void egress_inherit(struct egress_table *t, const struct egress_table *old)
 {
-    for (size_t i = 0; i < t->n; i++) {
-        const struct way *w = &t->at[i];
-        t->facts[i].usable = w->conf->usable && w->plumbed &&
-                             (!families || (families & w->families)) &&
-                             !(i < 8 && (excluded & 1u << i));
-    }
+    for (size_t i = 0; i < t->n; i++)
+        for (size_t k = 0; k < old->n; k++) {
+            struct way *w = &t->at[i];
+            const struct way *was = &old->at[k];
+            if (was->fault == EGRESS_FINE || !slice_eq(w->conf->name, was->conf->name))
+                continue;
+            w->fault = was->fault;
+            snprintf(w->reason, sizeof w->reason, "%s", was->reason);
+            timer_set(t->loop, &w->timer, 1);
+        }
+}
+
+/* ---- choosing ---- */
+
+static bool usable(struct way *w, const struct conf_route *route, unsigned families)
+{
+    bool relay = w->conf->via.kind == CONF_VIA_RELAY;
+    if (relay && route->hosts.n) /* its mail goes to those hosts and nowhere else */
+        return false;
+    return fine(w) && (relay || !families || (families & w->families));
+}
+
+/* One of the route's, else of its fallback, that is in `usable` of the facts. */
+static int draw(struct egress_table *t, const struct conf_route *route, struct rnd *rnd)
+{
     const struct conf *conf = policies_conf(t->policies);
     int chosen = choose_egress(conf, policies_route_egress(t->policies, route), t->facts, rnd);
     if (chosen == EGRESS_NONE)
         chosen = choose_egress(conf, policies_route_fallback(t->policies, route), t->facts, rnd);
     return chosen;
+}
+
+int egress_choose(struct egress_table *t, const struct conf_route *route, unsigned families,
+                  const struct item *item, struct rnd *rnd)
+{
+    for (size_t i = 0; i < t->n; i++)
+        t->facts[i].usable = usable(&t->at[i], route, families) && !item_excludes(item, (int)i) &&
+                             !item_tried(item, (int)i);
+    int chosen = draw(t, route, rnd);
+    if (chosen != EGRESS_NONE || !item->tried_n)
+        return chosen;
+    for (size_t i = 0; i < t->n; i++)
+        t->facts[i].usable = usable(&t->at[i], route, families) && !item_excludes(item, (int)i);
+    return draw(t, route, rnd);
 }
 
 static bool in_set(struct egress_set set, int egress)
@@ -129,47 +261,98 @@ static bool in_set(struct egress_set set, int egress)
     return false;
 }
 
-bool egress_allowed(const struct egress_table *t, const struct conf_route *route, int egress)
+static bool in_route(const struct egress_table *t, const struct conf_route *route, int egress)
 {
-    const struct way *w = &t->at[egress];
-    return w->conf->usable && w->plumbed &&
-           in_set(policies_route_egress(t->policies, route), egress);
+    return in_set(policies_route_egress(t->policies, route), egress);
+}
+
+bool egress_has_other(struct egress_table *t, const struct conf_route *route, unsigned families,
+                      const struct item *item, int egress)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        int e = (int)i;
+        if (e != egress && !item_tried(item, e) && !item_excludes(item, e) &&
+            (in_route(t, route, e) || in_set(policies_route_fallback(t->policies, route), e)) &&
+            usable(&t->at[i], route, families))
+            return true;
+    }
+    return false;
+}
+
+bool egress_allowed(struct egress_table *t, const struct conf_route *route, int egress)
+{
+    return in_route(t, route, egress) && usable(&t->at[egress], route, 0);
+}
+
+bool egress_usable(struct egress_table *t, const struct conf_route *route, unsigned families,
+                   int egress)
+{
+    return usable(&t->at[egress], route, families);
+}
+
+const struct conf_egress *egress_conf(const struct egress_table *t, int egress)
+{
+    return t->at[egress].conf;
 }
 
 void egress_source(struct egress_table *t, int egress, struct dial_source *source_r)
 {
     struct way *w = &t->at[egress];
-    size_t n = w->conf->addresses.n;
-    *source_r = (struct dial_source){ .congestion = NULL };
-    for (size_t i = 0; i < n; i++) {
-        const struct addr *a = &w->conf->addresses.at[(w->turn + i) % n];
-        struct addr *into = a->family == ADDR_V6 ? &source_r->v6 : &source_r->v4;
-        if (into->family == ADDR_NONE)
-            *into = *a;
-    }
-    w->turn++;
+    way_source(w->conf, w->turn++, w->gone, source_r);
 }
 
-unsigned egress_families(const struct egress_table *t, int egress)
+enum egress_fault_kind egress_fault(const struct egress_table *t, int egress)
 {
-    return t->at[egress].families;
+    return t->at[egress].fault;
 }
 
-void egress_unplumbed(struct egress_table *t, int egress)
+const char *egress_reason(const struct egress_table *t, int egress)
 {
-    struct way *w = &t->at[egress];
-    if (!w->plumbed)
-        return;
-    w->plumbed = false;
-    log_warning(NULL, "egress_down", "egress", w->conf->name.p, "reason", "its address is not ours",
-                NULL);
-    timer_set(t->loop, &t->recheck, RECHECK_MS);
+    return t->at[egress].reason;
 }
 
 unsigned egress_down(const struct egress_table *t)
 {
     unsigned n = 0;
     for (size_t i = 0; i < t->n; i++)
-        n += !t->at[i].plumbed;
+        n += t->at[i].fault != EGRESS_FINE;
     return n;
+}
+
+/* ---- what sessions found out ---- */
+
+void egress_failed(struct egress_table *t, int egress, enum egress_fault_kind fault,
+                   const char *reason)
+{
+    out(&t->at[egress], fault, reason);
+}
+
+void egress_refused(struct egress_table *t, int egress, const char *reason)
+{
+    struct way *w = &t->at[egress];
+    int64_t wait = w->refused_ms ? w->refused_ms * 2 : REFUSED_FIRST_MS;
+    w->refused_ms = wait < REFUSED_MAX_MS ? wait : REFUSED_MAX_MS;
+    w->refused = true;
+    out(w, EGRESS_PROXY_DOWN, reason);
+}
+
+void egress_denied(struct egress_table *t, int egress, const char *reason)
+{
+    struct way *w = &t->at[egress];
+    if (++w->denials >= DENIALS_MAX)
+        out(w, EGRESS_PROXY_DOWN, reason);
+}
+
+void egress_suspect(struct egress_table *t, int egress)
+{
+    struct way *w = &t->at[egress];
+    if (w->conf->via.kind != CONF_VIA_NONE && w->fault == EGRESS_FINE)
+        check(w);
+}
+
+void egress_worked(struct egress_table *t, int egress)
+{
+    struct way *w = &t->at[egress];
+    w->looks = w->denials = 0;
+    w->refused_ms = 0;
 }

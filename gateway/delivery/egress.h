@@ -1,33 +1,72 @@
 /*
- * delivery/egress — the local addresses mail may leave from, and whether they are ours now
+ * delivery/egress — the ways out: which can be used now, and how connections leave by each
  *
- *   One table per worker, in the order of conf->egress. An address that the system refuses to bind
- *   is out at once and tried again each second; `changed` runs when one came back.
+ *   One table per worker, in the order of conf->egress. An egress whose source is not on this
+ *   machine, or whose proxy or relay fails, is out at once, and looked at again each second, later
+ *   each 5 seconds, until it is back. Source addresses are looked at when they are about to be
+ *   used, at most once a second, so one that went away is noticed before mail is given to it.
+ *   Several addresses count one by one: the egress is out when none is left.
+ *
+ *   A relay that refuses us (greeting, TLS, password) is not asked every second: it is tried again
+ *   by mail after 15 s, doubling up to 5 minutes.
+ *
+ * Callbacks: `changed` runs once per change, also from inside the calls below; it must not end
+ *            sessions there. The log gets one line.
  */
 #ifndef WAYPOST_DELIVERY_EGRESS_H
 #define WAYPOST_DELIVERY_EGRESS_H
 
 #include "gateway/base/rnd.h"
-#include "gateway/io/dial.h"
-#include "gateway/io/loop.h"
+#include "gateway/dns/resolver.h"
+#include "gateway/io/way.h"
+#include "gateway/queue/item.h"
+#include "policies/advice.h"
 #include "policies/choose.h"
 
 struct egress_table;
 
-struct egress_table *egress_new(struct loop *loop, struct policies *policies,
-                                void (*changed)(void *arg), void *arg);
-void egress_free(struct egress_table **table);
+typedef void egress_changed_fn(void *arg, int egress, enum egress_fault_kind fault);
 
-/* An index for this route, or EGRESS_NONE. `families`: those the destination has, as a set of 1
- * IPv4 and 2 IPv6; 0 not known. `excluded`: bits of those that must not be used. */
+struct egress_table *egress_new(struct loop *loop, struct resolver *resolver,
+                                struct policies *policies, egress_changed_fn *changed, void *arg);
+void egress_free(struct egress_table **table);
+/* What was out in `old` under the same name is out, until it has been looked at. */
+void egress_inherit(struct egress_table *table, const struct egress_table *old);
+
+/* An index for this mail, or EGRESS_NONE. `families`: those the destination has, as a set; 0 not
+ * known. What the item excludes is never chosen; what was tried for it already only when nothing
+ * else is left. */
 int egress_choose(struct egress_table *table, const struct conf_route *route, unsigned families,
-                  unsigned excluded, struct rnd *rnd);
-/* May the route use it at all? */
-bool egress_allowed(const struct egress_table *table, const struct conf_route *route, int egress);
+                  const struct item *item, struct rnd *rnd);
+/* Is another one left for this mail than `egress` and those tried already? */
+bool egress_has_other(struct egress_table *table, const struct conf_route *route, unsigned families,
+                      const struct item *item, int egress);
+/* May the route use it at all, now? */
+bool egress_allowed(struct egress_table *table, const struct conf_route *route, int egress);
+/* Could it reach a destination with these families (0: not known) for this route, now? */
+bool egress_usable(struct egress_table *table, const struct conf_route *route, unsigned families,
+                   int egress);
+
+const struct conf_egress *egress_conf(const struct egress_table *table, int egress);
 /* Where to leave from; several addresses of a family take turns. */
 void egress_source(struct egress_table *table, int egress, struct dial_source *source_r);
-unsigned egress_families(const struct egress_table *table, int egress);
-void egress_unplumbed(struct egress_table *table, int egress);
+enum egress_fault_kind egress_fault(const struct egress_table *table, int egress);
+/* Why it is out, for people; "" when it is not. */
+const char *egress_reason(const struct egress_table *table, int egress);
 unsigned egress_down(const struct egress_table *table);
+
+/* ---- what sessions found out ---- */
+
+/* It cannot be used: its source, or its proxy or relay does not answer. */
+void egress_failed(struct egress_table *table, int egress, enum egress_fault_kind fault,
+                   const char *reason);
+/* The relay answers, but will not serve us. */
+void egress_refused(struct egress_table *table, int egress, const char *reason);
+/* The proxy would not connect us: its fault or the target's. Three in a row are its fault. */
+void egress_denied(struct egress_table *table, int egress, const char *reason);
+/* A connection through proxy or relay broke: looks at once whether that is still there. */
+void egress_suspect(struct egress_table *table, int egress);
+/* A session was set up through it. */
+void egress_worked(struct egress_table *table, int egress);
 
 #endif

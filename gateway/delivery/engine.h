@@ -14,8 +14,10 @@
 
 #include "gateway/base/buf.h"
 #include "gateway/delivery/delivery.h"
+#include "gateway/delivery/paths.h"
 #include "gateway/io/timer.h"
 #include "gateway/io/tls.h"
+#include "gateway/io/way.h"
 
 struct attempt;
 struct egress_table;
@@ -44,8 +46,9 @@ struct delivery {
     struct list large;   /* attempts whose large body is being sent */
     struct timer sense_tick;
     struct observer *observer;
-    struct advice *advice; /* NULL: none yet */
+    struct paths *paths;
     struct loop_task bury;
+    struct loop_task cut_off; /* ends sessions whose source is gone */
     uint32_t sessions, sessions_max, idle_n, opening_n, attempts_n, notices, spare_n;
     bool draining;
     struct timer drain_bound;
@@ -74,7 +77,9 @@ struct target {
     uint8_t families;      /* of the addresses seen: bit 0 IPv4, bit 1 IPv6; 0: not known yet */
     int64_t open_us;       /* smoothed: what a new session costs */
     int64_t final_us;      /* smoothed: from the end of data to the reply */
-    double tokens;         /* of site->limit.rate */
+    struct addr address;   /* where its mail goes, for the group; ADDR_NONE: not known yet */
+    struct kept_way kept[PATHS_KEPT];
+    double tokens; /* of site->limit.rate */
     int64_t tokens_ms;
     struct timer refill;
 };
@@ -87,7 +92,5 @@ void target_run(struct target *target);
 void delivery_room(struct delivery *d);
 /* Is mail more urgent than this waiting for a session? */
 bool target_outranks(const struct target *target, const struct item *item);
-
-enum { FAMILY_V4 = 1, FAMILY_V6 = 2 };
 
 #endif

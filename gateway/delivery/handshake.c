@@ -4,10 +4,10 @@
  *     greeting -> EHLO -> [STARTTLS -> TLS -> EHLO] -> [AUTH] -> open
  *                   `-> HELO when EHLO is not known
  *
- *   TLS by the level of the route: none never asks; opportunistic asks when it is offered, goes on
- *   in plain text when it is refused, and connects again in plain text at once when it breaks (and
- *   remembers that); required and verify give the host up. A password is only sent over TLS, or to
- *   our own machine. See: RFC 3207, 4954, 7435.
+ *   TLS by the level of the route (or relay): none never asks; opportunistic asks when it is
+ *   offered, goes on in plain text when it is refused, and connects again in plain text at once
+ *   when it breaks (and remembers that); required and verify give the host up. A password is only
+ *   sent over TLS, or to our own machine. See: RFC 3207, 4954, 7435.
  */
 #include <stdio.h>
 
@@ -15,6 +15,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
+#include "gateway/delivery/race.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/io/stream.h"
 #include "gateway/mail/domain.h"
@@ -66,17 +67,20 @@ void reply_greeting(struct session *s, struct expected *e, const struct reply *r
 {
     (void)e;
     s->greeting_us = stage_done(s, STAGE_GREETING);
-    if (good(reply))
-        say_hello(s, STEP_EHLO);
-    else
+    if (!good(reply)) {
         refused(s, WHERE_GREETING, reply);
+        return;
+    }
+    race_won(s);
+    say_hello(s, STEP_EHLO);
 }
 
 /* ---- AUTH ---- */
 
 bool session_hides_passwords(const struct session *s)
 {
-    return s->tls[0] || addr_is_loopback(&s->address);
+    bool direct = !s->via || s->relay;
+    return s->tls[0] || (direct && addr_is_loopback(&s->address));
 }
 
 static void start_auth(struct session *s)
@@ -86,7 +90,7 @@ static void start_auth(struct session *s)
     } else if (s->caps.auth & AUTH_PLAIN) {
         struct buf line;
         buf_init(&line, 4096);
-        auth_put_plain(&line, s->route->user, s->route->password);
+        auth_put_plain(&line, s->terms.user, s->terms.password);
         session_command(s, STEP_AUTH_PLAIN, "AUTH PLAIN ", buf_slice(&line));
         auth_wipe(&s->out);
         auth_wipe(&line);
@@ -115,9 +119,9 @@ void reply_auth(struct session *s, struct expected *e, const struct reply *reply
         s->authed = true;
         session_opened(s);
     } else if (reply->code == 334 && e->step == STEP_AUTH_LOGIN) {
-        answer_login(s, STEP_AUTH_USER, s->route->user);
+        answer_login(s, STEP_AUTH_USER, s->terms.user);
     } else if (reply->code == 334 && e->step == STEP_AUTH_USER) {
-        answer_login(s, STEP_AUTH_PASSWORD, s->route->password);
+        answer_login(s, STEP_AUTH_PASSWORD, s->terms.password);
     } else {
         refused(s, WHERE_AUTH, reply);
     }
@@ -127,13 +131,13 @@ void reply_auth(struct session *s, struct expected *e, const struct reply *reply
 
 static bool tls_optional(const struct session *s)
 {
-    return s->route->tls == CONF_TLS_OPPORTUNISTIC;
+    return s->terms.tls == CONF_TLS_OPPORTUNISTIC;
 }
 
 static bool wants_tls(const struct session *s)
 {
     const struct delivery *d = s->delivery;
-    if (s->tls[0] || s->route->tls == CONF_TLS_NONE || !(s->caps.ext & EXT_STARTTLS))
+    if (s->tls[0] || s->terms.tls == CONF_TLS_NONE || !(s->caps.ext & EXT_STARTTLS))
         return false;
     return !tls_optional(s) || !(s->plain_once || peers_tls_broken(d->peers, s->egress, &s->address,
                                                                    loop_now_ms(d->loop)));
@@ -142,9 +146,9 @@ static bool wants_tls(const struct session *s)
 /* Plain or encrypted, this is the connection mail will use. */
 static void secured(struct session *s)
 {
-    if (!s->tls[0] && s->route->tls >= CONF_TLS_REQUIRED)
+    if (!s->tls[0] && s->terms.tls >= CONF_TLS_REQUIRED)
         unfit(s, WHERE_TLS, (struct enhanced){ 4, 7, 4 }, "TLS is required and not offered");
-    else if (s->route->user.n)
+    else if (s->terms.user.n)
         start_auth(s);
     else
         session_opened(s);
@@ -154,7 +158,7 @@ void reply_ehlo(struct session *s, struct expected *e, const struct reply *reply
 {
     (void)e;
     sense_answer(s, stage_done(s, STAGE_EHLO));
-    if (reply->code / 100 == 5 && !s->tls[0] && s->route->tls <= CONF_TLS_OPPORTUNISTIC) {
+    if (reply->code / 100 == 5 && !s->tls[0] && s->terms.tls <= CONF_TLS_OPPORTUNISTIC) {
         say_hello(s, STEP_HELO);
         return;
     }
@@ -190,7 +194,7 @@ static void start_tls(struct session *s)
     snprintf(identity, sizeof identity, "%d|%s|%s", s->egress, addr_text(&s->address, address),
              host);
     struct tls_target target = { .host = host,
-                                 .verify = s->route->tls == CONF_TLS_VERIFY,
+                                 .verify = s->terms.tls == CONF_TLS_VERIFY,
                                  .identity = identity };
     s->tls_under_way = true;
     if (stream_start_tls_client(s->stream, s->delivery->tls, &target, &err) != RC_OK)

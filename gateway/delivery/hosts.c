@@ -70,6 +70,14 @@ void hosts_of_route(struct hosts *hosts, const struct conf *conf, const struct c
     }
 }
 
+void hosts_of_relay(struct hosts *hosts, const struct conf_host *relay)
+{
+    *hosts = (struct hosts){ .n = 1 };
+    hosts->at[0] = (struct next_host){
+        .name = relay->host, .port = relay->port, .is_addr = relay->is_addr, .addr = relay->addr
+    };
+}
+
 void hosts_clear(struct hosts *hosts)
 {
     if (hosts->mx)

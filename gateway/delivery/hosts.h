@@ -29,6 +29,7 @@ struct hosts {
 
 void hosts_of_mx(struct hosts *hosts, const struct conf *conf, struct mx_set *mx, struct rnd *rnd);
 void hosts_of_route(struct hosts *hosts, const struct conf *conf, const struct conf_route *route);
+void hosts_of_relay(struct hosts *hosts, const struct conf_host *relay);
 void hosts_clear(struct hosts *hosts);
 
 /* Is it an address we listen on ourselves? */

@@ -11,8 +11,10 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/detour.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
+#include "gateway/delivery/race.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/io/stream.h"
 
@@ -55,20 +57,28 @@ static void note_own(struct session *s, enum where where, struct enhanced status
 
 /* ---- no host is left ---- */
 
-static bool others_work(const struct session *s)
+static bool any_working(const struct session *s, const struct list *sessions, bool same_egress)
 {
-    LIST_EACH (at, &s->target->others) {
+    LIST_EACH (at, sessions) {
         const struct session *other = CONTAINER_OF(at, struct session, link);
-        if (other->state == SESSION_WORKING)
+        if (other->state != SESSION_OPENING && (!same_egress || other->egress == s->egress))
             return true;
     }
-    return !list_empty(&s->target->idle);
+    return false;
+}
+
+static bool others_work(const struct session *s, bool same_egress)
+{
+    return any_working(s, &s->target->others, same_egress) ||
+           any_working(s, &s->target->idle, same_egress);
 }
 
 static void gave_up(struct session *s)
 {
     struct target *t = s->target;
     int64_t now = loop_now_ms(s->delivery->loop);
+    if (race_lost(s))
+        return;
     t->proven = false;
     if (s->trouble.where == WHERE_NONE) {
         if (s->hosts.looped)
@@ -76,7 +86,18 @@ static void gave_up(struct session *s)
         else
             note_own(s, WHERE_DNS, (struct enhanced){ 4, 4, 4 }, "there is no host to try");
     }
-    if (others_work(s)) { /* it takes so many connections and no more: those carry the mail */
+    if (s->relay) {
+        detour_relay(s);
+        return;
+    }
+    bool works = others_work(s, true);
+    if (!works && detour_take(s, &s->trouble)) {
+        session_kill(s, NULL);
+        return;
+    }
+    if (works ||
+        others_work(s,
+                    false)) { /* it takes so many connections and no more: those carry the mail */
         t->hold_until_ms = now + HOLD_MS;
         session_kill(s, NULL);
         return;
@@ -98,7 +119,12 @@ static void take_addresses(struct session *s, const struct addr *addrs, size_t n
     for (size_t i = 0; i < n && s->addrs_n < HOST_ADDRS_MAX; i++) {
         struct addr a = addrs[i];
         a.port = s->hosts.at[s->host_at].port;
-        s->target->families |= a.family == ADDR_V6 ? FAMILY_V6 : FAMILY_V4;
+        if (!s->relay)
+            s->target->families |= (uint8_t)way_family(&a);
+        if (s->relay && hosts_is_own(conf, &a)) {
+            note_own(s, WHERE_AUTH, (struct enhanced){ 4, 4, 6 }, "the relay is this gateway");
+            continue;
+        }
         if (s->hosts.mx && hosts_is_own(conf, &a)) {
             hosts_cut_from(&s->hosts, s->host_at);
             s->host_at = s->hosts.n; /* those before it have been tried */
@@ -155,6 +181,9 @@ static void connected(struct session *s, const struct dial_result *r)
 {
     s->stream = r->stream;
     s->address = r->attempts[r->won].addr;
+    open_note_source(s, r);
+    if (s->via && !s->relay && s->policies == s->delivery->policies)
+        egress_worked(s->delivery->egress, s->egress);
     int64_t now = clock_mono_us();
     s->stage_us[STAGE_CONNECT] = r->attempt_count == 1 ? now - s->stage_at_us : r->connect_us;
     s->stage_at_us = now;
@@ -183,6 +212,8 @@ static void sort_out(struct session *s, const struct dial_result *r)
         case DIAL_TIMED_OUT:
         case DIAL_UNREACHABLE:
         case DIAL_DENIED:
+            if (a->fault == DIAL_DENIED && s->policies == d->policies)
+                egress_denied(d->egress, s->egress, a->text ? a->text : dial_fault_name(a->fault));
             s->address = a->addr; /* for the log, when none connects */
             peers_failed(d->peers, s->egress, &a->addr, loop_now_ms(d->loop));
             break;
@@ -203,14 +234,13 @@ static void on_dialled(void *arg, const struct dial_result *r)
     struct delivery *d = s->delivery;
     struct target *target = s->target;
     s->dial = NULL;
+    race_unwatch(s);
     sense_dialled(s, r);
     sort_out(s, r);
     if (r->rc == RC_OK) {
         connected(s, r);
     } else if (r->egress_fault) {
-        if (s->policies == d->policies)
-            egress_unplumbed(d->egress, s->egress);
-        session_kill(s, NULL);
+        detour_dial(s, r);
     } else {
         counter_add(d->counters, COUNTER_CONNECTS_FAILED, 1);
         struct finding f = { .where = WHERE_CONNECT,
@@ -226,22 +256,33 @@ static void dial(struct session *s)
 {
     struct delivery *d = s->delivery;
     const struct conf_timeouts *timeouts = &policies_conf(s->policies)->delivery.timeouts;
-    struct dial_source source = { .congestion = NULL };
+    struct dial_source source;
+    struct dial_via via;
     if (s->policies != d->policies) { /* a reload: its egress may be gone; the mail begins anew */
         session_kill(s, NULL);
         return;
     }
+    if (!race_place(s))
+        return;
+    bool proxied = s->via && !s->relay;
+    if (proxied && !open_find_proxy(s))
+        return;
     egress_source(d->egress, s->egress, &source);
+    if (proxied)
+        way_via(egress_conf(d->egress, s->egress), s->proxy, s->proxy_n, &via);
     struct dial_plan plan = { .addrs = s->addrs,
                               .addr_count = s->addrs_n,
                               .source = &source,
+                              .via = proxied ? &via : NULL,
                               .stagger_ms = STAGGER_MS,
                               .attempt_ms = timeouts->connect,
-                              .total_ms = timeouts->connect + STAGGER_MS * s->addrs_n,
+                              .total_ms = timeouts->connect + STAGGER_MS * s->addrs_n +
+                                          (proxied ? 3 * WAY_PROXY_MS : 0),
                               .limits = limits };
     s->dialled = true;
     s->stage_at_us = clock_mono_us();
     s->dial = dial_start(d->loop, &plan, on_dialled, s);
+    race_watch(s);
 }
 
 /* ---- the walk ---- */

@@ -13,10 +13,9 @@ static const struct conf_egress *egress_of(const struct session *s)
     return &policies_conf(s->policies)->egress.at[s->egress];
 }
 
-static struct observation start(const struct session *s, enum observation_kind kind,
-                                const struct addr *address)
+static struct observation observation_of(const struct conf_egress *e, enum observation_kind kind,
+                                         const struct addr *address)
 {
-    const struct conf_egress *e = egress_of(s);
     return (struct observation){ .kind = (uint8_t)kind,
                                  .egress = slice_hash_stable(e->name),
                                  .address = *address,
@@ -27,6 +26,12 @@ static struct observation start(const struct session *s, enum observation_kind k
                                  .rtt_us = -1,
                                  .app_rtt_us = -1,
                                  .final_us = -1 };
+}
+
+static struct observation start(const struct session *s, enum observation_kind kind,
+                                const struct addr *address)
+{
+    return observation_of(egress_of(s), kind, address);
 }
 
 static void ask_tcp(struct session *s)
@@ -99,6 +104,26 @@ void sense_dialled(struct session *s, const struct dial_result *r)
         o.result = (uint8_t)result;
         observe_failure(s->delivery->observer, &o);
     }
+}
+
+void sense_overdue(struct session *s)
+{
+    if (!s->addrs_n)
+        return;
+    struct observation o = start(s, OBS_CONNECT, &s->addrs[0]);
+    o.result = OBS_TIMEOUT;
+    o.connect_us = o.at_us - s->stage_at_us;
+    observe_failure(s->delivery->observer, &o);
+}
+
+void sense_egress(struct delivery *d, int egress, enum egress_fault_kind fault)
+{
+    const struct conf_egress *e = &delivery_conf(d)->egress.at[egress];
+    const struct addr nowhere = { .family = ADDR_NONE };
+    struct observation o = observation_of(e, OBS_EGRESS, &nowhere);
+    if (fault != EGRESS_FINE)
+        o.result = fault == EGRESS_UNPLUMBED ? OBS_UNPLUMBED : OBS_PROXY_DOWN;
+    observe_failure(d->observer, &o);
 }
 
 void sense_opened(struct session *s)

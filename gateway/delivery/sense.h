@@ -21,6 +21,10 @@ enum {
 
 /* Every address that failed, or the egress when that was to blame. */
 void sense_dialled(struct session *s, const struct dial_result *result);
+/* A dial takes longer than its path lets expect. */
+void sense_overdue(struct session *s);
+/* An egress is out, or back (EGRESS_FINE). */
+void sense_egress(struct delivery *d, int egress, enum egress_fault_kind fault);
 /* The session is ready for mail. */
 void sense_opened(struct session *s);
 /* It connected, but no session came of it. */

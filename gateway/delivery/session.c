@@ -8,8 +8,10 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/detour.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
+#include "gateway/delivery/race.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
 #include "gateway/io/stream.h"
@@ -25,8 +27,24 @@ struct slice session_mx(const struct session *s)
 
 /* ---- beginning ---- */
 
-void session_open(struct target *target, const struct conf_route *route, int egress,
-                  struct attempt *attempt)
+/* The hosts the way leads to, and the terms there. */
+static void take_way(struct session *s)
+{
+    const struct conf *conf = policies_conf(s->policies);
+    const struct conf_egress *e = &conf->egress.at[s->egress];
+    s->terms = session_terms(e, s->route);
+    s->via = e->via.kind != CONF_VIA_NONE;
+    s->relay = e->via.kind == CONF_VIA_RELAY;
+    if (s->relay)
+        hosts_of_relay(&s->hosts, &e->via.relay);
+    else if (s->target->site->mx)
+        hosts_of_mx(&s->hosts, conf, s->target->site->mx, s->delivery->rnd);
+    else
+        hosts_of_route(&s->hosts, conf, s->route);
+}
+
+struct session *session_open(struct target *target, const struct conf_route *route,
+                             const struct way_out *way, struct attempt *attempt)
 {
     struct delivery *d = target->delivery;
     struct session *s = mem_zero(sizeof *s);
@@ -34,13 +52,15 @@ void session_open(struct target *target, const struct conf_route *route, int egr
     s->target = target;
     s->policies = policies_ref(d->policies);
     s->route = route;
-    s->egress = egress;
+    s->egress = way->egress;
+    s->way = *way;
     s->front = attempt;
     s->started_ms = loop_now_ms(d->loop);
     s->opened_us = clock_mono_us();
     for (int i = 0; i < STAGES; i++)
         s->stage_us[i] = -1;
     list_init(&s->lru);
+    timer_init(&s->late, race_on_late);
     reply_parser_init(&s->parser);
     buf_init(&s->out, OUT_MAX);
     list_push_back(&target->others, &s->link);
@@ -48,13 +68,13 @@ void session_open(struct target *target, const struct conf_route *route, int egr
     target->site->sessions++;
     d->opening_n++;
     d->sessions++;
-    attempt->session = s;
-    body_prepare(attempt);
-    if (target->site->mx)
-        hosts_of_mx(&s->hosts, policies_conf(s->policies), target->site->mx, d->rnd);
-    else
-        hosts_of_route(&s->hosts, policies_conf(s->policies), route);
+    if (attempt) {
+        attempt->session = s;
+        body_prepare(attempt);
+    }
+    take_way(s);
     open_next_address(s);
+    return s->state == SESSION_DEAD ? NULL : s;
 }
 
 static uint64_t smaller_limit(uint64_t a, uint64_t b) /* 0: none */
@@ -73,6 +93,8 @@ void session_opened(struct session *s)
     t->proven = true;
     d->opening_n--;
     peers_worked(d->peers, s->egress, &s->address);
+    if (s->relay && s->policies == d->policies)
+        egress_worked(d->egress, s->egress);
     sense_opened(s);
     site_succeeded(t->site);
     s->state = SESSION_WORKING;
@@ -88,10 +110,12 @@ void session_opened(struct session *s)
 
 bool session_suits(const struct session *s, const struct conf_route *route)
 {
-    return s->policies == s->delivery->policies &&
-           (s->route == route ||
-            (s->route->tls == route->tls && slice_eq(s->route->user, route->user) &&
-             slice_eq(s->route->password, route->password)));
+    if (s->policies != s->delivery->policies)
+        return false;
+    if (s->route == route)
+        return true;
+    struct terms terms = session_terms(egress_conf(s->delivery->egress, s->egress), route);
+    return terms_same(&s->terms, &terms);
 }
 
 static bool used_up(const struct session *s)
@@ -160,6 +184,7 @@ void session_hop(struct session *s, struct hop *hop_r)
                            .egress = conf->egress.at[s->egress].name,
                            .tls = slice_of(s->tls),
                            .address = s->address,
+                           .via = s->via,
                            .rtt_us = -1,
                            .retransmits = -1,
                            .reused = s->delivered > 0 };
@@ -168,7 +193,7 @@ void session_hop(struct session *s, struct hop *hop_r)
     if (!s->stream)
         return;
     hop_r->connected = true;
-    hop_r->source = *stream_local(s->stream);
+    hop_r->source = s->source;
     if (sense_tcp(s, &tcp)) {
         hop_r->rtt_us = tcp.rtt_us;
         hop_r->retransmits = tcp.retransmits;
@@ -204,6 +229,7 @@ static void take_out(struct session *s)
     } else if (s->state == SESSION_IDLE) {
         d->idle_n--;
     }
+    race_leave(s);
     s->state = SESSION_DEAD;
     list_del(&s->lru);
     list_del(&s->link);
@@ -261,8 +287,8 @@ void session_kill(struct session *s, const struct finding *finding)
     assert(s->state != SESSION_DEAD);
     struct delivery *d = s->delivery;
     struct attempt *front = s->front, *behind = s->behind;
+    bool counts = front && finding && !untouched(s, finding) && !detour_broken(s, finding);
     take_out(s);
-    bool counts = front && finding && !untouched(s, finding);
     struct hop hop;
     if (counts)
         sense_broken(s, finding);

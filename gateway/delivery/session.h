@@ -16,6 +16,7 @@
 
 #include "gateway/delivery/attempt.h"
 #include "gateway/delivery/hosts.h"
+#include "gateway/delivery/paths.h"
 #include "gateway/io/dial.h"
 #include "gateway/io/stream.h"
 #include "gateway/smtp/reply.h"
@@ -47,6 +48,12 @@ struct expected {
 
 enum { EXPECTED_MAX = 16 }; /* two transactions of five steps, and a RSET each */
 
+/* What we ask of the next hop, and what it asks of us. */
+struct terms {
+    unsigned tls; /* enum conf_tls_out */
+    struct slice user, password;
+};
+
 struct session {
     struct list link; /* of the target: idle or others; or delivery->dead */
     struct list lru;  /* delivery->idle */
@@ -54,7 +61,9 @@ struct session {
     struct target *target;
     struct policies *policies; /* what it began with */
     const struct conf_route *route;
-    int egress; /* index in that configuration */
+    int egress;         /* index in that configuration */
+    bool via, relay;    /* through a proxy or relay; the latter: `hosts` is the relay */
+    struct terms terms; /* of the next hop */
     enum session_state state;
     /* the way to the host */
     struct hosts hosts;
@@ -64,13 +73,19 @@ struct session {
     bool dialled;                      /* some address was tried */
     struct addr addrs[HOST_ADDRS_MAX]; /* of that host, still to try */
     unsigned addrs_n;
+    struct addr proxy[DIAL_VIA_ADDRS_MAX]; /* its addresses, once they are known */
+    unsigned proxy_n;
     struct dns_query *query;
     struct dial *dial;
+    struct way_out way;     /* how its egress was chosen */
+    struct timer late;      /* the dial under way is overdue (race.c) */
+    struct session *rival;  /* tries another egress for the same mail; NULL: none */
     struct finding trouble; /* the most telling reason why no host worked so far */
     char trouble_text[256], trouble_host[256];
     /* the connection */
     struct stream *stream;
     struct addr address;
+    struct addr source; /* as the other side sees us, ADDR_NONE: not known */
     struct reply_parser parser;
     struct ehlo_caps caps;
     struct expected expected[EXPECTED_MAX];
@@ -97,9 +112,10 @@ struct session {
     bool sending_slowly; /* the body comes in slower than it goes out */
 };
 
-/* Opens one more; `attempt` is what it is opened for. It may be dead when this returns. */
-void session_open(struct target *target, const struct conf_route *route, int egress,
-                  struct attempt *attempt);
+/* Opens one more by way->egress; `attempt` is what it is opened for, NULL: a rival. Returns NULL
+ * when it is dead already. */
+struct session *session_open(struct target *target, const struct conf_route *route,
+                             const struct way_out *way, struct attempt *attempt);
 /* Gives an attempt to an idle session, or to a working one that session_takes_more(). */
 void session_give(struct session *s, struct attempt *attempt);
 /* May another transaction travel behind the running one? */
@@ -112,7 +128,8 @@ struct slice session_mx(const struct session *s);
 /* What the log and notices say about the session, when it may be gone already. */
 struct hop {
     struct slice mx, egress, tls; /* valid until the loop waits */
-    struct addr source, address;
+    struct addr source, address;  /* source: as the other side sees it */
+    bool via;                     /* rtt and retransmits are of the way to the proxy or relay */
     bool connected, reused;
     int64_t rtt_us, retransmits;
     int64_t stage_us[STAGES]; /* of the opening; negative: not part of this attempt */
@@ -138,6 +155,13 @@ void open_next_address(struct session *s); /* the first, too */
 void open_failed(struct session *s, const struct finding *finding);
 /* The same address again, without TLS. */
 void open_again_plain(struct session *s);
+
+/* ---- open_via.c ---- */
+struct terms session_terms(const struct conf_egress *e, const struct conf_route *route);
+bool terms_same(const struct terms *a, const struct terms *b);
+/* False: they are being looked up, or the session is over; else s->proxy is filled. */
+bool open_find_proxy(struct session *s);
+void open_note_source(struct session *s, const struct dial_result *result);
 
 /* Is nobody in between who could read a password: TLS, or both ends on this machine? */
 bool session_hides_passwords(const struct session *s);

@@ -170,6 +170,22 @@ static int64_t next_due(struct attempt *a, const struct verdict *verdicts)
     return due;
 }
 
+/* A destination that asks for patience (greylisting) knows the address it asked. */
+static void note_sticky(struct attempt *a, const struct hop *hop)
+{
+    a->item->sticky_until_ms = 0;
+    if (!hop || !hop->egress.n)
+        return;
+    for (size_t i = 0; i < a->env.recipients_n; i++) {
+        const struct finding *f = &a->findings[i];
+        if (f->fault != FAULT_NONE || f->where < WHERE_MAIL || f->code / 100 != 4)
+            continue;
+        a->item->sticky = (uint32_t)slice_hash_stable(hop->egress);
+        a->item->sticky_until_ms = loop_now_ms(a->delivery->loop) + CHOICE_STICKY_MS;
+        return;
+    }
+}
+
 void settle_attempt(struct attempt **attempt, const struct hop *hop)
 {
     struct attempt *a = *attempt;
@@ -178,6 +194,7 @@ void settle_attempt(struct attempt **attempt, const struct hop *hop)
     struct verdict *verdicts = arena_alloc(a->arena, n * sizeof *verdicts);
     *attempt = NULL;
     body_forget(a);
+    note_sticky(a, hop);
     a->item->attempts++;
     for (size_t i = 0; i < n; i++)
         verdicts[i] = outcome_judge(&a->findings[i]);

@@ -187,6 +187,17 @@ static void unpack_optional(struct cursor *c, uint64_t fields, struct envelope *
     e->origin.tls = get_if(c, fields, FIELD_TLS);
 }
 
+struct slice envelope_sender(struct slice record)
+{
+    struct cursor c = cur_of(record.p, record.n);
+    cur_varint(&c); /* version, fields, received, size */
+    cur_varint(&c);
+    cur_varint(&c);
+    cur_varint(&c);
+    struct slice sender = cur_slice_varint(&c);
+    return c.bad ? (struct slice){ NULL, 0 } : sender;
+}
+
 enum rc envelope_unpack(struct slice record, struct arena *arena, struct envelope *e)
 {
     struct cursor c = cur_of(record.p, record.n);

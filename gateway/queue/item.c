@@ -130,3 +130,24 @@ const char *item_state_name(enum item_state state)
     static const char *const names[] = { "routing", "ready", "busy", "waiting", "held" };
     return names[state];
 }
+
+bool item_excludes(const struct item *item, int egress)
+{
+    return egress < 8 && (item->excluded & 1u << egress);
+}
+
+bool item_tried(const struct item *item, int egress)
+{
+    for (unsigned i = 0; i < item->tried_n; i++)
+        if (item->tried[i] == egress)
+            return true;
+    return false;
+}
+
+bool item_try_other(struct item *item, int egress)
+{
+    if (item->tried_n == ITEM_TRIED_MAX)
+        return false;
+    item->tried[item->tried_n++] = (uint16_t)egress;
+    return true;
+}

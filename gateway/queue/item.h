@@ -38,6 +38,8 @@ struct site;
 /* due_ms of an item that waits for an operator, also in its record: a restart keeps it held. */
 #define ITEM_DUE_HELD INT64_MAX
 
+enum { ITEM_TRIED_MAX = 2 };
+
 struct item {
     union {
         struct {
@@ -63,10 +65,19 @@ struct item {
     uint8_t state, lane;    /* enum item_state, enum lane */
     uint8_t order;          /* what an operator asked while BUSY: enum item_order */
     uint8_t excluded; /* set bits: egresses (by index, first 8) this mail must not use again */
+    uint8_t tried_n;
+    uint32_t sticky; /* stable hash of the name of the egress that the next try should take, too */
+    int64_t sticky_until_ms;        /* monotonic; 0: none */
+    uint16_t tried[ITEM_TRIED_MAX]; /* egresses that failed for it since it became ready */
     uint16_t key_len; /* destination key: "route/domain", or "route" for fixed hosts */
     uint32_t env_len;
     char data[]; /* packed envelope (gateway/mail/envelope.h), then the key */
 };
+
+bool item_excludes(const struct item *item, int egress);
+bool item_tried(const struct item *item, int egress);
+/* False: it has tried enough of them. */
+bool item_try_other(struct item *item, int egress);
 
 enum item_order { ORDER_NONE, ORDER_HOLD, ORDER_DROP, ORDER_BOUNCE };
 

@@ -195,6 +195,7 @@ void queue_defer(struct queue *queue, struct item *item, int64_t due_ms)
 {
     assert(item->state == ITEM_BUSY);
     item_drop_body(item);
+    item->tried_n = 0;
     if (!follow_order(queue, item))
         place_waiting(queue, item, due_ms);
 }

@@ -1,0 +1,76 @@
+/*
+ * delivery/paths — which egress a mail leaves by: what control knows, and what is seen here
+ *
+ *   One struct paths per worker holds the advice table in force and puts questions to
+ *   policies/choose at the moment a mail is about to leave. The answer is kept in the target for
+ *   mail of the same route, sender and size class, for PATHS_KEEP_MS and as long as nothing that
+ *   went into it changes; a choice by weight or an exploring one is made anew for each mail. So the
+ *   price of a choice per mail is that of comparing a key.
+ *
+ *   The destination group of a target is that of the address its sessions connect to; until one is
+ *   known the choice is by weight, and made again when it is (paths_place).
+ */
+#ifndef WAYPOST_DELIVERY_PATHS_H
+#define WAYPOST_DELIVERY_PATHS_H
+
+#include "gateway/geo/group.h"
+#include "gateway/queue/item.h"
+#include "policies/choose.h"
+
+struct delivery;
+struct target;
+
+enum { PATHS_KEEP_MS = 100, PATHS_KEPT = 4, PATHS_WORDS = CHOICE_MAX / 64 };
+
+/* What came of a choice. */
+struct way_out {
+    int egress;                 /* EGRESS_NONE: the mail has to wait */
+    int second;                 /* to race with; EGRESS_NONE */
+    int64_t race_ms;            /* CHOICE_RACE_NEVER */
+    int64_t overdue_ms;         /* a connection that takes longer is reported */
+    bool placed, measured;      /* the group was known; so were its paths */
+    uint64_t able[PATHS_WORDS]; /* those that may carry it, too, when no session is to be had */
+};
+
+/* A choice that is kept, and what it was made for. Part of struct target. */
+struct kept_way {
+    const struct conf_route *route; /* NULL: empty */
+    uint32_t sender;
+    uint8_t size_class, lane, families;
+    uint64_t generation; /* of advice and configuration */
+    int64_t until_ms;
+    int incumbent; /* used last for this route; outlives the rest */
+    struct way_out way;
+};
+
+struct paths;
+
+struct paths *paths_new(unsigned workers);
+void paths_free(struct paths **paths);
+void paths_advise(struct paths *paths, struct advice *advice); /* takes the reference over */
+void paths_use_geo(struct paths *paths, struct geo *geo); /* takes one of its own; NULL: none */
+/* Another configuration: egresses have other indexes. */
+void paths_reconfigure(struct paths *paths, const struct conf *conf);
+
+void paths_choose(struct target *t, const struct conf_route *route, const struct item *item,
+                  struct way_out *way_r);
+bool paths_is_able(const struct way_out *way, int egress);
+
+/* The group of a destination address; never NULL. */
+const struct geo_group *paths_group(struct paths *paths, const struct addr *address);
+/* Where the target's mail goes, as sessions find out. */
+void paths_note_address(struct target *t, const struct addr *address);
+
+/* For explain: the whole choice for a mail of this size and sender; t may be NULL, address
+ * ADDR_NONE. Valid until the next choice. */
+struct paths_question {
+    struct target *target;
+    const struct conf_route *route;
+    struct addr address;
+    struct slice sender; /* address */
+    uint64_t bytes;
+    enum lane lane;
+};
+const struct choice *paths_explain(struct delivery *d, const struct paths_question *question);
+
+#endif

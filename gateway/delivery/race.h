@@ -1,0 +1,27 @@
+/*
+ * delivery/race — a connection that takes too long: it is reported, and another egress tries, too
+ *
+ *   A dial that is overdue for its path is told to control as a failure, long before it has timed
+ *   out. When the path was doubtful already a second session, the rival, is opened by the next best
+ *   egress. Whichever is greeted first gets the mail; the other is closed before it says EHLO.
+ */
+#ifndef WAYPOST_DELIVERY_RACE_H
+#define WAYPOST_DELIVERY_RACE_H
+
+#include "gateway/delivery/session.h"
+
+/* Where the mail goes is known now, before the first dial. False: another egress suits better; the
+ * session is dead and its mail back in the queue. */
+bool race_place(struct session *s);
+/* A dial of this session begins; it is over. */
+void race_watch(struct session *s);
+void race_unwatch(struct session *s);
+void race_on_late(struct timer *timer); /* of struct session */
+/* It was greeted: the mail is its. */
+void race_won(struct session *s);
+/* It found no host. True: the rival goes on with the mail, and the session is dead. */
+bool race_lost(struct session *s);
+/* It is about to die. */
+void race_leave(struct session *s);
+
+#endif
