@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <openssl/evp.h>
 
 #include "gateway/base/mem.h"
 
@@ -19,7 +20,7 @@ static struct seal *seal_of(unsigned char fill)
     return seal_new(key);
 }
 
-/* The two vectors of the C2SP document: one for each value of the key's leading CMAC bit. */
+/* The two vectors of c2sp.org/XAES-256-GCM: one for each value of the key's leading CMAC bit. */
 static void published_vectors(void **state)
 {
     (void)state;
@@ -45,6 +46,66 @@ static void published_vectors(void **state)
         seal_free(&seal);
         assert_null(seal);
     }
+}
+
+/* SHAKE-128 of what was put into it. */
+static void shake(EVP_MD_CTX *ctx, void *out, size_t n)
+{
+    assert_int_equal(EVP_DigestFinalXOF(ctx, out, n), 1);
+    EVP_MD_CTX_free(ctx);
+}
+
+static EVP_MD_CTX *shake_new(void)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    assert_int_equal(EVP_DigestInit_ex(ctx, EVP_shake128(), NULL), 1);
+    return ctx;
+}
+
+static struct slice take(const char **at, size_t n)
+{
+    struct slice s = { *at, n };
+    *at += n;
+    return s;
+}
+
+static struct slice take_counted(const char **at)
+{
+    size_t n = *(const unsigned char *)take(at, 1).p;
+    return take(at, n);
+}
+
+/* The document's accumulated vector: keys, nonces, texts and additional data of all lengths come
+ * from SHAKE-128 of nothing, and all ciphertexts are hashed. */
+static void published_accumulated_vector(void **state)
+{
+    (void)state;
+    enum { ROUNDS = 10000, ROUND_MAX = SEAL_KEY + SEAL_NONCE + 2 * 256 };
+    static const unsigned char first[] = { 0x7f, 0x9c, 0x2b, 0xa4, 0xe8, 0x8f, 0x82, 0x7d },
+                               want[32] = { 0xe6, 0xb9, 0xed, 0xf2, 0xdf, 0x6c, 0xec, 0x60,
+                                            0xc8, 0xcb, 0xd8, 0x64, 0xe2, 0x21, 0x1b, 0x59,
+                                            0x7f, 0xb6, 0x9a, 0x52, 0x91, 0x60, 0xcd, 0x04,
+                                            0x0d, 0x56, 0xc0, 0xc2, 0x10, 0x08, 0x19, 0x39 };
+    char *stream = mem_array(ROUNDS, ROUND_MAX), sealed[256 + SEAL_OVERHEAD], opened[256];
+    const char *at = stream;
+    unsigned char hash[sizeof(want)];
+    shake(shake_new(), stream, (size_t)ROUNDS * ROUND_MAX);
+    assert_memory_equal(stream, first, sizeof(first));
+    EVP_MD_CTX *sum = shake_new();
+    for (int i = 0; i < ROUNDS; i++) {
+        struct slice key = take(&at, SEAL_KEY), nonce = take(&at, SEAL_NONCE);
+        struct slice plain = take_counted(&at), aad = take_counted(&at);
+        struct seal *seal = seal_new((const unsigned char *)key.p);
+        seal_close_nonce(seal, (const unsigned char *)nonce.p, aad, plain, sealed);
+        struct slice record = { sealed, plain.n + SEAL_OVERHEAD };
+        assert_int_equal(seal_open(seal, aad, record, opened), RC_OK);
+        assert_memory_equal(opened, plain.p, plain.n);
+        assert_int_equal(EVP_DigestUpdate(sum, sealed + SEAL_NONCE, record.n - SEAL_NONCE), 1);
+        seal_free(&seal);
+    }
+    shake(sum, hash, sizeof(hash));
+    assert_memory_equal(hash, want, sizeof(want));
+    free(stream);
 }
 
 static void round_trip_of_all_sizes(void **state)
@@ -107,6 +168,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(published_vectors),
+        cmocka_unit_test(published_accumulated_vector),
         cmocka_unit_test(round_trip_of_all_sizes),
         cmocka_unit_test(tampering_is_noticed),
         cmocka_unit_test(two_seals_of_one_text_differ),
