@@ -10,6 +10,7 @@
 
 #include "gateway/admin/cli.h"
 #include "gateway/base/json.h"
+#include "gateway/geo/check.h"
 #include "gateway/ingress/password.h"
 #include "gateway/io/tls.h"
 #include "policies/policies.h"
@@ -48,6 +49,8 @@ int cli_check(struct cli *cli)
     enum rc rc = policies_load(bundle, cli->conf_path, &policies, errors);
     if (rc == RC_OK)
         check_tls_files(policies_conf(policies), errors);
+    if (rc == RC_OK)
+        geo_check(&policies_conf(policies)->geo, errors);
     bool ok = conf_errors_count(errors) == 0;
     buf_init(&out, 4 << 20);
     if (cli->json) {

@@ -18,6 +18,7 @@ struct fanout_worker {
     struct mailbox *box;
     struct queue *queue;
     struct resolver *resolver;
+    struct geo_cache *geo;
     const struct counters *counters;
     const struct reasons *reasons;
 };

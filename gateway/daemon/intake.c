@@ -123,6 +123,7 @@ void workplan_release(struct workplan *plan)
     policies_unref(&plan->policies);
     tls_server_unref(&plan->tls);
     free(plan->listeners);
+    geo_unref(&plan->geo);
     free(plan->changes);
     *plan = (struct workplan){ 0 };
 }

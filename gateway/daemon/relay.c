@@ -11,6 +11,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/daemon/child_side.h"
+#include "gateway/daemon/geo_child.h"
 #include "gateway/daemon/intake.h"
 #include "gateway/daemon/messages.h"
 #include "gateway/daemon/relay_admin.h"
@@ -34,6 +35,8 @@ struct relay {
     struct intake intake;
     struct workplan plan; /* handed out, not yet taken by all workers */
     struct tls_tickets *tickets;
+    struct geo_child geo;
+    struct policies *policies; /* in force in the workers; NULL: not yet */
     struct delivery_log *log;
     struct spool *spool;
     struct relay_links *links;
@@ -42,6 +45,7 @@ struct relay {
     struct relay_admin *admin;
     struct timer watch;
     bool applying, stopping;
+    bool geo_late; /* databases came while a plan was being handed out */
     int exit_status;
 };
 
@@ -62,13 +66,16 @@ static void fail(struct relay *r, const struct err *err, int exit_status)
 static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, const char *text_dir,
                              struct err *err)
 {
+    char geo_dir[PATH_MAX];
+    snprintf(geo_dir, sizeof geo_dir, "%s/run/geo", conf->state.p);
     struct path_rule rules[32] = {
         { spool_dir, PATH_WRITE },     { "/dev/null", PATH_WRITE },
         { "/dev/urandom", PATH_READ }, { "/etc", PATH_READ }, /* resolv.conf, hosts, openssl.cnf */
         { "/usr/lib", PATH_READ },     { "/usr/share", PATH_READ },
         { "/proc/self", PATH_READ },   { "/sys/devices/system/cpu", PATH_READ },
+        { geo_dir, PATH_READ },
     };
-    size_t n = 8;
+    size_t n = 9;
     if (text_dir)
         rules[n++] = (struct path_rule){ text_dir, PATH_WRITE };
     char *resolv = realpath("/etc/resolv.conf", NULL); /* often a link to somewhere below /run */
@@ -190,6 +197,7 @@ static void start(struct relay *r)
         rc = open_spool(r, conf, dir, text_dir, &err);
     if (rc == RC_OK)
         rc = start_workers(r, &err);
+    r->policies = policies_ref(r->plan.policies);
     workplan_release(&r->plan);
     if (rc != RC_OK)
         fail(r, &err, rc == RC_DENIED ? EXIT_CONFIGURATION : 1);
@@ -220,10 +228,28 @@ static void stop(struct relay *r)
         workers_stop(r->workers, STOP_BOUND_MS);
 }
 
+/* Databases alone. The names stay those of the configuration in force. */
+static enum rc take_geo(struct relay *r, struct slice bytes, struct err *err)
+{
+    enum rc rc = bytes.n ? geo_child_take(&r->geo, bytes, err) : RC_OK;
+    r->geo_late = r->applying;
+    if (rc != RC_OK || r->intake.workers || !r->policies || r->applying)
+        return rc; /* the plan under way brings them, or on_applied() does */
+    struct geo *geo = geo_child_make(&r->geo, policies_conf(r->policies));
+    if (geo)
+        workers_use_geo(r->workers, geo);
+    geo_unref(&geo);
+    return RC_OK;
+}
+
 static void on_applied(void *arg)
 {
     struct relay *r = arg;
     r->applying = false;
+    policies_unref(&r->policies);
+    r->policies = policies_ref(r->plan.policies);
+    if (r->geo_late)
+        take_geo(r, slice_of(""), NULL);
     relay_admin_reconfigure(r->admin, r->plan.policies);
     workplan_release(&r->plan);
     answer(r, true, "");
@@ -246,6 +272,7 @@ static void commit(struct relay *r, struct slice changes)
             fail(r, &err, EXIT_CONFIGURATION);
         return;
     }
+    r->plan.geo = geo_child_make(&r->geo, policies_conf(r->plan.policies));
     r->plan.changes = mem_strndup(changes.p ? changes.p : "", changes.n);
     log_set_level(policies_conf(r->plan.policies)->log.level);
     delivery_log_attach(r->log, r->intake.log_fd);
@@ -283,6 +310,8 @@ static void on_message(void *arg, struct ipc_message *m)
     } else if (m->type == MSG_ADMIN && m->fd_count == 1) {
         r->admin_fd = m->fds[0];
         m->fds[0] = -1;
+    } else if (m->type == MSG_GEO) {
+        rc = take_geo(r, m->bytes, &err);
     } else if (m->type == MSG_LOG && !r->intake.workers) {
         rc = take_log_alone(r, m);
     } else {
@@ -313,6 +342,8 @@ static void free_all(struct relay *r)
     relay_links_free(&r->links);
     spool_close(&r->spool);
     workplan_release(&r->plan);
+    policies_unref(&r->policies);
+    geo_child_free(&r->geo);
     intake_reset(&r->intake);
     delivery_log_free(&r->log);
     tls_tickets_free(&r->tickets);

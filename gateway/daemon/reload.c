@@ -7,6 +7,7 @@
 #include "gateway/base/cursor.h"
 #include "gateway/base/log.h"
 #include "gateway/daemon/folders.h"
+#include "gateway/daemon/geo_files.h"
 #include "gateway/daemon/messages.h"
 #include "gateway/daemon/notify.h"
 
@@ -53,6 +54,7 @@ void setup_send(struct supervisor *s, const struct setup *setup, struct slice ch
         ipc_send(ipc, MSG_LISTENER, none, sockets_fds(setup->sockets, i), s->workers);
     if (setup->log_fd >= 0)
         ipc_send(ipc, MSG_LOG, none, &setup->log_fd, 1);
+    geo_files_send(s->geo, ipc);
     ipc_send(ipc, MSG_COMMIT, changes, NULL, 0);
 }
 
@@ -61,12 +63,21 @@ void setup_tell_control(struct supervisor *s)
     struct buf b;
     if (!s->control.ipc)
         return;
+    geo_files_send(s->geo, s->control.ipc);
     buf_init(&b, IPC_BYTES_MAX);
     put_slice16(&b, slice_of(s->path));
     bundle_pack(s->now.bundle, &b);
     ipc_send(s->control.ipc, MSG_CONFIG, buf_slice(&b), NULL, 0);
     explicit_bzero(b.mem, b.cap);
     buf_free(&b);
+}
+
+void geo_tell(const struct supervisor *s)
+{
+    if (s->relay.ready)
+        geo_files_send(s->geo, s->relay.ipc);
+    if (s->control.ipc)
+        geo_files_send(s->geo, s->control.ipc);
 }
 
 /* ---- the outcome ---- */
@@ -240,12 +251,27 @@ static bool apply(struct supervisor *s, struct setup *next)
     return true;
 }
 
+/* An operator is told of a database that cannot be used, and nothing changes; another that can is
+ * taken up in any case. */
+static enum rc read_databases(struct supervisor *s, struct setup *next, struct conf_errors *errors)
+{
+    if (geo_files_update(s->geo, &policies_conf(next->policies)->geo, true, errors))
+        geo_tell(s);
+    if (conf_errors_count(errors) == 0)
+        return RC_OK;
+    setup_free(next);
+    return RC_PARSE;
+}
+
 static void begin(struct supervisor *s)
 {
     notify_reloading();
     struct conf_errors *errors = conf_errors_new();
     struct setup next;
-    if (setup_read(s->path, &next, errors) == RC_OK)
+    enum rc rc = setup_read(s->path, &next, errors);
+    if (rc == RC_OK)
+        rc = read_databases(s, &next, errors);
+    if (rc == RC_OK)
         apply(s, &next);
     else
         refuse_for(s, errors);

@@ -28,6 +28,9 @@ void setup_send(struct supervisor *s, const struct setup *setup, struct slice ch
 /* Tells control what is in force. */
 void setup_tell_control(struct supervisor *s);
 
+/* Tells the children where the databases are now. */
+void geo_tell(const struct supervisor *s);
+
 /* Starts a reload, behind the one under way if there is one. The outcome goes to the log, and to
  * control when it asked (token). */
 void reload_begin(struct supervisor *s, bool by_control, uint32_t token);

@@ -13,6 +13,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/daemon/folders.h"
+#include "gateway/daemon/geo_files.h"
 #include "gateway/daemon/log_keeper.h"
 #include "gateway/daemon/messages.h"
 #include "gateway/daemon/notify.h"
@@ -160,6 +161,18 @@ static unsigned worker_count(const struct conf *conf)
     return n > WORKERS_MAX ? WORKERS_MAX : (unsigned)n;
 }
 
+/* A start goes on without a database that cannot be used. */
+static void open_geo(struct supervisor *s)
+{
+    char folder[4096];
+    struct conf_errors *errors = conf_errors_new();
+    snprintf(folder, sizeof folder, "%s/run/geo", supervisor_conf(s)->state.p);
+    s->geo = geo_files_new(folder);
+    geo_files_update(s->geo, &supervisor_conf(s)->geo, true, errors);
+    geo_files_log(errors);
+    conf_errors_free(&errors);
+}
+
 static void raise_open_files(void)
 {
     struct rlimit limit = { OPEN_FILES, OPEN_FILES };
@@ -187,6 +200,8 @@ static enum rc open_all(struct supervisor *s, struct err *err)
         rc = folders_open_log(conf->log.deliveries, &s->runas, &s->now.log_fd, err);
     if (rc == RC_OK)
         rc = privilege_keep_few(&s->runas, err);
+    if (rc == RC_OK)
+        open_geo(s);
     if (rc == RC_OK)
         rc = sockets_open_admin(conf->state.p, "relay.sock", &s->relay_admin_fd, err);
     if (rc == RC_OK)
@@ -304,6 +319,7 @@ int supervisor_run(const char *path)
     int status = start_and_run(&s);
     setup_free(&s.next);
     setup_free(&s.now);
+    geo_files_free(&s.geo);
     buf_free(&s.next_changes);
     free(s.log_kept);
     log_info(NULL, "stopped", "status", LOG_INT(status), NULL);

@@ -10,7 +10,8 @@
  *   SIGTERM SIGINT  the relay finishes what it is sending; the second one ends everything at once
  *
  *   Parts: supervisor.c life and signals; reload.c configurations; watch.c files that change;
- *   child.c processes; sockets.c, folders.c what they need; log_keeper.c a log in a root folder.
+ *   child.c processes; sockets.c, folders.c what they need; log_keeper.c a log in a root folder;
+ *   geo_files.c databases.
  */
 #ifndef WAYPOST_DAEMON_SUPERVISOR_H
 #define WAYPOST_DAEMON_SUPERVISOR_H
@@ -55,6 +56,7 @@ struct supervisor {
     bool reload_again;
     struct child relay, control;
     struct timer watch;
+    struct geo_files_set *geo;
     int64_t files_mark;    /* of the watched files as they are in force */
     int64_t files_refused; /* of a state of them that could not be used: complain once */
     bool log_complained;   /* that the delivery log cannot be opened anew */

@@ -7,6 +7,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/slice.h"
 #include "gateway/daemon/folders.h"
+#include "gateway/daemon/geo_files.h"
 #include "gateway/daemon/messages.h"
 #include "gateway/daemon/reload.h"
 
@@ -116,10 +117,17 @@ static void look_at_log(struct supervisor *s)
     log_info(NULL, "delivery_log_reopened", "path", path.p, NULL);
 }
 
+static void look_at_databases(struct supervisor *s)
+{
+    if (!s->next.policies && geo_files_look(s->geo, &supervisor_conf(s)->geo))
+        geo_tell(s);
+}
+
 static void on_look(struct timer *timer)
 {
     struct supervisor *s = CONTAINER_OF(timer, struct supervisor, watch);
     look_at_files(s);
+    look_at_databases(s);
     look_at_log(s);
     timer_set(s->loop, &s->watch, WATCH_MS);
 }

@@ -46,6 +46,7 @@ static void on_apply(struct mail *mail)
     struct worker *w = CONTAINER_OF(mail, struct worker, order);
     const struct workplan *plan = w->plan;
     worker_listen(w, plan);
+    geo_cache_use(w->geo, plan->geo);
     queue_reconfigure(w->queue, plan->policies);
     delivery_reconfigure(w->delivery, plan->policies);
     ingress_reconfigure(w->ingress, plan->policies, plan->tls);
@@ -137,6 +138,12 @@ void workers_apply(struct workers *ws, const struct workplan *plan)
     order_all(ws, on_apply, on_applied);
 }
 
+void workers_use_geo(struct workers *ws, struct geo *geo)
+{
+    for (unsigned i = 0; i < ws->env.count; i++)
+        worker_use_geo(&ws->at[i], geo);
+}
+
 void workers_stop(struct workers *ws, int64_t bound_ms)
 {
     assert(ws->answers_due == 0);
@@ -225,6 +232,7 @@ void workers_show(struct workers *ws, unsigned i, struct fanout_worker *worker_r
     *worker_r = (struct fanout_worker){ .box = loop_mailbox(w->loop),
                                         .queue = w->queue,
                                         .resolver = w->resolver,
+                                        .geo = w->geo,
                                         .counters = &w->counters,
                                         .reasons = &w->reasons };
 }

@@ -15,6 +15,7 @@
 #include "gateway/daemon/relay_links.h"
 #include "gateway/daemon/sockets.h"
 #include "gateway/delivery/delivery.h"
+#include "gateway/geo/group.h"
 #include "gateway/ingress/ingress.h"
 #include "gateway/queue/queue.h"
 #include "gateway/report/delivery_log.h"
@@ -25,6 +26,7 @@ enum { LISTENERS_MAX = CONF_LISTENERS_MAX };
 struct workplan {
     struct policies *policies;
     struct tls_server *tls; /* NULL: no certificate */
+    struct geo *geo;        /* NULL: nothing is known of places */
     size_t listener_count;
     int (*listeners)[WORKERS_MAX]; /* [listener][worker]; taken over by the workers */
     char *changes;                 /* from the one before, for the delivery log */
@@ -52,6 +54,8 @@ enum rc workers_new(const struct workers_env *env, const struct workplan *plan,
 enum rc workers_start(struct workers *workers, struct err *err);
 /* `plan` must live until applied(). One at a time. */
 void workers_apply(struct workers *workers, const struct workplan *plan);
+/* Other databases; each worker takes them up when its loop turns. */
+void workers_use_geo(struct workers *workers, struct geo *geo);
 /* Ends the service: no new connections, transactions may finish for up to bound_ms. */
 void workers_stop(struct workers *workers, int64_t bound_ms);
 void workers_free(struct workers **workers); /* after stopped(), or when never started */

@@ -104,6 +104,30 @@ static void on_advice(void *worker, struct advice *advice)
         advice_unref(&advice);
 }
 
+static void on_geo(struct mail *mail)
+{
+    struct worker *w = CONTAINER_OF(mail, struct worker, geo_order);
+    struct geo *geo = atomic_exchange(&w->geo_next, NULL);
+    geo_cache_use(w->geo, geo);
+    geo_unref(&geo);
+}
+
+/* One that comes before the last was taken up takes its place. */
+void worker_use_geo(struct worker *w, struct geo *geo)
+{
+    w->geo_order.fn = on_geo;
+    struct geo *old = atomic_exchange(&w->geo_next, geo_ref(geo));
+    if (!old)
+        mailbox_post(loop_mailbox(w->loop), &w->geo_order);
+    geo_unref(&old);
+}
+
+static void drop_geo(struct worker *w)
+{
+    struct geo *geo = atomic_exchange(&w->geo_next, NULL);
+    geo_unref(&geo);
+}
+
 static void make_queue(struct worker *w, const struct workplan *plan)
 {
     struct workers *ws = w->workers;
@@ -114,6 +138,7 @@ static void make_queue(struct worker *w, const struct workplan *plan)
                                      .policies = plan->policies,
                                      .log = w->log,
                                      .rnd = &w->rnd,
+                                     .geo = w->geo,
                                      .count = ws->env.count,
                                      .observe = relay_links_observe,
                                      .observe_arg = relay_links_outbox(ws->env.links, w->index) };
@@ -125,6 +150,7 @@ static void make_queue(struct worker *w, const struct workplan *plan)
                                .spool = w->port,
                                .policies = plan->policies,
                                .rnd = &w->rnd,
+                               .geo = w->geo,
                                .index = w->index,
                                .count = ws->env.count,
                                .all = ws->queues };
@@ -140,6 +166,8 @@ enum rc worker_make(struct worker *w, const struct workplan *plan, struct err *e
     enum rc rc = make_resolver(w, policies_conf(plan->policies), err);
     if (rc != RC_OK)
         return rc;
+    w->geo = geo_cache_new(GEO_GROUPS_MAX);
+    geo_cache_use(w->geo, plan->geo);
     w->port = spool_port_new(ws->env.spool, w->loop, (uint16_t)w->index);
     w->log = delivery_writer_new(ws->env.log, w->loop, &w->counters, &w->reasons);
     make_queue(w, plan);
@@ -174,6 +202,8 @@ void worker_unmake(struct worker *w, int step)
     default:
         delivery_writer_free(&w->log);
         resolver_free(&w->resolver);
+        drop_geo(w);
+        geo_cache_free(&w->geo);
         loop_free(&w->loop);
     }
 }

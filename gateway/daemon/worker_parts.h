@@ -27,6 +27,9 @@ struct worker {
     pthread_t thread;
     struct loop *loop;
     struct resolver *resolver;
+    struct geo_cache *geo;
+    struct mail geo_order;          /* from the main thread: take up geo_next */
+    _Atomic(struct geo *) geo_next; /* NULL: taken up, the mail is free */
     struct spool_port *port;
     struct reasons reasons;
     struct delivery_writer *log;
@@ -65,6 +68,7 @@ enum rc worker_make(struct worker *w, const struct workplan *plan, struct err *e
 /* Frees the parts of one step (0 first). */
 void worker_unmake(struct worker *w, int step);
 void worker_listen(struct worker *w, const struct workplan *plan); /* instead of what was before */
+void worker_use_geo(struct worker *w, struct geo *geo);            /* on the main thread */
 void worker_unlisten(struct worker *w);
 /* Brings what the spool holds into the queues, page by page. On the worker's thread. */
 void worker_scan(struct worker *w);

@@ -136,6 +136,7 @@ struct delivery *delivery_new(const struct delivery_env *env)
     d->log = env->log;
     d->counters = delivery_writer_counters(env->log);
     d->rnd = env->rnd;
+    d->geo = env->geo;
     d->workers = env->count ? env->count : 1;
     list_init(&d->targets);
     list_init(&d->idle);

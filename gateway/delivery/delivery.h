@@ -31,6 +31,7 @@
 #include "policies/policies.h"
 
 struct delivery;
+struct geo_cache;
 
 struct delivery_env {
     struct loop *loop;
@@ -39,6 +40,7 @@ struct delivery_env {
     struct policies *policies;   /* one reference is taken */
     struct delivery_writer *log; /* the worker's; its counters are added to */
     struct rnd *rnd;             /* the worker's */
+    struct geo_cache *geo;       /* the worker's: carrier and region of addresses; may be NULL */
     unsigned count;              /* workers: each may hold its share of connections_total */
     observe_sink_fn *observe;    /* what sessions and transactions were like; NULL: nobody asks */
     void *observe_arg;

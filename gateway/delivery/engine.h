@@ -33,6 +33,7 @@ struct delivery {
     struct delivery_writer *log;
     struct counters *counters;
     struct rnd *rnd;
+    struct geo_cache *geo; /* NULL: nothing is known of places */
     struct queue *queue;
     unsigned workers;
     struct tls_client *tls;

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "gateway/geo/group.h"
 #include "gateway/queue/site.h"
 
 static void put_item(struct delivery_event *e, const struct item *item)
@@ -32,6 +33,16 @@ static void put_hop(struct delivery_event *e, const struct hop *hop)
     e->reused = hop->reused;
     e->rtt_us = hop->rtt_us;
     e->retransmits = hop->retransmits;
+}
+
+/* Not without a `geo`: "other" on every line tells nobody anything. */
+static void put_place(struct delivery_event *e, const struct delivery *d)
+{
+    if (!d->geo || !geo_cache_state(d->geo) || e->address.family == ADDR_NONE)
+        return;
+    const struct geo_group *group = geo_group(d->geo, &e->address);
+    e->carrier = group->carrier;
+    e->region = group->region;
 }
 
 static void put_stages(struct delivery_event *e, const struct attempt *a, const struct hop *hop)
@@ -81,6 +92,7 @@ void record_recipient(const struct attempt *a, const struct hop *hop, uint32_t r
     put_item(&e, a->item);
     if (hop)
         put_hop(&e, hop);
+    put_place(&e, a->delivery);
     put_stages(&e, a, hop);
     e.has_sender = true;
     e.sender = a->env.sender;

@@ -52,6 +52,11 @@ void database_close(struct database **database)
     *database = NULL;
 }
 
+uint64_t database_epoch(const struct database *database)
+{
+    return database->mmdb.metadata.build_epoch;
+}
+
 /* ---- asking ---- */
 
 union sockets {

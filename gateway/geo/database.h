@@ -27,6 +27,7 @@ struct database;
 
 enum rc database_open(const char *path, struct database **database_r, struct err *err);
 void database_close(struct database **database);
+uint64_t database_epoch(const struct database *database); /* when it was built; Unix time */
 /* Adds what it knows of the address to those of *facts that are empty still. Any thread. */
 void database_ask(const struct database *database, const struct addr *address,
                   struct geo_facts *facts);

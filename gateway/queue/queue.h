@@ -18,6 +18,7 @@
 
 #include "gateway/base/rnd.h"
 #include "gateway/dns/resolver.h"
+#include "gateway/geo/group.h"
 #include "gateway/io/loop.h"
 #include "gateway/queue/item.h"
 #include "gateway/queue/site.h"
@@ -56,6 +57,7 @@ struct queue_env {
     struct spool_port *spool;
     struct policies *policies; /* one reference is taken */
     struct rnd *rnd;           /* the worker's */
+    struct geo_cache *geo;     /* the worker's: where destinations are */
     unsigned index, count;     /* this worker, and how many there are */
     struct queue *const *all;  /* the queues of all workers, by index; filled before any call */
 };
