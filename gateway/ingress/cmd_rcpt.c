@@ -3,6 +3,8 @@
  *
  *   The gate against open relaying: a recipient is taken for an authenticated user, or for a listed
  *   client whose entry allows the address, and for nobody else.
+ *
+ *   One mailbox named twice is answered twice and gets the message once (transaction_add()).
  */
 #include "gateway/ingress/internal.h"
 #include "gateway/ingress/transaction.h"

@@ -4,6 +4,8 @@
 
 #include "gateway/base/mem.h"
 
+enum { KNOWN_FIRST = 8 };
+
 static struct transaction *take_idle(struct ingress *in)
 {
     struct list *node = list_pop_front(&in->idle_transactions);
@@ -37,6 +39,7 @@ struct transaction *transaction_begin(struct session *s, const struct mail_args 
     tx->first = NULL;
     tx->last = &tx->first;
     tx->recipients_n = 0;
+    tx->known = NULL;
     tx->begun = false;
     tx->refusal = NULL;
     tx->items = NULL;
@@ -57,13 +60,40 @@ struct transaction *transaction_begin(struct session *s, const struct mail_args 
     return tx;
 }
 
+/* The slot of a key, in a table that has room for one more. */
+static struct tx_recipient **slot_of(struct transaction *tx, struct slice key)
+{
+    if (!tx->known || tx->recipients_n > tx->known_mask) {
+        size_t size = tx->known ? 4 * (tx->known_mask + 1) : KNOWN_FIRST;
+        tx->known = arena_alloc(tx->arena, size * sizeof(struct tx_recipient *));
+        tx->known_mask = size - 1;
+        for (struct tx_recipient *r = tx->first; r; r = r->next) {
+            struct tx_recipient **slot = &tx->known[slice_hash(r->key) & tx->known_mask];
+            r->near = *slot;
+            *slot = r;
+        }
+    }
+    return &tx->known[slice_hash(key) & tx->known_mask];
+}
+
 void transaction_add(struct transaction *tx, const struct rcpt_args *rcpt, struct slice domain)
 {
+    struct buf *b = &tx->in->scratch;
+    buf_clear(b);
+    address_put_key(b, &rcpt->to);
+    struct slice key = buf_slice(b);
+    struct tx_recipient **slot = slot_of(tx, key);
+    for (const struct tx_recipient *r = *slot; r; r = r->near)
+        if (slice_eq(r->key, key))
+            return;
     struct tx_recipient *r = arena_alloc(tx->arena, sizeof *r);
     r->as.address = keep(tx->arena, rcpt->to.text);
     r->as.orcpt = keep(tx->arena, rcpt->orcpt);
     r->as.notify = rcpt->notify;
     r->domain = keep(tx->arena, domain);
+    r->key = slice_eq(key, r->as.address) ? r->as.address : keep(tx->arena, key);
+    r->near = *slot;
+    *slot = r;
     *tx->last = r;
     tx->last = &r->next;
     tx->recipients_n++;

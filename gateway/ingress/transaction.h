@@ -28,6 +28,8 @@ enum {
 struct tx_recipient {
     struct tx_recipient *next; /* in the order of RCPT */
     struct tx_recipient *peer; /* next one of the same item */
+    struct tx_recipient *near; /* next one in the same slot of transaction.known */
+    struct slice key;          /* address_put_key() of it */
     struct recipient as;       /* texts in the arena */
     struct slice domain;       /* A-labels, in the arena */
 };
@@ -43,6 +45,8 @@ struct transaction {
     uint64_t declared_size; /* SIZE= of MAIL; 0: not given */
     struct tx_recipient *first, **last;
     size_t recipients_n;
+    struct tx_recipient **known; /* hash table of them, by key */
+    size_t known_mask;
 
     /* content */
     bool begun;          /* DATA or the first BDAT was taken */
@@ -64,6 +68,8 @@ struct transaction {
 };
 
 struct transaction *transaction_begin(struct session *s, const struct mail_args *mail);
+/* A recipient that is there already (the same mailbox, see address_put_key()) is not added again:
+ * the message reaches it once, with the DSN parameters that were given first. */
 void transaction_add(struct transaction *tx, const struct rcpt_args *rcpt, struct slice domain);
 /* Gives everything back, the content too; sets NULL. */
 void transaction_release(struct transaction **tx);

@@ -83,7 +83,6 @@ struct listener {
     struct timer pause; /* after running out of descriptors */
     struct addr local;  /* port 0: differs per connection, ask the socket */
     int fd;
-    bool paused;    /* by the owner */
     bool accepting; /* on_readable() is on the stack */
     bool freed;
     accept_fn *fn;
@@ -92,7 +91,7 @@ struct listener {
 
 static void update_watch(struct listener *l)
 {
-    bool on = !l->paused && !timer_is_set(&l->pause);
+    bool on = !timer_is_set(&l->pause);
     loop_watch_set(l->watch, on ? LOOP_READ : 0);
 }
 
@@ -130,7 +129,7 @@ static void on_readable(void *arg, int fd, unsigned what)
     (void)fd;
     (void)what;
     l->accepting = true;
-    for (int i = 0; i < ACCEPTS_PER_TURN && !l->paused && !l->freed; i++)
+    for (int i = 0; i < ACCEPTS_PER_TURN && !l->freed; i++)
         if (!accept_one(l))
             break;
     l->accepting = false;
@@ -170,16 +169,4 @@ void listener_free(struct listener **listener)
     if (!l->accepting)
         free(l);
     *listener = NULL;
-}
-
-void listener_pause(struct listener *l)
-{
-    l->paused = true;
-    update_watch(l);
-}
-
-void listener_resume(struct listener *l)
-{
-    l->paused = false;
-    update_watch(l);
 }

@@ -24,7 +24,5 @@ typedef void accept_fn(void *arg, int fd, const struct addr *peer, const struct 
 struct listener;
 struct listener *listener_new(struct loop *loop, int fd, accept_fn *fn, void *arg); /* takes fd */
 void listener_free(struct listener **l); /* closes this process's copy of fd */
-void listener_pause(struct listener *l);
-void listener_resume(struct listener *l);
 
 #endif

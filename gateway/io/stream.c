@@ -251,11 +251,6 @@ const struct addr *stream_local(struct stream *s)
     return &s->local;
 }
 
-uint64_t stream_bytes_in(const struct stream *s)
-{
-    return s->bytes_in;
-}
-
 uint64_t stream_bytes_out(const struct stream *s)
 {
     return s->bytes_out;

@@ -72,7 +72,6 @@ void stream_write(struct stream *s, const void *p, size_t n);
  * for it too); small pieces without one are copied rather than referred to. */
 void stream_write_ref(struct stream *s, struct slice bytes, void (*release)(void *arg), void *arg);
 size_t stream_queued(const struct stream *s); /* bytes not yet taken by the kernel (plain text) */
-void stream_shutdown(struct stream *s);       /* half close: FIN after what is queued */
 
 void stream_pause(struct stream *s);  /* no on_data (nor on_eof) until stream_resume() */
 void stream_resume(struct stream *s); /* kept bytes are shown again in this turn's tasks */
@@ -101,7 +100,6 @@ bool stream_tcp_info(const struct stream *s, struct stream_tcp_info *info_r);
 
 const struct addr *stream_peer(struct stream *s); /* asked from the socket at first use */
 const struct addr *stream_local(struct stream *s);
-uint64_t stream_bytes_in(const struct stream *s);  /* as shown to on_data, decrypted */
 uint64_t stream_bytes_out(const struct stream *s); /* as queued, before encryption */
 struct loop *stream_loop(const struct stream *s);
 int stream_fd(const struct stream *s);

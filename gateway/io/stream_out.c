@@ -243,9 +243,3 @@ void stream_out_flush(struct stream *s)
     if (stream_live(s))
         tell_drained(s);
 }
-
-void stream_shutdown(struct stream *s)
-{
-    s->out.shut = true;
-    stream_work_soon(s);
-}

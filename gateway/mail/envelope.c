@@ -222,14 +222,6 @@ enum rc envelope_unpack(struct slice record, struct arena *arena, struct envelop
     return c.bad || cur_left(&c) ? RC_CORRUPT : RC_OK;
 }
 
-size_t envelope_pending(const struct envelope *e)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < e->recipients_n; i++)
-        n += e->recipients[i].state == RECIPIENT_PENDING;
-    return n;
-}
-
 const char *body_kind_name(enum body_kind kind)
 {
     static const char *const names[] = { "7BIT", "8BITMIME", "BINARYMIME" };

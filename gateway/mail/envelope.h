@@ -75,7 +75,6 @@ struct slice envelope_sender(struct slice record);
 /* The recipients array comes from the arena, texts stay in `record`. RC_CORRUPT: not a record, or
  * of a later version; nothing in *envelope_r may be used then. */
 enum rc envelope_unpack(struct slice record, struct arena *arena, struct envelope *envelope_r);
-size_t envelope_pending(const struct envelope *envelope); /* recipients still to be delivered */
 
 const char *body_kind_name(enum body_kind kind); /* "7BIT", "8BITMIME", "BINARYMIME" */
 

@@ -57,20 +57,6 @@ enum rc xtext_decode(struct slice s, struct buf *out)
     return RC_OK;
 }
 
-void xtext_encode(struct slice s, struct buf *out)
-{
-    static const char digits[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned char c = (unsigned char)s.p[i];
-        if (xchar(s.p[i])) {
-            buf_putc(out, s.p[i]);
-        } else {
-            char code[3] = { '+', digits[c >> 4], digits[c & 15] };
-            buf_put(out, code, 3);
-        }
-    }
-}
-
 static bool type_is_valid(struct slice type)
 {
     if (type.n == 0)

@@ -13,7 +13,6 @@
 
 bool xtext_is_valid(struct slice s);                   /* well-formed xtext, not empty */
 enum rc xtext_decode(struct slice s, struct buf *out); /* RC_PARSE leaves a part in `out` */
-void xtext_encode(struct slice s, struct buf *out);
 /* ORCPT value: "type;xtext" (type an atom). utf-8 type: raw UTF-8 or \x{...} too. */
 bool orcpt_is_valid(struct slice s);
 /* Appends what Original-Recipient shows, "type;decoded"; bytes unfit for a header field become '?'.

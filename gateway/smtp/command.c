@@ -40,14 +40,6 @@ void command_parse(struct slice line, struct command *command_r)
     }
 }
 
-const char *command_name(enum smtp_verb verb)
-{
-    for (size_t i = 0; i < VERBS_N; i++)
-        if (verbs[i].verb == verb)
-            return verbs[i].name.p;
-    return "unknown";
-}
-
 static enum rc refuse(const char *reply, const char **reply_r)
 {
     *reply_r = reply;

@@ -68,7 +68,6 @@ struct auth_args {
 };
 
 void command_parse(struct slice line, struct command *command_r); /* never fails: VERB_UNKNOWN */
-const char *command_name(enum smtp_verb verb);
 
 /* For DATA, RSET, QUIT, STARTTLS: they stand alone. */
 enum rc command_check_no_args(const struct command *command, const char **reply_r);

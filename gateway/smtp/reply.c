@@ -133,20 +133,6 @@ enum rc reply_parser_feed(struct reply_parser *p, struct slice data, size_t *use
     return p->failed ? p->failed : RC_AGAIN;
 }
 
-void reply_put_oneline(struct buf *out, struct slice text)
-{
-    for (size_t i = 0; i < text.n; i++) {
-        char c = text.p[i];
-        buf_putc(out, c == '\n' || c == '\t' ? ' ' : (c >= 0 && c < ' ') || c == 127 ? '?' : c);
-    }
-}
-
-void reply_put(struct buf *out, const char *line)
-{
-    buf_puts(out, line);
-    buf_put(out, "\r\n", 2);
-}
-
 void reply_put_text(struct buf *out, unsigned code, const char *enhanced, struct slice text)
 {
     buf_put_u64(out, code);

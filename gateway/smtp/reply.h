@@ -41,12 +41,8 @@ void reply_parser_free(struct reply_parser *parser);
 enum rc reply_parser_feed(struct reply_parser *parser, struct slice data, size_t *used_r,
                           struct reply *reply_r);
 
-/* Appends the text on one line for logs and DSNs: '\n' becomes a blank, control bytes '?'. */
-void reply_put_oneline(struct buf *out, struct slice text);
-
-/* Server side. `line` is a whole reply line without CRLF: "250 2.0.0 OK". */
-void reply_put(struct buf *out, const char *line);
-/* "<code> <enhanced> text": for replies with something in them. `text` must have no CR or LF. */
+/* Server side: "<code> <enhanced> text", for replies with something in them. `text` must have no CR
+ * or LF. */
 void reply_put_text(struct buf *out, unsigned code, const char *enhanced, struct slice text);
 
 #endif

@@ -55,12 +55,10 @@ static void check_ascii(const struct address *a)
 
 static void check_xtext(struct slice text)
 {
-    struct buf code, plain;
-    buf_init(&code, 1 << 20);
+    struct buf plain;
     buf_init(&plain, 1 << 20);
-    xtext_encode(text, &code);
-    assert(xtext_decode(buf_slice(&code), &plain) == RC_OK);
-    assert(slice_eq(buf_slice(&plain), text));
+    assert(!xtext_is_valid(text) ||
+           (xtext_decode(text, &plain) == RC_OK && buf_len(&plain) <= text.n));
     buf_clear(&plain);
     if (orcpt_is_valid(text)) {
         orcpt_put_decoded(text, &plain);
@@ -68,7 +66,6 @@ static void check_xtext(struct slice text)
         orcpt_put_ascii(text, &plain);
         assert(orcpt_is_valid(buf_slice(&plain)));
     }
-    buf_free(&code);
     buf_free(&plain);
 }
 

@@ -237,6 +237,23 @@ static void split_into_items(void **state)
     assert_int_equal(rig.messages[1].lane[0], LANE_URGENT);
 }
 
+/* One mailbox is one recipient, however it is written; what was asked first for it holds. */
+static void duplicate_recipients(void **state)
+{
+    (void)state;
+    run_dialogue("10.0.0.1", 0,
+                 EHLO "MAIL FROM:<a@b.test>\r\nRCPT TO:<x@d.test> NOTIFY=NEVER\r\n"
+                      "RCPT TO:<x@D.TEST> NOTIFY=SUCCESS\r\nRCPT TO:<\"x\"@d.test>\r\n"
+                      "RCPT TO:<@r.test:x@d.test>\r\nRCPT TO:<X@d.test>\r\n"
+                      "RCPT TO:<x@d.test>\r\nDATA\r\n" MSG,
+                 OPEN "250 |250 |250 |250 |250 |250 |250 |354 |250 ", 0);
+    const struct rig_message *m = &rig.messages[0];
+    assert_int_equal(m->recipients[0], 2);
+    assert_true(slice_eq_str(m->envelope.recipients[0].address, "x@d.test"));
+    assert_int_equal(m->envelope.recipients[0].notify, NOTIFY_NEVER);
+    assert_true(slice_eq_str(m->envelope.recipients[1].address, "X@d.test"));
+}
+
 static void priority_of_others_is_lowered(void **state)
 {
     (void)state;
@@ -255,6 +272,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(nul_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(stored_message, setup, teardown),
         cmocka_unit_test_setup_teardown(split_into_items, setup, teardown),
+        cmocka_unit_test_setup_teardown(duplicate_recipients, setup, teardown),
         cmocka_unit_test_setup_teardown(priority_of_others_is_lowered, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

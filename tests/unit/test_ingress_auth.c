@@ -192,6 +192,34 @@ static void nothing_is_carried_over(void **state)
     peer_close(&c);
 }
 
+/* One place of ten is not for strangers; who authenticates is none any more. */
+static void authenticated_is_no_stranger(void **state)
+{
+    (void)state;
+    static const char conf[] =
+        "hostname: relay.test\nstate: /w/state\n"
+        "listen: [ { address: '127.0.0.1:25', tls: opportunistic, auth: optional } ]\n"
+        "tls: { certificate: w.pem, key: w.key }\nusers: users.yaml\n"
+        "limits: { connections: 10 }\npolicies: policies.yaml\n";
+    struct policies *next = rig_policies(conf, PLAIN_RULES, users_text, pem_text, key_text);
+    ingress_reconfigure(rig.ingress, next, rig.tls);
+    policies_unref(&rig.policies);
+    rig.policies = next;
+    struct rig_client c[10];
+    struct tls_peer user;
+    secure(&user, 0);
+    for (int i = 0; i < 9; i++) {
+        c[i] = rig_connect("192.0.2.7", 0);
+        EXPECT(&c[i], "", i < 8 ? "220" : "421 4.3.2");
+    }
+    PEER(&user, "AUTH PLAIN AGpvZQBzZWNyZXQ=\r\n", "235");
+    c[9] = rig_connect("192.0.2.7", 0);
+    EXPECT(&c[9], "", "220");
+    for (int i = 0; i < 10; i++)
+        rig_close(&c[i]);
+    peer_close(&user);
+}
+
 static void injected_commands(void **state)
 {
     (void)state;
@@ -349,7 +377,7 @@ int main(void)
         ROW(nothing_is_carried_over),        ROW(injected_commands),
         ROW(required_and_implicit),          ROW(passwords),
         ROW(wrong_passwords_wait),           ROW(what_a_user_may),
-        ROW(client_that_goes_while_checked),
+        ROW(client_that_goes_while_checked), ROW(authenticated_is_no_stranger),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 
@@ -155,6 +156,28 @@ static void too_large(void **state)
     rig_close(&c);
 }
 
+/* Many recipients, each named twice: every one is there once. */
+static void many_duplicates(void **state)
+{
+    (void)state;
+    enum { NAMES = 3000 };
+    struct rig_client c = rig_connect("10.0.0.1", 0);
+    ask(&c, EHLO "MAIL FROM:<a@b.test>\r\n");
+    for (int i = 0; i < 2 * NAMES; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "RCPT TO:<u%d@d.test>\r\n", i % NAMES);
+        rig_send(&c, slice_of(line), 0);
+    }
+    EXPECT(&c,
+           "DATA\r\n"
+           "x\r\n.\r\n",
+           "250 2.0.0");
+    assert_int_equal(rig.messages[0].items, 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(rig.messages[0].recipients[i], 1000);
+    rig_close(&c);
+}
+
 static void proxies(void **state)
 {
     (void)state;
@@ -244,6 +267,7 @@ int main(void)
         ROW(rate_of_an_entry),
         ROW(closed_gates),
         ROW(too_large),
+        ROW(many_duplicates),
         ROW(proxies),
         ROW(errors_have_an_end),
         ROW(replies_not_taken),

@@ -149,12 +149,8 @@ static void writing(void **state)
     (void)state;
     struct buf b;
     buf_init(&b, 1000);
-    reply_put(&b, "250 2.0.0 OK");
     reply_put_text(&b, 250, "2.0.0", SLICE_LIT("queued as X"));
-    assert_true(slice_eq_str(buf_slice(&b), "250 2.0.0 OK\r\n250 2.0.0 queued as X\r\n"));
-    buf_clear(&b);
-    reply_put_oneline(&b, SLICE_LIT("a\nb\rc\x01\td\x7f\xc3\xa9"));
-    assert_true(slice_eq_str(buf_slice(&b), "a b?c? d?\xc3\xa9"));
+    assert_true(slice_eq_str(buf_slice(&b), "250 2.0.0 queued as X\r\n"));
     buf_free(&b);
 }
 
