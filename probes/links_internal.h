@@ -1,0 +1,165 @@
+/*
+ * probes/links_internal — the parts of struct links
+ *
+ *   Private to probes/. Egresses live in slots that stay the same across a reload as long as the
+ *   name does; groups are never removed. A cell is what is known of one path and comes into being
+ *   with the first sample. Who writes what:
+ *     links_observe.c  estimates and evidence        links_judge.c   states, attribution
+ *     links_prefer.c   preferences                   links_probe.c   targets, budgets, cadence
+ *     links_advice.c   reads all of it
+ */
+#ifndef WAYPOST_PROBES_LINKS_INTERNAL_H
+#define WAYPOST_PROBES_LINKS_INTERNAL_H
+
+#include "policies/cost.h"
+#include "probes/estimate.h"
+#include "probes/limiter.h"
+#include "probes/links.h"
+#include "probes/path.h"
+
+enum { SLOTS = ADVICE_EGRESS_MAX, PENDING_MAX = 256, WISHES_MAX = 256, NO_SLOT = -1 };
+enum size_class { SIZE_SMALL, SIZE_LARGE, SIZE_CLASSES };
+
+struct minute {
+    struct spread *connect; /* NULL: no connection yet */
+    uint32_t samples, tries, first_ok, mails, probes;
+};
+
+struct cell {
+    struct estimate est;
+    struct path path;
+    int64_t sample_ms; /* newest evidence, good or bad */
+    uint8_t near;      /* PATH_NEAR... */
+    struct minute minute;
+};
+
+struct target {
+    struct addr address;
+    uint8_t kind;      /* OBS_PROBE when learned from mail */
+    int16_t egress;    /* conf index, OBS_RESOLVER only; -1: all */
+    int64_t mail_ms;   /* last mail to it */
+    int64_t probed_ms; /* by whatever egress; 0: never */
+    int64_t *pair_ms;  /* [SLOTS], NULL until the first probe */
+};
+
+struct preference {
+    int16_t slot, challenger;
+    uint8_t wins;
+    bool settled;        /* every path has been measured well once */
+    int64_t since_ms;    /* of `slot` */
+    int64_t evidence_ms; /* newest sample of the two at the last win */
+};
+
+struct group {
+    char *carrier, *region;
+    uint32_t carrier_group; /* first group of this carrier: holds carrier_rtt */
+    struct cell *cell[SLOTS];
+    int64_t due_ms[SLOTS]; /* next look at whether to probe */
+    struct target target[LINKS_TARGETS_MAX];
+    uint32_t target_n;
+    double greet_ms, final_ms; /* think time */
+    int64_t mail_ms;           /* last mail; 0: never */
+    double rate;               /* mails per second, smoothed */
+    bool destination_suspect;
+    int64_t suspect_ms;
+    struct preference prefer[SIZE_CLASSES];
+    int64_t evaluate_ms;
+    bool judge, hurry;        /* evidence came in; preferences must be looked at now */
+    int64_t verify_ms;        /* of the last round of verification */
+    float carrier_rtt[SLOTS]; /* mean of the carrier's groups; 0: unknown */
+};
+
+struct slot {
+    bool used;
+    char *name;
+    uint64_t hash;
+    double weight, cost_ms;
+    bool v4, v6, proxied;
+    int16_t conf_index;
+    uint8_t fault;
+    int64_t fault_ms;
+    bool judge;
+    double mean_rtt; /* of all groups; 0: unknown */
+    struct limiter limiter;
+};
+
+struct pending {
+    uint32_t group;
+    int16_t slot;
+    uint8_t kind;
+    bool overdue; /* said so */
+    struct addr address;
+    int64_t start_ms, timeout_ms;
+};
+
+/* A probe that shall go out before all others. */
+struct wish {
+    uint32_t group;
+    int16_t slot;
+    int64_t until_ms;
+};
+
+struct links {
+    struct links_hooks hooks;
+    struct slot slot[SLOTS];
+    int16_t order[SLOTS]; /* slots in the order of the configuration */
+    uint32_t egress_n;
+    struct group *group[LINKS_GROUPS_MAX];
+    uint16_t sorted[LINKS_GROUPS_MAX]; /* groups in the order of the advice table */
+    uint32_t group_n;
+    struct limiter total;
+    int64_t interval_ms;
+    struct pending pending[PENDING_MAX];
+    uint32_t pending_n;
+    struct wish wish[WISHES_MAX];
+    uint32_t wish_n;
+    int64_t parents_ms, faults_ms;
+    uint64_t version;
+    int64_t advice_ms;   /* of the last table */
+    bool changed, dirty; /* a state or preference; only figures */
+};
+
+/* links.c */
+struct slice text_slice(const char *text);
+struct cell *links_cell(struct group *g, int16_t slot); /* made when needed */
+void links_emit(struct links *l, const struct links_event *event);
+void links_emit_group(struct links *l, struct links_event event, const struct group *g);
+
+/* links_judge.c */
+void judge_success(struct links *l, struct group *g, int16_t slot, int64_t start_ms,
+                   int64_t end_ms);
+void judge_failure(struct links *l, struct group *g, int16_t slot, const struct addr *address,
+                   bool failed, int64_t start_ms, int64_t end_ms);
+void judge_group(struct links *l, struct group *g, uint32_t index, int64_t now_ms);
+
+/* links_fault.c */
+void fault_set(struct links *l, int16_t slot, uint8_t fault, const char *reason, int64_t now_ms);
+void fault_judge(struct links *l, int16_t slot, int64_t now_ms);
+
+/* links_prefer.c */
+void prefer_evaluate(struct links *l, struct group *g, int64_t now_ms);
+bool prefer_in_use(const struct group *g, int16_t slot);
+
+/* links_targets.c */
+struct target *target_learn(struct group *g, const struct addr *address, int64_t now_ms);
+/* The one probed from here the longest time ago among those that may be now; NULL: none. */
+struct target *target_pick(struct links *l, struct group *g, int16_t slot, int64_t now_ms);
+void target_probed(struct target *t, int16_t slot, int64_t now_ms);
+
+/* links_probe.c */
+void probe_wish(struct links *l, uint32_t group, int16_t slot, int64_t until_ms);
+void probe_check(struct links *l, int64_t now_ms); /* overdue and lost ones */
+void probe_send(struct links *l, int64_t now_ms, struct rnd *rnd);
+/* The start of the probe this is the result of, which is forgotten; without one `else_ms`. */
+int64_t probe_finished(struct links *l, uint32_t group, int16_t slot, const struct addr *address,
+                       int64_t else_ms);
+
+/* links_view.c */
+void view_path(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms,
+               struct advice_path *path_r);
+double view_think(const struct group *g);
+double view_cost(const struct links *l, const struct group *g, int16_t slot, enum size_class size,
+                 int64_t now_ms);
+void view_parents(struct links *l);
+
+#endif

@@ -1,0 +1,221 @@
+/*
+ * probes/links_judge — what evidence means: this path, or the destination
+ *
+ *   The verify guard (routing.md 6.5): a path is DOWN only when another egress got through to the
+ *   group in between, that is, with a connection begun after the first one that failed here and
+ *   not after the last. When the others that were tried fail as well, the destination is suspect;
+ *   its first success acquits every path of the failures before.
+ */
+#include <stdio.h>
+
+#include "probes/links_internal.h"
+
+static const int64_t TOGETHER_MS = 100; /* begun in the same round of verification */
+static const int64_t VERIFY_EVERY_MS = 2000, CALM_MS = 1000, WISH_MS = 2500;
+enum { OTHERS_FAILING = 2 };
+
+static uint64_t address_hash(const struct addr *a)
+{
+    return slice_hash((struct slice){ (const char *)a->bytes, sizeof a->bytes }) ^ a->port;
+}
+
+static void touch(struct group *g, struct cell *c, int16_t slot, int64_t at_ms)
+{
+    g->judge = true;
+    c->sample_ms = at_ms > c->sample_ms ? at_ms : c->sample_ms;
+    g->due_ms[slot] = 0;
+}
+
+static void say_path(struct links *l, const struct group *g, int16_t slot,
+                     enum links_event_kind kind, const char *reason, int64_t now_ms)
+{
+    struct links_event event = {
+        .kind = kind, .at_ms = now_ms, .from = text_slice(l->slot[slot].name), .reason = reason
+    };
+    links_emit_group(l, event, g);
+}
+
+void judge_success(struct links *l, struct group *g, int16_t slot, int64_t start_ms, int64_t end_ms)
+{
+    struct cell *c = links_cell(g, slot);
+    bool was_down = c->path.state == PATH_DOWN;
+    unsigned failures = path_failures(&c->path), addresses = path_addresses(&c->path);
+    bool one_address = addresses == 1 && c->path.n > 1;
+    enum path_change change = path_success(&c->path, start_ms, end_ms);
+    touch(g, c, slot, end_ms);
+    l->slot[slot].judge = l->slot[slot].judge || l->slot[slot].fault == EGRESS_PATHS_DOWN;
+    estimate_session(&c->est, 0, end_ms);
+    if (change != PATH_NOW_UP)
+        return;
+    g->hurry = l->changed = true;
+    if (was_down) {
+        estimate_forgive(&c->est);
+        say_path(l, g, slot, LINKS_PATH_UP, "connections get through again", end_ms);
+    } else if (!g->destination_suspect && !one_address) {
+        for (unsigned i = 0; i < failures; i++) /* lost packets rather than an outage */
+            estimate_session(&c->est, 1, end_ms);
+    }
+}
+
+void judge_failure(struct links *l, struct group *g, int16_t slot, const struct addr *address,
+                   bool failed, int64_t start_ms, int64_t end_ms)
+{
+    struct cell *c = links_cell(g, slot);
+    enum path_change change =
+        path_failure(&c->path, address_hash(address), failed, start_ms, end_ms);
+    touch(g, c, slot, failed ? end_ms : c->sample_ms);
+    l->slot[slot].judge = l->slot[slot].judge || failed;
+    if (change != PATH_NOW_SUSPECT)
+        return;
+    l->changed = true;
+    if (!g->destination_suspect && prefer_in_use(g, slot) && end_ms - g->verify_ms > CALM_MS)
+        g->verify_ms = 0; /* a round at once */
+}
+
+/* ---- others ---- */
+
+static bool between(const struct path *p, const struct path *other)
+{
+    return other->ok_end_ms && other->ok_start_ms >= path_run_start(p) &&
+           other->ok_start_ms <= p->fail_start_ms + TOGETHER_MS;
+}
+
+static int16_t witness(const struct links *l, const struct group *g, int16_t slot)
+{
+    for (uint32_t i = 0; i < l->egress_n; i++) {
+        int16_t other = l->order[i];
+        if (other != slot && g->cell[other] && between(&g->cell[slot]->path, &g->cell[other]->path))
+            return other;
+    }
+    return NO_SLOT;
+}
+
+/* Do all others that were tried since fail as well, and were enough tried? */
+static bool all_fail(const struct links *l, const struct group *g, int16_t slot)
+{
+    int64_t start = path_run_start(&g->cell[slot]->path);
+    unsigned failing = 0, able = 0;
+    for (uint32_t i = 0; i < l->egress_n; i++) {
+        int16_t other = l->order[i];
+        const struct cell *c = g->cell[other];
+        if (other == slot || !c || l->slot[other].fault != EGRESS_FINE ||
+            c->path.state == PATH_DOWN || c->path.state == PATH_UNKNOWN)
+            continue;
+        able++;
+        if (c->path.ok_end_ms > start && c->path.ok_start_ms >= start)
+            return false;
+        failing += c->path.state == PATH_SUSPECT && path_failures(&c->path) > 0 &&
+                   c->path.fail_start_ms >= start;
+    }
+    return able > 0 && failing >= (able < OTHERS_FAILING ? able : OTHERS_FAILING);
+}
+
+/* ---- verification ---- */
+
+/* The best of the other egresses, `not_this` left out: the one most likely to be a witness. */
+static int16_t helper(const struct links *l, const struct group *g, int16_t slot, int16_t not_this)
+{
+    int16_t best = NO_SLOT;
+    int64_t best_ms = 0;
+    for (uint32_t i = 0; i < l->egress_n; i++) {
+        int16_t s = l->order[i];
+        const struct cell *c = g->cell[s];
+        if (s == slot || s == not_this || !c || l->slot[s].fault != EGRESS_FINE ||
+            c->path.state == PATH_DOWN)
+            continue;
+        if (best == NO_SLOT || c->path.ok_end_ms > best_ms) {
+            best = s;
+            best_ms = c->path.ok_end_ms;
+        }
+    }
+    return best;
+}
+
+static void verify(struct links *l, const struct group *g, uint32_t index, int16_t slot,
+                   int64_t now_ms)
+{
+    int64_t until = now_ms + WISH_MS;
+    int16_t first = helper(l, g, slot, NO_SLOT), second = helper(l, g, slot, first);
+    if (first != NO_SLOT) /* before the path itself: its connection must not be the later one */
+        probe_wish(l, index, first, until);
+    probe_wish(l, index, slot, until);
+    probe_wish(l, index, slot, until);
+    if (second != NO_SLOT && first != NO_SLOT)
+        probe_wish(l, index, second, until);
+}
+
+/* ---- verdicts ---- */
+
+static void condemn(struct links *l, struct group *g, int16_t slot, int16_t other, int64_t now_ms)
+{
+    struct path *p = &g->cell[slot]->path;
+    char reason[160];
+    (void)snprintf(reason, sizeof reason, "%u failures from %u addresses; %s got through",
+                   path_failures(p), path_addresses(p), l->slot[other].name);
+    path_down(p, false, now_ms);
+    g->hurry = true;
+    l->slot[slot].judge = true;
+    say_path(l, g, slot, LINKS_PATH_DOWN, reason, now_ms);
+}
+
+static void suspect_destination(struct links *l, struct group *g, int16_t slot, int64_t now_ms)
+{
+    g->destination_suspect = true;
+    g->suspect_ms = now_ms;
+    say_path(l, g, slot, LINKS_DESTINATION_SUSPECT, "connections fail from every egress", now_ms);
+}
+
+static void judge_path(struct links *l, struct group *g, uint32_t index, int16_t slot,
+                       int64_t now_ms)
+{
+    const struct path *p = &g->cell[slot]->path;
+    unsigned need = g->target_n > 1 ? 2 : 1;
+    if (path_condemned(p, need)) {
+        int16_t other = witness(l, g, slot);
+        if (other != NO_SLOT) {
+            condemn(l, g, slot, other, now_ms);
+            return;
+        }
+        if (all_fail(l, g, slot)) {
+            suspect_destination(l, g, slot, now_ms);
+            return;
+        }
+    }
+    if (prefer_in_use(g, slot) && now_ms - g->verify_ms >= VERIFY_EVERY_MS) {
+        g->verify_ms = now_ms;
+        verify(l, g, index, slot, now_ms);
+    }
+}
+
+/* Something got through: nothing that failed before says anything about a path. */
+static void judge_destination(struct links *l, struct group *g, int64_t now_ms)
+{
+    int16_t through = NO_SLOT;
+    for (uint32_t i = 0; i < l->egress_n; i++) {
+        const struct cell *c = g->cell[l->order[i]];
+        if (c && c->path.ok_start_ms > g->suspect_ms)
+            through = l->order[i];
+    }
+    if (through == NO_SLOT)
+        return;
+    for (uint32_t i = 0; i < l->egress_n; i++)
+        if (g->cell[l->order[i]])
+            path_acquit(&g->cell[l->order[i]]->path);
+    g->destination_suspect = false;
+    say_path(l, g, through, LINKS_DESTINATION_FINE, "connections get through again", now_ms);
+}
+
+void judge_group(struct links *l, struct group *g, uint32_t index, int64_t now_ms)
+{
+    bool more = false;
+    if (g->destination_suspect)
+        judge_destination(l, g, now_ms);
+    for (uint32_t i = 0; i < l->egress_n && !g->destination_suspect; i++) {
+        int16_t slot = l->order[i];
+        if (!g->cell[slot] || g->cell[slot]->path.state != PATH_SUSPECT)
+            continue;
+        judge_path(l, g, index, slot, now_ms);
+        more = more || g->cell[slot]->path.state == PATH_SUSPECT;
+    }
+    g->judge = more || g->destination_suspect;
+}

@@ -1,0 +1,155 @@
+/*
+ * probes/links_observe — what one observation says about its path
+ *
+ *   A handshake of 0.9 s and more had its first packet lost: a loss, no round trip (Karn). Behind
+ *   a proxy TCP_INFO is about the first leg, so the round trip is that of the dialogue. What a
+ *   destination needs beyond round trips is its think time, not the path's.
+ */
+#include <math.h>
+
+#include "gateway/base/mem.h"
+#include "probes/links_internal.h"
+
+static const double SYN_LOST_MS = 900;
+static const double THINK_GAIN = 0.05, RATE_TAU = 120e3;
+static const double SEGMENTS_MOST = 64; /* of one observation: a long body is one experience */
+static const uint64_t BULK_BYTES = 256 * 1024;
+
+static double ms_of(int64_t us)
+{
+    return (double)us / 1000;
+}
+
+static int16_t slot_of(const struct links *l, uint64_t hash)
+{
+    for (uint32_t i = 0; i < l->egress_n; i++)
+        if (l->slot[l->order[i]].hash == hash)
+            return l->order[i];
+    return NO_SLOT;
+}
+
+static void mean_of(double *mean, double sample)
+{
+    double s = fmax(sample, 0);
+    *mean = *mean > 0 ? *mean + THINK_GAIN * (s - *mean) : s;
+}
+
+static void observe_egress(struct links *l, int16_t slot, const struct observation *o,
+                           int64_t now_ms)
+{
+    if (o->result == OBS_UNPLUMBED)
+        fault_set(l, slot, EGRESS_UNPLUMBED, "its address is not on this machine", now_ms);
+    else if (o->result == OBS_PROXY_DOWN)
+        fault_set(l, slot, EGRESS_PROXY_DOWN, "its proxy or relay does not answer", now_ms);
+    else if (o->result == OBS_OK &&
+             (l->slot[slot].fault == EGRESS_UNPLUMBED || l->slot[slot].fault == EGRESS_PROXY_DOWN))
+        fault_set(l, slot, EGRESS_FINE, "it is back", now_ms);
+}
+
+/* The round trip of the path in ms, or negative when this one does not tell. */
+static double round_trip(const struct observation *o)
+{
+    if (!o->proxied && o->rtt_us > 0)
+        return ms_of(o->rtt_us);
+    if (o->app_rtt_us > 0)
+        return ms_of(o->app_rtt_us);
+    if (o->kind != OBS_MAIL && o->connect_us > 0 && ms_of(o->connect_us) < SYN_LOST_MS)
+        return ms_of(o->connect_us);
+    return -1;
+}
+
+static void take_loss(struct cell *c, const struct observation *o, int64_t at_ms)
+{
+    double sent = 0, lost = 0;
+    if (!o->proxied && o->segments > 0) {
+        sent = fmin(o->segments, SEGMENTS_MOST);
+        lost = o->retransmits * sent / o->segments;
+    } else if (o->kind != OBS_MAIL) {
+        sent = 1;
+    }
+    if (o->kind != OBS_MAIL && ms_of(o->connect_us) >= SYN_LOST_MS && lost < 1) {
+        lost = 1;
+        sent = fmax(sent, 1);
+    }
+    estimate_loss(&c->est, lost, sent, at_ms);
+}
+
+static void take_figures(struct links *l, struct group *g, int16_t slot,
+                         const struct observation *o, int64_t at_ms)
+{
+    struct cell *c = links_cell(g, slot);
+    double rtt = round_trip(o), base = rtt > 0 ? rtt : c->est.rtt_ms;
+    if (rtt > 0)
+        estimate_rtt(&c->est, rtt, at_ms);
+    take_loss(c, o, at_ms);
+    if (o->kind == OBS_CONNECT && o->greeting_us >= 0)
+        mean_of(&g->greet_ms, ms_of(o->greeting_us) - base);
+    if (o->kind == OBS_MAIL && o->final_us >= 0)
+        mean_of(&g->final_ms, ms_of(o->final_us) - base);
+    if (o->kind == OBS_MAIL && o->bytes >= BULK_BYTES && o->data_us > 0 && !o->app_limited)
+        estimate_goodput(&c->est, (double)o->bytes / ms_of((int64_t)o->data_us), at_ms);
+    if (o->kind != OBS_MAIL && o->connect_us > 0) {
+        if (!c->minute.connect)
+            c->minute.connect = mem_zero(sizeof *c->minute.connect);
+        spread_add(c->minute.connect, ms_of(o->connect_us));
+    }
+    l->dirty = true;
+}
+
+static void count(struct group *g, struct cell *c, const struct observation *o, int64_t at_ms)
+{
+    c->minute.samples++;
+    if (o->kind == OBS_CONNECT) {
+        c->minute.tries++;
+        c->minute.first_ok += !observation_is_path_failure(o);
+    }
+    if (o->kind != OBS_MAIL)
+        return;
+    double since = g->mail_ms ? (double)(at_ms - g->mail_ms) : RATE_TAU;
+    g->rate = g->rate * exp(-fmax(since, 0) / RATE_TAU) + 1000 / RATE_TAU;
+    c->minute.mails++;
+}
+
+/* Our own probes are known by their start; others say how long they took. */
+static int64_t start_of(struct links *l, uint32_t group, int16_t slot, const struct observation *o,
+                        int64_t at_ms)
+{
+    int64_t took = o->connect_us > 0 ? o->connect_us / 1000 : 0;
+    if (o->kind == OBS_CONNECT)
+        return at_ms - took - (o->greeting_us > 0 ? o->greeting_us / 1000 : 0);
+    if (o->kind == OBS_MAIL)
+        return at_ms - (o->app_rtt_us > 0 ? o->app_rtt_us / 1000 : 0);
+    return probe_finished(l, group, slot, &o->address, at_ms - took);
+}
+
+void links_observe(struct links *l, const struct observation *o, int group, int64_t now_ms)
+{
+    int16_t slot = slot_of(l, o->egress);
+    if (slot == NO_SLOT || o->kind >= OBS_KINDS || o->result >= OBS_RESULTS)
+        return;
+    if (o->kind == OBS_EGRESS || observation_is_egress_fault(o)) {
+        observe_egress(l, slot, o, now_ms);
+        return;
+    }
+    if (group < 0 || (uint32_t)group >= l->group_n)
+        return;
+    struct group *g = l->group[group];
+    int64_t at_ms = o->at_us / 1000;
+    at_ms = at_ms > now_ms ? now_ms : at_ms;
+    bool mail = o->kind == OBS_CONNECT || o->kind == OBS_MAIL;
+    if (mail)
+        (void)target_learn(g, &o->address, at_ms);
+    int64_t start_ms = start_of(l, (uint32_t)group, slot, o, at_ms);
+    if (o->result == OBS_OVERDUE) {
+        judge_failure(l, g, slot, &o->address, false, start_ms, at_ms);
+    } else if (observation_is_path_failure(o)) {
+        judge_failure(l, g, slot, &o->address, true, start_ms, at_ms);
+        count(g, links_cell(g, slot), o, at_ms);
+    } else {
+        take_figures(l, g, slot, o, at_ms);
+        judge_success(l, g, slot, start_ms, at_ms);
+        count(g, links_cell(g, slot), o, at_ms);
+    }
+    if (mail)
+        g->mail_ms = at_ms;
+}

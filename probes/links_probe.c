@@ -1,0 +1,234 @@
+/*
+ * probes/links_probe.c — which path is probed when, within the budgets
+ *
+ *   Wishes (verification of a suspicion) go first. Then the path that is most overdue by its own
+ *   interval, those in use counting more; ordinary probes leave a part of each budget to wishes.
+ *   Mail that got through by a path makes its next probe unnecessary.
+ */
+#include <math.h>
+
+#include "policies/choose.h"
+#include "probes/links_internal.h"
+
+static const double TIMEOUT_LEAST_MS = 1500, TIMEOUT_MOST_MS = 5000;
+static const int64_t SUSPECT_MS = 2000, AGAIN_MS = 1000;
+static const int64_t DOWN_MS = 3000, DOWN_LATER_MS = 10 * 1000, DOWN_LONG_MS = 60 * 1000;
+static const int64_t MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS;
+static const double BUSY_RATE = 0.1; /* mails per second: the path in use is watched closely */
+enum { RESERVE_OF_TOTAL = 3, AT_ONCE_MOST = 8 };
+
+/* ---- results to come ---- */
+
+static int64_t timeout_of(const struct cell *c)
+{
+    double ms = c ? 4 * (c->est.rtt_ms + c->est.var_ms) : 0;
+    return (int64_t)fmin(fmax(ms, TIMEOUT_LEAST_MS), TIMEOUT_MOST_MS);
+}
+
+int64_t probe_finished(struct links *l, uint32_t group, int16_t slot, const struct addr *address,
+                       int64_t else_ms)
+{
+    for (uint32_t i = 0; i < l->pending_n; i++) {
+        struct pending *p = &l->pending[i];
+        if (p->group != group || p->slot != slot || !addr_eq(&p->address, address))
+            continue;
+        int64_t start = p->start_ms;
+        *p = l->pending[--l->pending_n];
+        return start;
+    }
+    return else_ms;
+}
+
+/* Says once that a probe is overdue; true when it is lost. */
+static bool late(struct links *l, struct pending *p, int64_t now_ms)
+{
+    struct group *g = l->group[p->group];
+    struct advice_path path;
+    if (now_ms >= p->start_ms + p->timeout_ms + LINKS_PROBE_GRACE_MS) {
+        judge_failure(l, g, p->slot, &p->address, true, p->start_ms, now_ms);
+        return true;
+    }
+    if (p->overdue)
+        return false;
+    view_path(l, g, p->slot, now_ms, &path);
+    if (now_ms - p->start_ms > choice_overdue_ms(&path)) {
+        p->overdue = true;
+        judge_failure(l, g, p->slot, &p->address, false, p->start_ms, now_ms);
+    }
+    return false;
+}
+
+void probe_check(struct links *l, int64_t now_ms)
+{
+    for (uint32_t i = l->pending_n; i-- > 0;)
+        if (late(l, &l->pending[i], now_ms))
+            l->pending[i] = l->pending[--l->pending_n];
+}
+
+/* ---- sending ---- */
+
+static bool room(const struct links *l, int16_t slot, bool urgent, int64_t now_ms)
+{
+    const struct slot *s = &l->slot[slot];
+    uint32_t own = limiter_room(&s->limiter, now_ms), all = limiter_room(&l->total, now_ms);
+    uint32_t own_left = urgent || s->limiter.count < 2 ? 0 : 1;
+    uint32_t all_left = urgent ? 0 : l->total.count / RESERVE_OF_TOTAL;
+    return own > own_left && all > all_left && l->pending_n < PENDING_MAX;
+}
+
+static void send_probe(struct links *l, uint32_t group, int16_t slot, struct target *t, bool urgent,
+                       int64_t now_ms)
+{
+    struct group *g = l->group[group];
+    struct links_probe probe = { .egress = (uint32_t)l->slot[slot].conf_index,
+                                 .egress_hash = l->slot[slot].hash,
+                                 .group = (int)group,
+                                 .address = t->address,
+                                 .kind = t->kind,
+                                 .urgent = urgent };
+    probe.timeout_ms = (uint32_t)timeout_of(g->cell[slot]);
+    limiter_take(&l->slot[slot].limiter, now_ms);
+    limiter_take(&l->total, now_ms);
+    target_probed(t, slot, now_ms);
+    links_cell(g, slot)->minute.probes++;
+    l->pending[l->pending_n++] = (struct pending){ .group = group,
+                                                   .slot = slot,
+                                                   .kind = t->kind,
+                                                   .address = t->address,
+                                                   .start_ms = now_ms,
+                                                   .timeout_ms = probe.timeout_ms };
+    if (l->hooks.probe)
+        l->hooks.probe(l->hooks.arg, &probe);
+}
+
+void probe_wish(struct links *l, uint32_t group, int16_t slot, int64_t until_ms)
+{
+    if (l->wish_n < WISHES_MAX)
+        l->wish[l->wish_n++] = (struct wish){ .group = group, .slot = slot, .until_ms = until_ms };
+}
+
+/* True when it needs no more looking after. */
+static bool grant(struct links *l, const struct wish *w, int64_t now_ms)
+{
+    if (now_ms > w->until_ms)
+        return true;
+    if (!room(l, w->slot, true, now_ms))
+        return false;
+    struct target *t = target_pick(l, l->group[w->group], w->slot, now_ms);
+    if (t)
+        send_probe(l, w->group, w->slot, t, true, now_ms);
+    return t != NULL;
+}
+
+static void grant_wishes(struct links *l, int64_t now_ms)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < l->wish_n; i++)
+        if (!grant(l, &l->wish[i], now_ms))
+            l->wish[kept++] = l->wish[i];
+    l->wish_n = kept;
+}
+
+/* ---- cadence ---- */
+
+static bool challenges(const struct group *g, int16_t slot)
+{
+    for (int size = 0; size < SIZE_CLASSES; size++)
+        if (g->prefer[size].challenger == slot && g->prefer[size].wins > 0)
+            return true;
+    return false;
+}
+
+static int64_t in_use_interval(const struct links *l, const struct group *g)
+{
+    return g->rate >= BUSY_RATE ? l->interval_ms / 6 : l->interval_ms / 3;
+}
+
+static int64_t interval(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms)
+{
+    const struct cell *c = g->cell[slot];
+    if (c && c->path.state == PATH_DOWN) {
+        int64_t since = now_ms - c->path.down_ms;
+        return since < MINUTE_MS ? DOWN_MS : since < 10 * MINUTE_MS ? DOWN_LATER_MS : DOWN_LONG_MS;
+    }
+    if (c && c->path.state == PATH_SUSPECT)
+        return SUSPECT_MS;
+    bool mail = g->mail_ms && now_ms - g->mail_ms < HOUR_MS;
+    if (mail && prefer_in_use(g, slot))
+        return in_use_interval(l, g);
+    if (mail && challenges(g, slot))
+        return l->interval_ms / 3;
+    if (mail)
+        return l->interval_ms;
+    return g->mail_ms && now_ms - g->mail_ms < 24 * HOUR_MS ? 4 * l->interval_ms
+                                                            : 20 * l->interval_ms;
+}
+
+static double weight(const struct group *g, int16_t slot)
+{
+    const struct cell *c = g->cell[slot];
+    bool broken = c && (c->path.state == PATH_DOWN || c->path.state == PATH_SUSPECT);
+    return prefer_in_use(g, slot) ? 8 : broken || challenges(g, slot) ? 4 : 1;
+}
+
+static bool probeable(const struct links *l, const struct group *g, int16_t slot)
+{
+    const struct slot *s = &l->slot[slot];
+    return g->target_n > 0 && (s->v4 || s->v6) && s->fault != EGRESS_UNPLUMBED &&
+           s->fault != EGRESS_PROXY_DOWN;
+}
+
+/* How much a path wants to be probed; 0: not now. Moves its due time when there is none yet. */
+static double want(const struct links *l, struct group *g, int16_t slot, int64_t now_ms)
+{
+    if (now_ms < g->due_ms[slot])
+        return 0;
+    if (!probeable(l, g, slot)) {
+        g->due_ms[slot] = now_ms + AGAIN_MS;
+        return 0;
+    }
+    int64_t every = interval(l, g, slot, now_ms);
+    const struct cell *c = g->cell[slot];
+    if (c && now_ms - c->sample_ms < every) {
+        g->due_ms[slot] = c->sample_ms + every;
+        return 0;
+    }
+    double late_by = c ? (double)(now_ms - c->sample_ms - every) / (double)every : 1;
+    return (1 + late_by) * weight(g, slot);
+}
+
+static bool send_most_wanted(struct links *l, int64_t now_ms, struct rnd *rnd)
+{
+    double most = 0;
+    uint32_t group = 0;
+    int16_t slot = NO_SLOT;
+    for (uint32_t i = 0; i < l->egress_n; i++) {
+        int16_t s = l->order[i];
+        if (!room(l, s, false, now_ms))
+            continue;
+        for (uint32_t g = 0; g < l->group_n; g++) {
+            double wanted = want(l, l->group[g], s, now_ms);
+            if (wanted > most) {
+                most = wanted;
+                group = g;
+                slot = s;
+            }
+        }
+    }
+    if (slot == NO_SLOT)
+        return false;
+    struct group *g = l->group[group];
+    struct target *t = target_pick(l, g, slot, now_ms);
+    int64_t every = interval(l, g, slot, now_ms);
+    g->due_ms[slot] = now_ms + (t ? rnd_jitter(rnd, every, 10) : AGAIN_MS);
+    if (t)
+        send_probe(l, group, slot, t, false, now_ms);
+    return true;
+}
+
+void probe_send(struct links *l, int64_t now_ms, struct rnd *rnd)
+{
+    grant_wishes(l, now_ms);
+    for (int i = 0; i < AT_ONCE_MOST && send_most_wanted(l, now_ms, rnd); i++) {
+    }
+}

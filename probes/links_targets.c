@@ -1,0 +1,118 @@
+/*
+ * probes/links_targets — whom a group can be probed at
+ *
+ *   MX addresses are learned from mail, the ones that mail went to last; beacons and resolvers are
+ *   named by the configuration. How often an address was probed is remembered with it, so an
+ *   address is not forgotten while its limits run.
+ */
+#include <stdlib.h>
+
+#include "gateway/base/mem.h"
+#include "probes/links_internal.h"
+
+static const int64_t SLACK_MS = 500; /* probes that leave far apart may arrive closer together */
+
+static struct target *find(struct group *g, const struct addr *address, uint8_t kind)
+{
+    for (uint32_t i = 0; i < g->target_n; i++)
+        if (g->target[i].kind == kind && addr_eq(&g->target[i].address, address))
+            return &g->target[i];
+    return NULL;
+}
+
+/* The learned one without mail for the longest time whose limits have run out. */
+static struct target *oldest(struct group *g, int64_t now_ms)
+{
+    struct target *old = NULL;
+    for (uint32_t i = 0; i < g->target_n; i++) {
+        struct target *t = &g->target[i];
+        if (t->kind == OBS_PROBE && now_ms - t->probed_ms > LINKS_PAIR_MS + SLACK_MS &&
+            (!old || t->mail_ms < old->mail_ms))
+            old = t;
+    }
+    return old;
+}
+
+static struct target *place(struct group *g, int64_t now_ms)
+{
+    if (g->target_n < LINKS_TARGETS_MAX)
+        return &g->target[g->target_n++];
+    struct target *t = oldest(g, now_ms);
+    if (t)
+        free(t->pair_ms);
+    return t;
+}
+
+struct target *target_learn(struct group *g, const struct addr *address, int64_t now_ms)
+{
+    struct target *t = find(g, address, OBS_PROBE);
+    if (!t && (t = place(g, now_ms)) != NULL)
+        *t = (struct target){ .address = *address, .kind = OBS_PROBE, .egress = -1 };
+    if (t)
+        t->mail_ms = now_ms;
+    return t;
+}
+
+void links_target(struct links *l, int group, uint8_t kind, const struct addr *address, int egress)
+{
+    struct group *g = l->group[group];
+    struct target *t = find(g, address, kind);
+    if (!t && (t = place(g, INT64_MAX / 2)) != NULL)
+        *t = (struct target){ .address = *address, .kind = kind, .egress = (int16_t)egress };
+}
+
+void links_targets_clear(struct links *l)
+{
+    for (uint32_t i = 0; i < l->group_n; i++) {
+        struct group *g = l->group[i];
+        for (uint32_t t = g->target_n; t-- > 0;) {
+            if (g->target[t].kind == OBS_PROBE)
+                continue;
+            free(g->target[t].pair_ms);
+            g->target[t] = g->target[--g->target_n];
+        }
+    }
+}
+
+/* ---- limits ---- */
+
+static bool reachable(const struct links *l, int16_t slot, const struct target *t)
+{
+    const struct slot *s = &l->slot[slot];
+    bool family = t->address.family == ADDR_V6 ? s->v6 : s->v4;
+    return family && (t->egress < 0 || t->egress == s->conf_index);
+}
+
+static bool allowed(const struct target *t, int16_t slot, int64_t now_ms)
+{
+    if (t->kind != OBS_PROBE || t->probed_ms == 0)
+        return true;
+    int64_t pair = t->pair_ms ? t->pair_ms[slot] : 0;
+    return now_ms - t->probed_ms >= LINKS_ADDRESS_MS + SLACK_MS &&
+           (pair == 0 || now_ms - pair >= LINKS_PAIR_MS + SLACK_MS);
+}
+
+struct target *target_pick(struct links *l, struct group *g, int16_t slot, int64_t now_ms)
+{
+    struct target *best = NULL;
+    int64_t best_ms = 0;
+    for (uint32_t i = 0; i < g->target_n; i++) {
+        struct target *t = &g->target[i];
+        if (!reachable(l, slot, t) || !allowed(t, slot, now_ms))
+            continue;
+        int64_t last = t->pair_ms ? t->pair_ms[slot] : 0;
+        if (!best || last < best_ms) {
+            best = t;
+            best_ms = last;
+        }
+    }
+    return best;
+}
+
+void target_probed(struct target *t, int16_t slot, int64_t now_ms)
+{
+    if (!t->pair_ms)
+        t->pair_ms = mem_array(SLOTS, sizeof *t->pair_ms);
+    t->pair_ms[slot] = now_ms;
+    t->probed_ms = now_ms;
+}

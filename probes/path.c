@@ -1,0 +1,150 @@
+#include "probes/path.h"
+
+#include "policies/advice.h"
+
+static const int64_t SAME_CONNECTION_MS = 50;
+static const int64_t OUTDATED_MS = 500; /* a connection begun that long before a good one */
+
+static enum path_change become_up(struct path *p, int64_t now_ms)
+{
+    p->state = PATH_UP;
+    p->up_ms = now_ms;
+    p->n = 0;
+    p->by_egress = false;
+    return PATH_NOW_UP;
+}
+
+enum path_change path_success(struct path *p, int64_t start_ms, int64_t end_ms)
+{
+    if (end_ms >= p->ok_end_ms) {
+        p->ok_end_ms = end_ms;
+        p->ok_start_ms = start_ms;
+    }
+    switch ((enum path_state)p->state) {
+    case PATH_UNKNOWN:
+        return become_up(p, end_ms);
+    case PATH_SUSPECT:
+        return end_ms > p->fail_end_ms ? become_up(p, end_ms) : PATH_SAME;
+    case PATH_DOWN:
+        if (end_ms <= p->fail_end_ms || (p->ups > 0 && end_ms - p->ups_ms < PATH_SPACING_MS))
+            return PATH_SAME;
+        p->ups_ms = end_ms;
+        return ++p->ups >= p->need ? become_up(p, end_ms) : PATH_SAME;
+    case PATH_UP:
+        break;
+    }
+    return PATH_SAME;
+}
+
+/* The piece that is about the same connection, or a new one; NULL when there is no room. */
+static struct evidence *piece(struct path *p, uint64_t address, int64_t start_ms)
+{
+    for (unsigned i = 0; i < p->n; i++) {
+        int64_t off = p->at[i].start_ms - start_ms;
+        if (p->at[i].address == address && off < SAME_CONNECTION_MS && -off < SAME_CONNECTION_MS)
+            return &p->at[i];
+    }
+    if (p->n == PATH_EVIDENCE)
+        return NULL;
+    p->at[p->n] = (struct evidence){ .address = address, .start_ms = start_ms };
+    return &p->at[p->n++];
+}
+
+/* With the room used up by overdue ones, a failure takes the place of one of them. */
+static struct evidence *overdue_piece(struct path *p)
+{
+    for (unsigned i = 0; i < p->n; i++)
+        if (!p->at[i].failed)
+            return &p->at[i];
+    return NULL;
+}
+
+enum path_change path_failure(struct path *p, uint64_t address, bool failed, int64_t start_ms,
+                              int64_t end_ms)
+{
+    if (start_ms + OUTDATED_MS < p->ok_start_ms || (!failed && end_ms <= p->ok_end_ms))
+        return PATH_SAME;
+    p->fail_end_ms = end_ms > p->fail_end_ms ? end_ms : p->fail_end_ms;
+    p->fail_start_ms = start_ms > p->fail_start_ms ? start_ms : p->fail_start_ms;
+    if (p->state == PATH_DOWN) {
+        if (failed)
+            p->ups = 0;
+        return PATH_SAME;
+    }
+    struct evidence *e = piece(p, address, start_ms);
+    if (!e && failed && (e = overdue_piece(p)) != NULL)
+        *e = (struct evidence){ .address = address, .start_ms = start_ms };
+    if (e)
+        e->failed = e->failed || failed;
+    if (p->state == PATH_SUSPECT)
+        return PATH_SAME;
+    p->state = PATH_SUSPECT;
+    p->suspect_ms = end_ms;
+    return PATH_NOW_SUSPECT;
+}
+
+unsigned path_failures(const struct path *p)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < p->n; i++)
+        n += p->at[i].failed;
+    return n;
+}
+
+unsigned path_addresses(const struct path *p)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < p->n; i++) {
+        bool seen = false;
+        for (unsigned k = 0; k < i; k++)
+            seen = seen || p->at[k].address == p->at[i].address;
+        n += !seen;
+    }
+    return n;
+}
+
+bool path_condemned(const struct path *p, unsigned addresses)
+{
+    return p->state == PATH_SUSPECT && p->n >= PATH_FAILURES &&
+           path_failures(p) + 1 >= PATH_FAILURES && path_addresses(p) >= addresses;
+}
+
+int64_t path_run_start(const struct path *p)
+{
+    int64_t start = p->fail_start_ms;
+    for (unsigned i = 0; i < p->n; i++)
+        start = p->at[i].start_ms < start ? p->at[i].start_ms : start;
+    return start;
+}
+
+void path_down(struct path *p, bool by_egress, int64_t now_ms)
+{
+    bool relapse = p->down_ms && p->up_ms && now_ms - p->up_ms < PATH_RELAPSE_MS;
+    unsigned need = relapse ? p->need * (unsigned)PATH_NEED_FACTOR : PATH_NEED;
+    p->need = (uint8_t)(need > PATH_NEED_MOST ? PATH_NEED_MOST : need);
+    p->state = PATH_DOWN;
+    p->down_ms = now_ms;
+    p->by_egress = by_egress;
+    p->ups = 0;
+}
+
+void path_up(struct path *p, int64_t now_ms)
+{
+    become_up(p, now_ms);
+}
+
+void path_acquit(struct path *p)
+{
+    if (p->state == PATH_SUSPECT)
+        p->state = p->ok_end_ms ? PATH_UP : PATH_UNKNOWN;
+    p->n = 0;
+}
+
+double path_doubt(const struct path *p)
+{
+    if (p->state != PATH_SUSPECT || p->n == 0)
+        return 0;
+    unsigned failed = path_failures(p), overdue = p->n - failed;
+    double doubt = 0.06 * overdue + 0.3 * failed; /* one overdue is mostly a lost packet */
+    return doubt < 0.95 ? doubt : 0.95;
+}
