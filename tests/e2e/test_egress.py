@@ -77,10 +77,45 @@ def both(world, keep):
     return make
 
 
-def test_ipv6_is_used(both):
+def test_ipv6_comes_first(both):
     here, servers, _ = both()
     here.send(mail.message())
-    net.wait_for("it", lambda: servers["6"].messages + servers["4"].messages)
+    assert servers["6"].wait(1)[0].peer == "::1" and not servers["4"].messages
+
+
+def has_ipv6():
+    try:
+        net.free_port("::1")
+        return True
+    except OSError:
+        return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no ::1")
+@pytest.mark.parametrize("hop", ["mx", "hosts"])
+def test_ipv6_all_the_way(world, keep, hop):
+    """Client, listener, source and destination: no IPv4 address is anywhere on the way."""
+    port, door = net.free_port("::1"), net.free_port("::1")
+    server = keep(smtpd.Server(address="::1", port=port))
+    routes = [{"name": "six", "hosts": [server.host], "tls": "none"}] if hop == "hosts" else []
+    here, zone = world(start=False, policies={"routes": routes} if routes else None)
+    zone.add("dest.test", "MX 10 mx.dest.test.").host("mx.dest.test", "::1")
+    here.write_conf({"listen": here.conf["listen"] + [
+        {"address": f"[::1]:{door}", "tls": "none", "auth": "none"}],
+        "clients": [{"network": "::1/128", "name": "six"}],
+        "delivery": {"port": port}, "egress": [{"name": "six", "address": "::1"}]})
+    here.start()
+    with here.connect(address="::1", port=door) as c:
+        c.ehlo()
+        c.envelope()
+        assert c.data(mail.message())[0] == 250
+    got, = server.wait(1)
+    assert got.peer == "::1" and b"[IPv6:::1]" in got.data
+    assert here.wait_log("received")[0]["client"] == "::1"
+    row, = here.wait_log("delivered")
+    assert row["address"] == server.host and row["source"].startswith("::1")
+    if hop == "mx":
+        assert row["mx"] == "mx.dest.test"
 
 
 @pytest.mark.parametrize("dead", ["4", "6"])

@@ -135,6 +135,15 @@ def test_two_listeners_and_ipv6(relay, sink):
     assert b"[IPv6:::1]" in out.wait(1)[0].data
 
 
+def test_a_mailbox_named_twice_gets_one_copy(here, relay):
+    with here.connect() as c:
+        c.ehlo()
+        c.envelope(to=["a@dest.test", "a@DEST.test", '"a"@dest.test', "A@dest.test", "a@dest.test"])
+        assert c.data(mail.message())[0] == 250
+    assert [r[0] for r in relay.sink.wait(1)[0].rcpts] == ["a@dest.test", "A@dest.test"]
+    assert len(here.wait_log("delivered", 2)) == 2
+
+
 def test_swaks_and_smtplib_are_served(here, relay):
     import subprocess
     done = subprocess.run(["swaks", "--server", f"{here.address}:{here.port}", "--from", "a@b.test",

@@ -41,6 +41,19 @@ static const struct mail_spec plain = { .from = "a@s.example",
                                         .to = { "b@d.example" },
                                         .body = "Subject: original\r\n\r\nhello\r\n" };
 
+/* Does this to the mail, and takes the notice behind it. */
+static const struct line refuses[] = { EHLO, REFUSE, TAKE_AFTER_RSET, STOP };
+static const struct line puts_off[] = { EHLO, PUT_OFF, TAKE_AFTER_RSET, STOP };
+static const struct line takes[] = { EHLO, TAKE, STOP };
+
+/* The peer has this script, the gateway this mail. */
+static void deliver(const struct line *script, const struct mail_spec *spec)
+{
+    play(0, script);
+    rig_start("", "");
+    rig_mail(spec);
+}
+
 /* Is the message still in the spool? */
 static unsigned items_left;
 
@@ -65,10 +78,7 @@ static bool stored(struct spool_id id)
 static void test_bounce(void **state)
 {
     (void)state;
-    static const struct line script[] = { EHLO, REFUSE, TAKE_AFTER_RSET, STOP };
-    play(0, script);
-    rig_start("", "");
-    rig_mail(&plain);
+    deliver(refuses, &plain);
     until_logged(BOUNCED, 1);
     until_logged(DELIVERED, 1);
     const char *sent = got(0, 0);
@@ -85,22 +95,17 @@ static void test_bounce(void **state)
 static void test_bounce_from_spool(void **state)
 {
     (void)state;
-    static const struct line script[] = { EHLO, REFUSE, TAKE_AFTER_RSET, STOP };
     struct mail_spec spec = plain;
     spec.from_spool = true;
-    play(0, script);
-    rig_start("", "");
-    rig_mail(&spec);
+    deliver(refuses, &spec);
     until_logged(DELIVERED, 1);
     assert_non_null(strstr(got(0, 0), "Subject: original"));
 }
 
-static void check_silent(const struct mail_spec *spec, const struct line *script, const char *event)
+static void check_silent(const struct mail_spec *spec)
 {
-    play(0, script);
-    rig_start("", "");
-    rig_mail(spec);
-    until_logged(event, 1);
+    deliver(refuses, spec);
+    until_logged(BOUNCED, 1);
     turns(20);
     assert_int_equal(count_in(got(0, 0), BACK), 0);
     assert_int_equal(count_in(rig_log(), "event"), 1);
@@ -110,19 +115,17 @@ static void check_silent(const struct mail_spec *spec, const struct line *script
 static void test_no_bounce_for_a_bounce(void **state)
 {
     (void)state;
-    static const struct line script[] = { EHLO, REFUSE, TAKE_AFTER_RSET, STOP };
     struct mail_spec spec = plain;
     spec.from = "";
-    check_silent(&spec, script, BOUNCED);
+    check_silent(&spec);
 }
 
 static void test_notify_never(void **state)
 {
     (void)state;
-    static const struct line script[] = { EHLO, REFUSE, TAKE_AFTER_RSET, STOP };
     struct mail_spec spec = plain;
     spec.notify = NOTIFY_NEVER;
-    check_silent(&spec, script, BOUNCED);
+    check_silent(&spec);
 }
 
 /* One of two fails: the other waits, with the failed one out of the envelope. */
@@ -137,9 +140,7 @@ static void test_partial_failure(void **state)
     };
     struct mail_spec spec = plain;
     spec.to[1] = "c@d.example";
-    play(0, script);
-    rig_start("", "");
-    rig_mail(&spec);
+    deliver(script, &spec);
     until_logged(BOUNCED, 1);
     until_logged(DEFERRED, 1);
     until_logged(DELIVERED, 1);
@@ -152,12 +153,9 @@ static void test_partial_failure(void **state)
 static void test_delay_notice(void **state)
 {
     (void)state;
-    static const struct line script[] = { EHLO, PUT_OFF, TAKE_AFTER_RSET, STOP };
     struct mail_spec spec = plain;
     spec.accepted_ago_ms = 5 * 3600 * 1000;
-    play(0, script);
-    rig_start("", "");
-    rig_mail(&spec);
+    deliver(puts_off, &spec);
     until_logged(DEFERRED, 1);
     until_logged(DELIVERED, 1);
     assert_non_null(strstr(got(0, 0), "Action: delayed"));
@@ -167,12 +165,9 @@ static void test_delay_notice(void **state)
 static void test_no_delay_notice_yet(void **state)
 {
     (void)state;
-    static const struct line script[] = { EHLO, PUT_OFF, TAKE_AFTER_RSET, STOP };
     struct mail_spec spec = plain;
     spec.accepted_ago_ms = 3 * 3600 * 1000;
-    play(0, script);
-    rig_start("", "");
-    rig_mail(&spec);
+    deliver(puts_off, &spec);
     until_logged(DEFERRED, 1);
     turns(20);
     assert_int_equal(count_in(got(0, 0), BACK), 0);
@@ -181,12 +176,9 @@ static void test_no_delay_notice_yet(void **state)
 static void test_expired(void **state)
 {
     (void)state;
-    static const struct line script[] = { EHLO, TAKE, STOP };
     struct mail_spec spec = plain;
     spec.expires_in_ms = -1;
-    play(0, script);
-    rig_start("", "");
-    rig_mail(&spec);
+    deliver(takes, &spec);
     until_logged(EXPIRED, 1);
     until_logged(DELIVERED, 1);
     assert_int_equal(count_in(got(0, 0), "RCPT TO:<b@d.example>"), 0);
@@ -201,9 +193,7 @@ static void test_relayed(void **state)
     static const struct line script[] = { EHLO, TAKE, TAKE, STOP };
     struct mail_spec spec = plain;
     spec.notify = NOTIFY_SUCCESS;
-    play(0, script);
-    rig_start("", "");
-    rig_mail(&spec);
+    deliver(script, &spec);
     until_logged(DELIVERED, 2);
     assert_non_null(strstr(got(0, 0), "Action: relayed"));
 }
@@ -214,9 +204,7 @@ static void test_success_passed_on(void **state)
     static const struct line script[] = { EHLO_OF("250-DSN\r\n"), TAKE, TAKE, STOP };
     struct mail_spec spec = plain;
     spec.notify = NOTIFY_SUCCESS;
-    play(0, script);
-    rig_start("", "");
-    rig_mail(&spec);
+    deliver(script, &spec);
     until_logged(DELIVERED, 1);
     turns(20);
     assert_non_null(strstr(got(0, 0), "NOTIFY=SUCCESS"));
@@ -228,14 +216,11 @@ static void test_success_passed_on(void **state)
 static void test_no_smtputf8(void **state)
 {
     (void)state;
-    static const struct line script[] = { EHLO, TAKE, STOP };
     struct mail_spec spec = plain;
     spec.to[0] = "j\xc3\xbcrgen@d.example";
     spec.smtputf8 = true;
     spec.notify = NOTIFY_NEVER;
-    play(0, script);
-    rig_start("", "");
-    rig_mail(&spec);
+    deliver(takes, &spec);
     until_logged(BOUNCED, 1);
     assert_non_null(strstr(rig_log(), "5.6.7"));
     assert_int_equal(count_in(got(0, 0), "MAIL"), 0);
@@ -263,10 +248,8 @@ static void test_broken_tls_goes_plain(void **state)
 static void check_tls_failure(const struct line *script)
 {
     rig.route_extra = ", tls: required";
-    play(0, script);
     peer_shut(&rig.peers[1]);
-    rig_start("", "");
-    rig_mail(&plain);
+    deliver(script, &plain);
     until_logged(DEFERRED, 1);
     assert_non_null(strstr(rig_log(), "\"class\":\"tls\""));
     assert_int_equal(count_in(got(0, 0), "MAIL"), 0);
@@ -275,8 +258,7 @@ static void check_tls_failure(const struct line *script)
 static void test_tls_required_not_offered(void **state)
 {
     (void)state;
-    static const struct line script[] = { EHLO, TAKE, STOP };
-    check_tls_failure(script);
+    check_tls_failure(takes);
 }
 
 static void test_tls_required_refused(void **state)
@@ -303,9 +285,7 @@ static void test_starttls_refused_goes_on(void **state)
     static const struct line script[] = {
         EHLO_OF("250-STARTTLS\r\n"), { "STARTTLS\r\n", "454 4.7.0 not now\r\n", GO_ON }, TAKE, STOP
     };
-    play(0, script);
-    rig_start("", "");
-    rig_mail(&plain);
+    deliver(script, &plain);
     until_logged(DELIVERED, 1);
     assert_int_equal(rig.peers[0].conns_n, 1);
 }
@@ -322,9 +302,7 @@ static void test_auth_plain(void **state)
         STOP,
     };
     rig.route_extra = account;
-    play(0, script);
-    rig_start("", "");
-    rig_mail(&plain);
+    deliver(script, &plain);
     until_logged(DELIVERED, 1);
 }
 
@@ -340,9 +318,7 @@ static void test_auth_login(void **state)
         STOP,
     };
     rig.route_extra = account;
-    play(0, script);
-    rig_start("", "");
-    rig_mail(&plain);
+    deliver(script, &plain);
     until_logged(DELIVERED, 1);
 }
 
@@ -354,10 +330,8 @@ static void test_auth_refused(void **state)
         EHLO_OF("250-AUTH PLAIN\r\n"), { "AUTH PLAIN", "535 5.7.8 no\r\n", GO_ON }, TAKE, STOP
     };
     rig.route_extra = account;
-    play(0, script);
     peer_shut(&rig.peers[1]);
-    rig_start("", "");
-    rig_mail(&plain);
+    deliver(script, &plain);
     until_logged(DEFERRED, 1);
     assert_int_equal(count_in(got(0, 0), "MAIL"), 0);
 }
