@@ -8,11 +8,13 @@
 #include "gateway/io/dial.h"
 #include "gateway/io/stream.h"
 #include "gateway/io/timer.h"
+#include "gateway/io/way.h"
 
 enum { QUIT_LINGER_MS = 1000, GREETING_MAX = 4096 };
 
 struct prober {
     struct loop *loop;
+    struct resolver *resolver;
     probe_done_fn *done;
     void *arg;
     const struct conf *conf;
@@ -24,9 +26,12 @@ struct run {
     struct list link;
     struct prober *prober;
     struct observation o;
+    const struct conf_egress *egress;
+    struct dns_query *query;
     struct dial *dial;
     struct stream *stream;
     struct timer timeout;
+    int64_t timeout_ms;
     int64_t began_us, connected_us;
 };
 
@@ -34,6 +39,8 @@ struct run {
 
 static void run_free(struct run *r)
 {
+    if (r->query)
+        dns_cancel(&r->query);
     if (r->dial)
         dial_cancel(&r->dial);
     if (r->stream)
@@ -162,31 +169,60 @@ static void on_dialled(void *arg, const struct dial_result *result)
     stream_set_ops(r->stream, &ops, r);
 }
 
-static void source_of(const struct conf_egress *egress, struct dial_source *source_r)
+static void dial(struct run *r, const struct addr *to, const struct dial_via *via)
 {
-    *source_r = (struct dial_source){ .congestion = NULL };
-    for (size_t i = 0; i < egress->addresses.n; i++) {
-        const struct addr *a = &egress->addresses.at[i];
-        struct addr *into = a->family == ADDR_V6 ? &source_r->v6 : &source_r->v4;
-        if (into->family == ADDR_NONE)
-            *into = *a;
+    struct dial_source source;
+    int64_t left = r->timeout_ms;
+    way_source(r->egress, 0, NULL, &source);
+    struct dial_plan plan = { .addrs = to,
+                              .addr_count = 1,
+                              .source = &source,
+                              .via = via,
+                              .stagger_ms = left,
+                              .attempt_ms = left,
+                              .total_ms = left,
+                              .limits = { GREETING_MAX, GREETING_MAX, 0 } };
+    r->began_us = clock_mono_us();
+    timer_set(r->prober->loop, &r->timeout, left);
+    r->dial = dial_start(r->prober->loop, &plan, on_dialled, r);
+}
+
+/* The proxy or relay has this address. */
+static void go_through(struct run *r, struct addr next)
+{
+    struct dial_via via;
+    next.port = conf_via_host(&r->egress->via)->port;
+    if (way_is_proxied(r->egress)) {
+        way_via(r->egress, &next, 1, &via);
+        dial(r, &r->o.address, &via);
+    } else {
+        dial(r, &next, NULL);
     }
 }
 
-static void begin(struct run *r, const struct conf_egress *egress, const struct links_probe *probe)
+static void on_host(void *arg, struct host_set *set)
 {
-    struct dial_source source;
-    source_of(egress, &source);
-    struct dial_plan plan = { .addrs = &r->o.address,
-                              .addr_count = 1,
-                              .source = &source,
-                              .stagger_ms = probe->timeout_ms,
-                              .attempt_ms = probe->timeout_ms,
-                              .total_ms = probe->timeout_ms,
-                              .limits = { GREETING_MAX, GREETING_MAX, 0 } };
-    r->began_us = clock_mono_us();
-    timer_set(r->prober->loop, &r->timeout, probe->timeout_ms);
-    r->dial = dial_start(r->prober->loop, &plan, on_dialled, r);
+    struct run *r = arg;
+    r->query = NULL;
+    if (set->status == DNS_OK) {
+        go_through(r, set->addrs[0]);
+    } else {
+        r->o.kind = OBS_EGRESS;
+        finish(r, OBS_PROXY_DOWN);
+    }
+}
+
+static void begin(struct run *r)
+{
+    const struct conf_host *next = conf_via_host(&r->egress->via);
+    if (r->egress->via.kind == CONF_VIA_NONE) {
+        dial(r, &r->o.address, NULL);
+    } else if (next->is_addr) {
+        go_through(r, next->addr);
+    } else {
+        timer_set(r->prober->loop, &r->timeout, r->timeout_ms);
+        r->query = resolver_host(r->prober->resolver, next->host, on_host, r);
+    }
 }
 
 bool prober_run(struct prober *p, const struct links_probe *probe)
@@ -205,23 +241,33 @@ bool prober_run(struct prober *p, const struct links_probe *probe)
                                  .rtt_us = -1,
                                  .app_rtt_us = -1,
                                  .final_us = -1 };
+    r->egress = egress;
+    r->timeout_ms = probe->timeout_ms;
     timer_init(&r->timeout, on_timeout);
     list_push_back(&p->running, &r->link);
     p->n++;
-    begin(r, egress, probe);
+    begin(r);
     return true;
 }
 
 /* ---- life ---- */
 
-struct prober *prober_new(struct loop *loop, probe_done_fn *done, void *arg)
+struct prober *prober_new(struct loop *loop, struct resolver *resolver, probe_done_fn *done,
+                          void *arg)
 {
     struct prober *p = mem_zero(sizeof *p);
     p->loop = loop;
+    p->resolver = resolver;
     p->done = done;
     p->arg = arg;
     list_init(&p->running);
     return p;
+}
+
+static void end_all(struct prober *p)
+{
+    LIST_EACH (at, &p->running)
+        run_free(CONTAINER_OF(at, struct run, link));
 }
 
 void prober_free(struct prober **prober)
@@ -229,14 +275,14 @@ void prober_free(struct prober **prober)
     struct prober *p = *prober;
     if (!p)
         return;
-    LIST_EACH (at, &p->running)
-        run_free(CONTAINER_OF(at, struct run, link));
+    end_all(p);
     free(p);
     *prober = NULL;
 }
 
 void prober_configure(struct prober *p, const struct conf *conf)
 {
+    end_all(p);
     p->conf = conf;
 }
 

@@ -4,7 +4,8 @@
  *   OBS_PROBE and OBS_BEACON: connect from the egress (through its proxy, if it has one), wait for
  *   the greeting, say QUIT, close. Never EHLO, never MAIL: a mail exchanger sees a client that
  *   looked in and left. A beacon that greets nobody is reached when it has taken the connection.
- *   OBS_RESOLVER: one question to the carrier's resolver from the egress's own address.
+ *   An egress that is a relay is probed itself, whatever the address: what lies behind it cannot be
+ *   seen from here. OBS_RESOLVER: one question to the carrier's resolver from the egress's address.
  *
  *   What came of it is an observation like those of the relay. At most PROBES_AT_ONCE run at any
  *   time; each ends with its time-out.
@@ -15,6 +16,7 @@
 #define WAYPOST_PROBES_RUN_H
 
 #include "gateway/conf/conf.h"
+#include "gateway/dns/resolver.h"
 #include "gateway/io/loop.h"
 #include "probes/links.h"
 
@@ -24,11 +26,13 @@ struct prober;
 
 typedef void probe_done_fn(void *arg, const struct observation *observation);
 
-struct prober *prober_new(struct loop *loop, probe_done_fn *done, void *arg);
+/* `resolver` looks up the names of proxies and relays. */
+struct prober *prober_new(struct loop *loop, struct resolver *resolver, probe_done_fn *done,
+                          void *arg);
 void prober_free(struct prober **prober); /* probes under way end without `done` */
 
-/* Probes leave as the egresses of `conf` say, from now on; those under way end first-hand as they
- * began. `conf` must live until the next call. */
+/* Probes leave as the egresses of `conf` say; those under way end without `done`. `conf` must live
+ * until the next call. */
 void prober_configure(struct prober *prober, const struct conf *conf);
 /* False: there is no room, or no such egress. `probe->egress` is an index into conf->egress. */
 bool prober_run(struct prober *prober, const struct links_probe *probe);

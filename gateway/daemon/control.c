@@ -10,6 +10,8 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/daemon/child_side.h"
+#include "gateway/daemon/control_links.h"
+#include "gateway/daemon/geo_child.h"
 #include "gateway/daemon/ipc.h"
 #include "gateway/daemon/messages.h"
 #include "gateway/daemon/sandbox.h"
@@ -18,6 +20,8 @@ struct control {
     struct loop *loop;
     struct ipc *ipc;
     struct admin_server *server;
+    struct control_links *links;
+    struct geo_child geo;
     char *relay_path; /* the relay's admin socket */
     struct list reloads;
     uint32_t token;
@@ -100,8 +104,13 @@ static enum rc enter_sandbox(struct control *c, struct err *err)
     char *slash = strrchr(folder, '/');
     if (slash)
         *slash = '\0';
-    struct path_rule rules[] = { { folder, PATH_READ }, { "/proc/self", PATH_READ } };
-    enum rc rc = landlock_enter(rules, 2, err);
+    struct path_rule rules[] = {
+        { folder, PATH_READ }, /* sockets, and copies of the databases */
+        { "/proc/self", PATH_READ },
+        { "/etc", PATH_READ }, /* resolv.conf, hosts */
+        { "/dev/urandom", PATH_READ },
+    };
+    enum rc rc = landlock_enter(rules, sizeof rules / sizeof rules[0], err);
     if (rc == RC_NOT_FOUND) {
         log_warning(NULL, "landlock_missing", "error", err->text, NULL);
         rc = RC_OK;
@@ -120,7 +129,54 @@ static void start(struct control *c, struct ipc_message *m)
     }
     c->server = admin_server_new(c->loop, m->fds[0], verbs, c);
     m->fds[0] = -1;
+    struct control_links_env env = { .loop = c->loop, .relay_path = c->relay_path };
+    c->links = control_links_new(&env);
     ipc_send(c->ipc, MSG_READY, (struct slice){ NULL, 0 }, NULL, 0);
+}
+
+static void use_geo(struct control *c)
+{
+    const struct policies *policies = control_links_policies(c->links);
+    if (!policies)
+        return;
+    struct geo *geo = geo_child_make(&c->geo, policies_conf(policies));
+    control_links_use_geo(c->links, geo);
+    geo_unref(&geo);
+}
+
+static void take_geo(struct control *c, struct slice bytes)
+{
+    struct err err;
+    if (geo_child_take(&c->geo, bytes, &err) == RC_OK)
+        use_geo(c);
+    else
+        log_error(NULL, "control_databases_refused", "error", err.text, NULL);
+}
+
+/* The supervisor has checked it: what goes wrong here is a fault of ours, and the old one stays. */
+static void configure(struct control *c, struct slice bytes)
+{
+    struct cursor cur = cur_of(bytes.p, bytes.n);
+    struct slice path = cur_slice16(&cur);
+    struct bundle *bundle = NULL;
+    struct policies *policies = NULL;
+    struct conf_errors *errors = conf_errors_new();
+    struct err err = { .text = "it does not compile" };
+    char *name = mem_strndup(path.p, path.n);
+    enum rc rc = bundle_unpack(cur_bytes(&cur, cur_left(&cur)), &bundle, &err);
+    if (rc == RC_OK)
+        rc = policies_load(bundle, name, &policies, errors);
+    if (rc == RC_OK) {
+        log_set_level(policies_conf(policies)->log.level);
+        control_links_configure(c->links, policies);
+        use_geo(c);
+        policies_unref(&policies);
+    } else {
+        log_error(NULL, "control_configuration_refused", "error", err.text, NULL);
+    }
+    conf_errors_free(&errors);
+    bundle_free(&bundle);
+    free(name);
 }
 
 static void on_message(void *arg, struct ipc_message *m)
@@ -128,6 +184,10 @@ static void on_message(void *arg, struct ipc_message *m)
     struct control *c = arg;
     if (m->type == MSG_ADMIN && m->fd_count == 1 && !c->server)
         start(c, m);
+    else if (m->type == MSG_CONFIG && c->links)
+        configure(c, m->bytes);
+    else if (m->type == MSG_GEO && c->links)
+        take_geo(c, m->bytes);
     else if (m->type == MSG_RELOAD_DONE)
         reload_done(c, m->bytes);
     else if (m->type == MSG_STOP)
@@ -155,6 +215,8 @@ int control_run(void)
     loop_run(c.loop);
     LIST_EACH (node, &c.reloads)
         free(CONTAINER_OF(node, struct reload, node));
+    control_links_free(&c.links);
+    geo_child_free(&c.geo);
     admin_server_free(&c.server);
     ipc_free(&c.ipc);
     free(c.relay_path);

@@ -117,11 +117,6 @@ void delivery_advise(struct delivery *d, struct advice *advice)
     paths_advise(d->paths, advice);
 }
 
-void delivery_use_geo(struct delivery *d, struct geo *geo)
-{
-    paths_use_geo(d->paths, geo);
-}
-
 /* ---- life ---- */
 
 static void on_drained(struct loop_task *task);
@@ -151,7 +146,7 @@ struct delivery *delivery_new(const struct delivery_env *env)
     loop_task_init(&d->cut_off, on_cut_off);
     timer_init(&d->drain_bound, on_bound);
     d->peers = peers_new();
-    d->paths = paths_new(d->workers);
+    d->paths = paths_new(d->workers, d->geo);
     take_policies(d, env->policies);
     return d;
 }

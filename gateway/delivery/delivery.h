@@ -22,7 +22,6 @@
 #include "gateway/base/rnd.h"
 #include "gateway/delivery/observe.h"
 #include "gateway/dns/resolver.h"
-#include "gateway/geo/group.h"
 #include "gateway/io/loop.h"
 #include "gateway/queue/queue.h"
 #include "gateway/report/delivery_log.h"
@@ -59,9 +58,6 @@ void delivery_reconfigure(struct delivery *delivery, struct policies *policies);
 /* What control knows about the paths now; takes the reference over. The egress of each mail is
  * chosen by it, until it is stale; without any, by weight. */
 void delivery_advise(struct delivery *delivery, struct advice *advice);
-
-/* Another state of the databases; takes a reference of its own. NULL: none. */
-void delivery_use_geo(struct delivery *delivery, struct geo *geo);
 
 /* Takes nothing more, lets running transactions finish for up to bound_ms, says QUIT to idle
  * sessions. `done` runs once, from the loop, when no session is left; what was cut off by the bound

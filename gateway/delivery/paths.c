@@ -16,7 +16,7 @@ struct paths {
     struct advice *advice; /* NULL: none yet */
     struct choice_rows rows;
     const struct conf *conf; /* that rows were made for */
-    struct geo_cache *groups;
+    struct geo_cache *geo;
     unsigned workers;
     uint64_t generation;                /* grows with each table and configuration */
     int64_t explore_ms[GEO_GROUPS_MAX]; /* by index of the group */
@@ -26,11 +26,11 @@ struct paths {
 
 /* ---- life ---- */
 
-struct paths *paths_new(unsigned workers)
+struct paths *paths_new(unsigned workers, struct geo_cache *geo)
 {
     struct paths *p = mem_zero(sizeof *p);
     p->workers = workers;
-    p->groups = geo_cache_new(GEO_GROUPS_MAX);
+    p->geo = geo;
     return p;
 }
 
@@ -41,7 +41,6 @@ void paths_free(struct paths **paths)
         return;
     if (p->advice)
         advice_unref(&p->advice);
-    geo_cache_free(&p->groups);
     free(p);
     *paths = NULL;
 }
@@ -61,20 +60,10 @@ void paths_advise(struct paths *p, struct advice *advice)
     fill_rows(p);
 }
 
-void paths_use_geo(struct paths *p, struct geo *geo)
-{
-    geo_cache_use(p->groups, geo);
-}
-
 void paths_reconfigure(struct paths *p, const struct conf *conf)
 {
     p->conf = conf;
     fill_rows(p);
-}
-
-const struct geo_group *paths_group(struct paths *p, const struct addr *address)
-{
-    return geo_group(p->groups, address);
 }
 
 void paths_note_address(struct target *t, const struct addr *address)
@@ -138,7 +127,9 @@ static int group_of(struct paths *p, const struct addr *address, int64_t **explo
     *explore_r = NULL;
     if (!p->advice || address->family == ADDR_NONE)
         return ADVICE_NONE;
-    const struct geo_group *g = geo_group(p->groups, address);
+    if (!p->geo)
+        return advice_group(p->advice, SLICE_LIT("other"), SLICE_LIT("other"));
+    const struct geo_group *g = geo_group(p->geo, address);
     *explore_r = &p->explore_ms[g->index];
     return advice_group(p->advice, g->carrier, g->region);
 }

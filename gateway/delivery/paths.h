@@ -45,10 +45,10 @@ struct kept_way {
 
 struct paths;
 
-struct paths *paths_new(unsigned workers);
+/* `geo`: the worker's groups; NULL: every address is of the same one. */
+struct paths *paths_new(unsigned workers, struct geo_cache *geo);
 void paths_free(struct paths **paths);
 void paths_advise(struct paths *paths, struct advice *advice); /* takes the reference over */
-void paths_use_geo(struct paths *paths, struct geo *geo); /* takes one of its own; NULL: none */
 /* Another configuration: egresses have other indexes. */
 void paths_reconfigure(struct paths *paths, const struct conf *conf);
 
@@ -56,8 +56,6 @@ void paths_choose(struct target *t, const struct conf_route *route, const struct
                   struct way_out *way_r);
 bool paths_is_able(const struct way_out *way, int egress);
 
-/* The group of a destination address; never NULL. */
-const struct geo_group *paths_group(struct paths *paths, const struct addr *address);
 /* Where the target's mail goes, as sessions find out. */
 void paths_note_address(struct target *t, const struct addr *address);
 
