@@ -1,0 +1,140 @@
+// detail — the history of one path: latency band, loss, goodput, with the switches of its group
+
+import { $, make, ask, ms, percent, rate, age, known, clock } from './common.js';
+import { choose, pathOf } from './heat.js';
+import { fillEvents } from './tables.js';
+
+const SPANS = [['1h', '1 hour'], ['6h', '6 hours'], ['24h', '1 day'], ['7d', '7 days'],
+  ['30d', '30 days']];
+let key = '';
+let span = '6h';
+let charts = [];
+let asked = 0;                          // answers of earlier questions are not shown
+
+const value = (v, scale = 1) => (known(v) ? v * scale : null);
+const point = (v) => [v, v, v];
+
+// Each: title, unit, labels, and what a row gives: [low, middle, high] a series.
+const CHARTS = [
+  { title: 'Time to connect: half are faster than the line, 95 % within the band (ms)',
+    labels: ['connect', 'round trip'],
+    row: (r) => [[value(r.connect_p50_ms), value(r.connect_p50_ms), value(r.connect_p95_ms)],
+      point(value(r.rtt_ms))] },
+  { title: 'Predicted time of a small mail (ms)', labels: ['predicted'],
+    row: (r) => [point(value(r.cost_ms))] },
+  { title: 'Loss (%)', labels: ['loss'], row: (r) => [point(value(r.loss, 100))] },
+  { title: 'Goodput of bulk transfers (Mbit/s)', labels: ['goodput'],
+    row: (r) => [point(value(r.goodput_bytes_s, 8e-6))] },
+];
+
+const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+function drawEvents(events) {
+  return (canvas, area, g) => {
+    canvas.strokeStyle = style('--warn');
+    canvas.setLineDash([4, 3]);
+    for (const e of events) {
+      const x = g.toDomXCoord(Date.parse(e.time));
+      if (x < area.x || x > area.x + area.w) continue;
+      canvas.beginPath();
+      canvas.moveTo(x, area.y);
+      canvas.lineTo(x, area.y + area.h);
+      canvas.stroke();
+    }
+    canvas.setLineDash([]);
+  };
+}
+
+function drawChart(chart, rows, events, from, to) {
+  const box = make('div', { class: 'chart', role: 'img', 'aria-label': chart.title });
+  $('charts').append(make('figure', {}, make('figcaption', {}, chart.title), box));
+  const data = rows.map((r) => [new Date(r.time), ...chart.row(r)]);
+  return new Dygraph(box, data, {
+    labels: ['time', ...chart.labels], customBars: true, dateWindow: [from, to],
+    colors: [style('--accent'), style('--warn')], strokeWidth: 2, includeZero: true,
+    drawPoints: rows.length < 90, pointSize: 2, connectSeparatedPoints: false,
+    axisLineColor: style('--line'), gridLineColor: style('--line'), labelsSeparateLines: true,
+    legend: 'follow', underlayCallback: drawEvents(events),
+    zoomCallback: (min, max) => charts.forEach((g) => g.updateOptions({ dateWindow: [min, max] })),
+  });
+}
+
+function showFacts(p) {
+  const facts = p ? [p.state, `predicted ${ms(p.cost_ms)}`, `round trip ${ms(p.rtt_ms)}`,
+    `loss ${percent(p.loss)}`, `goodput ${rate(p.goodput_bytes_s)}`,
+    p.preferred ? 'preferred for small mail' : '', p.preferred_large ? 'and for large mail' : '',
+    known(p.age_s) ? `measured ${age(p.age_s)} ago` : 'never measured'] : [];
+  $('facts').textContent = facts.filter(Boolean).join(' · ');
+}
+
+function clearCharts() {
+  charts.forEach((g) => g.destroy());
+  charts = [];
+  $('charts').replaceChildren();
+}
+
+const spanMs = () => parseInt(span, 10) * (span.endsWith('d') ? 86400e3 : 3600e3);
+
+async function load() {
+  const [egress, carrier, region] = key.split('\u0000');
+  const mine = ++asked;
+  const [rows, events] = await Promise.all([
+    ask('series', { egress, carrier, region, since: span }),
+    ask('switches', { carrier, region, since: span, limit: 500 })]);
+  if (mine !== asked) return;
+  const to = Date.now();
+  clearCharts();
+  if (rows.length) {
+    charts = CHARTS.map((c) => drawChart(c, rows, events, to - spanMs(), to));
+  } else {
+    $('charts').append(make('p', { class: 'empty' }, 'Nothing was measured in this time.'));
+  }
+  fillEvents($('detail-events'), events, 'Neither a switch nor a fault in this time.');
+}
+
+function reload() {
+  showFacts(pathOf(key));
+  load().catch((e) => {
+    clearCharts();
+    $('charts').append(make('p', { class: 'empty' }, `${clock(Date.now())}: ${e.message}`));
+  });
+}
+
+export function openDetail(newKey) {
+  const [egress, carrier, region] = newKey.split('\u0000');
+  key = newKey;
+  choose(key);
+  $('detail').hidden = false;
+  $('detail-title').textContent = `${egress} → ${carrier}, ${region}`;
+  $('detail-title').focus();
+  reload();
+}
+
+export function closeDetail() {
+  if (!key) return;
+  key = '';
+  asked++;
+  clearCharts();
+  $('detail').hidden = true;
+  choose('');
+}
+
+// New figures have come: the facts at once; the charts are asked for anew every minute.
+export function refreshFacts() {
+  if (key) showFacts(pathOf(key));
+}
+
+export function start() {
+  for (const [name, text] of SPANS) {
+    const button = make('button', { type: 'button', 'aria-pressed': String(name === span) }, text);
+    button.addEventListener('click', () => {
+      span = name;
+      [...$('spans').children].forEach((b) => b.setAttribute('aria-pressed', String(b === button)));
+      reload();
+    });
+    $('spans').append(button);
+  }
+  $('close').addEventListener('click', closeDetail);
+  document.addEventListener('keydown', (e) => { if (e.key === 'Escape') closeDetail(); });
+  setInterval(() => { if (key && !document.hidden) reload(); }, 60000);
+}

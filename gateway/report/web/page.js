@@ -1,0 +1,53 @@
+// page — starts the parts and feeds them with what the gateway sends
+
+import { $, make } from './common.js';
+import * as heat from './heat.js';
+import * as detail from './detail.js';
+import * as tables from './tables.js';
+
+const QUEUE_MS = 5000;
+
+function setLink(text, kind) {
+  $('link').textContent = text;
+  $('link').className = `state ${kind}`;
+}
+
+function drawTotals(t) {
+  if (!t) {
+    $('totals').replaceChildren(make('div', {}, make('dt', {}, 'relay'),
+      make('dd', {}, 'does not answer')));
+    return;
+  }
+  const q = t.queue;
+  const figures = { received: t.received, delivered: t.delivered, deferred: t.deferred,
+    bounced: t.bounced, ready: q.urgent + q.high + q.normal + q.bulk, busy: q.busy,
+    waiting: q.waiting, sessions: q.sessions };
+  $('totals').replaceChildren(...Object.entries(figures).map(([name, n]) => make('div', {},
+    make('dt', {}, name), make('dd', {}, n.toLocaleString()))));
+}
+
+function follow() {
+  const source = new EventSource('api/v1/events');
+  const on = (name, fn) => source.addEventListener(name, (e) => fn(JSON.parse(e.data)));
+  source.onopen = () => setLink('live', 'live');
+  source.onerror = () => setLink('connection lost, trying again', 'lost');
+  on('all_paths', (rows) => { heat.setAll(rows); detail.refreshFacts(); });
+  on('paths', (rows) => { heat.setSome(rows); detail.refreshFacts(); });
+  on('egress', tables.drawEgresses);
+  on('link', tables.addEvent);
+  on('totals', drawTotals);
+}
+
+function repeat(fn, everyMs) {
+  const run = () => {
+    if (!document.hidden) fn().catch((e) => setLink(e.message, 'lost'));
+  };
+  run();
+  setInterval(run, everyMs);
+}
+
+heat.start(detail.openDetail);
+detail.start();
+follow();
+tables.loadEvents().catch((e) => setLink(e.message, 'lost'));
+repeat(tables.loadQueue, QUEUE_MS);

@@ -1,0 +1,74 @@
+// tables — switches with their reasons, egresses with their states, the queue by site and lane
+
+import { $, make, ask, fillTable, ms, age, clock, known } from './common.js';
+
+const SITES_SHOWN = 100;
+const EVENTS_SHOWN = 200;
+const LANES = ['urgent', 'high', 'normal', 'bulk', 'busy', 'waiting', 'held'];
+let events = [];
+
+function what(e) {
+  if (e.event === 'switch') {
+    return `${e.mail === 'large' ? 'large mail: ' : ''}${e.from ?? 'none'} → ${e.to ?? 'none'}`;
+  }
+  return [e.event.replaceAll('_', ' '), e.from, e.fault].filter(Boolean).join(' · ');
+}
+
+const gain = (e) => (known(e.from_ms) && known(e.to_ms) ? `${ms(e.from_ms)} → ${ms(e.to_ms)}` : '');
+
+export function fillEvents(table, rows, empty) {
+  fillTable(table, 'Switches of paths and faults, newest first', [
+    { head: 'time', cell: (e) => make('time', { datetime: e.time }, clock(e.time)) },
+    { head: 'destination', cell: (e) => [e.carrier, e.region].filter(Boolean).join(', ') || 'all' },
+    { head: 'what', cell: what },
+    { head: 'predicted', cell: gain },
+    { head: 'why', cell: (e) => e.reason, class: () => 'text' },
+  ], rows, empty);
+}
+
+function drawEvents() {
+  fillEvents($('switches'), events, 'None.');
+}
+
+export async function loadEvents() {
+  events = await ask('switches', { since: '24h', limit: EVENTS_SHOWN });
+  drawEvents();
+}
+
+export function addEvent(event) {
+  events = [event, ...events].slice(0, EVENTS_SHOWN);
+  drawEvents();
+}
+
+const fine = (e) => e.state === 'fine' || e.state === 'unknown';
+
+export function drawEgresses(rows) {
+  fillTable($('egress'), 'Egresses with their states', [
+    { head: 'egress', cell: (e) => e.egress },
+    { head: 'state', cell: (e) => e.state.replaceAll('_', ' '), class: (e) => (fine(e) ? '' : 'bad') },
+    { head: 'since', cell: (e) => (e.since ? clock(e.since) : '') },
+    { head: 'evidence', cell: (e) => e.evidence, class: (e) => (e.evidence ? 'text' : '') },
+    { head: 'leaves by', cell: (e) => [e.kind, ...e.addresses].join(' ') },
+    { head: 'carrier', cell: (e) => e.carrier },
+    { head: 'region', cell: (e) => e.region },
+    { head: 'weight', number: true, cell: (e) => String(e.weight) },
+    { head: 'up', number: true, cell: (e) => String(e.paths?.up ?? '') },
+    { head: 'suspect', number: true, cell: (e) => String(e.paths?.suspect ?? '') },
+    { head: 'down', number: true, cell: (e) => String(e.paths?.down ?? ''),
+      class: (e) => (e.paths?.down ? 'bad' : '') },
+    { head: 'preferred for', number: true, cell: (e) => String(e.paths?.preferred ?? '') },
+  ], rows, 'No egress is configured.');
+}
+
+const mails = (row) => LANES.reduce((sum, lane) => sum + (row[lane] ?? 0), 0);
+
+export async function loadQueue() {
+  const rows = await ask('queues');
+  rows.sort((a, b) => mails(b) - mails(a));
+  fillTable($('queue'), 'Mail by site and lane', [
+    { head: 'site', cell: (r) => r.site || '(not looked up yet)' },
+    ...LANES.map((lane) => ({ head: lane, number: true, cell: (r) => String(r[lane] || '') })),
+    { head: 'oldest', number: true, cell: (r) => age(r.age_s) },
+    { head: 'last error', cell: (r) => r.last_error, class: (r) => (r.last_error ? 'text' : '') },
+  ], rows.slice(0, SITES_SHOWN), 'No mail waits.');
+}
