@@ -1,7 +1,6 @@
 #include "gateway/base/addr.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 
 static bool is_mapped(const uint8_t *v6)
@@ -76,21 +75,51 @@ enum rc addr_parse(struct slice text, struct addr *addr_r)
     return RC_OK;
 }
 
+static char *put_number(char *at, unsigned n)
+{
+    char digits[10];
+    size_t i = sizeof digits;
+    do {
+        digits[--i] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    memcpy(at, digits + i, sizeof digits - i);
+    return at + (sizeof digits - i);
+}
+
+/* inet_ntop() of IPv4 is a printf; every message has such an address in it. Returns the end. */
+static char *put_host(const struct addr *a, char text[ADDR_TEXT_MAX])
+{
+    char *at = text;
+    *at = '\0';
+    if (a->family == ADDR_V6)
+        return inet_ntop(AF_INET6, a->bytes, text, ADDR_TEXT_MAX) ? text + strlen(text) : text;
+    for (size_t i = 0; a->family == ADDR_V4 && i < 4; i++) {
+        at = put_number(at, a->bytes[i]);
+        *at++ = i < 3 ? '.' : '\0';
+    }
+    return at > text ? at - 1 : text;
+}
+
 const char *addr_host_text(const struct addr *a, char text[ADDR_TEXT_MAX])
 {
-    text[0] = '\0';
-    if (a->family != ADDR_NONE)
-        inet_ntop(a->family == ADDR_V4 ? AF_INET : AF_INET6, a->bytes, text, ADDR_TEXT_MAX);
+    put_host(a, text);
     return text;
 }
 
 const char *addr_text(const struct addr *a, char text[ADDR_TEXT_MAX])
 {
-    char host[ADDR_TEXT_MAX];
+    char *at = put_host(a, text);
     if (!a->port)
-        return addr_host_text(a, text);
-    snprintf(text, ADDR_TEXT_MAX, a->family == ADDR_V6 ? "[%.45s]:%u" : "%.45s:%u",
-             addr_host_text(a, host), (unsigned)a->port);
+        return text;
+    if (a->family == ADDR_V6) {
+        memmove(text + 1, text, (size_t)(at - text));
+        text[0] = '[';
+        at[1] = ']';
+        at += 2;
+    }
+    *at++ = ':';
+    *put_number(at, a->port) = '\0';
     return text;
 }
 

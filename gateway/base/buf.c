@@ -49,7 +49,9 @@ void buf_consume(struct buf *b, size_t n)
 
 static void make_room(struct buf *b, size_t want)
 {
-    if (b->start && b->cap - b->end < want) {
+    if (b->cap - b->end >= want)
+        return;
+    if (b->start) {
         memmove(b->mem, b->mem + b->start, buf_len(b));
         b->end -= b->start;
         b->start = 0;
@@ -95,7 +97,11 @@ void buf_puts(struct buf *b, const char *s)
 
 void buf_putc(struct buf *b, char c)
 {
-    buf_put(b, &c, 1);
+    char *at = buf_reserve(b, 1);
+    if (!at)
+        return;
+    *at = c;
+    b->end++;
 }
 
 void buf_put_slice(struct buf *b, struct slice s)

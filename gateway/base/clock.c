@@ -36,23 +36,58 @@ static void split(int64_t wall_ms, struct tm *tm, int *ms)
     gmtime_r(&t, tm);
 }
 
+/* n digits, zeros in front. No printf: every message has such a time in its Received field. */
+static void put_digits(struct buf *b, int value, size_t n)
+{
+    char *at = buf_reserve(b, n);
+    if (!at)
+        return;
+    for (size_t i = n; i > 0; i--, value /= 10)
+        at[i - 1] = (char)('0' + value % 10);
+    buf_commit(b, n);
+}
+
+static void put_time(struct buf *b, const struct tm *tm)
+{
+    put_digits(b, tm->tm_hour, 2);
+    buf_putc(b, ':');
+    put_digits(b, tm->tm_min, 2);
+    buf_putc(b, ':');
+    put_digits(b, tm->tm_sec, 2);
+}
+
 void clock_put_rfc3339(struct buf *b, int64_t wall_ms)
 {
     struct tm tm;
     int ms;
     split(wall_ms, &tm, &ms);
-    buf_printf(b, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900, tm.tm_mon + 1,
-               tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ms);
+    put_digits(b, tm.tm_year + 1900, 4);
+    buf_putc(b, '-');
+    put_digits(b, tm.tm_mon + 1, 2);
+    buf_putc(b, '-');
+    put_digits(b, tm.tm_mday, 2);
+    buf_putc(b, 'T');
+    put_time(b, &tm);
+    buf_putc(b, '.');
+    put_digits(b, ms, 3);
+    buf_putc(b, 'Z');
 }
 
 void clock_put_rfc5322(struct buf *b, int64_t wall_ms)
 {
-    static const char *const days[] = { "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat" };
-    static const char *const months[] = { "Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec" };
+    static const char days[] = "SunMonTueWedThuFriSat";
+    static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     struct tm tm;
     int ms;
     split(wall_ms, &tm, &ms);
-    buf_printf(b, "%s, %02d %s %04d %02d:%02d:%02d +0000", days[tm.tm_wday], tm.tm_mday,
-               months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+    buf_put(b, days + 3 * tm.tm_wday, 3);
+    buf_puts(b, ", ");
+    put_digits(b, tm.tm_mday, 2);
+    buf_putc(b, ' ');
+    buf_put(b, months + 3 * tm.tm_mon, 3);
+    buf_putc(b, ' ');
+    put_digits(b, tm.tm_year + 1900, 4);
+    buf_putc(b, ' ');
+    put_time(b, &tm);
+    buf_puts(b, " +0000");
 }

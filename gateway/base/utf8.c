@@ -4,11 +4,11 @@
 
 bool utf8_is_ascii(struct slice s)
 {
-    uint64_t seen = 0, word;
+    uint64_t seen = 0, words[4];
     size_t i = 0;
-    for (; i + 8 <= s.n; i += 8) {
-        memcpy(&word, s.p + i, 8);
-        seen |= word;
+    for (; i + sizeof words <= s.n; i += sizeof words) {
+        memcpy(words, s.p + i, sizeof words);
+        seen |= words[0] | words[1] | words[2] | words[3];
     }
     for (; i < s.n; i++)
         seen |= (unsigned char)s.p[i];

@@ -126,16 +126,15 @@ static void remember(struct dot_encoder *e, struct slice span)
     e->started = true;
 }
 
-/* Offset of the first dot behind a CRLF; in.n when there is none. */
+/* Offset of the first dot behind a CRLF; in.n when there is none. Dots are rarer than lines. */
 static size_t next_dot(struct slice in)
 {
     const char *end = in.p + in.n;
-    for (const char *p = in.p; p < end;) {
-        const char *lf = memchr(p, '\n', (size_t)(end - p));
-        if (!lf || lf + 1 == end)
+    for (const char *p = in.p; p < end; p++) {
+        p = memchr(p, '.', (size_t)(end - p));
+        if (!p)
             break;
-        p = lf + 1;
-        if (*p == '.' && lf > in.p && lf[-1] == '\r')
+        if (p - in.p >= 2 && p[-1] == '\n' && p[-2] == '\r')
             return (size_t)(p - in.p);
     }
     return in.n;

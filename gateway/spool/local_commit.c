@@ -28,6 +28,7 @@ struct round {
     size_t bytes;
     bool sync;
     struct group *groups[ROUND_GROUPS];
+    struct group *added[ROUND_GROUPS]; /* those with a new message, by id */
     struct local_port *ports[ROUND_GROUPS];
 };
 
@@ -106,15 +107,26 @@ static void synced(struct local *local)
     local->drop_count = 0;
 }
 
-/* Ends of old messages first, then the new ones: keys sort by time, so both runs go through the
- * memtable in order, each insert next to the one before. Nothing in a round depends on a message
- * that is new in it. */
+static int by_id(const void *a, const void *b)
+{
+    const struct group *const *left = a, *const *right = b;
+    return spool_id_cmp((*left)->id, (*right)->id);
+}
+
+/* Ends of old messages first, then the new ones by their ids: these go through the memtable in
+ * order, each insert next to the one before. Nothing in a round depends on a message that is new in
+ * it; the others may depend on each other. */
 static void fill_batch(struct round *round)
 {
-    for (int add = 0; add <= 1; add++)
-        for (unsigned i = 0; i < round->count; i++)
-            if (round->groups[i]->add == (add == 1))
-                batch_add(round->local, round->groups[i]);
+    size_t n = 0;
+    for (unsigned i = 0; i < round->count; i++)
+        if (round->groups[i]->add)
+            round->added[n++] = round->groups[i];
+        else
+            batch_add(round->local, round->groups[i]);
+    qsort(round->added, n, sizeof(round->added[0]), by_id);
+    for (size_t i = 0; i < n; i++)
+        batch_add(round->local, round->added[i]);
 }
 
 static void round_write(struct round *round)
