@@ -42,7 +42,6 @@ struct egress_table {
     struct resolver *resolver;
     struct policies *policies;
     struct way *at;
-    struct egress_facts *facts;
     size_t n;
     egress_changed_fn *changed;
     void *arg;
@@ -100,8 +99,8 @@ static void log_address(const struct way *w, size_t i)
                 w->conf->name.p, "address", addr_text(&w->conf->addresses.at[i], text), NULL);
 }
 
-/* Is any of its sources left? */
-static bool look_at_addresses(struct way *w)
+/* How many of its sources are left? */
+static size_t look_at_addresses(struct way *w)
 {
     size_t n = w->conf->addresses.n, left = 0;
     w->looked_ms = loop_now_ms(w->table->loop);
@@ -117,7 +116,15 @@ static bool look_at_addresses(struct way *w)
             log_address(w, i);
     }
     w->families = way_families(w->conf, w->gone);
-    return left > 0;
+    return left;
+}
+
+static size_t sources_left(const struct way *w)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < w->conf->addresses.n; i++)
+        left += !w->gone[i];
+    return left;
 }
 
 static const char not_ours[] = "its address, interface or mark is not available here";
@@ -175,7 +182,6 @@ struct egress_table *egress_new(struct loop *loop, struct resolver *resolver,
     };
     t->policies = policies_ref(policies);
     t->at = mem_array(t->n, sizeof *t->at);
-    t->facts = mem_array(t->n, sizeof *t->facts);
     for (size_t i = 0; i < t->n; i++) {
         struct way *w = &t->at[i];
         w->table = t;
@@ -200,7 +206,6 @@ void egress_free(struct egress_table **table)
     }
     policies_unref(&t->policies);
     free(t->at);
-    free(t->facts);
     free(t);
     *table = NULL;
 }
@@ -211,7 +216,9 @@ void egress_inherit(struct egress_table *t, const struct egress_table *old)
         for (size_t k = 0; k < old->n; k++) {
             struct way *w = &t->at[i];
             const struct way *was = &old->at[k];
-            if (was->fault == EGRESS_FINE || !slice_eq(w->conf->name, was->conf->name))
+            bool same = slice_eq(w->conf->name, was->conf->name) &&
+                        w->conf->via.kind == was->conf->via.kind;
+            if (was->fault == EGRESS_FINE || !same)
                 continue;
             w->fault = was->fault;
             snprintf(w->reason, sizeof w->reason, "%s", was->reason);
@@ -227,30 +234,6 @@ static bool usable(struct way *w, const struct conf_route *route, unsigned famil
     if (relay && route->hosts.n) /* its mail goes to those hosts and nowhere else */
         return false;
     return fine(w) && (relay || !families || (families & w->families));
-}
-
-/* One of the route's, else of its fallback, that is in `usable` of the facts. */
-static int draw(struct egress_table *t, const struct conf_route *route, struct rnd *rnd)
-{
-    const struct conf *conf = policies_conf(t->policies);
-    int chosen = choose_egress(conf, policies_route_egress(t->policies, route), t->facts, rnd);
-    if (chosen == EGRESS_NONE)
-        chosen = choose_egress(conf, policies_route_fallback(t->policies, route), t->facts, rnd);
-    return chosen;
-}
-
-int egress_choose(struct egress_table *t, const struct conf_route *route, unsigned families,
-                  const struct item *item, struct rnd *rnd)
-{
-    for (size_t i = 0; i < t->n; i++)
-        t->facts[i].usable = usable(&t->at[i], route, families) && !item_excludes(item, (int)i) &&
-                             !item_tried(item, (int)i);
-    int chosen = draw(t, route, rnd);
-    if (chosen != EGRESS_NONE || !item->tried_n)
-        return chosen;
-    for (size_t i = 0; i < t->n; i++)
-        t->facts[i].usable = usable(&t->at[i], route, families) && !item_excludes(item, (int)i);
-    return draw(t, route, rnd);
 }
 
 static bool in_set(struct egress_set set, int egress)
@@ -324,7 +307,13 @@ unsigned egress_down(const struct egress_table *t)
 void egress_failed(struct egress_table *t, int egress, enum egress_fault_kind fault,
                    const char *reason)
 {
-    out(&t->at[egress], fault, reason);
+    struct way *w = &t->at[egress];
+    if (fault == EGRESS_UNPLUMBED) { /* one address of several: the others go on */
+        size_t had = sources_left(w), left = look_at_addresses(w);
+        if (left > 0 && left < had)
+            return;
+    }
+    out(w, fault, reason);
 }
 
 void egress_refused(struct egress_table *t, int egress, const char *reason)

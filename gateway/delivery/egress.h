@@ -16,12 +16,11 @@
 #ifndef WAYPOST_DELIVERY_EGRESS_H
 #define WAYPOST_DELIVERY_EGRESS_H
 
-#include "gateway/base/rnd.h"
 #include "gateway/dns/resolver.h"
 #include "gateway/io/way.h"
 #include "gateway/queue/item.h"
 #include "policies/advice.h"
-#include "policies/choose.h"
+#include "policies/policies.h"
 
 struct egress_table;
 
@@ -33,11 +32,6 @@ void egress_free(struct egress_table **table);
 /* What was out in `old` under the same name is out, until it has been looked at. */
 void egress_inherit(struct egress_table *table, const struct egress_table *old);
 
-/* An index for this mail, or EGRESS_NONE. `families`: those the destination has, as a set; 0 not
- * known. What the item excludes is never chosen; what was tried for it already only when nothing
- * else is left. */
-int egress_choose(struct egress_table *table, const struct conf_route *route, unsigned families,
-                  const struct item *item, struct rnd *rnd);
 /* Is another one left for this mail than `egress` and those tried already? */
 bool egress_has_other(struct egress_table *table, const struct conf_route *route, unsigned families,
                       const struct item *item, int egress);

@@ -95,9 +95,8 @@ static void gave_up(struct session *s)
         session_kill(s, NULL);
         return;
     }
-    if (works ||
-        others_work(s,
-                    false)) { /* it takes so many connections and no more: those carry the mail */
+    if (works || others_work(s, false)) {
+        /* It takes so many connections and no more: those carry the mail. */
         t->hold_until_ms = now + HOLD_MS;
         session_kill(s, NULL);
         return;
