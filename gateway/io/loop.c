@@ -11,7 +11,7 @@
 #include "gateway/io/timer_run.h"
 #include "gateway/io/timerwheel.h"
 
-enum { WHEEL_TICK_MS = 10, TASK_ROUNDS = 8 };
+enum { WHEEL_TICK_MS = 10, TASK_ROUNDS = 8, CLOCK_SET_MS = 10000 };
 
 struct loop {
     struct event_base *base;
@@ -21,8 +21,10 @@ struct loop {
     struct mailbox *mailbox;
     struct wheel *wheel;
     struct list tasks;
-    struct list orphans;     /* streams that finish by themselves */
-    int64_t now_ms, wall_ms; /* 0: not read yet in this turn */
+    struct list orphans; /* streams that finish by themselves */
+    struct list clocks;
+    int64_t now_ms;        /* 0: not read yet in this turn */
+    int64_t wall_ahead_ms; /* Unix time less monotonic, as of the last look */
     bool stop;
     char *scratch, *scratch2;
 };
@@ -65,6 +67,8 @@ struct loop *loop_new(void)
     loop->scratch2 = mem_array(LOOP_SCRATCH, 1);
     list_init(&loop->tasks);
     list_init(&loop->orphans);
+    list_init(&loop->clocks);
+    loop->wall_ahead_ms = clock_wall_ms() - clock_mono_ms();
     loop->tick = event_new(loop->base, -1, 0, on_tick, loop);
     loop->mail_in =
         event_new(loop->base, mailbox_fd(loop->mailbox), EV_READ | EV_PERSIST, on_mail, loop);
@@ -101,9 +105,29 @@ int64_t loop_now_ms(struct loop *loop)
 
 int64_t loop_wall_ms(struct loop *loop)
 {
-    if (!loop->wall_ms)
-        loop->wall_ms = clock_wall_ms();
-    return loop->wall_ms;
+    return loop_now_ms(loop) + loop->wall_ahead_ms;
+}
+
+void loop_clock_watch(struct loop *loop, struct loop_clock *clock)
+{
+    list_push_back(&loop->clocks, &clock->node);
+}
+
+void loop_clock_unwatch(struct loop_clock *clock)
+{
+    list_del(&clock->node);
+}
+
+static void look_at_clock(struct loop *loop)
+{
+    int64_t ahead = clock_wall_ms() - clock_mono_ms(), by = ahead - loop->wall_ahead_ms;
+    bool set = by >= CLOCK_SET_MS || by <= -CLOCK_SET_MS;
+    loop->wall_ahead_ms = ahead;
+    if (set)
+        LIST_EACH (node, &loop->clocks) {
+            struct loop_clock *clock = CONTAINER_OF(node, struct loop_clock, node);
+            clock->fn(clock, by);
+        }
 }
 
 /* Tasks may schedule tasks. Returns false when after some rounds there are still more. */
@@ -141,7 +165,7 @@ static void poll_events(struct loop *loop, int64_t wait_ms)
     bool wait = wait_ms != 0 && until_ms > loop_now_ms(loop);
     if (wait && until_ms != INT64_MAX)
         set_tick(loop, until_ms);
-    loop->now_ms = loop->wall_ms = 0;
+    loop->now_ms = 0;
     /* ONCE in both cases: NONBLOCK alone goes on as long as any event is ready, and a
      * level-triggered one that waits for a task to take it away always is. */
     event_base_loop(loop->base, wait ? EVLOOP_ONCE : EVLOOP_ONCE | EVLOOP_NONBLOCK);
@@ -152,6 +176,7 @@ void loop_turn(struct loop *loop, int64_t wait_ms)
     /* A task may have called loop_stop(): then nobody is to be waited for. */
     bool idle = run_tasks(loop) && !loop->stop && mailbox_sleep(loop->mailbox);
     poll_events(loop, idle ? wait_ms : 0);
+    look_at_clock(loop);
     timer_run_due(loop);
     mailbox_drain(loop->mailbox);
 }

@@ -36,6 +36,17 @@ void loop_turn(struct loop *loop, int64_t wait_ms);
 
 int64_t loop_now_ms(struct loop *loop);  /* monotonic; as of this turn */
 int64_t loop_wall_ms(struct loop *loop); /* Unix time; as of this turn */
+
+/* Called when the system's clock was set, by 10 s or more (less is let pass): loop_wall_ms() is now
+ * by_ms ahead of what it would have been. Between callbacks; before that, loop_wall_ms() goes on as
+ * if nothing had happened. Embedded; unwatch before the owner is freed. */
+struct loop_clock {
+    struct list node;
+    void (*fn)(struct loop_clock *clock, int64_t by_ms);
+};
+void loop_clock_watch(struct loop *loop, struct loop_clock *clock);
+void loop_clock_unwatch(struct loop_clock *clock);
+
 struct mailbox *loop_mailbox(struct loop *loop);
 
 /* Run once before the loop waits again. Embedded; init before use; scheduling twice is one run.

@@ -5,6 +5,7 @@
  *   place.c    every change of an item's state, and the wheel
  *   route.c    from a destination key to a site and its owner
  *   site.c     sites, flows, back-off
+ *   clock.c    when the clock is set
  *   inspect.c  looking and acting as an operator
  *
  *   All of it belongs to the worker's loop.
@@ -33,6 +34,7 @@ struct queue {
     struct map *lookups; /* domain -> struct lookup */
     struct list routing, limbo_busy, limbo_waiting, limbo_held;
     uint32_t limbo_busy_n, limbo_waiting_n, limbo_held_n;
+    struct loop_clock clock;
     struct fixed_site *fixed; /* parallel to conf->rules.routes */
 };
 
@@ -66,6 +68,10 @@ void site_set_limits(struct site *site, const struct item *sample);
 void site_announce(struct site *site);
 void site_sweep(struct queue *q,
                 bool all); /* frees what nobody used for a while; all: at the end */
+
+/* ---- clock.c ---- */
+void clock_watch(struct queue *q);
+void clock_mend(struct queue *q, struct item *item); /* of the start scan: its times make sense */
 
 /* ---- inspect.c ---- */
 void hold_item(struct queue *q, struct item *item); /* place_held, written and noted */

@@ -53,6 +53,7 @@ struct queue *queue_new(const struct queue_env *env, const struct queue_events *
     timer_init(&q->sweep, on_sweep);
     timer_set(env->loop, &q->sweep, SWEEP_MS);
     route_fixed_build(q);
+    clock_watch(q);
     return q;
 }
 
@@ -85,6 +86,7 @@ void queue_free(struct queue **queue)
     timer_stop(q->env.loop, &q->wake);
     timer_stop(q->env.loop, &q->sweep);
     loop_task_cancel(&q->announce);
+    loop_clock_unwatch(&q->clock);
     route_lookups_free(q);
     LIST_EACH (at, &q->site_list)
         free_site_items(q, CONTAINER_OF(at, struct site, link));
@@ -119,6 +121,7 @@ void queue_submit(struct queue *queue, struct item *item)
 static void take_in(struct queue *q, struct item *item)
 {
     int64_t now = loop_wall_ms(q->env.loop);
+    clock_mend(q, item);
     if (item->expire_ms <= now)
         item->expire_ms = now + LAST_CHANCE_MS;
     if (item->due_ms == ITEM_DUE_HELD)

@@ -1,0 +1,73 @@
+/*
+ * queue/clock — what becomes of waiting mail when the system's clock is set
+ *
+ *   Times of items are Unix time, since they outlive the process. When the clock is set while the
+ *   process runs, the times of all items move along: what was to be tried in twenty minutes is
+ *   tried in twenty minutes, what had four days left has four days left. Their records follow with
+ *   the next deferral. A machine that was suspended counts as one whose clock was set.
+ *
+ *   At a start nobody knows what happened to the clock. Mail accepted "in the future" was accepted
+ *   before the clock was set back: it counts as accepted now, with its whole time before it, and is
+ *   tried now. No mail waits longer than a retry can be away. Mail that seems to have expired
+ *   meanwhile gets one more try (queue.c).
+ *
+ *   An item on its way between two workers in that very moment is missed; it is corrected by its
+ *   next deferral.
+ */
+#include "gateway/queue/inspect.h"
+#include "gateway/queue/internal.h"
+
+enum { CLOCKS_DIFFER_MS = 10000 }; /* less than that is nothing */
+
+static void move(struct item *item, int64_t by_ms)
+{
+    item->accepted_ms += by_ms;
+    item->expire_ms += by_ms;
+    if (item->due_ms != ITEM_DUE_HELD)
+        item->due_ms += by_ms;
+}
+
+static bool move_each(void *arg, const struct item *item)
+{
+    const int64_t *by_ms = arg;
+    move((struct item *)(uintptr_t)item, *by_ms);
+    return true;
+}
+
+static void on_set(struct loop_clock *clock, int64_t by_ms)
+{
+    static const struct queue_filter all;
+    struct queue *q = CONTAINER_OF(clock, struct queue, clock);
+    queue_each(q, &all, move_each, &by_ms);
+}
+
+void clock_watch(struct queue *q)
+{
+    q->clock.fn = on_set;
+    loop_clock_watch(q->env.loop, &q->clock);
+}
+
+/* Twice the longest pause there is, since retries are spread. */
+static int64_t longest_wait(const struct conf_retry *retry)
+{
+    const int64_t waits[] = { retry->first, retry->max,       retry->greylist,
+                              retry->dns,   retry->throttled, retry->tls };
+    int64_t longest = 0;
+    for (size_t i = 0; i < sizeof(waits) / sizeof(waits[0]); i++)
+        longest = waits[i] > longest ? waits[i] : longest;
+    return 2 * longest;
+}
+
+void clock_mend(struct queue *q, struct item *item)
+{
+    int64_t now = loop_wall_ms(q->env.loop), ahead = item->accepted_ms - now;
+    if (ahead > CLOCKS_DIFFER_MS) {
+        item->accepted_ms -= ahead;
+        item->expire_ms -= ahead;
+        if (item->due_ms != ITEM_DUE_HELD)
+            item->due_ms = now;
+    }
+    int64_t latest = now + longest_wait(&policies_conf(q->env.policies)->rules.retry);
+    if (item->due_ms > latest && item->due_ms != ITEM_DUE_HELD)
+        item->due_ms = latest;
+}
