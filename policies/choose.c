@@ -132,9 +132,11 @@ int64_t choice_overdue_ms(const struct advice_path *p)
 
 int64_t choice_race_ms(const struct choice *c)
 {
+    enum { SYN_REPEATED_MS = 1000 }; /* RFC 6298 */
     const float doubtful = 0.05F;
     if (c->chosen < 0 || c->second < 0 || c->destination_suspect)
         return CHOICE_RACE_NEVER;
     const struct advice_path *path = c->at[c->chosen].path;
-    return path && path->fail > doubtful ? choice_overdue_ms(path) : CHOICE_RACE_NEVER;
+    int64_t overdue = choice_overdue_ms(path);
+    return path && path->fail > doubtful ? overdue : SYN_REPEATED_MS + overdue;
 }

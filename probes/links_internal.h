@@ -61,7 +61,7 @@ struct group {
     int64_t mail_ms;           /* last mail; 0: never */
     double rate;               /* mails per second, smoothed */
     bool destination_suspect;
-    int64_t suspect_ms;
+    int64_t suspect_ms, fine_ms; /* when that began, and ended the last time */
     struct preference prefer[SIZE_CLASSES];
     int64_t evaluate_ms;
     bool judge, hurry;        /* evidence came in; preferences must be looked at now */
@@ -138,6 +138,7 @@ void fault_judge(struct links *l, int16_t slot, int64_t now_ms);
 
 /* links_prefer.c */
 void prefer_evaluate(struct links *l, struct group *g, int64_t now_ms);
+/* Does mail go by it: preferred, or near that? */
 bool prefer_in_use(const struct group *g, int16_t slot);
 
 /* links_targets.c */

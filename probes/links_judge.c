@@ -202,6 +202,7 @@ static void judge_destination(struct links *l, struct group *g, int64_t now_ms)
         if (g->cell[l->order[i]])
             path_acquit(&g->cell[l->order[i]]->path);
     g->destination_suspect = false;
+    g->fine_ms = now_ms;
     say_path(l, g, through, LINKS_DESTINATION_FINE, "connections get through again", now_ms);
 }
 

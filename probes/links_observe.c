@@ -75,13 +75,14 @@ static void take_loss(struct cell *c, const struct observation *o, int64_t at_ms
 }
 
 static void take_figures(struct links *l, struct group *g, int16_t slot,
-                         const struct observation *o, int64_t at_ms)
+                         const struct observation *o, int64_t start_ms, int64_t at_ms)
 {
     struct cell *c = links_cell(g, slot);
     double rtt = round_trip(o), base = rtt > 0 ? rtt : c->est.rtt_ms;
     if (rtt > 0)
         estimate_rtt(&c->est, rtt, at_ms);
-    take_loss(c, o, at_ms);
+    if (!g->destination_suspect && start_ms >= g->fine_ms)
+        take_loss(c, o, at_ms);
     if (o->kind == OBS_CONNECT && o->greeting_us >= 0)
         mean_of(&g->greet_ms, ms_of(o->greeting_us) - base);
     if (o->kind == OBS_MAIL && o->final_us >= 0)
@@ -146,7 +147,7 @@ void links_observe(struct links *l, const struct observation *o, int group, int6
         judge_failure(l, g, slot, &o->address, true, start_ms, at_ms);
         count(g, links_cell(g, slot), o, at_ms);
     } else {
-        take_figures(l, g, slot, o, at_ms);
+        take_figures(l, g, slot, o, start_ms, at_ms);
         judge_success(l, g, slot, start_ms, at_ms);
         count(g, links_cell(g, slot), o, at_ms);
     }

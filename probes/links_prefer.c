@@ -8,7 +8,7 @@
  *
  *   Until every path that works has been measured a few times, the cheapest one known is taken.
  *
- *   Paths within 10 % of the preferred one are near and stay so up to 15 %: mail is spread over
+ *   Paths within 6 % of the preferred one are near and stay so up to 10 %: mail is spread over
  *   them, and small changes shall not move senders about.
  */
 #include <math.h>
@@ -18,7 +18,8 @@
 
 static const double MARGIN = 0.15, MARGIN_MS = 40, SAMPLES = 5;
 static const int64_t DWELL_MS = 60 * 1000, FRESH_MS = 120 * 1000;
-static const double NEAR_ENTER = 0.10, NEAR_LEAVE = 0.15;
+static const int64_t RECOVER_MS = 60 * 1000; /* after the destination was away */
+static const double NEAR_ENTER = 0.06, NEAR_LEAVE = 0.10;
 enum { WINS = 3, SETTLED = 8 };
 
 struct offer {
@@ -28,7 +29,8 @@ struct offer {
 
 bool prefer_in_use(const struct group *g, int16_t slot)
 {
-    return g->prefer[SIZE_SMALL].slot == slot || g->prefer[SIZE_LARGE].slot == slot;
+    return g->prefer[SIZE_SMALL].slot == slot || g->prefer[SIZE_LARGE].slot == slot ||
+           (g->cell[slot] && g->cell[slot]->near);
 }
 
 static bool works(const struct links *l, const struct group *g, int16_t slot)
@@ -172,7 +174,8 @@ void prefer_evaluate(struct links *l, struct group *g, int64_t now_ms)
             hard(l, g, size, now_ms);
         else if (!g->prefer[size].settled)
             settle(l, g, size, now_ms);
-        else if (c->path.state == PATH_UP && !g->destination_suspect)
+        else if (c->path.state == PATH_UP && !g->destination_suspect &&
+                 (!g->fine_ms || now_ms - g->fine_ms > RECOVER_MS))
             challenge(l, g, size, now_ms);
         update_near(l, g, size, now_ms);
     }

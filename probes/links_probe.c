@@ -11,6 +11,7 @@
 #include "probes/links_internal.h"
 
 static const double TIMEOUT_LEAST_MS = 1500, TIMEOUT_MOST_MS = 5000;
+static const double URGENT_LEAST_MS = 900; /* before the first packet would be repeated */
 static const int64_t SUSPECT_MS = 2000, AGAIN_MS = 1000;
 static const int64_t DOWN_MS = 3000, DOWN_LATER_MS = 10 * 1000, DOWN_LONG_MS = 60 * 1000;
 static const int64_t MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS;
@@ -19,10 +20,10 @@ enum { RESERVE_OF_TOTAL = 3, AT_ONCE_MOST = 8 };
 
 /* ---- results to come ---- */
 
-static int64_t timeout_of(const struct cell *c)
+static int64_t timeout_of(const struct cell *c, bool urgent)
 {
     double ms = c ? 4 * (c->est.rtt_ms + c->est.var_ms) : 0;
-    return (int64_t)fmin(fmax(ms, TIMEOUT_LEAST_MS), TIMEOUT_MOST_MS);
+    return (int64_t)fmin(fmax(ms, urgent ? URGENT_LEAST_MS : TIMEOUT_LEAST_MS), TIMEOUT_MOST_MS);
 }
 
 int64_t probe_finished(struct links *l, uint32_t group, int16_t slot, const struct addr *address,
@@ -86,7 +87,7 @@ static void send_probe(struct links *l, uint32_t group, int16_t slot, struct tar
                                  .address = t->address,
                                  .kind = t->kind,
                                  .urgent = urgent };
-    probe.timeout_ms = (uint32_t)timeout_of(g->cell[slot]);
+    probe.timeout_ms = (uint32_t)timeout_of(g->cell[slot], urgent);
     limiter_take(&l->slot[slot].limiter, now_ms);
     limiter_take(&l->total, now_ms);
     target_probed(t, slot, now_ms);

@@ -144,7 +144,9 @@ double path_doubt(const struct path *p)
 {
     if (p->state != PATH_SUSPECT || p->n == 0)
         return 0;
-    unsigned failed = path_failures(p), overdue = p->n - failed;
-    double doubt = 0.06 * overdue + 0.3 * failed; /* one overdue is mostly a lost packet */
-    return doubt < 0.95 ? doubt : 0.95;
+    if (p->n == 1 && !p->at[0].failed)
+        return 0.06; /* mostly a lost packet */
+    static const double one = 0.3, each_more = 0.2, most = 0.95;
+    double doubt = one + each_more * (path_addresses(p) - 1) + each_more * path_failures(p);
+    return doubt < most ? doubt : most;
 }

@@ -232,13 +232,26 @@ static void finish(struct sim *s, struct sim_figures *f)
         f->flap_switches = s->flap[i] > f->flap_switches ? s->flap[i] : f->flap_switches;
 }
 
+static void say_parts(const struct sim *s)
+{
+    for (int i = 0; i < CHOICE_REASONS; i++)
+        for (int large = 0; large < 2; large++)
+            if (s->part[i][large].mails)
+                fprintf(stderr, "%7u mails, %6.3f %% extra%s: %s\n", s->part[i][large].mails,
+                        100 * s->part[i][large].extra_ms / s->oracle_ms, large ? " (large)" : "",
+                        choice_reason_texts[i]);
+}
+
 static void sim_free(struct sim *s)
 {
     links_free(&s->links);
     advice_unref(&s->advice);
     advice_unref(&s->coming);
-    for (int e = 0; e < WORLD_EGRESS; e++)
+    for (int e = 0; e < WORLD_EGRESS; e++) {
+        free(s->egress_sent[e].at);
         free(s->egress_arrivals[e].at);
+    }
+    free(s->all_sent.at);
     free(s->all_arrivals.at);
     free(s->extra.at);
     free(s->escapes.at);
@@ -271,5 +284,7 @@ void sim_run(enum scenario scenario, double hours, double rate, uint64_t seed, b
         sim_watch(s);
     }
     finish(s, figures);
+    if (verbose)
+        say_parts(s);
     sim_free(s);
 }

@@ -66,6 +66,7 @@ struct sim {
     struct sim_event *heap;
     size_t heap_n, heap_room;
     /* budgets, at the receiving side */
+    struct numbers egress_sent[WORLD_EGRESS], all_sent;
     struct numbers egress_arrivals[WORLD_EGRESS], all_arrivals;
     int64_t pair_ms[WORLD_EGRESS][WORLD_GROUPS][WORLD_ADDRESSES];
     int64_t address_ms[WORLD_GROUPS][WORLD_ADDRESSES];
@@ -75,6 +76,10 @@ struct sim {
     int next_episode;
     struct numbers extra, escapes, left;
     double oracle_ms, extra_ms;
+    struct {
+        double extra_ms;
+        unsigned mails;
+    } part[CHOICE_REASONS][2]; /* by why the last choice was made; 1: large mail */
     unsigned mails, first_failures, probes, switches, outage_switches;
     unsigned flap[WORLD_EPISODES];
     bool verbose;

@@ -61,6 +61,11 @@ static void arrives(struct sim *s, const struct mail *m, double ms)
     s->oracle_ms += m->oracle_ms;
     s->extra_ms += extra;
     numbers_add(&s->extra, extra);
+    int reason = s->choice.chosen >= 0 ? s->choice.at[s->choice.chosen].reason : 0;
+    if (m->waited_ms > 0 || ms > 5000 + m->oracle_ms)
+        reason = CHOSEN_LAST_RESORT;
+    s->part[reason][m->bytes > 500000].extra_ms += extra;
+    s->part[reason][m->bytes > 500000].mails++;
 }
 
 static void report_session(struct sim *s, const struct mail *m, int egress, int64_t connected)
