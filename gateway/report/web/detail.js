@@ -27,6 +27,17 @@ const CHARTS = [
     row: (r) => [point(value(r.goodput_bytes_s, 8e-6))] },
 ];
 
+// Its legend writes style attributes, which the page's policy forbids: readOut() stands for it.
+Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.Legend);
+
+const number = (v) => (v >= 100 ? v.toFixed(0) : v.toFixed(v < 1 ? 2 : 1));
+
+function readOut(output, points) {
+  const texts = points.filter((p) => known(p.yval) && !Number.isNaN(p.yval))
+    .map((p) => `${p.name} ${number(p.yval)}`);
+  output.textContent = points.length ? [clock(points[0].xval), ...texts].join(' · ') : '';
+}
+
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function drawEvents(events) {
@@ -47,14 +58,16 @@ function drawEvents(events) {
 
 function drawChart(chart, rows, events, from, to) {
   const box = make('div', { class: 'chart', role: 'img', 'aria-label': chart.title });
-  $('charts').append(make('figure', {}, make('figcaption', {}, chart.title), box));
+  const output = make('output', {});
+  $('charts').append(make('figure', {}, make('figcaption', {}, chart.title), box, output));
   const data = rows.map((r) => [new Date(r.time), ...chart.row(r)]);
   return new Dygraph(box, data, {
     labels: ['time', ...chart.labels], customBars: true, dateWindow: [from, to],
     colors: [style('--accent'), style('--warn')], strokeWidth: 2, includeZero: true,
     drawPoints: rows.length < 90, pointSize: 2, connectSeparatedPoints: false,
-    axisLineColor: style('--line'), gridLineColor: style('--line'), labelsSeparateLines: true,
-    legend: 'follow', underlayCallback: drawEvents(events),
+    axisLineColor: style('--line'), gridLineColor: style('--line'), underlayCallback: drawEvents(events),
+    highlightCallback: (event, x, points) => readOut(output, points),
+    unhighlightCallback: () => readOut(output, []),
     zoomCallback: (min, max) => charts.forEach((g) => g.updateOptions({ dateWindow: [min, max] })),
   });
 }

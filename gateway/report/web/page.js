@@ -29,7 +29,10 @@ function drawTotals(t) {
 function follow() {
   const source = new EventSource('api/v1/events');
   const on = (name, fn) => source.addEventListener(name, (e) => fn(JSON.parse(e.data)));
-  source.onopen = () => setLink('live', 'live');
+  source.onopen = () => {
+    setLink('live', 'live');
+    tables.loadEvents().catch((e) => setLink(e.message, 'lost')); // also what a break has hidden
+  };
   source.onerror = () => setLink('connection lost, trying again', 'lost');
   on('all_paths', (rows) => { heat.setAll(rows); detail.refreshFacts(); });
   on('paths', (rows) => { heat.setSome(rows); detail.refreshFacts(); });
@@ -49,5 +52,4 @@ function repeat(fn, everyMs) {
 heat.start(detail.openDetail);
 detail.start();
 follow();
-tables.loadEvents().catch((e) => setLink(e.message, 'lost'));
 repeat(tables.loadQueue, QUEUE_MS);

@@ -30,15 +30,21 @@ function drawEvents() {
   fillEvents($('switches'), events, 'None.');
 }
 
-export async function loadEvents() {
-  events = await ask('switches', { since: '24h', limit: EVENTS_SHOWN });
+const identity = (e) => [e.time, e.event, e.from, e.to, e.carrier, e.region, e.mail].join('|');
+
+// What is asked for and what comes by itself may cross: each event is kept once, newest first.
+function addEvents(more) {
+  const all = new Map([...events, ...more].map((e) => [identity(e), e]));
+  events = [...all.values()].sort((a, b) => Date.parse(b.time) - Date.parse(a.time))
+    .slice(0, EVENTS_SHOWN);
   drawEvents();
 }
 
-export function addEvent(event) {
-  events = [event, ...events].slice(0, EVENTS_SHOWN);
-  drawEvents();
+export async function loadEvents() {
+  addEvents(await ask('switches', { since: '24h', limit: EVENTS_SHOWN }));
 }
+
+export const addEvent = (event) => addEvents([event]);
 
 const fine = (e) => e.state === 'fine' || e.state === 'unknown';
 

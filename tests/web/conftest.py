@@ -1,0 +1,107 @@
+"""
+conftest — a made-up world behind the web page, and a browser to look at it
+
+world() starts web_world of the build folder (WAYPOST_BUILD, or that of the sanitizer build);
+browser() is headless Chromium. Screenshots go to <build folder>/web/.
+"""
+import os
+import subprocess
+import urllib.error
+import urllib.request
+
+import pytest
+
+ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+BUILD = os.path.abspath(os.environ.get("WAYPOST_BUILD", os.path.join(ROOT, "build/asan")))
+TOKEN = "0123456789abcdef0123"
+CONF = """
+hostname: gw1.example.net
+state: %s
+listen: [ { address: "127.0.0.1:25" } ]
+clients: [ { network: 127.0.0.0/8 } ]
+egress:
+  - { name: gz-ct-1, address: 127.0.0.11, carrier: china-telecom, region: south-china }
+  - { name: gz-ct-2, address: [127.0.0.12, "::1"], weight: 2 }
+  - { name: hk-1, via: { socks5: "127.0.0.1:1080" }, region: hong-kong, cost: 20ms }
+  - { name: us-1, via: { relay: "127.0.0.1:5870", tls: none } }
+report: { listen: "127.0.0.1:8025", names: [status.example.net], token_file: token }
+"""
+
+
+class World:
+    """A running web_world: get(path), and commands for what happens in it."""
+
+    def __init__(self, folder):
+        with open(folder / "waypost.yaml", "w", encoding="utf-8") as f:
+            f.write(CONF % folder)
+        with open(folder / "token", "w", encoding="utf-8") as f:
+            f.write(TOKEN + "\n")
+        self.process = subprocess.Popen([os.path.join(BUILD, "tests/web_world"), str(folder),
+                                         str(folder / "waypost.yaml")], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.port = int(self.process.stdout.readline())
+        self.url = f"http://127.0.0.1:{self.port}/"
+
+    def do(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        assert self.process.stdout.readline() == "ok\n"
+
+    def get(self, path, method="GET", **headers):
+        """(status, headers, text) of a request; header names with _ for -."""
+        fields = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(self.url + path, headers=fields, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, answer.headers, answer.read().decode()
+        except urllib.error.HTTPError as answer:
+            return answer.code, answer.headers, answer.read().decode()
+
+    def close(self):
+        """Ends it: it must go in order, with nothing leaked."""
+        self.process.stdin.close()
+        assert self.process.wait(20) == 0
+
+
+@pytest.fixture
+def world(tmp_path):
+    made = World(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def shots():
+    folder = os.path.join(BUILD, "web")
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def browser():
+    """browser(width, dark=False): headless Chromium."""
+    from selenium import webdriver              # pylint: disable=import-outside-toplevel
+    from selenium.webdriver.chrome.service import Service
+    drivers = []
+
+    def make(width=1400, dark=False):
+        options = webdriver.ChromeOptions()
+        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                         "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions",
+                         "--disable-background-networking", "--disable-component-update",
+                         f"--window-size={width},1500"):
+            options.add_argument(argument)
+        options.binary_location = "/usr/bin/chromium"
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+        drivers.append(driver)
+        if dark:
+            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
+                "features": [{"name": "prefers-color-scheme", "value": "dark"}]})
+        if width < 600:                         # a phone: the window cannot be made so narrow
+            driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
+                "width": width, "height": 900, "deviceScaleFactor": 2, "mobile": True})
+        return driver
+    yield make
+    for driver in drivers:
+        driver.quit()

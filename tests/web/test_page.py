@@ -1,0 +1,149 @@
+"""
+test_page — the web page in headless Chromium: what it shows, that it lives, and no error on the
+console
+"""
+import os
+
+import pytest
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
+
+pytestmark = pytest.mark.timeout(120)
+WORST = 7               # class of the slowest colour
+
+
+def wait(driver, condition, why):
+    return WebDriverWait(driver, 20, 0.1).until(lambda d: condition(), why)
+
+
+def cell(driver, egress, carrier, region):
+    key = "\\u0000".join((egress, carrier, region))
+    return driver.execute_script(
+        f"return [...document.querySelectorAll('#heat button')]"
+        f".find(b => b.dataset.key === '{key}')")
+
+
+def visit(driver, world):
+    driver.get(world.url)
+    wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#heat td button"), "the heat map")
+    wait(driver, lambda: "live" in driver.find_element(By.ID, "link").text, "the live line")
+
+
+def assert_quiet(driver):
+    """No errors and no warnings: a Content-Security-Policy that bites shows here, too."""
+    assert [e for e in driver.get_log("browser") if e["level"] in ("SEVERE", "WARNING")] == []
+
+
+def loaded_from(driver):
+    return driver.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+
+
+def test_the_page_shows_all_parts_and_loads_nothing_from_elsewhere(world, browser, shots):
+    driver = browser()
+    visit(driver, world)
+    assert len(driver.find_elements(By.CSS_SELECTOR, "#heat td button")) == 4 * 6
+    wait(driver, lambda: "1,002" in driver.find_element(By.ID, "totals").text, "the totals")
+    wait(driver, lambda: "mx.example.net" in driver.find_element(By.ID, "queue").text, "the queue")
+    egress = driver.find_element(By.ID, "egress").text
+    assert "socks5 127.0.0.1:1080" in egress and "fine" in egress
+    switches = driver.find_element(By.ID, "switches").text
+    assert "gz-ct-1 → gz-ct-2" in switches and "610 ms → 240 ms" in switches
+    assert "<b>not bold</b>" in switches            # text stays text
+    assert "<img src=x" in driver.find_element(By.ID, "queue").text
+    assert all(name.startswith(world.url) for name in loaded_from(driver))
+    assert len(driver.find_elements(By.CSS_SELECTOR, "#heat button.preferred")) == 6
+    unknown = cell(driver, "hk-1", "china-mobile", "south-china")
+    assert unknown.text.strip() == "–"
+    driver.save_screenshot(os.path.join(shots, "page.png"))
+    assert_quiet(driver)
+
+
+def test_a_brownout_shows_by_itself_in_colour_and_words(world, browser, shots):
+    driver = browser()
+    visit(driver, world)
+    place = ("gz-ct-1", "china-mobile", "north-china")
+    before = cell(driver, *place)
+    assert "preferred" in before.get_attribute("class") and before.text.startswith("175 ms")
+    world.do("brownout " + " ".join(place))
+    wait(driver, lambda: "▲▲▲ 8.0 %" in cell(driver, *place).text, "the marks of loss")
+    after = cell(driver, *place)
+    colour = [c for c in after.get_attribute("class").split() if c[0] == "c" and c[1:].isdigit()]
+    assert int(colour[0][1:]) >= WORST - 3
+    assert "preferred" not in after.get_attribute("class")
+    assert "8.0 % loss" in after.get_attribute("aria-label")
+    wait(driver, lambda: "8 % loss, round trip doubled" in
+         driver.find_element(By.ID, "switches").text, "the switch and its reason")
+    driver.save_screenshot(os.path.join(shots, "brownout.png"))
+    world.do("down us-1 other europe")
+    wait(driver, lambda: "down" in cell(driver, "us-1", "other", "europe").text, "the path down")
+    world.do("fault hk-1")
+    wait(driver, lambda: "connection refused by the proxy" in
+         driver.find_element(By.ID, "egress").text, "the fault and its evidence")
+    assert "proxy down" in driver.find_element(By.ID, "egress").text
+    driver.save_screenshot(os.path.join(shots, "faults.png"))
+    assert_quiet(driver)
+
+
+def test_a_click_opens_the_history_and_keys_do_the_same(world, browser, shots):
+    driver = browser()
+    visit(driver, world)
+    cell(driver, "gz-ct-1", "china-mobile", "north-china").click()
+    wait(driver, lambda: len(driver.find_elements(By.CSS_SELECTOR, "#charts canvas")) >= 8,
+         "four charts")
+    assert "gz-ct-1 → china-mobile, north-china" in driver.find_element(By.ID, "detail-title").text
+    assert "predicted" in driver.find_element(By.ID, "facts").text
+    assert "gz-ct-1 → gz-ct-2" in driver.find_element(By.ID, "detail-events").text
+    driver.execute_script("document.getElementById('detail').scrollIntoView()")
+    driver.save_screenshot(os.path.join(shots, "history.png"))
+    driver.find_element(By.XPATH, "//button[text()='1 hour']").click()
+    wait(driver, lambda: "Neither a switch" in driver.find_element(By.ID, "detail-events").text,
+         "a shorter time")
+    driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    wait(driver, lambda: not driver.find_element(By.ID, "detail").is_displayed(), "the end of it")
+    focus = driver.switch_to.active_element
+    assert focus.get_attribute("data-key").startswith("gz-ct-1")
+    focus.send_keys(Keys.ARROW_DOWN)
+    driver.switch_to.active_element.send_keys(Keys.ENTER)
+    wait(driver, lambda: driver.find_element(By.ID, "detail").is_displayed(), "opened by keys")
+    wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#charts canvas"), "its charts")
+    assert_quiet(driver)
+
+
+def test_phone_and_dark(world, browser, shots):
+    driver = browser(width=390, dark=True)
+    visit(driver, world)
+    wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert driver.execute_script(wide) <= 0         # the page itself does not scroll sideways
+    back = driver.execute_script("return getComputedStyle(document.body.parentElement)"
+                                 ".backgroundColor")
+    assert sum(int(n) for n in back[4:-1].split(",")) < 150
+    driver.save_screenshot(os.path.join(shots, "phone-dark.png"))
+    cell(driver, "us-1", "other", "europe").click()
+    wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#charts canvas"), "charts")
+    assert driver.execute_script(wide) <= 0
+    driver.execute_script("document.getElementById('detail').scrollIntoView()")
+    driver.save_screenshot(os.path.join(shots, "phone-history.png"))
+    assert_quiet(driver)
+
+
+def test_many_groups_are_filtered_and_the_relay_may_be_away(world, browser, shots):
+    world.do("grow 200")
+    driver = browser()
+    visit(driver, world)
+    assert len(driver.find_elements(By.CSS_SELECTOR, "#heat td button")) == 4 * 206
+    driver.find_element(By.ID, "filter").send_keys("hk region-01")
+    wait(driver, lambda: len(driver.find_elements(By.CSS_SELECTOR, "#heat td button")) == 10,
+         "ten regions of one egress")
+    world.do("grow 0")                              # another shape comes as a whole
+    driver.find_element(By.ID, "filter").clear()
+    driver.find_element(By.ID, "filter").send_keys(" ")
+    wait(driver, lambda: len(driver.find_elements(By.CSS_SELECTOR, "#heat td button")) == 24,
+         "the smaller table")
+    assert_quiet(driver)
+    world.do("relay off")
+    wait(driver, lambda: "does not answer" in driver.find_element(By.ID, "totals").text,
+         "word of the relay")
+    driver.save_screenshot(os.path.join(shots, "relay-away.png"))
+    world.do("relay on")
+    wait(driver, lambda: "1,002" in driver.find_element(By.ID, "totals").text, "the totals again")
