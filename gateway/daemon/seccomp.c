@@ -129,8 +129,8 @@ static int allow_memory(scmp_filter_ctx ctx)
     return rc;
 }
 
-/* A clone that is no thread is a new process. clone3 hides its flags from a filter; the C library
- * falls back to clone. prlimit64 and prctl: no way to another process or to new rights. */
+/* A clone that is no thread is a new process. prlimit64 and prctl: no way to another process or to
+ * new rights. */
 static int allow_some(scmp_filter_ctx ctx)
 {
     static const uint64_t prctls[] = { PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE };
@@ -142,17 +142,13 @@ static int allow_some(scmp_filter_ctx ctx)
     return rc;
 }
 
-/* UNIX and IP only; raw packets, netlink and all exotic families are told that they are not there
- * in the words of socket(2). */
+/* UNIX and IP only: no raw packets, no netlink, no exotic families. */
 static int allow_sockets(scmp_filter_ctx ctx)
 {
     static const uint64_t families[] = { AF_UNIX, AF_INET, AF_INET6 };
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof families / sizeof families[0]; i++)
         rc = allow_if(ctx, SCMP_SYS(socket), 0, UINT32_MAX, families[i]);
-    if (rc == 0)
-        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
-                              SCMP_A0(SCMP_CMP_GT, AF_INET6, 0));
     return rc;
 }
 
@@ -184,17 +180,59 @@ static int allow_role(scmp_filter_ctx ctx, enum sandbox_role role)
     return rc;
 }
 
-enum rc seccomp_enter(enum sandbox_role role, struct err *err)
+/* What the C library tries as a matter of course and can do without, so that it is not logged:
+ * clone3 hides its flags from a filter, and behind it comes clone; a netlink socket is asked for
+ * by the sorting of addresses. */
+static int refuse_quietly(scmp_filter_ctx ctx)
+{
+    int rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    if (rc == 0)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
+                              SCMP_A0(SCMP_CMP_GT, AF_INET6, 0));
+    return rc;
+}
+
+/* The same of the filter that logs: refusals there would be logged too. The strictest wins. */
+static int leave_to_the_quiet_one(scmp_filter_ctx ctx)
+{
+    int rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(clone3), 0);
+    if (rc == 0)
+        rc = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+                              SCMP_A0(SCMP_CMP_GT, AF_INET6, 0));
+    return rc;
+}
+
+static int load_quiet(void)
+{
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+    int rc = ctx ? refuse_quietly(ctx) : -ENOMEM;
+    if (rc == 0)
+        rc = seccomp_load(ctx);
+    seccomp_release(ctx);
+    return rc;
+}
+
+static int load_list(enum sandbox_role role)
 {
     scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (!ctx)
-        return err_set(err, RC_IO, "seccomp: no filter");
+        return -ENOMEM;
     /* Not every kernel can log or has a use for the tree; the filter holds without. */
     seccomp_attr_set(ctx, SCMP_FLTATR_CTL_LOG, 1);
     seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
     int rc = allow_role(ctx, role);
     if (rc == 0)
+        rc = leave_to_the_quiet_one(ctx);
+    if (rc == 0)
         rc = seccomp_load(ctx);
     seccomp_release(ctx);
+    return rc;
+}
+
+enum rc seccomp_enter(enum sandbox_role role, struct err *err)
+{
+    int rc = load_quiet(); /* first: the list forbids loading another */
+    if (rc == 0)
+        rc = load_list(role);
     return rc == 0 ? RC_OK : err_set(err, RC_IO, "seccomp: %s", strerror(-rc));
 }

@@ -143,6 +143,7 @@ static int calls_of_the_log_keeper(void)
     int rc = enter(SANDBOX_LOG_KEEPER);
     HOLDS(rc == 0);
     HOLDS(refused(socket(AF_INET, SOCK_STREAM, 0)));
+    HOLDS(socket(AF_NETLINK, SOCK_RAW, 0) == -1);
     HOLDS(refused(unlink("/nowhere")) && refused(rename("/nowhere", "/nowhere")));
     HOLDS(open("/dev/null", O_WRONLY) >= 0);
     return no_way_out();
