@@ -89,6 +89,7 @@ struct sick {
     int64_t retry_ms;        /* monotonic */
     struct group *held_head; /* apply groups that wait for recovery, linked by req.chain */
     struct group *held_tail;
+    struct map *deferrals; /* item key -> the held group that is its deferral and nothing else */
     struct drop *undo; /* messages of failed batches: must not come back by themselves */
     size_t undo_count, undo_cap;
 };

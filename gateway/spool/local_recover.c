@@ -3,7 +3,9 @@
  *
  *   1. Every commit of the failed batch is answered UNKNOWN, and its id kept. New commits are
  *      refused.
- *   2. Apply groups are held, and written anew later: forgetting them would deliver twice.
+ *   2. Apply groups are held, and written anew later: forgetting them would deliver twice. Of the
+ *      deferrals of an item only the last one is kept, so that what is held does not grow with the
+ *      time that the disk is full.
  *   3. Twice a second a small file is written and flushed in the spool's folder. When that works,
  *      and there is space for the replay, the store is closed and opened again from its log: after
  *      a failed flush, memory and disk may differ, and only what the disk says counts.
@@ -32,9 +34,54 @@ void sick_enter(struct local *local, const struct err *err)
     local_health(local, sick->err.text);
 }
 
+static bool is_deferral(const struct group *group)
+{
+    return group->count == 1 && !group->add && group->writes[0].kind == WRITE_ITEM;
+}
+
+/* The older deferral of the item gets the content of this one, which is done with. */
+static bool replace_held(struct local *local, struct group *group)
+{
+    struct record_key key = record_item_key(group->writes[0].id, group->writes[0].sub);
+    struct group *older =
+        local->sick.deferrals ? map_get(local->sick.deferrals, record_key_slice(&key)) : NULL;
+    if (!older)
+        return false;
+    struct buf bytes = older->bytes;
+    size_t cost = older->cost;
+    struct write write = older->writes[0];
+    older->bytes = group->bytes;
+    older->cost = group->cost;
+    older->writes[0] = group->writes[0];
+    group->bytes = bytes;
+    group->cost = cost;
+    group->writes[0] = write;
+    atomic_fetch_sub(&local->waiting, 1);
+    atomic_fetch_sub(&local->waiting_bytes, group->cost);
+    req_done(&group->req, SPOOL_OK);
+    return true;
+}
+
+/* What comes later for the items of this group comes behind it. */
+static void note_held(struct sick *sick, struct group *group)
+{
+    if (!sick->deferrals)
+        sick->deferrals = map_new();
+    for (unsigned i = 0; i < group->count; i++) {
+        struct record_key key = record_item_key(group->writes[i].id, group->writes[i].sub);
+        if (is_deferral(group))
+            map_put(sick->deferrals, record_key_slice(&key), group);
+        else
+            map_del(sick->deferrals, record_key_slice(&key));
+    }
+}
+
 void sick_hold(struct local *local, struct group *group)
 {
     struct sick *sick = &local->sick;
+    if (is_deferral(group) && replace_held(local, group))
+        return;
+    note_held(sick, group);
     group->req.chain = NULL;
     if (sick->held_tail)
         sick->held_tail->req.chain = &group->req;
@@ -47,6 +94,8 @@ struct group *sick_take_held(struct local *local)
 {
     struct group *head = local->sick.held_head;
     local->sick.held_head = local->sick.held_tail = NULL;
+    if (local->sick.deferrals)
+        map_free(&local->sick.deferrals, NULL);
     return head;
 }
 

@@ -137,6 +137,40 @@ static void bounce_waits_for_the_disk(void **state)
     rig_items_free(&all);
 }
 
+/* A disk that is full for days, and mail that is tried again and again meanwhile. */
+static void of_many_deferrals_the_last_is_kept(void **state)
+{
+    enum { TRIES = 2000 };
+    struct rig *rig = *state;
+    static struct rig_answer answers[TRIES];
+    uint64_t fence = 0;
+    struct spool_stats stats;
+    struct spool_id id = spool_new_id(rig->port);
+    assert_int_equal(rig_try_commit(rig, id, SLICE_LIT("x"), 1, &fence), SPOOL_OK);
+    fault_on(FAULT_WRITE, ENOSPC);
+    assert_int_equal(rig_try_commit(rig, spool_new_id(rig->port), SLICE_LIT("y"), 1, NULL),
+                     SPOOL_UNKNOWN);
+    for (unsigned i = 0; i < TRIES; i++) {
+        struct spool_op op = { .kind = SPOOL_DEFER, .item = rig_item(id, 0, "d0") };
+        op.item.count = 1;
+        op.item.fence = fence;
+        op.item.attempts = (uint16_t)i;
+        spool_apply(rig->port, &op, 1, rig_answered, &answers[i]);
+    }
+    rig_wait(rig, &answers[TRIES - 1].done);
+    assert_false(answers[0].done); /* it holds what the last one said */
+    spool_get_stats(rig->spool, &stats);
+    assert_int_equal(stats.waiting, 1);
+    assert_true(stats.waiting_bytes < 1000);
+    fault_off();
+    rig_wait(rig, &answers[0].done);
+    wait_for_gate(rig, SPOOL_GATE_OPEN);
+    struct rig_items all = rig_restart(rig);
+    assert_int_equal(all.count, 1);
+    assert_int_equal(all.items[0].attempts, TRIES - 1);
+    rig_items_free(&all);
+}
+
 static void closing_while_sick_does_not_hang(void **state)
 {
     struct rig *rig = *state;
@@ -261,6 +295,7 @@ int main(void)
         RIG_TEST(write_error),
         RIG_TEST(flush_error),
         RIG_TEST(bounce_waits_for_the_disk),
+        RIG_TEST(of_many_deferrals_the_last_is_kept),
         RIG_TEST(closing_while_sick_does_not_hang),
         RIG_TEST(large_body_on_a_full_disk),
         RIG_TEST(faults_at_random_under_load),
