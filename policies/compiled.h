@@ -48,6 +48,7 @@ struct policies {
     struct when **priorities;
     struct compiled_route *routes;
     struct when **traffic;
+    unsigned traffic_needs; /* when_needs() of all of them */
     struct patterns *client_recipients;
     struct patterns *user_senders;
 };

@@ -18,6 +18,8 @@ struct fact_header {
 struct facts {
     unsigned known; /* FACT_BIT(key) of every key that is filled in */
     bool final;
+    unsigned assumed; /* FACT_BIT(key): terms of these were found to hold before (route.h) */
+    bool past_not;    /* and the rule's `not` was found not to hold */
     struct slice sender, sender_domain;       /* "" and "" for the null sender */
     struct slice recipient, recipient_domain; /* domain as A-label */
     struct slice client;     /* name of the matching `clients` entry; may be empty */

@@ -22,8 +22,10 @@ static void compile_rules(struct policies *p, struct conf_errors *errors)
     for (size_t i = 0; i < r->priorities.n; i++)
         p->priorities[i] = when_compile(p->arena, &r->priorities.at[i].when, errors);
     p->traffic = arena_alloc(p->arena, (r->traffic.n + 1) * sizeof(struct when *));
-    for (size_t i = 0; i < r->traffic.n; i++)
+    for (size_t i = 0; i < r->traffic.n; i++) {
         p->traffic[i] = when_compile(p->arena, &r->traffic.at[i].when, errors);
+        p->traffic_needs |= when_needs(p->traffic[i]);
+    }
     for (size_t i = 0; i < r->replies.n; i++) /* for the errors: nothing asks these rules yet */
         when_compile(p->arena, &r->replies.at[i].when, errors);
     routes_compile(p, errors);

@@ -109,14 +109,7 @@ struct route_choice policies_route(const struct policies *p, const struct facts 
     return choice;
 }
 
-const struct conf_route *policies_route_named(const struct policies *p, struct slice name)
-{
-    const struct conf_rules *r = &p->conf->rules;
-    for (size_t i = 0; i < r->routes.n; i++)
-        if (slice_eq(r->routes.at[i].name, name))
-            return &r->routes.at[i];
-    return NULL;
-}
+/* ---- in two steps ---- */
 
 static const struct compiled_route *compiled_of(const struct policies *p,
                                                 const struct conf_route *route)
@@ -124,6 +117,74 @@ static const struct compiled_route *compiled_of(const struct policies *p,
     size_t i = (size_t)(route - p->conf->rules.routes.at);
     assert(i < p->conf->rules.routes.n);
     return &p->routes[i];
+}
+
+enum {
+    OF_DESTINATION =
+        FACT_BIT(WHEN_MX) | FACT_BIT(WHEN_SITE) | FACT_BIT(WHEN_CARRIER) | FACT_BIT(WHEN_REGION)
+};
+
+void policies_route_put_open(const struct policies *p, const struct facts *f, struct buf *out)
+{
+    const struct conf_rules *r = &p->conf->rules;
+    enum answer a = ANSWER_NO;
+    struct buf names;
+    buf_init(&names, ROUTE_OPEN_MAX - 1);
+    for (size_t i = 0; i < r->routes.n && a != ANSWER_YES; i++) {
+        const struct when *when = p->routes[i].when;
+        a = when_answer(when, f);
+        if (a == ANSWER_NO)
+            continue;
+        if (buf_len(&names))
+            buf_putc(&names, ',');
+        buf_put_slice(&names, r->routes.at[i].name);
+        if (when->negated && when_answer(when->negated, f) == ANSWER_NO)
+            buf_putc(&names, '!');
+    }
+    buf_putc(out, '*');
+    if (!names.full)
+        buf_put_slice(out, buf_slice(&names));
+    buf_free(&names);
+}
+
+static enum answer late_answer(const struct policies *p, struct slice name, struct facts *f,
+                               const struct conf_route **route_r)
+{
+    f->past_not = slice_ends_with(name, "!");
+    if (f->past_not)
+        name.n--;
+    *route_r = policies_route_named(p, name);
+    return *route_r ? when_answer(compiled_of(p, *route_r)->when, f) : ANSWER_NO;
+}
+
+struct route_choice policies_route_late(const struct policies *p, struct slice open,
+                                        const struct facts *facts)
+{
+    struct route_choice choice = { 0 };
+    struct facts f = *facts;
+    struct slice name, rest = open.n ? slice_skip(open, 1) : open;
+    f.assumed = ~(unsigned)OF_DESTINATION;
+    while (rest.n && !choice.route) {
+        const struct conf_route *route;
+        slice_cut(rest, ',', &name, &rest);
+        enum answer a = late_answer(p, name, &f, &route);
+        if (a == ANSWER_UNKNOWN)
+            choice.undecided = true;
+        else if (a == ANSWER_YES)
+            choice.route = route;
+    }
+    return choice;
+}
+
+/* ---- by name ---- */
+
+const struct conf_route *policies_route_named(const struct policies *p, struct slice name)
+{
+    const struct conf_rules *r = &p->conf->rules;
+    for (size_t i = 0; i < r->routes.n; i++)
+        if (slice_eq(r->routes.at[i].name, name))
+            return &r->routes.at[i];
+    return NULL;
 }
 
 struct egress_set policies_route_egress(const struct policies *p, const struct conf_route *route)

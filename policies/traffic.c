@@ -18,6 +18,11 @@ static bool slower(struct rate a, struct rate b)
            (__extension__(unsigned __int128) b.count) * (uint64_t)a.per_ms;
 }
 
+bool policies_traffic_needs_place(const struct policies *p)
+{
+    return p->traffic_needs & (FACT_BIT(WHEN_CARRIER) | FACT_BIT(WHEN_REGION));
+}
+
 void policies_traffic(const struct policies *p, const struct facts *f,
                       struct traffic_limits *limits_r)
 {

@@ -16,6 +16,9 @@ struct traffic_limits {
     struct rate rate; /* messages; count 0: none */
 };
 
+/* Does a rule ask for the carrier or region of the site? */
+bool policies_traffic_needs_place(const struct policies *p);
+
 void policies_traffic(const struct policies *p, const struct facts *f,
                       struct traffic_limits *limits_r);
 

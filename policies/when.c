@@ -86,7 +86,7 @@ static bool term_matches(const struct term *t, const struct facts *f)
 
 static enum answer term_answer(const struct term *t, const struct facts *f)
 {
-    if (t->any)
+    if (t->any || (f->assumed & FACT_BIT(t->key)))
         return ANSWER_YES; /* "*" holds whatever the fact turns out to be */
     if (f->known & FACT_BIT(t->key))
         return term_matches(t, f) ? ANSWER_YES : ANSWER_NO;
@@ -103,7 +103,7 @@ enum answer when_answer(const struct when *w, const struct facts *f)
         if (a == ANSWER_UNKNOWN)
             all = ANSWER_UNKNOWN;
     }
-    if (!w->negated)
+    if (!w->negated || f->past_not)
         return all;
     enum answer negated = when_answer(w->negated, f);
     if (negated == ANSWER_YES)

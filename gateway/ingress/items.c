@@ -2,8 +2,9 @@
  * ingress/items — the recipients of a message, split into what is scheduled
  *
  *   Recipients with the same destination key and lane share an item. The key is "route/domain",
- *   or the route alone when the route has fixed hosts (queue/item). One pass over the
- *   recipients with a hash table in the transaction's arena, so ten thousand of them cost no
+ *   or the route alone when the route has fixed hosts (queue/item); when the route depends on where
+ *   the destination is, what is left of the choice stands for it (policies/route). One pass over
+ *   the recipients with a hash table in the transaction's arena, so ten thousand of them cost no
  *   more than each by itself.
  */
 #include <assert.h>
@@ -14,8 +15,9 @@
 #include "policies/retry.h"
 
 struct group {
-    struct group *next; /* in order of their first recipient */
-    const struct conf_route *route;
+    struct group *next;             /* in order of their first recipient */
+    const struct conf_route *route; /* NULL: `open` */
+    struct slice open;              /* of policies_route_put_open() */
     enum lane lane;
     struct tx_recipient *first, **last;
     size_t n;
@@ -42,14 +44,13 @@ static struct fact_header *header_facts(const struct transaction *tx, size_t *n_
     return facts;
 }
 
-/* What is known of the message; site and path of a recipient are not, and are not waited for. */
+/* What is known of the message; where its recipients are is not, and is not waited for. */
 static void message_facts(const struct transaction *tx, struct facts *f)
 {
     const struct session *s = tx->session;
     *f = (struct facts){
         .known = FACT_BIT(WHEN_CLIENT) | FACT_BIT(WHEN_USER) | FACT_BIT(WHEN_HEADER) |
                  FACT_BIT(WHEN_SIZE) | FACT_BIT(WHEN_TIME),
-        .final = true,
         .client = s->client ? s->client->name : (struct slice){ 0 },
         .client_addr = s->peer,
         .user = s->user ? s->user->name : (struct slice){ 0 },
@@ -60,24 +61,44 @@ static void message_facts(const struct transaction *tx, struct facts *f)
     f->headers = header_facts(tx, &f->header_count);
 }
 
-static bool same_group(const struct group *g, const struct conf_route *route, enum lane lane,
-                       struct slice domain)
+static bool has_hosts(const struct conf_route *route)
 {
-    return g->route == route && g->lane == lane &&
-           (route->hosts.n || slice_eq(g->first->domain, domain));
+    return route && route->hosts.n;
+}
+
+static bool same_group(const struct group *g, const struct group *wanted, struct slice domain)
+{
+    return g->route == wanted->route && g->lane == wanted->lane &&
+           (has_hosts(g->route) || slice_eq(g->first->domain, domain)) &&
+           slice_eq(g->open, wanted->open);
 }
 
 /* The slot of the group, or the empty one where it belongs. */
-static struct group **find_slot(struct grouping *g, const struct conf_route *route, enum lane lane,
-                                struct slice domain)
+static struct group **find_slot(struct grouping *g, const struct group *wanted, struct slice domain)
 {
-    uint64_t hash = (uint64_t)(uintptr_t)route / sizeof *route + (uint64_t)lane;
-    if (!route->hosts.n)
+    uint64_t hash = (uint64_t)(uintptr_t)wanted->route / sizeof *wanted->route;
+    hash += (uint64_t)wanted->lane;
+    if (!has_hosts(wanted->route))
         hash += slice_hash(domain);
     size_t i = hash & g->mask;
-    while (g->slots[i] && !same_group(g->slots[i], route, lane, domain))
+    while (g->slots[i] && !same_group(g->slots[i], wanted, domain))
         i = (i + 1) & g->mask;
     return &g->slots[i];
+}
+
+static void choose_route(struct transaction *tx, const struct facts *f, struct group *group)
+{
+    struct route_choice choice = policies_route(tx->rules->policies, f);
+    if (!choice.undecided) {
+        group->route = choice.route;
+        return;
+    }
+    struct buf open;
+    buf_init(&open, ROUTE_OPEN_MAX);
+    policies_route_put_open(tx->rules->policies, f, &open);
+    struct slice s = buf_slice(&open);
+    group->open = (struct slice){ arena_strndup(tx->arena, s.p, s.n), s.n };
+    buf_free(&open);
 }
 
 static void group_add(struct transaction *tx, struct grouping *g, struct facts *f,
@@ -87,13 +108,13 @@ static void group_add(struct transaction *tx, struct grouping *g, struct facts *
     f->recipient_domain = r->domain;
     f->lane = policies_lane(tx->rules->policies, f, tx->priority).lane;
     f->known |= FACT_BIT(WHEN_PRIORITY);
-    const struct conf_route *route = policies_route(tx->rules->policies, f).route;
-    struct group **slot = find_slot(g, route, f->lane, r->domain), *group = *slot;
+    struct group wanted = { .lane = f->lane };
+    choose_route(tx, f, &wanted);
+    struct group **slot = find_slot(g, &wanted, r->domain), *group = *slot;
     f->known &= ~FACT_BIT(WHEN_PRIORITY);
     if (!group || group->n == ITEM_RECIPIENTS_MAX) {
         group = *slot = arena_alloc(tx->arena, sizeof *group);
-        group->route = route;
-        group->lane = f->lane;
+        *group = wanted;
         group->last = &group->first;
         *g->last = group;
         g->last = &group->next;
@@ -121,8 +142,9 @@ static void make_groups(struct transaction *tx, struct grouping *g)
 static struct slice group_key(struct transaction *tx, const struct group *group)
 {
     assert(group->first); /* made for its first recipient */
-    struct slice route = group->route->name, domain = group->first->domain;
-    if (group->route->hosts.n)
+    struct slice route = group->route ? group->route->name : group->open;
+    struct slice domain = group->first->domain;
+    if (has_hosts(group->route))
         return route;
     char *key = arena_alloc(tx->arena, route.n + 1 + domain.n);
     memcpy(key, route.p, route.n);
@@ -166,7 +188,7 @@ enum rc items_make(struct transaction *tx)
         return RC_LIMIT;
     tx->items = arena_alloc(tx->arena, g.n * sizeof(struct item *));
     assert(g.first); /* there is a recipient */
-    tx->route = g.first->route->name;
+    tx->route = g.first->route ? g.first->route->name : SLICE_LIT("*");
     for (const struct group *group = g.first; group; group = group->next) {
         struct item *item = make_item(tx, group, tx->items_n, (unsigned)g.n);
         if (!item)

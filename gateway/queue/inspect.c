@@ -81,7 +81,7 @@ static bool visit_list(const struct visit *v, struct list *items)
 static bool visit_lookup(void *arg, struct slice domain, void *value)
 {
     (void)domain;
-    return visit_list(arg, route_lookup_items(value));
+    return visit_list(arg, lookup_items(value));
 }
 
 static bool visit_site(const struct visit *v, struct site *site)

@@ -4,6 +4,8 @@
  *   queue.c    life, coming in, coming back from delivery, reload
  *   place.c    every change of an item's state, and the wheel
  *   route.c    from a destination key to a site and its owner
+ *   lookup.c   MX sets and places that are being asked for
+ *   decide.c   routes that depend on them
  *   site.c     sites, flows, back-off
  *   clock.c    when the clock is set
  *   inspect.c  looking and acting as an operator
@@ -31,7 +33,7 @@ struct queue {
     struct map *sites; /* key -> struct site */
     struct list site_list, ready_sites;
     struct loop_task announce;
-    struct map *lookups; /* domain -> struct lookup */
+    struct map *lookups; /* what is asked -> struct lookup */
     struct list routing, limbo_busy, limbo_waiting, limbo_held;
     uint32_t limbo_busy_n, limbo_waiting_n, limbo_held_n;
     struct loop_clock clock;
@@ -54,14 +56,31 @@ void place_wheel_init(struct queue *q);
 /* ---- route.c ---- */
 /* Finds the item's site and hands it to the owner; the item must be nowhere. */
 void route_item(struct queue *q, struct item *item);
-void route_lookups_free(struct queue *q);
-struct list *route_lookup_items(void *lookup); /* a value of q->lookups */
+/* The MX set is known; `place` NULL: not asked for yet. */
+void route_known(struct queue *q, struct item *item, struct mx_set *mx,
+                 const struct geo_group *place);
 void route_fixed_build(struct queue *q);
 void route_fixed_free(struct queue *q);
 
+/* ---- decide.c ---- */
+enum decision { DECIDED, DECIDE_WITH_PLACE, DECIDE_NOTHING_FITS };
+/* The route of an item whose key does not name one that there is; on DECIDED the key names it now.
+ * `mx` may be NULL. DECIDE_WITH_PLACE: come again with it. */
+enum decision decide(struct queue *q, struct item **item, const struct mx_set *mx,
+                     const struct geo_group *place, const struct conf_route **route_r);
+
+/* ---- lookup.c ---- */
+/* Both go on in route_known(), at once or when there is an answer. */
+void lookup_mx(struct queue *q, struct item *item, struct slice domain);
+void lookup_place(struct queue *q, struct item *item, struct mx_set *mx);
+void lookups_free(struct queue *q);
+struct list *lookup_items(void *lookup); /* a value of q->lookups */
+
 /* ---- site.c ---- */
-/* `mx` NULL: fixed hosts. Makes the site when it is new; takes a reference of mx. */
-struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx, struct item *first);
+/* `mx` NULL: fixed hosts; `place` NULL: not known. Makes the site when it is new; takes a reference
+ * of mx. */
+struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx,
+                      const struct geo_group *place, struct item *first);
 struct flow *site_flow(struct site *site, const struct conf_route *route); /* made when new */
 struct flow *site_flow_named(struct site *site, struct slice name);        /* NULL: none */
 void site_set_limits(struct site *site, const struct item *sample);

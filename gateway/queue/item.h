@@ -31,6 +31,7 @@
 
 enum item_state { ITEM_ROUTING, ITEM_READY, ITEM_BUSY, ITEM_WAITING, ITEM_HELD };
 
+struct geo_group;
 struct mx_set;
 struct queue;
 struct site;
@@ -50,6 +51,7 @@ struct item {
             struct mail mail;
             struct queue *to;
             struct mx_set *mx; /* what it was routed by; NULL: fixed hosts, or not routed yet */
+            const struct geo_group *place; /* of its destination; NULL: nobody asked */
         } travel;
     };
     struct site *site;   /* NULL in limbo: not routed (yet) */
@@ -93,7 +95,8 @@ void item_set_key(struct item **item, struct slice key);
 
 struct slice item_envelope(const struct item *item);
 struct slice item_key(const struct item *item);
-/* The key up to the slash; "*" means: not decided before the MX is known (policies/route.h). */
+/* The key up to the slash; "*" and more: not decided before the destination is known
+ * (policies_route_late()). */
 struct slice item_route(const struct item *item);
 struct slice item_domain(const struct item *item); /* the key after it; empty with fixed hosts */
 

@@ -87,7 +87,7 @@ void queue_free(struct queue **queue)
     timer_stop(q->env.loop, &q->sweep);
     loop_task_cancel(&q->announce);
     loop_clock_unwatch(&q->clock);
-    route_lookups_free(q);
+    lookups_free(q);
     LIST_EACH (at, &q->site_list)
         free_site_items(q, CONTAINER_OF(at, struct site, link));
     free_items(q, &q->limbo_busy);

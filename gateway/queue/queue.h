@@ -57,7 +57,7 @@ struct queue_env {
     struct spool_port *spool;
     struct policies *policies; /* one reference is taken */
     struct rnd *rnd;           /* the worker's */
-    struct geo_cache *geo;     /* the worker's: where destinations are */
+    struct geo_cache *geo;     /* the worker's; only asked when a rule does */
     unsigned index, count;     /* this worker, and how many there are */
     struct queue *const *all;  /* the queues of all workers, by index; filled before any call */
 };

@@ -188,6 +188,11 @@ void site_set_limits(struct site *site, const struct item *sample)
     for (size_t i = 0; site->mx && i < site->mx->count; i++)
         mx[f.mx_count++] = slice_of(site->mx->hosts[i].name);
     f.known = FACT_BIT(WHEN_MX) | FACT_BIT(WHEN_SITE);
+    if (site->place) {
+        f.carrier = site->place->carrier;
+        f.region = site->place->region;
+        f.known |= FACT_BIT(WHEN_CARRIER) | FACT_BIT(WHEN_REGION);
+    }
     if (sample && envelope_unpack(item_envelope(sample), arena, &env) == RC_OK &&
         env.recipients_n > 0) {
         facts_set_sender(&f, env.sender);
@@ -197,7 +202,8 @@ void site_set_limits(struct site *site, const struct item *sample)
     arena_free(&arena);
 }
 
-struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx, struct item *first)
+struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx,
+                      const struct geo_group *place, struct item *first)
 {
     struct site *site = map_get(q->sites, key);
     if (!site) {
@@ -212,12 +218,17 @@ struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx, stru
         list_init(&site->waiting_items);
         list_init(&site->held_items);
         site->mx = mx ? mx_set_ref(mx) : NULL;
+        site->place = place;
         site_set_limits(site, first);
         list_push_back(&q->site_list, &site->link);
         map_put(q->sites, key, site);
     } else if (mx && site->mx != mx) {
         mx_set_unref(&site->mx);
         site->mx = mx_set_ref(mx);
+    }
+    if (place && place != site->place) {
+        site->place = place;
+        site_set_limits(site, first);
     }
     site->last_used_ms = loop_now_ms(q->env.loop);
     return site;

@@ -38,9 +38,10 @@ struct site {
     struct list link;       /* on the queue's list of sites */
     struct list ready_link; /* on its list of sites to announce */
     struct queue *queue;
-    char *key;         /* canonical text; the same for every domain with this MX set */
-    char *name;        /* for people: the first domain seen, or the route */
-    struct mx_set *mx; /* one reference; NULL: the route's fixed hosts */
+    char *key;                     /* canonical text; the same for every domain with this MX set */
+    char *name;                    /* for people: the first domain seen, or the route */
+    struct mx_set *mx;             /* one reference; NULL: the route's fixed hosts */
+    const struct geo_group *place; /* carrier and region; NULL: no rule has asked for them */
     struct list flows, busy_items, waiting_items, held_items;
     uint32_t busy, waiting, held;
     struct traffic_limits limit;

@@ -114,6 +114,80 @@ def test_last_good_copy_serves_after_a_restart(relay, sink):
     assert "geo_database_refused" in here.stderr() and "it is empty" in here.stderr()
 
 
+def abroad(world, sink, policies, **more):
+    """(Waypost, [sink at home, sink abroad], zone): home.test and abroad.test, two egresses."""
+    sinks, egress = [sink(), sink()], [net.loopback(), net.loopback()]
+    here, z = world(conf={
+        "geo": {"networks": [{"network": f"{sinks[0].address}/32", "region": "home"},
+                             {"network": f"{sinks[1].address}/32", "region": "europe"}]},
+        "egress": [{"name": "gz-1", "address": egress[0]}, {"name": "hk-1", "address": egress[1]}],
+        **more}, policies=policies)
+    for name, s in zip(("home.test", "abroad.test"), sinks):
+        z.mail(name, s.address)
+    return here, sinks, egress, z
+
+
+OVERSEAS = {"routes": [{"name": "overseas", "when": {"recipient_region": ["europe", "americas"]},
+                        "egress": ["hk-*"]},
+                       {"name": "default", "egress": ["gz-*"]}]}
+
+
+def test_route_by_region(world, sink):
+    here, sinks, egress, _ = abroad(world, sink, OVERSEAS)
+    for _ in range(5):
+        here.send(mail.message(), to=["a@home.test", "b@abroad.test"])
+    rows = here.wait_log("delivered", 10)
+    assert {(r["recipient"], r["route"], r["egress"], r["region"]) for r in rows} == {
+        ("a@home.test", "default", "gz-1", "home"),
+        ("b@abroad.test", "overseas", "hk-1", "europe")}
+    assert [{m.peer for m in s.messages} for s in sinks] == [{egress[0]}, {egress[1]}]
+
+
+def test_route_by_region_and_header(world, sink):
+    """The header is gone when the region becomes known: what it decided must hold still."""
+    rules = {"routes": [{"name": "vip", "when": {"recipient_region": "europe",
+                                                 "header": {"Subject": "vip*"}}, "egress": "hk-1"},
+                        {"name": "default", "egress": "gz-1"}]}
+    here, _, egress, _ = abroad(world, sink, rules)
+    for subject, size in (("vip", 0), ("vip large", 600000), ("other", 0)):
+        here.send(mail.message(subject, size), to=["a@home.test", "b@abroad.test"])
+    rows = here.wait_log("delivered", 6)
+    assert sorted((r["recipient"], r["route"]) for r in rows) == (
+        [("a@home.test", "default")] * 3 + [("b@abroad.test", "default")] +
+        [("b@abroad.test", "vip")] * 2)
+
+
+def test_route_by_mx_name(world, sink):
+    rules = {"routes": [{"name": "big", "when": {"mx": "mx.big.test"}, "egress": "hk-1"},
+                        {"name": "default", "egress": "gz-1"}]}
+    here, sinks, _, z = abroad(world, sink, rules)
+    z.add("customer.test", "MX 5 mx.big.test.").host("mx.big.test", sinks[1].address)
+    here.send(mail.message(), to=["a@home.test", "b@customer.test"])
+    assert sorted((r["recipient"], r["route"]) for r in here.wait_log("delivered", 2)) == [
+        ("a@home.test", "default"), ("b@customer.test", "big")]
+
+
+def test_limit_by_region(world, sink):
+    rules = {"traffic": [{"when": {"recipient_region": "europe"}, "connections": 1}]}
+    here, sinks, _, _ = abroad(world, sink, rules, egress=[{"name": "only"}])
+    for _ in range(20):
+        here.send(mail.message(), to="b@abroad.test")
+    sinks[1].wait(20)
+    with_mail = [s for s in sinks[1].sessions
+                 if any(line.startswith("MAIL") for _, line in s.commands)]
+    assert len(with_mail) == 1
+
+
+def test_no_route_is_guessed_while_the_dns_is_silent(world, sink):
+    here, _, _, z = abroad(world, sink, OVERSEAS)
+    z.fault("mx1.abroad.test", "silent")
+    here.send(mail.message(), to="b@abroad.test")
+    here.wait_log("deferred", 1)
+    assert not here.log("delivered")
+    z.mend()
+    here.wait_log("delivered", 1, 60, route="overseas")
+
+
 def test_databases_change_under_load(relay, sink):
     """Twenty swaps while mail flows: every message arrives once, none is deferred."""
     s = sink()

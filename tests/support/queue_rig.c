@@ -104,6 +104,7 @@ int set_up(void **state)
         struct resolver_conf rc = resolver_defaults;
         rc.allow_loopback = true;
         w.loops[i] = loop_new();
+        w.geo[i] = geo_cache_new(GEO_GROUPS_MAX);
         assert_int_equal(resolver_new(w.loops[i], &rc, &w.resolvers[i], &err), RC_OK);
         w.ports[i] = spool_port_new(w.spool, w.loops[i], (uint16_t)i);
         struct queue_env env = { .loop = w.loops[i],
@@ -111,6 +112,7 @@ int set_up(void **state)
                                  .spool = w.ports[i],
                                  .policies = w.policies,
                                  .rnd = &w.rnd,
+                                 .geo = w.geo[i],
                                  .index = i,
                                  .count = WORKERS,
                                  .all = w.queues };
@@ -123,8 +125,10 @@ int set_up(void **state)
 int tear_down(void **state)
 {
     (void)state;
-    for (unsigned i = 0; i < WORKERS; i++) {
+    for (unsigned i = 0; i < WORKERS; i++)
         queue_free(&w.queues[i]);
+    for (unsigned i = 0; i < WORKERS; i++) {
+        geo_cache_free(&w.geo[i]);
         spool_port_free(&w.ports[i]);
         resolver_free(&w.resolvers[i]);
         loop_free(&w.loops[i]);

@@ -22,8 +22,9 @@ struct queue_world {
     struct spool *spool;
     struct spool_port *ports[WORKERS];
     struct rnd rnd;
-    char dir[64]; /* of the spool */
-    bool take;    /* take everything that is ready */
+    struct geo_cache *geo[WORKERS]; /* knows nothing until a test says so */
+    char dir[64];                   /* of the spool */
+    bool take;                      /* take everything that is ready */
     struct item *taken[TAKEN_MAX];
     struct queue *taken_from[TAKEN_MAX];
     size_t taken_n;
