@@ -253,7 +253,7 @@ void links_tick(struct links *l, int64_t now_ms, struct rnd *rnd)
         l->faults_ms = now_ms;
     for (uint32_t i = 0; i < l->egress_n; i++) {
         struct slot *slot = &l->slot[l->order[i]];
-        if (slot->judge || (all && slot->fault == EGRESS_PATHS_DOWN))
+        if (slot->judge || (all && (slot->fault == EGRESS_PATHS_DOWN || slot->doubt_ms)))
             fault_judge(l, l->order[i], now_ms);
         slot->judge = false;
     }

@@ -5,7 +5,8 @@
  *   an egress, they are 60 % or more of those it was tried for, and other egresses reach them, the
  *   egress is to blame; then the groups that have not noticed yet leave it, too. It is fine again
  *   once one of its paths has proved itself and nothing failed for 10 s; the others that were down
- *   only because of the egress come back with it.
+ *   only because of the egress come back with it, unless this has happened to them before: then
+ *   each has to prove itself.
  */
 #include <stdio.h>
 
@@ -13,7 +14,7 @@
 
 static const int64_t WINDOW_MS = 30 * 1000, CALM_MS = 10 * 1000;
 static const double BAD_SHARE = 0.6;
-enum { BAD_GROUPS = 3, PROVED = 1 };
+enum { BAD_GROUPS = 3, PROVED = 1, DOUBT_GROUPS = 2, DOUBT_PIECES = 3 };
 
 void fault_set(struct links *l, int16_t slot, uint8_t fault, const char *reason, int64_t now_ms)
 {
@@ -117,14 +118,40 @@ static void relieve(struct links *l, int16_t slot, int64_t now_ms)
         return;
     for (uint32_t i = 0; i < l->group_n; i++) {
         struct cell *c = l->group[i]->cell[slot];
-        if (c && c->path.state == PATH_DOWN && c->path.by_egress)
+        if (c && c->path.state == PATH_DOWN && c->path.by_egress && c->path.need <= PATH_NEED)
             path_up(&c->path, now_ms);
     }
     fault_set(l, slot, EGRESS_FINE, "its paths get through again", now_ms);
 }
 
+/* Two groups have trouble at the same time, and nothing has got through since: the other groups had
+ * better go by another egress until it is clear what is wrong. */
+static void doubt(struct links *l, int16_t slot, int64_t now_ms)
+{
+    int64_t since_ms = now_ms, ok_ms = 0;
+    unsigned groups = 0, pieces = 0;
+    for (uint32_t i = 0; i < l->group_n; i++) {
+        const struct cell *c = l->group[i]->cell[slot];
+        if (!c)
+            continue;
+        ok_ms = c->path.ok_start_ms > ok_ms ? c->path.ok_start_ms : ok_ms;
+        int64_t run = path_run_start(&c->path);
+        if (l->group[i]->destination_suspect || c->path.state != PATH_SUSPECT || c->path.n == 0 ||
+            now_ms - run > CALM_MS)
+            continue;
+        groups++;
+        pieces += c->path.n;
+        since_ms = run < since_ms ? run : since_ms;
+    }
+    bool doubtful = groups >= DOUBT_GROUPS && pieces >= DOUBT_PIECES && ok_ms < since_ms;
+    if (doubtful != (l->slot[slot].doubt_ms != 0))
+        l->changed = true;
+    l->slot[slot].doubt_ms = doubtful ? since_ms : 0;
+}
+
 void fault_judge(struct links *l, int16_t slot, int64_t now_ms)
 {
+    doubt(l, slot, now_ms);
     if (l->slot[slot].fault == EGRESS_FINE)
         accuse(l, slot, now_ms);
     else if (l->slot[slot].fault == EGRESS_PATHS_DOWN)

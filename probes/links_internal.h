@@ -78,6 +78,7 @@ struct slot {
     int16_t conf_index;
     uint8_t fault;
     int64_t fault_ms;
+    int64_t doubt_ms; /* nothing has got through by it since then; 0: no doubt */
     bool judge;
     double mean_rtt; /* of all groups; 0: unknown */
     struct limiter limiter;
@@ -159,6 +160,7 @@ int64_t probe_finished(struct links *l, uint32_t group, int16_t slot, const stru
 void view_path(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms,
                struct advice_path *path_r);
 double view_think(const struct group *g);
+/* Of the typical mail, doubts of the moment left out. */
 double view_cost(const struct links *l, const struct group *g, int16_t slot, enum size_class size,
                  int64_t now_ms);
 void view_parents(struct links *l);

@@ -43,7 +43,8 @@ void judge_success(struct links *l, struct group *g, int16_t slot, int64_t start
     bool one_address = addresses == 1 && c->path.n > 1;
     enum path_change change = path_success(&c->path, start_ms, end_ms);
     touch(g, c, slot, end_ms);
-    l->slot[slot].judge = l->slot[slot].judge || l->slot[slot].fault == EGRESS_PATHS_DOWN;
+    if (l->slot[slot].fault == EGRESS_PATHS_DOWN || l->slot[slot].doubt_ms)
+        l->slot[slot].judge = true;
     estimate_session(&c->est, 0, end_ms);
     if (change != PATH_NOW_UP)
         return;
@@ -61,10 +62,12 @@ void judge_failure(struct links *l, struct group *g, int16_t slot, const struct 
                    bool failed, int64_t start_ms, int64_t end_ms)
 {
     struct cell *c = links_cell(g, slot);
+    if (start_ms <= g->fine_ms) /* the destination was away then */
+        return;
     enum path_change change =
         path_failure(&c->path, address_hash(address), failed, start_ms, end_ms);
     touch(g, c, slot, failed ? end_ms : c->sample_ms);
-    l->slot[slot].judge = l->slot[slot].judge || failed;
+    l->slot[slot].judge = true;
     if (change != PATH_NOW_SUSPECT)
         return;
     l->changed = true;

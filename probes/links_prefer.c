@@ -3,8 +3,10 @@
  *
  *   Hard: the preferred one is DOWN or its egress at fault: at once, to the cheapest that is UP.
  *   Soft: a challenger must be cheaper by 15 % and 40 ms in 3 evaluations 5 s apart, each with a
- *   newer sample of one of the two, both well measured, and 60 s after the last switch. While the
- *   preferred path is suspect nothing soft happens.
+ *   newer sample of one of the two, both well measured, and 60 s after the last switch, or 15 s
+ *   when it takes half the time. While the
+ *   preferred path is more than a little suspect nothing soft happens: choose() acts on such doubts
+ *   mail by mail.
  *
  *   Until every path that works has been measured a few times, the cheapest one known is taken.
  *
@@ -17,7 +19,9 @@
 #include "probes/links_internal.h"
 
 static const double MARGIN = 0.15, MARGIN_MS = 40, SAMPLES = 5;
-static const int64_t DWELL_MS = 60 * 1000, FRESH_MS = 120 * 1000;
+static const int64_t DWELL_MS = 60 * 1000, SHORT_DWELL_MS = 15 * 1000, FRESH_MS = 120 * 1000;
+static const double DOUBTFUL = 0.1; /* more than one connection overdue */
+static const double STRONG = 0.5;   /* share of the time won that makes the short dwell enough */
 static const int64_t RECOVER_MS = 60 * 1000; /* after the destination was away */
 static const double NEAR_ENTER = 0.06, NEAR_LEAVE = 0.10;
 enum { WINS = 3, SETTLED = 8 };
@@ -37,8 +41,8 @@ static bool works(const struct links *l, const struct group *g, int16_t slot)
 {
     const struct slot *s = &l->slot[slot];
     const struct cell *c = g->cell[slot];
-    return s->used && s->weight > 0 && s->fault == EGRESS_FINE && c && c->path.state == PATH_UP &&
-           c->est.rtt_ms > 0;
+    return s->used && s->weight > 0 && s->fault == EGRESS_FINE && !s->doubt_ms && c &&
+           c->path.state == PATH_UP && c->est.rtt_ms > 0;
 }
 
 static bool measured(const struct group *g, int16_t slot, int64_t now_ms)
@@ -121,7 +125,7 @@ static void challenge(struct links *l, struct group *g, enum size_class size, in
     g->due_ms[best.slot] = 0;
     if (p->wins < WINS)
         p->wins++;
-    if (p->wins < WINS || now_ms - p->since_ms < DWELL_MS)
+    if (p->wins < WINS || now_ms - p->since_ms < (gain >= STRONG * ms ? SHORT_DWELL_MS : DWELL_MS))
         return;
     char reason[160];
     (void)snprintf(reason, sizeof reason, "%.0f ms instead of %.0f ms in %d evaluations", best.ms,
@@ -174,7 +178,7 @@ void prefer_evaluate(struct links *l, struct group *g, int64_t now_ms)
             hard(l, g, size, now_ms);
         else if (!g->prefer[size].settled)
             settle(l, g, size, now_ms);
-        else if (c->path.state == PATH_UP && !g->destination_suspect &&
+        else if (!g->destination_suspect && path_doubt(&c->path) < DOUBTFUL &&
                  (!g->fine_ms || now_ms - g->fine_ms > RECOVER_MS))
             challenge(l, g, size, now_ms);
         update_near(l, g, size, now_ms);

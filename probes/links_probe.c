@@ -148,6 +148,8 @@ static int64_t in_use_interval(const struct links *l, const struct group *g)
 static int64_t interval(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms)
 {
     const struct cell *c = g->cell[slot];
+    if (c && c->path.state == PATH_DOWN && c->path.ups > 0)
+        return DOWN_MS;
     if (c && c->path.state == PATH_DOWN) {
         int64_t since = now_ms - c->path.down_ms;
         return since < MINUTE_MS ? DOWN_MS : since < 10 * MINUTE_MS ? DOWN_LATER_MS : DOWN_LONG_MS;

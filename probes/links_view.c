@@ -11,6 +11,7 @@
 
 static const double FULL = 10; /* samples from which a path stands for itself */
 static const double UNKNOWN_SPREAD = 0.25;
+static const double EGRESS_DOUBT = 0.35; /* fail share of a path whose egress is in doubt */
 
 double view_think(const struct group *g)
 {
@@ -39,31 +40,48 @@ static void round_trip(const struct links *l, const struct group *g, int16_t slo
     p->rtt_var_ms = (float)(var + (1 - own) * parent * UNKNOWN_SPREAD);
 }
 
-void view_path(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms,
-               struct advice_path *p)
+/* How likely the next session fails because of what is happening right now. */
+static double doubt_of(const struct links *l, const struct group *g, int16_t slot)
+{
+    const struct path *p = &g->cell[slot]->path;
+    if (g->destination_suspect)
+        return 0;
+    if (p->state == PATH_UP && p->ok_start_ms < l->slot[slot].doubt_ms)
+        return EGRESS_DOUBT;
+    return path_doubt(p);
+}
+
+static void figures(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms,
+                    struct advice_path *p)
 {
     const struct cell *c = g->cell[slot];
     *p = (struct advice_path){ .state = PATH_UNKNOWN };
     round_trip(l, g, slot, c ? &c->est : NULL, p);
     if (!c)
         return;
-    double fail = estimate_fail_share(&c->est, now_ms);
-    double doubt = g->destination_suspect ? 0 : path_doubt(&c->path);
     p->state = c->path.state;
     p->near = c->near;
     p->loss = (float)estimate_loss_share(&c->est, now_ms);
-    p->fail = (float)(1 - (1 - fail) * (1 - doubt));
+    p->fail = (float)estimate_fail_share(&c->est, now_ms);
     p->goodput = (float)estimate_goodput_now(&c->est, now_ms);
     p->samples = (float)estimate_samples(&c->est, now_ms);
     int64_t age = now_ms - c->sample_ms;
     p->age_ms = age < 0 ? 0 : age > UINT32_MAX ? UINT32_MAX : (uint32_t)age;
 }
 
+void view_path(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms,
+               struct advice_path *p)
+{
+    figures(l, g, slot, now_ms, p);
+    if (g->cell[slot])
+        p->fail = (float)(1 - (1 - (double)p->fail) * (1 - doubt_of(l, g, slot)));
+}
+
 double view_cost(const struct links *l, const struct group *g, int16_t slot, enum size_class size,
                  int64_t now_ms)
 {
     struct advice_path path;
-    view_path(l, g, slot, now_ms, &path);
+    figures(l, g, slot, now_ms, &path);
     return cost_of_path(&path, view_think(g), l->slot[slot].cost_ms,
                         size == SIZE_LARGE ? COST_LARGE_BYTES : COST_SMALL_BYTES);
 }

@@ -5,8 +5,8 @@
  *   SUSPECT -> UP       a success that is newer than the failures
  *   SUSPECT -> DOWN     by path_down(), when the evidence suffices and the caller knows another
  *                       egress that gets through (the verify guard is links_judge.c)
- *   DOWN    -> UP       so many successes in a row, 2 s apart: 3, and four times as many (at most
- *                       48) after each relapse within 15 minutes
+ *   DOWN    -> UP       so many successes in a row, 2 s apart: 3, and eight times as many (at most
+ *                       24) after each relapse within 15 minutes
  *
  *   Evidence is a connection that failed; one that is merely overdue counts too, but two of the
  *   three must have failed. Overdue and failure of one connection are one piece of evidence.
@@ -24,8 +24,8 @@ enum {
     PATH_FAILURES = 3, /* that make a path DOWN */
     PATH_SPACING_MS = 2000,
     PATH_NEED = 3,
-    PATH_NEED_FACTOR = 4,
-    PATH_NEED_MOST = 48,
+    PATH_NEED_FACTOR = 8,
+    PATH_NEED_MOST = 24,
     PATH_RELAPSE_MS = 15 * 60 * 1000
 };
 

@@ -220,7 +220,8 @@ static void finish(struct sim *s, struct sim_figures *f)
                                .mails = s->mails,
                                .escapes = (unsigned)s->escapes.n,
                                .brownouts = (unsigned)s->left.n };
-    f->extra_mean_pct = s->oracle_ms > 0 ? 100 * s->extra_ms / s->oracle_ms : 0;
+    f->extra_mean_pct = s->oracle_ms[0] > 0 ? 100 * s->extra_ms[0] / s->oracle_ms[0] : 0;
+    f->extra_large_pct = s->oracle_ms[1] > 0 ? 100 * s->extra_ms[1] / s->oracle_ms[1] : 0;
     f->extra_p99_ms = numbers_quantile(&s->extra, 0.99);
     f->first_try_failures_pct = s->mails ? 100.0 * s->first_failures / s->mails : 0;
     f->switches_per_hour_group = s->switches / hours / WORLD_GROUPS;
@@ -238,8 +239,8 @@ static void say_parts(const struct sim *s)
         for (int large = 0; large < 2; large++)
             if (s->part[i][large].mails)
                 fprintf(stderr, "%7u mails, %6.3f %% extra%s: %s\n", s->part[i][large].mails,
-                        100 * s->part[i][large].extra_ms / s->oracle_ms, large ? " (large)" : "",
-                        choice_reason_texts[i]);
+                        100 * s->part[i][large].extra_ms / s->oracle_ms[large],
+                        large ? " (large)" : "", choice_reason_texts[i]);
 }
 
 static void sim_free(struct sim *s)

@@ -75,7 +75,7 @@ struct sim {
     size_t watches;
     int next_episode;
     struct numbers extra, escapes, left;
-    double oracle_ms, extra_ms;
+    double oracle_ms[2], extra_ms[2]; /* 1: large mail */
     struct {
         double extra_ms;
         unsigned mails;

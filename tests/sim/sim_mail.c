@@ -58,14 +58,16 @@ static void arrives(struct sim *s, const struct mail *m, double ms)
     if (m->oracle_ms < 0 || s->now_ms < WORLD_START_MS)
         return;
     double extra = m->waited_ms + ms - m->oracle_ms;
-    s->oracle_ms += m->oracle_ms;
-    s->extra_ms += extra;
-    numbers_add(&s->extra, extra);
+    bool large = m->bytes > 500000;
+    s->oracle_ms[large] += m->oracle_ms;
+    s->extra_ms[large] += extra;
+    if (!large)
+        numbers_add(&s->extra, extra);
     int reason = s->choice.chosen >= 0 ? s->choice.at[s->choice.chosen].reason : 0;
     if (m->waited_ms > 0 || ms > 5000 + m->oracle_ms)
         reason = CHOSEN_LAST_RESORT;
-    s->part[reason][m->bytes > 500000].extra_ms += extra;
-    s->part[reason][m->bytes > 500000].mails++;
+    s->part[reason][large].extra_ms += extra;
+    s->part[reason][large].mails++;
 }
 
 static void report_session(struct sim *s, const struct mail *m, int egress, int64_t connected)

@@ -85,11 +85,12 @@ int main(int argc, char **argv)
            "\"extra_p99_ms\":%.1f,\"first_try_failures_pct\":%.4f,"
            "\"switches_per_hour_group\":%.3f,\"escape_p50_s\":%.2f,\"escape_p95_s\":%.2f,"
            "\"outage_switches\":%u,\"brownout_left_p95_s\":%.1f,\"probes_per_s\":%.2f,"
-           "\"flap_switches_max\":%u,\"switches\":%u,\"mails\":%u,\"escapes\":%u,"
+           "\"flap_switches_max\":%u,\"extra_large_pct\":%.3f,\"switches\":%u,\"mails\":%u,"
+           "\"escapes\":%u,"
            "\"brownouts\":%u}\n",
            scenarios[a.scenario], (unsigned long long)a.seed, a.hours, a.rate, f.extra_mean_pct,
            f.extra_p99_ms, f.first_try_failures_pct, f.switches_per_hour_group, f.escape_p50_s,
            f.escape_p95_s, f.outage_switches, f.brownout_left_p95_s, f.probes_per_s,
-           f.flap_switches, f.switches, f.mails, f.escapes, f.brownouts);
+           f.flap_switches, f.extra_large_pct, f.switches, f.mails, f.escapes, f.brownouts);
     return 0;
 }

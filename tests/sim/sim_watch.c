@@ -86,14 +86,15 @@ static int group_of(const struct links_event *event)
     return event->region.n == 2 ? event->region.p[1] - '0' : -1;
 }
 
-static void note_switch(struct sim *s, int group)
+static void note_switch(struct sim *s, int group, int from)
 {
+    bool dead = !world_path_alive(s->world, from, group, s->now_ms); /* then it had a reason */
     s->switches++;
     for (int i = 0; i < s->world->episodes; i++) {
         const struct episode *e = &s->world->episode[i];
         if (e->group != group || s->now_ms < e->from_ms)
             continue;
-        if (e->kind == EPISODE_OUTAGE && s->now_ms < e->to_ms + 30000)
+        if (e->kind == EPISODE_OUTAGE && !dead && s->now_ms < e->to_ms + 30000)
             s->outage_switches++;
         if (e->kind == EPISODE_FLAP && s->now_ms < e->to_ms + 60000)
             s->flap[i]++;
@@ -109,5 +110,5 @@ void sim_link_event(void *arg, const struct links_event *e)
                 SLICE_FMT(e->region), SLICE_FMT(e->from), SLICE_FMT(e->to),
                 e->large ? " (large)" : "", e->from_ms, e->to_ms, e->reason ? e->reason : "");
     if (e->kind == LINKS_SWITCH && e->from.n && s->now_ms >= WORLD_START_MS && !e->large)
-        note_switch(s, group_of(e));
+        note_switch(s, group_of(e), e->from.p[1] - '0');
 }
