@@ -8,6 +8,7 @@
 #define WAYPOST_ADMIN_FANOUT_H
 
 #include "gateway/base/buf.h"
+#include "gateway/delivery/delivery.h"
 #include "gateway/io/mailbox.h"
 #include "gateway/queue/queue.h"
 #include "gateway/report/counters.h"
@@ -19,6 +20,7 @@ struct fanout_worker {
     struct queue *queue;
     struct resolver *resolver;
     struct geo_cache *geo;
+    struct delivery *delivery;
     const struct counters *counters;
     const struct reasons *reasons;
 };

@@ -2,13 +2,15 @@
  * admin/verb_explain — `waypost explain`: what would happen to this mail now, and by which rule
  *
  *   Priority and its rule, route and its rule, destination, the site's limits, and every egress
- *   with its weight and whether the route allows it. The MX set is shown when the worker asked has
- *   it in its cache; explaining sends nothing, not even a question to the DNS.
+ *   with the state of its path, all terms of its cost, and why it would be taken or not: the answer
+ *   of the very function that chooses, on the worker that delivers there. The MX set is shown when
+ *   that has it in its cache; explaining sends nothing, not even a question to the DNS.
  */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "gateway/admin/explain_egress.h"
 #include "gateway/admin/relay_verbs.h"
 #include "gateway/base/json.h"
 #include "gateway/base/mem.h"
@@ -30,7 +32,9 @@ struct explain {
     struct fact_header headers[HEADERS_MAX];
     const struct conf_client *client;
     const struct conf_user *user;
+    struct lane_choice lane;
     const struct conf_route *route;
+    bool undecided;      /* another route may turn out to be the one */
     struct slice domain; /* as looked up in the DNS */
 };
 
@@ -101,6 +105,18 @@ static enum rc read_mail(struct explain *x, const struct request *r, struct err 
     return RC_OK;
 }
 
+/* Lane and route: what the rules say. */
+static void decide(struct explain *x)
+{
+    struct mt_priority mt = { 0 };
+    x->lane = policies_lane(x->policies, &x->facts, mt);
+    x->facts.lane = x->lane.lane;
+    x->facts.known |= FACT_BIT(WHEN_PRIORITY);
+    struct route_choice choice = policies_route(x->policies, &x->facts);
+    x->route = choice.route;
+    x->undecided = choice.undecided;
+}
+
 /* ---- the answer ---- */
 
 static void put_pos(struct buf *json, const char *key, const struct conf_pos *pos)
@@ -133,17 +149,13 @@ static void put_permission(const struct explain *x, struct buf *json)
         json_bool(json, "may_relay", relay);
 }
 
-static void put_priority(struct explain *x, struct buf *json)
+static void put_priority(const struct explain *x, struct buf *json)
 {
     static const char *const sources[] = { "default", "sender", "rule" };
-    struct mt_priority mt = { 0 };
-    struct lane_choice choice = policies_lane(x->policies, &x->facts, mt);
-    json_cstr(json, "priority", lane_names[choice.lane]);
-    json_cstr(json, "priority_by", sources[choice.source]);
-    if (choice.source == LANE_BY_RULE)
-        put_pos(json, "priority_rule", &choice.rule->pos);
-    x->facts.lane = choice.lane;
-    x->facts.known |= FACT_BIT(WHEN_PRIORITY);
+    json_cstr(json, "priority", lane_names[x->lane.lane]);
+    json_cstr(json, "priority_by", sources[x->lane.source]);
+    if (x->lane.source == LANE_BY_RULE)
+        put_pos(json, "priority_rule", &x->lane.rule->pos);
 }
 
 /* "host:port": where the mail goes, whether or not the route names the port. */
@@ -156,19 +168,17 @@ static void put_host(const struct explain *x, const struct conf_host *host, stru
     json_cstr(json, NULL, text);
 }
 
-static void put_route(struct explain *x, struct buf *json)
+static void put_route(const struct explain *x, struct buf *json)
 {
-    struct route_choice choice = policies_route(x->policies, &x->facts);
-    x->route = choice.route;
-    json_str(json, "route", choice.route->name);
-    put_pos(json, "route_rule", &choice.route->pos);
-    json_bool(json, "route_may_change", choice.undecided);
-    json_cstr(json, "tls", conf_tls_out_names[choice.route->tls]);
-    if (choice.route->hosts.n) {
+    json_str(json, "route", x->route->name);
+    put_pos(json, "route_rule", &x->route->pos);
+    json_bool(json, "route_may_change", x->undecided);
+    json_cstr(json, "tls", conf_tls_out_names[x->route->tls]);
+    if (x->route->hosts.n) {
         json_key(json, "hosts");
         json_open(json, '[');
-        for (size_t i = 0; i < choice.route->hosts.n; i++)
-            put_host(x, &choice.route->hosts.at[i], json);
+        for (size_t i = 0; i < x->route->hosts.n; i++)
+            put_host(x, &x->route->hosts.at[i], json);
         json_close(json, ']');
     }
 }
@@ -191,59 +201,74 @@ static void put_limits(const struct explain *x, struct buf *json)
     json_close(json, '}');
 }
 
-static bool in_set(struct egress_set set, size_t egress)
-{
-    for (size_t i = 0; i < set.n; i++) {
-        if (set.at[i] == egress)
-            return true;
-    }
-    return false;
-}
-
-static void put_egresses(const struct explain *x, struct buf *json)
-{
-    const struct conf *conf = policies_conf(x->policies);
-    struct egress_set allowed = policies_route_egress(x->policies, x->route);
-    struct egress_set fallback = policies_route_fallback(x->policies, x->route);
-    json_key(json, "egress");
-    json_open(json, '[');
-    for (size_t i = 0; i < conf->egress.n; i++) {
-        const struct conf_egress *e = &conf->egress.at[i];
-        const char *why = "the route does not allow it";
-        if (!e->usable)
-            why = "its `via` is not in effect in this version";
-        else if (in_set(allowed, i))
-            why = "by weight among those the route allows";
-        else if (in_set(fallback, i))
-            why = "only when none that the route names is usable";
-        json_open(json, '{');
-        json_str(json, "name", e->name);
-        json_int(json, "weight", (int64_t)e->weight);
-        json_bool(json, "allowed", e->usable && in_set(allowed, i));
-        json_cstr(json, "reason", why);
-        json_close(json, '}');
-    }
-    json_close(json, ']');
-}
-
 /* ---- the site, from the cache of the worker that knows it ---- */
+
+static void put_site(const struct mx_set *set, struct buf *json)
+{
+    json_key(json, "site");
+    json_open(json, '{');
+    json_cstr(json, "status", dns_status_name(set->status));
+    if (set->text[0])
+        json_cstr(json, "text", set->text);
+    json_key(json, "mx");
+    json_open(json, '[');
+    for (size_t i = 0; i < set->count; i++)
+        json_cstr(json, NULL, set->hosts[i].name);
+    json_close(json, ']');
+    json_close(json, '}');
+}
+
+static void put_place(const struct fanout_worker *worker, const struct addr *address,
+                      struct buf *json)
+{
+    char text[ADDR_TEXT_MAX];
+    if (address->family == ADDR_NONE)
+        return;
+    json_cstr(json, "address", addr_host_text(address, text));
+    if (!worker->geo || !geo_cache_state(worker->geo))
+        return;
+    const struct geo_group *group = geo_group(worker->geo, address);
+    json_str(json, "carrier", group->carrier);
+    json_str(json, "region", group->region);
+}
+
+/* A worker's answer: an object, and behind it how much it knows in one character. */
+enum { KNOWS_NOTHING = '0', KNOWS_HOSTS, DELIVERS_THERE };
 
 static void look_up(void *arg, const struct fanout_worker *worker, struct buf *out)
 {
     struct explain *x = arg;
-    const struct mx_set *set = resolver_mx_cached(worker->resolver, x->domain);
-    if (!set)
-        return;
+    bool fixed = x->route->hosts.n > 0, delivers = false;
+    const struct mx_set *set = fixed ? NULL : resolver_mx_cached(worker->resolver, x->domain);
+    struct addr address = { .family = ADDR_NONE };
+    struct delivery_question q = { .policies = x->policies,
+                                   .route = x->route,
+                                   .mx = set,
+                                   .sender = x->facts.sender,
+                                   .recipient = x->facts.recipient,
+                                   .bytes = x->facts.size,
+                                   .lane = x->facts.lane };
+    const struct choice *choice = delivery_explain(worker->delivery, &q, &address, &delivers);
     json_open(out, '{');
-    json_cstr(out, "status", dns_status_name(set->status));
-    if (set->text[0])
-        json_cstr(out, "text", set->text);
-    json_key(out, "mx");
-    json_open(out, '[');
-    for (size_t i = 0; i < set->count; i++)
-        json_cstr(out, NULL, set->hosts[i].name);
-    json_close(out, ']');
+    if (set)
+        put_site(set, out);
+    put_place(worker, &address, out);
+    explain_put_egresses(out, policies_conf(x->policies),
+                         policies_route_fallback(x->policies, x->route), choice);
     json_close(out, '}');
+    buf_putc(out, delivers ? DELIVERS_THERE : set ? KNOWS_HOSTS : KNOWS_NOTHING);
+}
+
+/* Of the workers the one that delivers there knows best. */
+static struct slice best_answer(struct buf *answers, unsigned n)
+{
+    struct slice best = { NULL, 0 };
+    for (unsigned i = 0; i < n; i++) {
+        struct slice s = buf_slice(&answers[i]);
+        if (s.n && (!best.n || s.p[s.n - 1] > best.p[best.n - 1]))
+            best = s;
+    }
+    return (struct slice){ best.p, best.n - 1 };
 }
 
 static void explain_free(struct explain *x)
@@ -265,16 +290,10 @@ static void on_answers(void *arg, struct buf *answers, unsigned n)
     put_priority(x, &json);
     put_route(x, &json);
     json_str(&json, "domain", x->domain);
-    for (unsigned i = 0; i < n && !x->route->hosts.n; i++) {
-        if (!buf_len(&answers[i]))
-            continue;
-        json_key(&json, "site");
-        buf_put_slice(&json, buf_slice(&answers[i]));
-        break;
-    }
     put_limits(x, &json);
-    put_egresses(x, &json);
-    json_close(&json, '}');
+    struct slice answer = slice_skip(best_answer(answers, n), 1); /* behind the bracket */
+    buf_putc(&json, ',');
+    buf_put_slice(&json, answer);
     call_row(x->call, buf_slice(&json));
     buf_free(&json);
     call_end(&x->call, true, slice_of(""));
@@ -300,5 +319,6 @@ void verb_explain(void *arg, struct call *call, const struct request *request)
         explain_free(x);
         return;
     }
+    decide(x);
     fanout_run(&view->workers, look_up, on_answers, x);
 }

@@ -233,6 +233,7 @@ void workers_show(struct workers *ws, unsigned i, struct fanout_worker *worker_r
                                         .queue = w->queue,
                                         .resolver = w->resolver,
                                         .geo = w->geo,
+                                        .delivery = w->delivery,
                                         .counters = &w->counters,
                                         .reasons = &w->reasons };
 }

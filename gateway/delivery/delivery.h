@@ -26,7 +26,7 @@
 #include "gateway/queue/queue.h"
 #include "gateway/report/delivery_log.h"
 #include "gateway/spool/spool.h"
-#include "policies/advice.h"
+#include "policies/choose.h"
 #include "policies/policies.h"
 
 struct delivery;
@@ -58,6 +58,21 @@ void delivery_reconfigure(struct delivery *delivery, struct policies *policies);
 /* What control knows about the paths now; takes the reference over. The egress of each mail is
  * chosen by it, until it is stale; without any, by weight. */
 void delivery_advise(struct delivery *delivery, struct advice *advice);
+
+/* What would be chosen for a mail now, and why, without choosing: nothing changes by it. */
+struct delivery_question {
+    const struct policies *policies; /* that the route is of */
+    const struct conf_route *route;
+    const struct mx_set *mx; /* NULL: the hosts of the route */
+    struct slice sender, recipient;
+    uint64_t bytes;
+    enum lane lane;
+};
+/* NULL: a reload is just under way. Valid until the loop goes on. *address_r: of the destination,
+ * ADDR_NONE: not known yet; *known_r: this worker delivers there. */
+const struct choice *delivery_explain(struct delivery *delivery,
+                                      const struct delivery_question *question,
+                                      struct addr *address_r, bool *known_r);
 
 /* Takes nothing more, lets running transactions finish for up to bound_ms, says QUIT to idle
  * sessions. `done` runs once, from the loop, when no session is left; what was cut off by the bound

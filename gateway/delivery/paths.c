@@ -134,12 +134,12 @@ static int group_of(struct paths *p, const struct addr *address, int64_t **explo
     return advice_group(p->advice, g->carrier, g->region);
 }
 
-static uint64_t domain_hash(struct slice address)
+/* Mail of the same two correspondents goes the same way among ways that are alike: greylisting
+ * knows us by it, and each way still gets its share. */
+static uint64_t correspondents(struct slice sender, struct slice recipient)
 {
-    size_t at = address.n;
-    while (at > 0 && address.p[at - 1] != '@')
-        at--;
-    return slice_hash_stable(slice_skip(address, at));
+    uint64_t a = slice_hash_stable(sender), b = slice_hash_stable(recipient);
+    return a ^ (b << 23 | b >> 41);
 }
 
 static struct choice_request request_of(struct paths *p, struct delivery *d,
@@ -169,7 +169,7 @@ const struct choice *paths_explain(struct delivery *d, const struct paths_questi
     struct rnd rnd = *d->rnd; /* asking changes nothing */
     q.bytes = x->bytes;
     q.lane = x->lane;
-    q.sender = domain_hash(x->sender);
+    q.sender = correspondents(x->sender, x->recipient);
     q.explore_ms = NULL;
     for (size_t i = 0; x->target && i < PATHS_KEPT; i++)
         if (x->target->kept[i].route == x->route)
@@ -199,8 +199,8 @@ static struct kept_way *kept_for(struct target *t, const struct kept_way *key)
     struct kept_way *oldest = &t->kept[0];
     for (size_t i = 0; i < PATHS_KEPT; i++) {
         struct kept_way *k = &t->kept[i];
-        if (k->route == key->route && k->sender == key->sender &&
-            k->size_class == key->size_class && k->lane == key->lane)
+        if (k->route == key->route && k->pair == key->pair && k->size_class == key->size_class &&
+            k->lane == key->lane)
             return k;
         if (k->until_ms < oldest->until_ms)
             oldest = k;
@@ -259,7 +259,7 @@ static void find_address(struct target *t, const struct conf_route *route)
     }
 }
 
-static void decide(struct target *t, struct kept_way *k, const struct item *item, uint64_t sender)
+static void decide(struct target *t, struct kept_way *k, const struct item *item)
 {
     struct delivery *d = t->delivery;
     struct paths *p = d->paths;
@@ -271,7 +271,7 @@ static void decide(struct target *t, struct kept_way *k, const struct item *item
     struct choice_request q = request_of(p, d, k->route, &t->address);
     q.bytes = item->body_size;
     q.lane = (enum lane)item->lane;
-    q.sender = sender;
+    q.sender = k->pair;
     q.sticky = sticky_egress(item, q.conf, q.now_ms);
     q.incumbent = k->incumbent;
     if (choose(&q, d->rnd, &p->choice) == EGRESS_NONE && item->tried_n) {
@@ -291,17 +291,28 @@ static void decide(struct target *t, struct kept_way *k, const struct item *item
         k->incumbent = k->way.egress;
 }
 
+/* Who it is from and to matters only where there is something to choose. */
+static uint64_t pair_of(const struct target *t, const struct conf_route *route,
+                        const struct item *item)
+{
+    const struct policies *policies = t->delivery->policies;
+    struct slice sender, recipient;
+    if (policies_route_egress(policies, route).n + policies_route_fallback(policies, route).n < 2)
+        return 0;
+    envelope_peek(item_envelope(item), &sender, &recipient);
+    return correspondents(sender, recipient);
+}
+
 void paths_choose(struct target *t, const struct conf_route *route, const struct item *item,
                   struct way_out *way_r)
 {
-    uint64_t sender = domain_hash(envelope_sender(item_envelope(item)));
     struct kept_way key = { .route = route,
-                            .sender = (uint32_t)sender,
+                            .pair = pair_of(t, route, item),
                             .size_class = size_class(item->body_size),
                             .lane = item->lane };
     struct kept_way *k = kept_for(t, &key);
     if (is_special(item) || !still_true(k, t, t->delivery->paths, loop_now_ms(t->delivery->loop)))
-        decide(t, k, item, sender);
+        decide(t, k, item);
     *way_r = k->way;
 }
 

@@ -3,9 +3,9 @@
  *
  *   One struct paths per worker holds the advice table in force and puts questions to
  *   policies/choose at the moment a mail is about to leave. The answer is kept in the target for
- *   mail of the same route, sender and size class, for PATHS_KEEP_MS and as long as nothing that
- *   went into it changes; a choice by weight or an exploring one is made anew for each mail. So the
- *   price of a choice per mail is that of comparing a key.
+ *   mail of the same route, correspondents and size class, for PATHS_KEEP_MS and as long as nothing
+ *   that went into it changes; a choice by weight or an exploring one is made anew for each mail.
+ *   Where there is one way only, a choice per mail costs no more than comparing a key.
  *
  *   The destination group of a target is that of the address its sessions connect to; until one is
  *   known the choice is by weight, and made again when it is (paths_place).
@@ -35,7 +35,7 @@ struct way_out {
 /* A choice that is kept, and what it was made for. Part of struct target. */
 struct kept_way {
     const struct conf_route *route; /* NULL: empty */
-    uint32_t sender;
+    uint64_t pair;                  /* of correspondents */
     uint8_t size_class, lane, families;
     uint64_t generation; /* of advice and configuration */
     int64_t until_ms;
@@ -65,7 +65,7 @@ struct paths_question {
     struct target *target;
     const struct conf_route *route;
     struct addr address;
-    struct slice sender; /* address */
+    struct slice sender, recipient; /* addresses */
     uint64_t bytes;
     enum lane lane;
 };

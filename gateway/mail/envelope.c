@@ -187,15 +187,21 @@ static void unpack_optional(struct cursor *c, uint64_t fields, struct envelope *
     e->origin.tls = get_if(c, fields, FIELD_TLS);
 }
 
-struct slice envelope_sender(struct slice record)
+void envelope_peek(struct slice record, struct slice *sender_r, struct slice *recipient_r)
 {
     struct cursor c = cur_of(record.p, record.n);
-    cur_varint(&c); /* version, fields, received, size */
-    cur_varint(&c);
-    cur_varint(&c);
-    cur_varint(&c);
-    struct slice sender = cur_slice_varint(&c);
-    return c.bad ? (struct slice){ NULL, 0 } : sender;
+    struct envelope e = { .recipients_n = 0 };
+    cur_varint(&c); /* version */
+    uint64_t fields = cur_varint(&c);
+    cur_varint(&c); /* received */
+    cur_varint(&c); /* size */
+    *sender_r = cur_slice_varint(&c);
+    unpack_optional(&c, fields, &e);
+    cur_varint(&c); /* how many */
+    cur_varint(&c); /* fields of the first */
+    *recipient_r = cur_slice_varint(&c);
+    if (c.bad)
+        *sender_r = *recipient_r = (struct slice){ NULL, 0 };
 }
 
 enum rc envelope_unpack(struct slice record, struct arena *arena, struct envelope *e)

@@ -70,8 +70,8 @@ struct envelope {
 };
 
 void envelope_pack(const struct envelope *envelope, struct buf *out);
-/* The sender alone, without reading the rest; a slice of the record, empty when it is damaged. */
-struct slice envelope_sender(struct slice record);
+/* Sender and first recipient alone; slices of the record, empty when it is damaged. */
+void envelope_peek(struct slice record, struct slice *sender_r, struct slice *recipient_r);
 /* The recipients array comes from the arena, texts stay in `record`. RC_CORRUPT: not a record, or
  * of a later version; nothing in *envelope_r may be used then. */
 enum rc envelope_unpack(struct slice record, struct arena *arena, struct envelope *envelope_r);
