@@ -72,7 +72,11 @@ static void give_up_egress(struct session *s, const struct finding *finding,
     bool tell = current(s);
     int egress = s->egress;
     char reason[200];
-    snprintf(reason, sizeof reason, "%.*s", SLICE_FMT(finding->text));
+    if (finding->code)
+        snprintf(reason, sizeof reason, "%s: %u %.*s", where_name((enum where)finding->where),
+                 finding->code, SLICE_FMT(finding->text));
+    else
+        snprintf(reason, sizeof reason, "%.*s", SLICE_FMT(finding->text));
     record(s, finding);
     session_kill(s, NULL);
     if (tell && refused)

@@ -1,0 +1,395 @@
+"""
+test_egress_via — mail through SOCKS5 (microsocks), PROXY headers (HAProxy) and relays
+
+Where an egress fails its mail goes by another one at once: never deferred, never counted as an
+attempt, and back when the egress is back.
+"""
+import os
+import subprocess
+import time
+
+import pytest
+from wp import certs, mail, net, proxies, servers, smtpd, waypost
+
+LOCAL = {"name": "local", "weight": 0}              # only when the one under test is out
+
+
+@pytest.fixture
+def socks(keep, tmp_path):
+    return lambda **how: keep(proxies.Microsocks(tmp_path, **how))
+
+
+@pytest.fixture
+def haproxy(keep, tmp_path):
+    return lambda: keep(proxies.Haproxy(tmp_path))
+
+
+@pytest.fixture
+def through(world, sink):
+    """A Waypost with this `via` (and `local` as a reserve), its zone and a sink for dest.test."""
+    def make(via, reserve=True, files=None, conf=None, **how):
+        s = sink(**how)
+        egress = [{"name": "far", "via": via}] + ([LOCAL] if reserve else [])
+        here, zone = world(conf={"egress": egress, "delivery": {"messages_per_connection": 1},
+                                 **(conf or {})}, files=files)
+        zone.mail("dest.test", s.address)
+        return here, s, zone
+    return make
+
+
+def assert_by(here, egress, count):
+    rows = here.wait_log("delivered", count)
+    assert [r["egress"] for r in rows] == [egress] * count
+    assert not here.log("deferred")
+
+
+def states(here, name):
+    """down and up, as logged for the egress, in order."""
+    return [word for line in here.stderr().splitlines() if f'"egress":"{name}"' in line
+            for word in ("down", "up") if f'"event":"egress_{word}"' in line]
+
+
+def wait_state(here, name, state):
+    net.wait_for(f"{name} to be {state}", lambda: states(here, name)[-1:] == [state])
+
+
+def returns(here, s, source):
+    """Mail comes by this address again; control may need a moment to know that it is back."""
+    def comes():
+        count = len(s.messages)
+        here.send(mail.message())
+        return s.wait(count + 1)[-1].peer == source
+    net.wait_for("mail by the egress that is back", comes, step=0.2)
+
+
+# --- SOCKS5
+def test_socks5(through, socks):
+    proxy = socks()
+    here, s, _ = through({"socks5": proxy.host}, reserve=False)
+    for _ in range(5):
+        here.send(mail.message())
+    assert {m.peer for m in s.wait(5)} == {proxy.source}
+    assert_by(here, "far", 5)
+    assert here.log("delivered")[0]["address"] == f"{s.address}:25"
+
+
+def test_socks5_with_login_by_name(through, socks):
+    proxy = socks(user="gw", password="pass word")
+    here, s, zone = through({"socks5": "proxy.test:1080", "user": "gw", "password_file": "pw"},
+                            reserve=False, files={"pw": "pass word\n"})
+    zone.host("proxy.test", proxy.address)
+    here.send(mail.message())
+    assert s.wait(1)[0].peer == proxy.source
+    assert_by(here, "far", 1)
+
+
+def test_socks5_wrong_password(through, socks):
+    proxy = socks(user="gw", password="right")
+    here, s, _ = through({"socks5": proxy.host, "user": "gw", "password_file": "pw"},
+                         files={"pw": "wrong\n"})
+    here.send(mail.message())
+    assert s.wait(1)[0].peer != proxy.source
+    assert_by(here, "local", 1)
+    assert "refuses user and password" in here.stderr()
+    assert net.stays(lambda: states(here, "far") and "up" not in states(here, "far"), 3)
+
+
+def test_a_dead_destination_is_not_the_proxys_fault(through, socks):
+    proxy = socks()
+    here, s, zone = through({"socks5": proxy.host}, reserve=False)
+    zone.mail("dead.test", net.loopback())          # nobody listens there
+    here.send(mail.message(), to="x@dead.test")
+    here.wait_log("deferred")
+    here.send(mail.message())
+    assert s.wait(1)[0].peer == proxy.source
+    assert not states(here, "far")
+
+
+def test_the_way_behind_one_proxy_is_cut(through, keep):
+    """What the proxy cannot reach another egress can: the mail tries that at once."""
+    proxy = keep(proxies.Script(3, b"\x05\x00", 10, b"\x05\x04\x00\x01\0\0\0\0\0\0", "close"))
+    here, s, _ = through({"socks5": proxy.host})
+    here.send(mail.message())
+    s.wait(1)
+    assert_by(here, "local", 1)
+    assert here.log("rerouted")[0]["egress"] == "far" and not states(here, "far")
+    assert here.log("delivered")[0]["attempt"] == 1
+
+
+def test_a_dead_destination_is_tried_by_three_ways(world):
+    here, zone = world(conf={"egress": [{"name": f"e{i}", "address": net.loopback()}
+                                        for i in range(5)]}, policies=waypost.LATER)
+    zone.mail("dest.test", net.loopback())
+    here.send(mail.message())
+    row = here.wait_log("deferred")[0]
+    tried = [r["egress"] for r in here.log("rerouted")] + [row["egress"]]
+    assert len(set(tried)) == len(tried) == 3 and row["attempt"] == 1
+    assert "egress_down" not in here.stderr()
+
+
+def test_killed_proxy(through, socks):
+    """Kept sessions too: what was under way goes by the other egress, uncounted."""
+    proxy = socks()
+    here, s, _ = through({"socks5": proxy.host}, conf={"delivery": {}})
+    here.send(mail.message())
+    assert s.wait(1)[0].peer == proxy.source
+    proxy.kill()
+    for _ in range(20):
+        here.send(mail.message())
+    got = s.wait(21)
+    assert proxy.source not in {m.peer for m in got[1:]}
+    wait_state(here, "far", "down")
+    rows = here.wait_log("delivered", 21)
+    assert [r["egress"] for r in rows[1:]] == ["local"] * 20
+    assert all(r["attempt"] == 1 for r in rows) and not here.log("deferred")
+    proxy.start()
+    wait_state(here, "far", "up")
+    returns(here, s, proxy.source)
+
+
+def test_killed_in_the_middle_of_a_message(through, socks):
+    class Deadly(smtpd.Behaviour):
+        extensions = ("SIZE",)
+        proxy = None
+
+        def data(self, s):
+            if s.peer == self.proxy.source:
+                self.proxy.kill()
+            return "354 go"
+    Deadly.proxy = socks()
+    here, s, _ = through({"socks5": Deadly.proxy.host}, behaviour=Deadly())
+    here.send(mail.message())
+    assert s.wait(1)[0].peer != Deadly.proxy.source
+    assert_by(here, "local", 1)
+    assert here.log("rerouted")[0]["egress"] == "far"
+
+
+@pytest.mark.parametrize("moves", [
+    ("close",), (), (b"\x05",), (3, "close"), (b"HTTP/1.0 400 Bad Request\r\n\r\n",),
+    (3, b"\x05\xff", "close"), (3, b"\x05\x00", "close"), (3, b"\x05\x00", 10, "close"),
+    (3, b"\x05\x00", 10, b"\x05\x01\x00\x01\0\0\0\0\0\0"),
+    (3, b"\x05\x00", 10, b"\x05\x02\x00\x01\0\0\0\0\0\0", "close"),
+    (3, b"\x05\x00", 10, b"\x05\x07\x00\x01\0\0\0\0\0\0"),
+    (3, b"\x05\x00", 10, b"garbage of a certain length")], ids=str)
+def test_misbehaving_proxy(through, keep, moves):
+    proxy = keep(proxies.Script(*moves))
+    here, s, _ = through({"socks5": proxy.host})
+    for _ in range(3):
+        here.send(mail.message())
+    s.wait(3, 30)
+    assert_by(here, "local", 3)
+    assert proxy.connections
+
+
+def test_alone_and_down_mail_waits(through, socks):
+    proxy = socks()
+    here, s, _ = through({"socks5": proxy.host}, reserve=False)
+    proxy.kill()
+    here.send(mail.message())
+    wait_state(here, "far", "down")
+    assert not s.messages and not here.log("deferred")
+    proxy.start()
+    wait_state(here, "far", "up")
+    assert s.wait(1)[0].peer == proxy.source
+    assert here.wait_log("delivered")[0]["attempt"] == 1
+
+
+# --- an address that comes and goes
+@pytest.fixture
+def address():
+    """An address of ours outside of 127/8, with a function that plumbs or removes it."""
+    text = f"203.0.113.{os.getpid() % 250 + 1}"
+
+    def set_it(on):
+        subprocess.run(["ip", "address", "replace" if on else "del", text + "/32", "dev", "lo"],
+                       check=True, capture_output=True)
+    set_it(True)
+    yield text, set_it
+    subprocess.run(["ip", "address", "del", text + "/32", "dev", "lo"], check=False,
+                   capture_output=True)
+
+
+def test_address_removed_while_its_session_rests(world, sink, address):
+    text, plumb = address
+    s = sink()
+    here, zone = world(conf={"egress": [{"name": "far", "address": text}, LOCAL],
+                             "delivery": {"idle": "60s"}})
+    zone.mail("dest.test", s.address)
+    here.send(mail.message())
+    assert s.wait(1)[0].peer == text
+    plumb(False)
+    time.sleep(1.1)                                 # addresses are looked at once a second
+    here.send(mail.message())
+    assert s.wait(2)[1].peer != text
+    assert here.wait_log("delivered", 2)[1]["attempt"] == 1 and not here.log("deferred")
+    plumb(True)
+    wait_state(here, "far", "up")
+    returns(here, s, text)
+
+
+def test_one_address_of_two_removed(world, sink, address):
+    text, plumb = address
+    s, other = sink(), net.loopback()
+    here, zone = world(conf={"egress": [{"name": "far", "address": [text, other]}],
+                             "delivery": {"messages_per_connection": 1}})
+    zone.mail("dest.test", s.address)
+    plumb(False)
+    for _ in range(6):
+        here.send(mail.message())
+    assert {m.peer for m in s.wait(6)} == {other}
+    assert not states(here, "far") and not here.log("deferred")
+    assert "egress_address_gone" in here.stderr()
+
+
+# --- PROXY v2
+def test_haproxy(through, haproxy):
+    proxy = haproxy()
+    here, s, _ = through({"proxy": proxy.host}, reserve=False)
+    for _ in range(5):
+        here.send(mail.message())
+    assert {m.peer for m in s.wait(5)} == {proxy.source}
+    assert_by(here, "far", 5)
+
+
+def test_haproxy_with_source(through, haproxy):
+    proxy = haproxy()
+    here, s, _ = through({"proxy": proxy.host, "source": proxy.source}, reserve=False)
+    here.send(mail.message())
+    assert s.wait(1)[0].peer == proxy.source
+    assert here.wait_log("delivered")[0]["source"] == proxy.source
+
+
+def test_haproxy_killed_and_back(through, haproxy):
+    proxy = haproxy()
+    here, s, _ = through({"proxy": proxy.host})
+    proxy.kill()
+    here.send(mail.message())
+    assert s.wait(1)[0].peer != proxy.source
+    assert_by(here, "local", 1)
+    proxy.start()
+    wait_state(here, "far", "up")
+    returns(here, s, proxy.source)
+
+
+# --- relays
+def hash_of(password):
+    done = subprocess.run([waypost.binary(), "hash-password"], input=password + "\n", text=True,
+                          capture_output=True, check=True)
+    return done.stdout.strip().split("\n")[-1]
+
+
+@pytest.fixture
+def second(relay, sink):
+    """A second Waypost with TLS and users, and where it delivers to."""
+    def make(**how):
+        final = sink()
+        pem, key = certs.certificate("gw2.test")
+        gw2 = relay(to=final, conf={"tls": {"certificate": pem, "key": key}, "hostname": "gw2.test",
+        gw2 = relay(to=final, start=False, users={"gw1": {"password": hash_of("secret")}},
+                    conf={"tls": {"certificate": pem, "key": key}, "hostname": "gw2.test",
+                          "clients": None}, **how)
+        gw2.write_conf({"listen": [{"address": f"{gw2.address}:2525", "tls": "required",
+                                    "auth": "required"}]})
+        return gw2.start(), final
+    return make
+
+
+def relay_egress(password="secret"):
+    return {"relay": "gw2.test:2525", "tls": "verify", "user": "gw1", "password_file": "pw"}, \
+        {"pw": password + "\n"}
+
+
+def test_relay_with_tls_and_auth(second, through):
+    gw2, final = second()
+    via, files = relay_egress()
+    here, s, zone = through(via, reserve=False, files=files,
+                            conf={"delivery": {"ca_file": certs.authority()}})
+    zone.host("gw2.test", gw2.address)
+    for n in range(3):
+        zone.mail(f"d{n}.test", s.address)
+    for n in range(10):
+        here.send(mail.message(), to=f"x@d{n % 3}.test")
+    assert len(final.wait(10)) == 10 and not s.messages
+    rows = here.wait_log("delivered", 10)
+    assert {r["mx"] for r in rows} == {"gw2.test"} and {r["egress"] for r in rows} == {"far"}
+    assert all(r["tls"] for r in rows)
+
+
+def test_relay_refuses_the_password(second, through):
+    gw2, final = second()
+    via, files = relay_egress("wrong")
+    here, s, zone = through(via, files=files, conf={"delivery": {"ca_file": certs.authority()}})
+    zone.host("gw2.test", gw2.address)
+    here.send(mail.message())
+    s.wait(1)
+    assert_by(here, "local", 1)
+    assert not final.messages and "auth: 535 5.7.8" in here.stderr()
+
+
+def test_relay_with_another_certificate(second, through):
+    gw2, final = second()
+    via, files = relay_egress()
+    here, s, zone = through({**via, "relay": "other.test:2525"}, files=files,
+                            conf={"delivery": {"ca_file": certs.authority()}})
+    zone.host("other.test", gw2.address)
+    here.send(mail.message())
+    s.wait(1)
+    assert_by(here, "local", 1)
+    assert not final.messages
+
+
+def test_relay_down_and_back(through, sink):
+    gw2 = sink(port=2526)
+    here, s, zone = through({"relay": "gw2.test:2526"})
+    zone.host("gw2.test", gw2.address)
+    here.send(mail.message())
+    gw2.wait(1)
+    gw2.close()
+    here.send(mail.message())
+    s.wait(1)
+    wait_state(here, "far", "down")
+    assert not here.log("deferred")
+    again = sink(address=gw2.address, port=2526)
+    wait_state(here, "far", "up")
+    net.wait_for("mail at the relay", lambda: here.send(mail.message()) or again.messages, step=0.2)
+
+
+def test_relay_is_postfix(through, keep):
+    box = keep(servers.postfix_with_mailboxes("dest.test", "b"))
+    here, s, _ = through({"relay": f"{box.address}:25", "tls": "none"}, reserve=False)
+    here.send(mail.message())
+    net.wait_for("the mailbox", lambda: box.mailbox("b"))
+    assert not s.messages
+    assert here.wait_log("delivered")[0]["egress"] == "far"
+
+
+def test_what_the_relay_says_is_the_answer(through, sink):
+    class No(smtpd.Behaviour):
+        def rcpt(self, s, address, args):
+            return "550 5.1.1 no such user"
+    gw2 = sink(No())
+    here, s, _ = through({"relay": f"{gw2.address}:25"})
+    here.send(mail.message(), sender="")
+    here.wait_log("bounced")
+    assert not s.messages and not states(here, "far")
+
+
+def test_routes_with_hosts_never_use_a_relay(relay, sink):
+    s, gw2 = sink(), sink()
+    here = relay(to=s, conf={"egress": [{"name": "far", "via": {"relay": gw2.host}},
+                                        {"name": "local"}]})
+    for _ in range(10):
+        here.send(mail.message())
+    s.wait(10)
+    assert not gw2.messages
+
+
+def test_relay_that_is_ourselves(world, sink):
+    s = sink()
+    here, zone = world(conf={"egress": [LOCAL]}, start=False)
+    here.write_conf({"egress": [{"name": "far", "via": {"relay": f"{here.address}:2525"}}, LOCAL]})
+    here.start()
+    zone.mail("dest.test", s.address)
+    here.send(mail.message())
+    s.wait(1)
+    assert_by(here, "local", 1)
