@@ -55,13 +55,10 @@ struct spool_engine {
                   spool_commit_fn *cb, void *arg);
     bool (*may_send)(const struct spool_port *port, const struct spool_item *item, int64_t ms);
 
-    void (*get)(struct spool_port *port, struct spool_id id, uint16_t sub, spool_item_fn *cb,
-                void *arg);
     void (*load)(struct spool_port *port, struct spool_id id, uint64_t max_size, spool_body_fn *cb,
                  void *arg);
     struct spool_reader *(*reader_open)(struct spool_port *port, struct spool_id id);
     void (*reader_next)(struct spool_reader *r, spool_read_fn *cb, void *arg);
-    void (*reader_seek)(struct spool_reader *r, uint64_t offset);
     void (*reader_close)(struct spool_reader *r);
     void (*scan)(struct spool_port *port, unsigned page_items, spool_page_fn *cb, void *arg);
 };

@@ -307,11 +307,9 @@ const struct spool_engine spool_local = {
     .writer_abort = local_writer_abort,
     .apply = local_apply,
     .may_send = local_may_send,
-    .get = local_get,
     .load = local_load,
     .reader_open = local_reader_open,
     .reader_next = local_reader_next,
-    .reader_seek = local_reader_seek,
     .reader_close = local_reader_close,
     .scan = local_scan,
 };

@@ -90,7 +90,7 @@ struct sick {
     struct group *held_head; /* apply groups that wait for recovery, linked by req.chain */
     struct group *held_tail;
     struct map *deferrals; /* item key -> the held group that is its deferral and nothing else */
-    struct drop *undo; /* messages of failed batches: must not come back by themselves */
+    struct drop *undo;     /* messages of failed batches: must not come back by themselves */
     size_t undo_count, undo_cap;
 };
 
@@ -231,13 +231,10 @@ void bulk_close(struct local *local);
 void bulk_drop(struct local *local, const struct drop *drops, size_t n);
 
 /* local_read.c, local_fetch.c, local_scan.c */
-void local_get(struct spool_port *port, struct spool_id id, uint16_t sub, spool_item_fn *cb,
-               void *arg);
 void local_load(struct spool_port *port, struct spool_id id, uint64_t max_size, spool_body_fn *cb,
                 void *arg);
 struct spool_reader *local_reader_open(struct spool_port *port, struct spool_id id);
 void local_reader_next(struct spool_reader *r, spool_read_fn *cb, void *arg);
-void local_reader_seek(struct spool_reader *r, uint64_t offset);
 void local_reader_close(struct spool_reader *r);
 void local_scan(struct spool_port *port, unsigned page_items, spool_page_fn *cb, void *arg);
 

@@ -1,5 +1,5 @@
 /*
- * spool/local_fetch — see fetch.h; also whole bodies and single items
+ * spool/local_fetch — see fetch.h; also whole bodies
  */
 #include "gateway/spool/fetch.h"
 
@@ -181,55 +181,4 @@ void local_load(struct spool_port *port, struct spool_id id, uint64_t max_size, 
     load->cb = cb;
     load->arg = arg;
     req_post(port_of(port), local_reader(port_of(port)), &load->req);
-}
-
-/* ---- one item ---- */
-
-struct get {
-    struct req req; /* must stay first */
-    struct spool_item item;
-    struct span span;
-    spool_item_fn *cb;
-    void *arg;
-};
-
-static void get_finish(struct req *req)
-{
-    struct get *get = (struct get *)req;
-    get->cb(get->arg, req->rc, req->rc == SPOOL_OK ? &get->item : NULL);
-    span_free(&get->span);
-    free(get);
-}
-
-static void get_run(struct req *req, struct seal *seal)
-{
-    struct get *get = (struct get *)req;
-    struct local *local = local_of(&req->port->port);
-    struct err err = { .code = RC_OK };
-    struct slice stored;
-    struct record_owner owner = { 0 };
-    struct record_key key = record_item_key(get->item.id, get->item.sub);
-    struct slice key_slice = record_key_slice(&key);
-    enum rc rc = get_locked(&local->main, FAMILY_ITEM, key_slice, &get->span.value, &stored, &err);
-    buf_init(&get->span.plain, RECORD_LIMIT);
-    if (rc == RC_OK &&
-        record_get_item(key_slice, stored, seal, &get->span.plain, &get->item, &owner) != RC_OK)
-        rc = err_set(&err, RC_CORRUPT, "the item's record fails its check");
-    if (rc == RC_CORRUPT)
-        aside_move(local, FAMILY_ITEM, key_slice, err.text);
-    get->item.fence = (uint64_t)local->epoch << 32 | owner.chunks;
-    req_done(req, fetch_rc(rc));
-}
-
-void local_get(struct spool_port *port, struct spool_id id, uint16_t sub, spool_item_fn *cb,
-               void *arg)
-{
-    struct get *get = mem_zero(sizeof(*get));
-    get->req.run = get_run;
-    get->req.finish = get_finish;
-    get->item.id = id;
-    get->item.sub = sub;
-    get->cb = cb;
-    get->arg = arg;
-    req_post(port_of(port), local_reader(port_of(port)), &get->req);
 }

@@ -23,7 +23,6 @@ struct local_reader {
     struct span span, ahead; /* ahead: fetched before it was asked for */
     unsigned out;            /* requests under way */
     bool fetching, closed;
-    bool stale_fetch; /* a seek made the fetch under way useless */
     spool_read_fn *cb;
     void *arg;
 };
@@ -79,7 +78,7 @@ static void fetch_finish(struct req *req)
     struct local_reader *r = fetch->reader;
     r->out--;
     r->fetching = false;
-    bool keep = !r->closed && !r->stale_fetch && req->rc == SPOOL_OK;
+    bool keep = !r->closed && req->rc == SPOOL_OK;
     if (req->rc == SPOOL_OK)
         r->info = fetch->info;
     if (keep) {
@@ -88,13 +87,11 @@ static void fetch_finish(struct req *req)
     } else {
         span_free(&fetch->span);
     }
-    bool failed = req->rc != SPOOL_OK && !r->stale_fetch;
     enum spool_rc rc = req->rc;
-    r->stale_fetch = false;
     free(fetch);
     if (r->closed)
         reader_release(r);
-    else if (r->cb && failed)
+    else if (r->cb && rc != SPOOL_OK)
         call_back(r, rc, (struct slice){ 0 });
     else if (r->cb)
         serve(r);
@@ -179,14 +176,6 @@ void local_reader_next(struct spool_reader *reader, spool_read_fn *cb, void *arg
     r->out++;
     r->port->pending++;
     req_done(&window->req, SPOOL_OK);
-}
-
-void local_reader_seek(struct spool_reader *reader, uint64_t offset)
-{
-    struct local_reader *r = (struct local_reader *)reader;
-    assert(!r->cb);
-    r->offset = offset;
-    r->stale_fetch = r->fetching;
 }
 
 void local_reader_close(struct spool_reader *reader)

@@ -186,12 +186,6 @@ bool spool_may_send(const struct spool_port *port, const struct spool_item *item
     return port->spool->engine->may_send(port, item, ms);
 }
 
-void spool_get(struct spool_port *port, struct spool_id id, uint16_t sub, spool_item_fn *cb,
-               void *arg)
-{
-    port->spool->engine->get(port, id, sub, cb, arg);
-}
-
 void spool_load(struct spool_port *port, struct spool_id id, uint64_t max_size, spool_body_fn *cb,
                 void *arg)
 {
@@ -208,11 +202,6 @@ struct spool_reader *spool_reader_open(struct spool_port *port, struct spool_id 
 void spool_reader_next(struct spool_reader *r, spool_read_fn *cb, void *arg)
 {
     r->port->spool->engine->reader_next(r, cb, arg);
-}
-
-void spool_reader_seek(struct spool_reader *r, uint64_t offset)
-{
-    r->port->spool->engine->reader_seek(r, offset);
 }
 
 void spool_reader_close(struct spool_reader **r)

@@ -181,11 +181,6 @@ bool spool_may_send(const struct spool_port *port, const struct spool_item *item
 
 /* ---- reading ---- */
 
-/* `item` and its slices are valid inside the callback only; NULL unless SPOOL_OK. */
-typedef void spool_item_fn(void *arg, enum spool_rc rc, const struct spool_item *item);
-void spool_get(struct spool_port *port, struct spool_id id, uint16_t sub, spool_item_fn *cb,
-               void *arg);
-
 /* The whole body into memory. The callback gets a reference of its own (NULL unless SPOOL_OK). */
 typedef void spool_body_fn(void *arg, enum spool_rc rc, struct body *body);
 void spool_load(struct spool_port *port, struct spool_id id, uint64_t max_size, spool_body_fn *cb,
@@ -197,7 +192,6 @@ void spool_load(struct spool_port *port, struct spool_id id, uint64_t max_size, 
 typedef void spool_read_fn(void *arg, enum spool_rc rc, const char *data, size_t n);
 struct spool_reader *spool_reader_open(struct spool_port *port, struct spool_id id);
 void spool_reader_next(struct spool_reader *r, spool_read_fn *cb, void *arg);
-void spool_reader_seek(struct spool_reader *r, uint64_t offset); /* not while a next() is out */
 void spool_reader_close(struct spool_reader **r);
 
 /* Every item that was in the spool when it was opened, in order of id, metadata only. One page is

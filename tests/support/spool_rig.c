@@ -211,31 +211,6 @@ struct rig_items rig_restart(struct rig *rig)
     return rig_scan(rig, 100);
 }
 
-struct got_item {
-    bool done;
-    enum spool_rc rc;
-    struct spool_item *item_r;
-};
-
-static void on_item(void *arg, enum spool_rc rc, const struct spool_item *item)
-{
-    struct got_item *got = arg;
-    got->done = true;
-    got->rc = rc;
-    if (item && got->item_r) {
-        *got->item_r = *item;
-        got->item_r->dest = got->item_r->env = (struct slice){ 0 }; /* not valid any more */
-    }
-}
-
-enum spool_rc rig_get(struct rig *rig, struct spool_id id, uint16_t sub, struct spool_item *item_r)
-{
-    struct got_item got = { .item_r = item_r };
-    spool_get(rig->port, id, sub, on_item, &got);
-    rig_wait(rig, &got.done);
-    return got.rc;
-}
-
 struct got_body {
     bool done;
     enum spool_rc rc;
@@ -279,12 +254,10 @@ static void on_window(void *arg, enum spool_rc rc, const char *data, size_t n)
         spool_reader_next(reading->reader, on_window, arg);
 }
 
-char *rig_read(struct rig *rig, struct spool_id id, uint64_t offset, size_t *len_r,
-               enum spool_rc *rc_r)
+char *rig_read(struct rig *rig, struct spool_id id, size_t *len_r, enum spool_rc *rc_r)
 {
     struct reading reading = { .reader = spool_reader_open(rig->port, id) };
     buf_init(&reading.text, (size_t)1 << 30);
-    spool_reader_seek(reading.reader, offset);
     spool_reader_next(reading.reader, on_window, &reading);
     assert_false(reading.done);
     rig_wait(rig, &reading.done);

@@ -59,11 +59,9 @@ void rig_items_free(struct rig_items *items);
 /* Closes and opens again, and scans. */
 struct rig_items rig_restart(struct rig *rig);
 
-enum spool_rc rig_get(struct rig *rig, struct spool_id id, uint16_t sub, struct spool_item *item_r);
 /* The body as text, NUL-terminated, to be freed; NULL unless SPOOL_OK. */
 char *rig_load(struct rig *rig, struct spool_id id, enum spool_rc *rc_r);
-/* Through a reader, from `offset` to the end. */
-char *rig_read(struct rig *rig, struct spool_id id, uint64_t offset, size_t *len_r,
-               enum spool_rc *rc_r);
+/* Through a reader. */
+char *rig_read(struct rig *rig, struct spool_id id, size_t *len_r, enum spool_rc *rc_r);
 
 #endif

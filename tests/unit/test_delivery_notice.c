@@ -57,17 +57,17 @@ static void deliver(const struct line *script, const struct mail_spec *spec)
 /* Is the message still in the spool? */
 static unsigned items_left;
 
-static void on_item(void *arg, enum spool_rc rc, const struct spool_item *item)
+static void on_load(void *arg, enum spool_rc rc, struct body *body)
 {
     (void)arg;
-    (void)item;
+    body_unref(&body);
     items_left = rc == SPOOL_OK ? 1 : 0;
 }
 
 static bool stored(struct spool_id id)
 {
     items_left = 2;
-    spool_get(rig.port, id, 0, on_item, NULL);
+    spool_load(rig.port, id, UINT64_MAX, on_load, NULL);
     for (int i = 0; i < 500 && items_left == 2; i++)
         loop_turn(rig.loop, 10);
     return items_left == 1;
