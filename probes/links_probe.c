@@ -2,7 +2,8 @@
  * probes/links_probe.c — which path is probed when, within the budgets
  *
  *   Wishes (verification of a suspicion) go first. Then the path that is most overdue by its own
- *   interval, those in use counting more; ordinary probes leave a part of each budget to wishes.
+ *   interval, those in use counting more; the others leave a part of each budget to those in use,
+ *   and all of them a part of the total to wishes.
  *   Mail that got through by a path makes its next probe unnecessary.
  */
 #include <math.h>
@@ -68,12 +69,14 @@ void probe_check(struct links *l, int64_t now_ms)
 
 /* ---- sending ---- */
 
-static bool room(const struct links *l, int16_t slot, bool urgent, int64_t now_ms)
+enum urgency { ORDINARY, IN_USE, URGENT };
+
+static bool room(const struct links *l, int16_t slot, enum urgency urgency, int64_t now_ms)
 {
     const struct slot *s = &l->slot[slot];
     uint32_t own = limiter_room(&s->limiter, now_ms), all = limiter_room(&l->total, now_ms);
-    uint32_t own_left = urgent || s->limiter.count < 2 ? 0 : 1;
-    uint32_t all_left = urgent ? 0 : l->total.count / RESERVE_OF_TOTAL;
+    uint32_t own_left = urgency != ORDINARY || s->limiter.count < 2 ? 0 : 1;
+    uint32_t all_left = urgency == URGENT ? 0 : l->total.count / RESERVE_OF_TOTAL;
     return own > own_left && all > all_left && l->pending_n < PENDING_MAX;
 }
 
@@ -113,7 +116,7 @@ static bool grant(struct links *l, const struct wish *w, int64_t now_ms)
 {
     if (now_ms > w->until_ms)
         return true;
-    if (!room(l, w->slot, true, now_ms))
+    if (!room(l, w->slot, URGENT, now_ms))
         return false;
     struct target *t = target_pick(l, l->group[w->group], w->slot, now_ms);
     if (t)
@@ -207,10 +210,12 @@ static bool send_most_wanted(struct links *l, int64_t now_ms, struct rnd *rnd)
     int16_t slot = NO_SLOT;
     for (uint32_t i = 0; i < l->egress_n; i++) {
         int16_t s = l->order[i];
-        if (!room(l, s, false, now_ms))
+        bool ordinary = room(l, s, ORDINARY, now_ms);
+        if (!ordinary && !room(l, s, IN_USE, now_ms))
             continue;
         for (uint32_t g = 0; g < l->group_n; g++) {
-            double wanted = want(l, l->group[g], s, now_ms);
+            double wanted =
+                ordinary || prefer_in_use(l->group[g], s) ? want(l, l->group[g], s, now_ms) : 0;
             if (wanted > most) {
                 most = wanted;
                 group = g;

@@ -107,15 +107,6 @@ static void report_mail(struct sim *s, const struct mail *m, int egress, int64_t
     sim_observe_later(s, m->group, &o, end);
 }
 
-static void goes(struct sim *s, const struct mail *m, int egress, bool warm, int64_t connected)
-{
-    double ms = world_time(s->world, egress, m->group, m->bytes, warm, s->now_ms);
-    if (!warm)
-        report_session(s, m, egress, connected);
-    report_mail(s, m, egress, s->now_ms + connected + (int64_t)ms);
-    s->warm_ms[egress][m->group][m->address] = s->now_ms + connected + (int64_t)ms;
-}
-
 static void report_failure(struct sim *s, const struct mail *m, int egress, uint8_t kind,
                            uint8_t result, int64_t after)
 {
@@ -124,6 +115,20 @@ static void report_failure(struct sim *s, const struct mail *m, int egress, uint
     o.result = result;
     o.connect_us = after * 1000;
     sim_observe_later(s, m->group, &o, end);
+}
+
+static void goes(struct sim *s, const struct mail *m, int egress, bool warm, int64_t connected)
+{
+    double ms = world_time(s->world, egress, m->group, m->bytes, warm, s->now_ms);
+    if (!warm)
+        report_session(s, m, egress, connected);
+    int64_t end = s->now_ms + connected + (int64_t)ms;
+    if (world_path_alive(s->world, egress, m->group, end) &&
+        world_group_alive(s->world, m->group, end))
+        report_mail(s, m, egress, end);
+    else
+        report_failure(s, m, egress, OBS_MAIL, OBS_BROKEN, end - s->now_ms + WORLD_CONNECT_MS);
+    s->warm_ms[egress][m->group][m->address] = s->now_ms + connected + (int64_t)ms;
 }
 
 static void try_again(struct sim *s, const struct mail *m, int egress, int64_t after)
