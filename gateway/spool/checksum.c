@@ -50,14 +50,19 @@ bool checksum_in_use(void)
 {
     return found(RTLD_DEFAULT) == checksum_rocksdb && __builtin_cpu_supports("sse4.2");
 }
+
+uint32_t checksum_extend(uint32_t crc, const char *p, size_t n)
+{
+    return checksum_rocksdb(crc, p, n);
+}
 #else
 bool checksum_in_use(void)
 {
     return false;
 }
-#endif
 
 uint32_t checksum_extend(uint32_t crc, const char *p, size_t n)
 {
     return found(RTLD_DEFAULT)(crc, p, n);
 }
+#endif

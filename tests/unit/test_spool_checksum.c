@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "gateway/spool/checksum.h"
+#include "gateway/spool/engine.h"
 
 /* RFC 3720 appendix B.4, and the check value of the catalogues of CRCs. */
 static void test_known_values(void **state)
@@ -43,6 +44,7 @@ static void test_pieces_give_the_whole(void **state)
 static void test_rocksdb_uses_it(void **state)
 {
     (void)state;
+    assert_string_equal(spool_local.name, "local"); /* the program has RocksDB in it */
 #ifdef __x86_64__
     if (!__builtin_cpu_supports("sse4.2"))
         skip();
