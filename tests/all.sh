@@ -113,6 +113,7 @@ if [ -z "$FAST" ]; then
     pytests e2e-release -n 2 -m release tests/e2e
     counted tidy $PYTHON tests/lint/tidy.py build/fuzz
     pytests bench tests/bench
+    pytests lab tests/lab
     counted crash $PYTHON tests/crash/run.py --rounds "$ROUNDS" --seed "${SEED:-$(date +%Y%m%d)}"
 fi
 
