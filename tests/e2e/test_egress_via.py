@@ -284,7 +284,6 @@ def second(relay, sink):
     def make(**how):
         final = sink()
         pem, key = certs.certificate("gw2.test")
-        gw2 = relay(to=final, conf={"tls": {"certificate": pem, "key": key}, "hostname": "gw2.test",
         gw2 = relay(to=final, start=False, users={"gw1": {"password": hash_of("secret")}},
                     conf={"tls": {"certificate": pem, "key": key}, "hostname": "gw2.test",
                           "clients": None}, **how)
