@@ -1,5 +1,5 @@
 /*
- * admin/cli_daemon — the verbs that ask the daemon: reload, explain, queue, report
+ * admin/cli_daemon — the verbs that ask the daemon: reload, explain, queue
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,19 +60,6 @@ int cli_explain(struct cli *cli)
         return cli_usage(cli, "explain needs --to ADDRESS");
     client_request(cli, "explain", "", &request);
     int status = ask(cli, &request, cli->json ? client_print_json : show_explanation, NULL, false);
-    request_free(&request);
-    return status;
-}
-
-int cli_report(struct cli *cli)
-{
-    struct request request;
-    if (cli->word_count == 0)
-        return cli_usage(cli, "report what? deliveries");
-    if (strcmp(cli->words[0], "deliveries") != 0)
-        return cli_usage(cli, "there is no report \"%s\"; there is: deliveries", cli->words[0]);
-    client_request(cli, "deliveries", "", &request);
-    int status = ask(cli, &request, cli->json ? client_print_json : show_deliveries, NULL, false);
     request_free(&request);
     return status;
 }

@@ -28,6 +28,16 @@ static const struct cli_option explain_options[] = {
     { NULL, NULL, NULL },
 };
 
+static const struct cli_option report_options[] = {
+    { "since", "TIME", "of the last 30m, 1h (the default), 7d" },
+    { "egress", "GLOB", "paths of these egresses" },
+    { "carrier", "GLOB", "paths to these carriers" },
+    { "region", "GLOB", "paths to these regions" },
+    { "limit", "N", "switches: at most so many; without: 200" },
+    { "format", "FORM", "links: table (the default), json, csv or html" },
+    { NULL, NULL, NULL },
+};
+
 const struct cli_verb cli_verbs[] = {
     { "serve", "", "run in the foreground",
       "Logs go to stderr, one JSON object a line. SIGHUP reloads; SIGTERM finishes what is being\n"
@@ -49,8 +59,14 @@ const struct cli_verb cli_verbs[] = {
       "without a word. bounce: return to the sender. All but retry need a filter; --to '*' is all\n"
       "mail. Filters are joined by and; globs know `*`.",
       queue_options, 2, true, cli_queue },
-    { "report", "deliveries", "delivered, deferred, bounced since the start, with top reasons",
-      NULL, NULL, 1, true, cli_report },
+    { "report", "links | switches | deliveries [options]",
+      "quality of every path, switches with their reasons, what became of mail",
+      "links: times to connect, loss, goodput, first-try success and predicted time of a small\n"
+      "mail, for each egress and destination group. switches: changes of paths and faults, newest\n"
+      "first. deliveries: delivered, deferred, bounced since the start, with top reasons (takes "
+      "no\n"
+      "options). Globs know `*`.",
+      report_options, 1, true, cli_report },
     { "hash-password", "", "read a password, print a hash for `users`",
       "Asks twice on a terminal; else reads one line from stdin.", NULL, 0, false,
       cli_hash_password },

@@ -11,16 +11,20 @@
 #include "gateway/base/mem.h"
 #include "gateway/daemon/child_side.h"
 #include "gateway/daemon/control_links.h"
+#include "gateway/daemon/control_report.h"
 #include "gateway/daemon/geo_child.h"
 #include "gateway/daemon/ipc.h"
 #include "gateway/daemon/messages.h"
 #include "gateway/daemon/sandbox.h"
+
+enum { FOLDER_MAX = 512 };
 
 struct control {
     struct loop *loop;
     struct ipc *ipc;
     struct admin_server *server;
     struct control_links *links;
+    struct control_report *report;
     struct geo_child geo;
     char *relay_path; /* the relay's admin socket */
     struct list reloads;
@@ -76,6 +80,12 @@ static void verb_health(void *arg, struct call *call, const struct request *requ
     call_end(&call, true, slice_of(""));
 }
 
+static void verb_report_of(void *arg, struct call *call, const struct request *request)
+{
+    struct control *c = arg;
+    control_report_verb(c->report, call, request);
+}
+
 static void verb_of_relay(void *arg, struct call *call, const struct request *request)
 {
     struct control *c = arg;
@@ -85,6 +95,7 @@ static void verb_of_relay(void *arg, struct call *call, const struct request *re
 static const struct admin_verb verbs[] = {
     { "reload", verb_reload },
     { "health", verb_health },
+    { "report", verb_report_of },
     { NULL, verb_of_relay },
     { NULL, NULL },
 };
@@ -97,15 +108,25 @@ static void finish(struct control *c, int exit_status)
     loop_stop(c->loop);
 }
 
+/* The folder of the relay's socket, <state>/run, or the one for `name` beside it. */
+static void folder_of(const struct control *c, const char *name, char folder[FOLDER_MAX])
+{
+    snprintf(folder, FOLDER_MAX, "%s", c->relay_path);
+    char *slash = strrchr(folder, '/');
+    *(slash ? slash : folder) = '\0';
+    slash = name ? strrchr(folder, '/') : NULL;
+    if (slash)
+        snprintf(slash + 1, FOLDER_MAX - (size_t)(slash + 1 - folder), "%s", name);
+}
+
 static enum rc enter_sandbox(struct control *c, struct err *err)
 {
-    char folder[512];
-    snprintf(folder, sizeof folder, "%s", c->relay_path);
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        *slash = '\0';
+    char run[FOLDER_MAX], history[FOLDER_MAX];
+    folder_of(c, NULL, run);
+    folder_of(c, "history", history);
     struct path_rule rules[] = {
-        { folder, PATH_READ }, /* sockets, and copies of the databases */
+        { run, PATH_READ }, /* sockets, and copies of the databases */
+        { history, PATH_WRITE },
         { "/proc/self", PATH_READ },
         { "/etc", PATH_READ }, /* resolv.conf, hosts */
         { "/dev/urandom", PATH_READ },
@@ -127,10 +148,17 @@ static void start(struct control *c, struct ipc_message *m)
         finish(c, 1);
         return;
     }
+    char history[FOLDER_MAX];
+    folder_of(c, "history", history);
+    c->report = control_report_new(c->loop, c->relay_path, history);
     c->server = admin_server_new(c->loop, m->fds[0], verbs, c);
     m->fds[0] = -1;
-    struct control_links_env env = { .loop = c->loop, .relay_path = c->relay_path };
+    struct control_links_env env = { .loop = c->loop,
+                                     .relay_path = c->relay_path,
+                                     .event = control_report_event,
+                                     .event_arg = c->report };
     c->links = control_links_new(&env);
+    control_report_watch(c->report, c->links);
     ipc_send(c->ipc, MSG_READY, (struct slice){ NULL, 0 }, NULL, 0);
 }
 
@@ -170,6 +198,7 @@ static void configure(struct control *c, struct slice bytes)
         log_set_level(policies_conf(policies)->log.level);
         control_links_configure(c->links, policies);
         use_geo(c);
+        control_report_configure(c->report);
         policies_unref(&policies);
     } else {
         log_error(NULL, "control_configuration_refused", "error", err.text, NULL);
@@ -177,6 +206,12 @@ static void configure(struct control *c, struct slice bytes)
     conf_errors_free(&errors);
     bundle_free(&bundle);
     free(name);
+}
+
+static void take_web(struct control *c, struct ipc_message *m)
+{
+    control_report_listen(c->report, m->fd_count == 1 ? m->fds[0] : -1);
+    m->fds[0] = -1;
 }
 
 static void on_message(void *arg, struct ipc_message *m)
@@ -188,6 +223,8 @@ static void on_message(void *arg, struct ipc_message *m)
         configure(c, m->bytes);
     else if (m->type == MSG_GEO && c->links)
         take_geo(c, m->bytes);
+    else if (m->type == MSG_WEB && c->report)
+        take_web(c, m);
     else if (m->type == MSG_RELOAD_DONE)
         reload_done(c, m->bytes);
     else if (m->type == MSG_STOP)
@@ -215,7 +252,10 @@ int control_run(void)
     loop_run(c.loop);
     LIST_EACH (node, &c.reloads)
         free(CONTAINER_OF(node, struct reload, node));
+    if (c.report)
+        control_report_watch(c.report, NULL);
     control_links_free(&c.links);
+    control_report_free(&c.report);
     geo_child_free(&c.geo);
     admin_server_free(&c.server);
     ipc_free(&c.ipc);

@@ -9,7 +9,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/daemon/sandbox.h"
 
-/* state, state/run, state/run/geo, state/spool, the tiers, the folder of the delivery log. */
+/* state, in it run, run/geo, spool and history; the tiers, the folder of the delivery log. */
 enum rc folders_make(const struct conf *conf, const struct runas *runas, struct err *err);
 
 /* For appending; made with mode 0640 when missing. `path` empty: *fd_r is -1. */

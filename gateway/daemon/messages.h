@@ -3,7 +3,8 @@
  *
  *   A configuration reaches the relay as a series: BEGIN, one LISTENER for each entry of `listen`
  *   in its order, LOG when there is a delivery log, GEO, COMMIT. The relay takes it as a whole at
- *   COMMIT and answers APPLIED. The first series starts the relay; READY follows when it accepts mail.
+ *   COMMIT and answers APPLIED. The first series starts the relay; READY follows when it accepts
+ *   mail.
  *
  *   Control gets the same bundle in one message, CONFIG: at its start and when a reload is in
  *   force. It needs the passwords of proxies (probes go the way mail goes), and is as unprivileged
@@ -21,6 +22,7 @@ enum message_type {
     MSG_COMMIT,    /* text: what changes, for the delivery log */
     MSG_STOP,      /* finish what runs, then exit; no content */
     MSG_CONFIG,    /* to control: text16 path of waypost.yaml, the packed bundle */
+    MSG_WEB,       /* to control: the listening socket of report.listen; without one: none */
     MSG_GEO,       /* text16 path of the AS numbers, text16 of the places; empty: none. Also alone:
                         after a database changed */
     MSG_RELOAD_DONE, /* to control: u32 token, u8 exit status, text for the operator */

@@ -70,6 +70,8 @@ void setup_tell_control(struct supervisor *s)
     ipc_send(s->control.ipc, MSG_CONFIG, buf_slice(&b), NULL, 0);
     explicit_bzero(b.mem, b.cap);
     buf_free(&b);
+    int web = sockets_web(s->now.sockets);
+    ipc_send(s->control.ipc, MSG_WEB, (struct slice){ NULL, 0 }, &web, web >= 0);
 }
 
 void geo_tell(const struct supervisor *s)

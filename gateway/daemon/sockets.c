@@ -24,6 +24,7 @@ struct sockets {
     unsigned workers;
     size_t n;
     struct entry *at;
+    struct entry web; /* one descriptor; -1: none */
 };
 
 static const struct entry *find(const struct sockets *s, const struct addr *address)
@@ -73,18 +74,18 @@ static enum rc open_patiently(const struct addr *address, unsigned worker, int *
     return rc;
 }
 
-static enum rc open_entry(struct entry *e, unsigned workers, const struct sockets *old,
+/* `same`: an open entry of this address, or NULL. `first`: nothing of ours is open yet. */
+static enum rc open_entry(struct entry *e, unsigned workers, const struct entry *same, bool first,
                           struct err *err)
 {
-    const struct entry *same = find(old, &e->address);
     for (unsigned w = 0; w < workers; w++) {
         if (same) {
             e->fds[w] = fcntl(same->fds[w], F_DUPFD_CLOEXEC, 0);
             assert(e->fds[w] >= 0);
             continue;
         }
-        enum rc rc = old ? open_new(&e->address, w, &e->fds[w], err)
-                         : open_patiently(&e->address, w, &e->fds[w], err);
+        enum rc rc = first ? open_patiently(&e->address, w, &e->fds[w], err)
+                           : open_new(&e->address, w, &e->fds[w], err);
         if (rc != RC_OK)
             return rc;
     }
@@ -100,6 +101,7 @@ enum rc sockets_open(const struct conf *conf, unsigned workers, const struct soc
     assert(workers > 0 && workers <= WORKERS_MAX && (!old || old->workers == workers));
     struct sockets *s = mem_zero(sizeof *s);
     s->workers = workers;
+    s->web.fds[0] = -1;
     s->at = mem_array(conf->listen.n, sizeof *s->at);
     enum rc rc = RC_OK;
     for (size_t i = 0; i < conf->listen.n && rc == RC_OK; i++) {
@@ -107,7 +109,12 @@ enum rc sockets_open(const struct conf *conf, unsigned workers, const struct soc
         for (unsigned w = 0; w < workers; w++)
             e->fds[w] = -1;
         e->address = conf->listen.at[i].address;
-        rc = open_entry(e, workers, old, err);
+        rc = open_entry(e, workers, find(old, &e->address), !old, err);
+    }
+    s->web.address = conf->report.listen;
+    if (rc == RC_OK && s->web.address.family != ADDR_NONE) {
+        bool same = old && old->web.fds[0] >= 0 && addr_eq(&old->web.address, &s->web.address);
+        rc = open_entry(&s->web, 1, same ? &old->web : NULL, !old, err);
     }
     if (rc == RC_OK) {
         *sockets_r = s;
@@ -128,6 +135,8 @@ void sockets_free(struct sockets **s_p)
                 close(s->at[i].fds[w]);
         }
     }
+    if (s->web.fds[0] >= 0)
+        close(s->web.fds[0]);
     free(s->at);
     free(s);
     *s_p = NULL;
@@ -141,6 +150,11 @@ size_t sockets_count(const struct sockets *s)
 const int *sockets_fds(const struct sockets *s, size_t listener)
 {
     return s->at[listener].fds;
+}
+
+int sockets_web(const struct sockets *s)
+{
+    return s->web.fds[0];
 }
 
 enum rc sockets_open_admin(const char *state, const char *name, int *fd_r, struct err *err)

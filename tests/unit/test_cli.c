@@ -79,7 +79,7 @@ static void arguments(void **state)
         { "waypost queue list --age soon", CLI_USAGE },
         { "waypost queue drop --id x", CLI_USAGE },
         { "waypost report", CLI_USAGE },
-        { "waypost report links", CLI_USAGE },
+        { "waypost report nothing", CLI_USAGE },
         { "waypost explain", CLI_USAGE },
         { "waypost explain --to a@b -c /nowhere.yaml", CLI_UNREACHABLE },
     };

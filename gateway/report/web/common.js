@@ -27,7 +27,7 @@ export const known = (value) => value !== undefined && value !== null;
 export function ms(value) {
   if (!known(value)) return '–';
   if (value < 10) return `${value.toFixed(1)} ms`;
-  return value < 10000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
+  return value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`;
 }
 
 export function percent(share) {

@@ -56,10 +56,14 @@ function drawEvents(events) {
   };
 }
 
-function drawChart(chart, rows, events, from, to) {
+function frame(chart) {
   const box = make('div', { class: 'chart', role: 'img', 'aria-label': chart.title });
   const output = make('output', {});
   $('charts').append(make('figure', {}, make('figcaption', {}, chart.title), box, output));
+  return { chart, box, output };
+}
+
+function drawChart({ chart, box, output }, rows, events, from, to) {
   const data = rows.map((r) => [new Date(r.time), ...chart.row(r)]);
   return new Dygraph(box, data, {
     labels: ['time', ...chart.labels], customBars: true, dateWindow: [from, to],
@@ -98,7 +102,8 @@ async function load() {
   const to = Date.now();
   clearCharts();
   if (rows.length) {
-    charts = CHARTS.map((c) => drawChart(c, rows, events, to - spanMs(), to));
+    const frames = CHARTS.map(frame); // all of them first: how wide one is depends on the others
+    charts = frames.map((f) => drawChart(f, rows, events, to - spanMs(), to));
   } else {
     $('charts').append(make('p', { class: 'empty' }, 'Nothing was measured in this time.'));
   }

@@ -1,0 +1,214 @@
+"""
+test_report — the HTTP side of a running gateway: page, metrics, API, who may ask, what it survives
+"""
+import csv
+import http.client
+import io
+import json
+import os
+import signal
+import socket
+import time
+
+import pytest
+from wp import net, waypost
+
+TOKEN = "0123456789abcdef0123"
+
+
+@pytest.fixture
+def web(relay, sink):
+    """web(conf=…): a running gateway with report.listen; its port is at made.web."""
+    def make(conf=None, **how):
+        port = net.free_port("127.0.0.1")
+        base = {"report": {"listen": f"127.0.0.1:{port}", "token_file": "token",
+                           "names": ["status.test"]}}
+        out = sink()
+        made = relay(to=out, conf=waypost.merged(base, conf or {}), files={"token": TOKEN + "\n"},
+                     **how)
+        made.web, made.out = port, out
+        return made
+    return make
+
+
+def ask(here, path, method="GET", host=None, **fields):
+    """(status, headers, text)"""
+    line = http.client.HTTPConnection("127.0.0.1", here.web, timeout=30)
+    headers = {name.replace("_", "-"): value for name, value in fields.items()}
+    if host is not None:
+        headers["Host"] = host
+    line.request(method, path, headers=headers)
+    answer = line.getresponse()
+    text = answer.read().decode()
+    line.close()
+    return answer.status, answer.headers, text
+
+
+def api(here, path):
+    status, headers, text = ask(here, "/api/v1/" + path)
+    assert status == 200, text
+    assert headers["Content-Type"] == "application/json"
+    return json.loads(text)
+
+
+def metric(here, name):
+    text = ask(here, "/metrics")[2]
+    return next((float(line.split()[-1]) for line in text.splitlines()
+                 if line.startswith(name + " ")), None)
+
+
+def test_page_health_and_metrics(web):
+    here = web()
+    status, headers, text = ask(here, "/")
+    assert status == 200 and "<title>Waypost</title>" in text
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert "Access-Control-Allow-Origin" not in headers
+    assert ask(here, "/", If_None_Match=headers["ETag"])[0] == 304
+    for path in ("/page.js", "/page.css", "/dygraph.min.js", "/icon.svg"):
+        assert ask(here, path)[0] == 200
+    assert ask(here, "/healthz")[0] == 200
+    net.wait_for("a ready gateway", lambda: ask(here, "/readyz")[0] == 200)
+    here.send(b"Subject: x\r\n\r\nx\r\n")
+    here.out.wait(1)
+    net.wait_for("the delivery to be counted",
+                 lambda: metric(here, "waypost_delivered_total") == 1)
+    assert metric(here, "waypost_received_total") == 1
+    assert metric(here, "waypost_relay_up") == 1
+    assert ask(here, "/nothing")[0] == 404
+
+
+def test_the_api_has_the_shapes_of_the_command_line(web):
+    here = web(conf={"egress": [{"name": "one", "address": "127.0.0.11"},
+                                {"name": "two", "address": "127.0.0.12", "weight": 0}]})
+    here.send(b"Subject: x\r\n\r\nx\r\n")
+    here.wait_log("delivered")
+    assert api(here, "deliveries")[0]["delivered"] == 1
+    assert api(here, "deliveries")[0].keys() == here.json("report", "deliveries").keys()
+    assert api(here, "queues") == []
+    assert [e["egress"] for e in api(here, "egress")] == ["one", "two"]
+    told = api(here, "explain?from=a%40client.test&to=b%40dest.test")
+    assert told == here.json("explain", "--from", "a@client.test", "--to", "b@dest.test")
+    assert api(here, "totals")["queue"]["waiting"] == 0
+    status, _, text = ask(here, "/api/v1/explain")
+    assert status == 400 and "--to" in json.loads(text)["error"]
+    assert ask(here, "/api/v1/links?since=soon")[0] == 400
+    assert ask(here, "/api/v1/links?frob=1")[0] == 400
+
+
+@pytest.mark.timeout(240)
+def test_links_are_kept_and_reported(web):
+    """The figures of a minute are written when it ends."""
+    here = web()
+    for _ in range(3):
+        here.send(b"Subject: x\r\n\r\nx\r\n")
+    here.out.wait(3)
+    rows = net.wait_for("the figures of a minute", lambda: api(here, "links"), 80)
+    assert rows[0]["egress"] == "default" and rows[0]["state"] == "up"
+    assert rows[0]["mails"] >= 1 and rows[0]["connect_p50_ms"] > 0
+    assert here.json("report", "links")["egress"] == "default"
+    table = here.cli("report", "links").stdout
+    assert table.startswith("CARRIER") and max(map(len, table.splitlines())) <= 100
+    sheet = list(csv.DictReader(io.StringIO(here.cli("report", "links", "--format", "csv").stdout)))
+    assert sheet[0]["egress"] == "default" and float(sheet[0]["cost_ms"]) > 0
+    page = here.cli("report", "links", "--format", "html").stdout
+    assert page.startswith("<!DOCTYPE html>") and "<td>default</td>" in page
+    assert "src=" not in page and "href=" not in page       # needs nothing else
+    place = "egress=default&carrier={carrier}&region={region}".format(**rows[0])
+    assert api(here, "series?since=1h&" + place)[0]["samples"] >= 1
+    here.restart()
+    assert api(here, "links")[0]["egress"] == "default"     # it survives
+
+
+def test_who_may_ask(web):
+    here = web()
+    for host in ("localhost", "127.0.0.1", "[::1]:99", "relay.test", "status.test:8025"):
+        assert ask(here, "/api/v1/egress", host=host)[0] == 200, host
+    for host in ("evil.example", "relay.test.evil.example", "127.0.0.1.evil.example"):
+        assert ask(here, "/api/v1/egress", host=host)[0] == 421, host
+    assert ask(here, "/api/v1/egress", Sec_Fetch_Site="cross-site")[0] == 403
+    assert ask(here, "/api/v1/egress", Sec_Fetch_Site="same-origin")[0] == 200
+    assert ask(here, "/api/v1/egress", Authorization="Bearer wrong")[0] == 401
+    assert ask(here, "/api/v1/egress", Authorization="Bearer " + TOKEN)[0] == 200
+
+
+def test_changes_need_the_token(web):
+    here = web(policies=waypost.LATER)
+    here.write_conf(policies={"routes": [{"name": "all", "hosts": ["127.0.0.1:1"], "tls": "none"}]})
+    here.reload()
+    here.send(b"Subject: x\r\n\r\nx\r\n")
+    here.wait_log("deferred")
+    hold = "/api/v1/queue/hold?to=%2A%40dest.test"
+    assert ask(here, hold)[0] == 405
+    assert ask(here, hold, "POST")[0] == 401
+    assert ask(here, hold, "POST", Authorization="Bearer " + TOKEN + "x")[0] == 401
+    assert ask(here, hold, "POST", Authorization="Bearer " + TOKEN,
+               Sec_Fetch_Site="cross-site")[0] == 403
+    status, _, text = ask(here, hold, "POST", Authorization="Bearer " + TOKEN)
+    assert status == 200 and json.loads(text)["ok"]
+    assert here.queue()[0]["state"] == "held"
+    assert api(here, "queues")[0]["held"] == 1
+
+
+def test_rude_clients_hold_nothing_up(web):
+    here = web()
+    idle = [socket.create_connection(("127.0.0.1", here.web)) for _ in range(80)]
+    assert ask(here, "/healthz")[0] == 200                  # the oldest idle one made room
+    half = socket.create_connection(("127.0.0.1", here.web))
+    half.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n")
+    half.settimeout(20)
+    began = time.monotonic()
+    assert half.recv(100).startswith(b"HTTP/1.1 408 ")      # also if it drips a byte at a time
+    assert time.monotonic() - began > 5
+    for line in (*idle, half):
+        line.close()
+    with socket.create_connection(("127.0.0.1", here.web)) as line:
+        line.sendall(b"GET /x HTTP/1.1\r\nHost: h\r\nX: " + b"a" * 9000)
+        assert line.recv(100).startswith(b"HTTP/1.1 431 ")
+
+
+def test_it_outlives_control_and_follows_a_reload(web):
+    here = web()
+    assert ask(here, "/healthz")[0] == 200
+    os.kill(here.pid("control"), signal.SIGKILL)
+    net.wait_for("the page again", lambda: served(here))
+    here.send(b"Subject: x\r\n\r\nx\r\n")
+    here.out.wait(1)
+    before, here.web = here.web, net.free_port("127.0.0.1")
+    here.write_conf({"report": {"listen": f"127.0.0.1:{here.web}"}})
+    here.reload()
+    net.wait_for("the page at another port", lambda: served(here))
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", before)).close()
+    here.write_conf({"report": {"listen": None}})
+    here.reload()
+    net.wait_for("no page", lambda: not served(here))
+
+
+def served(here):
+    try:
+        return ask(here, "/healthz")[0] == 200
+    except OSError:
+        return False
+
+
+def test_events_come_by_themselves(web):
+    here = web()
+    with socket.create_connection(("127.0.0.1", here.web), timeout=20) as line:
+        line.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        got = b""
+        while b"event: totals" not in got:
+            piece = line.recv(65536)
+            assert piece, got
+            got += piece
+    head, body = got.decode().split("\r\n\r\n", 1)
+    assert "text/event-stream" in head
+    assert body.index("event: all_paths\ndata: [") < body.index("event: egress\ndata: [")
+
+
+def test_a_port_in_use_stops_the_start_and_refuses_the_reload(web, relay):
+    here = web()
+    other = relay(conf={"report": {"listen": f"127.0.0.1:{here.web}"}}, start=False)
+    other.start(wait=False)
+    net.wait_for("its end", lambda: not other.child.running())
+    assert "in use" in other.stderr()
