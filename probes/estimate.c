@@ -7,7 +7,8 @@
 
 static const double RTT_TAU = 60e3, RTT_GAIN_LEAST = 0.1;
 static const double LOSS_TAU = 120e3, SESSION_TAU = 300e3, SAMPLES_TAU = 300e3;
-static const double LOSS_PRIOR_HITS = 0.4, LOSS_PRIOR_ALL = 200;
+static const double LOSS_PRIOR = 0.002, LOSS_PRIOR_ALL = 200, LOSS_PRIOR_STEP = 20;
+static const int64_t STEP_MS = 600 * 1000; /* so long the past says less about the loss */
 static const double SESSION_PRIOR = 20;
 /* Page-Hinkley: drift that is tolerated, sum that is a change, most that one sample adds. */
 static const double PH_DRIFT = 0.1, PH_CHANGE = 1.5, PH_MOST = 0.75;
@@ -83,6 +84,7 @@ void estimate_rtt(struct estimate *e, double rtt_ms, int64_t now_ms)
         e->rtt_ms += gain * (sample - e->rtt_ms);
     }
     e->rtt_n += e->rtt_n < SATURATED;
+    e->rtt_all += e->rtt_all < SATURATED;
     e->rtt_at_ms = now_ms;
 }
 
@@ -105,8 +107,9 @@ static bool drifted(struct drift *d, double lost, double sent, double now, doubl
     return d->score > LOSS_CHANGE;
 }
 
-static void keep_since(struct estimate *e, struct drift *d)
+static void keep_since(struct estimate *e, struct drift *d, int64_t now_ms)
 {
+    e->loss_step_ms = now_ms;
     e->loss.hits = d->hits;
     e->loss.all = d->all;
     memset(&e->worse, 0, sizeof e->worse);
@@ -121,15 +124,17 @@ void estimate_loss(struct estimate *e, double lost, double sent, int64_t now_ms)
     decaying_add(&e->loss, hits, sent, now_ms, LOSS_TAU);
     double worse = fmin(fmax(share * LOSS_FACTOR, LOSS_WORSE), 0.9);
     if (share < worse && drifted(&e->worse, hits, sent, share, worse))
-        keep_since(e, &e->worse);
+        keep_since(e, &e->worse, now_ms);
     else if (share > LOSS_WORTH && drifted(&e->better, hits, sent, share, share / LOSS_FACTOR))
-        keep_since(e, &e->better);
+        keep_since(e, &e->better, now_ms);
 }
 
 double estimate_loss_share(const struct estimate *e, int64_t now_ms)
 {
     double keep = kept(e->loss.at_ms, now_ms, LOSS_TAU);
-    return (e->loss.hits * keep + LOSS_PRIOR_HITS) / (e->loss.all * keep + LOSS_PRIOR_ALL);
+    bool changed = e->loss_step_ms && now_ms - e->loss_step_ms < STEP_MS;
+    double all = changed ? LOSS_PRIOR_STEP : LOSS_PRIOR_ALL;
+    return (e->loss.hits * keep + LOSS_PRIOR * all) / (e->loss.all * keep + all);
 }
 
 /* ---- sessions ---- */

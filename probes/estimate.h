@@ -4,7 +4,8 @@
  *   Round trip: an average with time constant 60 s (a sample weighs at least 0.1) and its mean
  *   deviation; a Page-Hinkley test on the logarithm notices a step and starts over from the last
  *   three samples. The minimum is that of the last 10 minutes. Loss: decaying counts (120 s) under
- *   a Beta prior; a likelihood-ratio test notices a step up or down and keeps only what came since.
+ *   a Beta prior; a likelihood-ratio test notices a step up or down and keeps only what came since,
+ *   under a weaker prior.
  *   Failed sessions: decaying counts (300 s). Goodput: harmonic mean of the last 20 bulk transfers,
  *   moving towards the loss bound (Mathis) as they age.
  *
@@ -34,11 +35,13 @@ struct estimate {
     double recent[ESTIMATE_RECENT]; /* the last samples, newest first */
     double ph_up, ph_down;          /* Page-Hinkley sums */
     int64_t rtt_at_ms;
-    uint32_t rtt_n; /* since the last change, saturating */
+    uint32_t rtt_n;   /* since the last change, saturating */
+    uint32_t rtt_all; /* ever, saturating */
     double min_ms[2];
     int64_t min_at_ms; /* when min_ms[0] began */
     struct decaying loss, session, samples;
     struct drift worse, better;
+    int64_t loss_step_ms; /* when the loss last changed; 0: never */
     float transfers[ESTIMATE_TRANSFERS];
     uint8_t transfer_n, transfer_next;
     int64_t transfer_at_ms;

@@ -141,7 +141,7 @@ static void settle(struct links *l, struct group *g, enum size_class size, int64
     struct offer best = cheapest(l, g, size, false, now_ms);
     bool all = true;
     for (uint32_t i = 0; i < l->egress_n; i++)
-        all = all && (!works(l, g, l->order[i]) || g->cell[l->order[i]]->est.rtt_n >= SETTLED);
+        all = all && (!works(l, g, l->order[i]) || g->cell[l->order[i]]->est.rtt_all >= SETTLED);
     if (best.slot != p->slot && best.slot != NO_SLOT &&
         best.ms < (1 - (all ? 0 : margin)) * view_cost(l, g, p->slot, size, now_ms))
         switch_to(l, g, size, best, "the best of those measured so far", now_ms);

@@ -27,7 +27,7 @@ static double parent_rtt(const struct links *l, const struct group *g, int16_t s
 static void round_trip(const struct links *l, const struct group *g, int16_t slot,
                        const struct estimate *e, struct advice_path *p)
 {
-    double own = e && e->rtt_ms > 0 ? fmin(e->rtt_n / FULL, 1) : 0;
+    double own = e && e->rtt_ms > 0 ? fmin(e->rtt_all / FULL, 1) : 0;
     double parent = own < 1 ? parent_rtt(l, g, slot) : 0;
     if (parent <= 0)
         own = own > 0 ? 1 : 0;
@@ -88,7 +88,7 @@ double view_cost(const struct links *l, const struct group *g, int16_t slot, enu
 
 static bool stands_alone(const struct cell *c)
 {
-    return c && c->est.rtt_ms > 0 && c->est.rtt_n >= FULL;
+    return c && c->est.rtt_ms > 0 && c->est.rtt_all >= FULL;
 }
 
 static void slot_parents(struct links *l, int16_t slot)
