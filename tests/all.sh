@@ -109,6 +109,7 @@ if [ -z "$FAST" ]; then
 fi
 WAYPOST_BIN=$PWD/build/asan/waypost pytests e2e -n 4 tests/e2e
 if [ -z "$FAST" ]; then
+    WAYPOST_BUILD=$PWD/build/asan pytests web tests/web
     export WAYPOST_BIN=$PWD/build/release/waypost
     pytests e2e-release -n 2 -m release tests/e2e
     counted tidy $PYTHON tests/lint/tidy.py build/fuzz

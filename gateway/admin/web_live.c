@@ -223,14 +223,11 @@ static void on_gone(void *arg)
 static void welcome(struct web_live *live, struct listener *l)
 {
     struct buf json;
-    buf_init(&json, EVENT_BYTES_MAX);
     struct live view = web_live_view(live->web);
-    reshape(live);
+    buf_init(&json, EVENT_BYTES_MAX);
     json_open(&json, '[');
-    for (uint32_t p = 0; p < live_path_count(&view); p++) {
-        live->shown[p] = look(&view, p);
+    for (uint32_t p = 0; p < live_path_count(&view); p++)
         live_path_put(&json, &view, p);
-    }
     json_close(&json, ']');
     http_write(l->call, SLICE_LIT("retry: 2000\n"));
     send_event(l, "all_paths", buf_slice(&json));
@@ -245,6 +242,7 @@ void web_events(struct web_query *query)
         web_reply_error(&query, 503, "too many listen already");
         return;
     }
+    tell_paths(live); /* the others first: from here on all know the same */
     struct listener *l = mem_zero(sizeof *l);
     l->live = live;
     l->call = query->call;

@@ -1,0 +1,89 @@
+"""
+test_metrics — /metrics is Prometheus text, bounded, and the Grafana dashboard names only what is
+there
+"""
+import json
+import os
+import re
+
+import pytest
+from conftest import ROOT
+
+NAME = re.compile(r"waypost_[a-z0-9_]+")
+SAMPLE = re.compile(r'(waypost_[a-z0-9_]+)(\{(?:[a-z_]+="(?:[^"\\]|\\.)*",?)*\})? ([-+.e0-9]+)$')
+
+
+def parse(text):
+    """{name: {labels: value}}, once it is sure that each name is declared once and before use."""
+    types, helps, samples = {}, {}, {}
+    for line in text.splitlines():
+        if line.startswith("# "):
+            _, what, name, rest = line.split(" ", 3)
+            kind = {"TYPE": types, "HELP": helps}[what]
+            assert name not in kind and rest, line
+            kind[name] = rest
+            continue
+        m = SAMPLE.match(line)
+        assert m, line
+        assert m[1] in types and m[1] in helps, line
+        assert m[2] not in samples.setdefault(m[1], {}), line
+        samples[m[1]][m[2]] = float(m[3])
+        assert (types[m[1]] == "counter") == m[1].endswith("_total"), line
+    return samples
+
+
+@pytest.fixture
+def metrics(world):
+    def get():
+        status, headers, text = world.get("metrics")
+        assert status == 200 and headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        return parse(text)
+    return get
+
+
+def test_what_is_there(metrics):
+    m = metrics()
+    assert m["waypost_relay_up"] == {None: 1}
+    assert m["waypost_delivered_total"] == {None: 1002}
+    assert m["waypost_queue_items"]['{lane="bulk",state="ready"}'] == 400
+    place = '{egress="gz-ct-1",carrier="china-mobile",region="north-china"}'
+    assert m["waypost_path_rtt_seconds"][place] == pytest.approx(0.012)
+    assert m["waypost_path_preferred"][place] == 1
+    assert m["waypost_egress_up"]['{egress="hk-1",fault="fine"}'] == 1
+
+
+def test_what_happens_shows(world, metrics):
+    world.do("fault hk-1")
+    world.do("down us-1 other europe")
+    m = metrics()
+    assert m["waypost_egress_up"]['{egress="hk-1",fault="proxy down"}'] == 0
+    assert m["waypost_path_state"]['{egress="us-1",carrier="other",region="europe"}'] == 3
+    world.do("relay off")
+    m = metrics()
+    assert m["waypost_relay_up"] == {None: 0}
+    assert "waypost_delivered_total" not in m       # no answer is not zero
+    world.do("relay on")
+
+
+def test_paths_are_bounded_and_the_preferred_ones_are_among_them(world, metrics):
+    world.do("grow 500")                            # the world stops at 300
+    world.do("grow 300")
+    m = metrics()
+    assert len(m["waypost_path_rtt_seconds"]) + m["waypost_paths_left_out"][None] == 4 * 306 - 1
+    assert sum(m["waypost_path_preferred"].values()) == 306
+    assert len(m["waypost_path_rtt_seconds"]) <= 1500
+
+
+def test_the_dashboard_names_only_what_is_there(metrics):
+    with open(os.path.join(ROOT, "docs/grafana.json"), encoding="utf-8") as f:
+        board = json.load(f)
+    queries = [t["expr"] for p in board["panels"] for t in p.get("targets", [])]
+    queries += [v["query"] for v in board["templating"]["list"] if isinstance(v["query"], str)]
+    named = {name for q in queries for name in NAME.findall(q)}
+    assert len(named) >= 20
+    # Control's own figures are those of the daemon: the world has none of them.
+    own = {n for n in named if re.match(r"waypost_(probes|observations|advice)_", n)}
+    assert named - own <= set(metrics())
+    with open(os.path.join(ROOT, "gateway/daemon/control_report.c"), encoding="utf-8") as f:
+        source = f.read()
+    assert all(f'"{name[len("waypost_"):]}"' in source for name in own)
