@@ -13,6 +13,7 @@
 #include "gateway/geo/check.h"
 #include "gateway/ingress/password.h"
 #include "gateway/io/tls.h"
+#include "gateway/io/way.h"
 #include "policies/policies.h"
 
 int cli_serve(struct cli *cli)
@@ -40,6 +41,16 @@ static void check_tls_files(const struct conf *conf, struct conf_errors *errors)
         tls_client_free(&client);
 }
 
+static void check_congestion(const struct conf *conf, struct conf_errors *errors)
+{
+    for (size_t i = 0; i < conf->egress.n; i++) {
+        const struct conf_egress *e = &conf->egress.at[i];
+        if (!way_congestion_works(e))
+            conf_warning(errors, e->pos, "this system has no congestion control \"%s\"",
+                         e->congestion.p);
+    }
+}
+
 int cli_check(struct cli *cli)
 {
     struct bundle *bundle = bundle_new_disk();
@@ -49,6 +60,8 @@ int cli_check(struct cli *cli)
     enum rc rc = policies_load(bundle, cli->conf_path, &policies, errors);
     if (rc == RC_OK)
         check_tls_files(policies_conf(policies), errors);
+    if (rc == RC_OK)
+        check_congestion(policies_conf(policies), errors);
     if (rc == RC_OK)
         geo_check(&policies_conf(policies)->geo, errors);
     bool ok = conf_errors_count(errors) == 0;

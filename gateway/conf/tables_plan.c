@@ -178,7 +178,8 @@ static const struct conf_key egress_keys[] = {
       .help = "source addresses; those of one family take turns; without: the system's choice" },
     { "interface", &type_name, EGRESS(interface), .help = "leave by this interface only" },
     { "mark", &type_uint, EGRESS(mark), 1, UINT32_MAX,
-      .help = "firewall mark of its connections, for policy routing" },
+      .help =
+          "firewall mark of its connections, for policy routing; the first one needs a restart" },
     { "ehlo", &type_hostname, EGRESS(ehlo), .help = "name in EHLO; without: hostname" },
     { "weight", &type_uint, EGRESS(weight), 0, 10000, "1",
       .help = "its share of the mail; 0: only when no other is usable" },

@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include "gateway/base/cursor.h"
+#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/daemon/messages.h"
+#include "gateway/io/way.h"
 
 void intake_init(struct intake *in)
 {
@@ -87,6 +89,16 @@ static enum rc load(struct intake *in, struct policies **policies_r, struct err 
     return rc;
 }
 
+/* A process without rights may use what net.ipv4.tcp_allowed_congestion_control lists. */
+static void warn_of_congestion(const struct conf *conf)
+{
+    for (size_t i = 0; i < conf->egress.n; i++)
+        if (!way_congestion_works(&conf->egress.at[i]))
+            log_warning(NULL, "congestion_not_allowed", "egress", conf->egress.at[i].name.p, "name",
+                        conf->egress.at[i].congestion.p, "see",
+                        "net.ipv4.tcp_allowed_congestion_control", NULL);
+}
+
 enum rc intake_finish(struct intake *in, struct tls_tickets *tickets, struct spool *spool,
                       struct workplan *plan_r, struct err *err)
 {
@@ -110,6 +122,7 @@ enum rc intake_finish(struct intake *in, struct tls_tickets *tickets, struct spo
         workplan_release(&plan);
         return rc;
     }
+    warn_of_congestion(conf);
     plan.listeners = in->listeners;
     plan.listener_count = in->listener_count;
     in->listeners = NULL;

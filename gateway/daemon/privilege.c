@@ -52,12 +52,27 @@ static enum rc no_new_privileges(struct err *err)
     return RC_OK;
 }
 
+/* Inheritable as well: what the supervisor does not have there its children cannot get, since the
+ * bounding set is empty. */
+static bool add_marks(const struct runas *runas)
+{
+    capng_type_t sets = (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED | CAPNG_INHERITABLE);
+    return !runas->marks || capng_update(CAPNG_ADD, sets, CAP_NET_RAW) == 0;
+}
+
+/* Only what is ambient outlives the exec of a child that is not root. */
+static bool keep_marks(const struct runas *runas)
+{
+    return !runas->marks || prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_NET_RAW, 0, 0) == 0;
+}
+
 enum rc privilege_keep_few(const struct runas *runas, struct err *err)
 {
     if (runas->change) {
         capng_clear(CAPNG_SELECT_BOTH);
         if (capng_updatev(CAPNG_ADD, (capng_type_t)(CAPNG_EFFECTIVE | CAPNG_PERMITTED),
-                          CAP_NET_BIND_SERVICE, CAP_DAC_READ_SEARCH, -1) != 0)
+                          CAP_NET_BIND_SERVICE, CAP_DAC_READ_SEARCH, -1) != 0 ||
+            !add_marks(runas))
             return err_set(err, RC_IO, "capabilities: %s", strerror(errno));
         enum rc rc = become(runas, err);
         if (rc != RC_OK)
@@ -70,14 +85,18 @@ enum rc privilege_drop_all(const struct runas *runas, struct err *err)
 {
     if (runas->change && geteuid() == 0) {
         capng_clear(CAPNG_SELECT_BOTH);
+        if (!add_marks(runas))
+            return err_set(err, RC_IO, "capabilities: %s", strerror(errno));
         enum rc rc = become(runas, err);
         if (rc != RC_OK)
             return rc;
-    } else if (runas->change) { /* the supervisor is that user already and has two capabilities */
+    } else if (runas->change) { /* the supervisor is that user already and has few capabilities */
         capng_clear(CAPNG_SELECT_CAPS);
-        if (capng_apply(CAPNG_SELECT_CAPS) != 0)
+        if (!add_marks(runas) || capng_apply(CAPNG_SELECT_CAPS) != 0)
             return err_set(err, RC_IO, "capabilities: %s", strerror(errno));
     }
+    if (runas->change && !keep_marks(runas))
+        return err_set(err, RC_IO, "capabilities: CAP_NET_RAW: %s", strerror(errno));
     return no_new_privileges(err);
 }
 

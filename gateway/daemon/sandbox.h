@@ -22,6 +22,7 @@
 /* The user that processes run as when started by root. */
 struct runas {
     bool change; /* false: not started by root, everything stays as it is */
+    bool marks;  /* relay and control may mark their packets (egress.mark): CAP_NET_RAW */
     uid_t uid;
     gid_t gid;
     char name[64];
@@ -33,7 +34,7 @@ enum rc runas_find(const char *name, struct runas *runas_r, struct err *err);
 /* Supervisor: becomes that user, keeps only the right to bind low ports and to read what a reload
  * must read (keys that belong to root). */
 enum rc privilege_keep_few(const struct runas *runas, struct err *err);
-/* Child, before exec: that user and nothing else. */
+/* Child, before exec: that user and nothing else (but what `marks` needs). */
 enum rc privilege_drop_all(const struct runas *runas, struct err *err);
 /* No core dumps, no debugger of the same user: there are keys in memory. */
 void privilege_hide_memory(void);

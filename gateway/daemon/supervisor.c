@@ -182,12 +182,21 @@ static void raise_open_files(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static bool has_marks(const struct conf *conf)
+{
+    for (size_t i = 0; i < conf->egress.n; i++)
+        if (conf->egress.at[i].mark)
+            return true;
+    return false;
+}
+
 /* Everything that takes the rights we were started with; then gives them up. */
 static enum rc open_all(struct supervisor *s, struct err *err)
 {
     const struct conf *conf = supervisor_conf(s);
     raise_open_files();
     enum rc rc = runas_find(conf->user.p, &s->runas, err);
+    s->runas.marks = has_marks(conf);
     if (rc == RC_OK)
         rc = folders_make(conf, &s->runas, err);
     if (rc == RC_OK) {

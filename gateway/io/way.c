@@ -1,5 +1,8 @@
 #include "gateway/io/way.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "gateway/io/dial_socket.h"
@@ -28,6 +31,19 @@ bool way_source_ours(const struct conf_egress *e, const struct addr *address)
     if (address)
         *(address->family == ADDR_V6 ? &source.v6 : &source.v4) = *address;
     return dial_socket_try(&source);
+}
+
+bool way_congestion_works(const struct conf_egress *e)
+{
+    if (!e->congestion.n)
+        return true;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return true;
+    int rc =
+        setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, e->congestion.p, (socklen_t)e->congestion.n);
+    close(fd);
+    return rc == 0;
 }
 
 void way_source(const struct conf_egress *e, unsigned turn, const bool *gone,

@@ -19,6 +19,9 @@ bool way_is_proxied(const struct conf_egress *e);
 
 /* Has the system this source (NULL: no address), interface and mark? Sends nothing. */
 bool way_source_ours(const struct conf_egress *e, const struct addr *address);
+/* Has the system its congestion control, and may this process use it? Without it connections are
+ * made all the same. */
+bool way_congestion_works(const struct conf_egress *e);
 /* Addresses of a family take turns. `gone`: those to leave out, one per address; NULL: none. */
 void way_source(const struct conf_egress *e, unsigned turn, const bool *gone,
                 struct dial_source *source_r);

@@ -4,15 +4,11 @@ test_egress_via — mail through SOCKS5 (microsocks), PROXY headers (HAProxy) an
 Where an egress fails its mail goes by another one at once: never deferred, never counted as an
 attempt, and back when the egress is back.
 """
-import os
 import subprocess
-import time
 
 import pytest
+from egress_help import LOCAL, assert_by, returns, states, through, wait_state
 from wp import certs, mail, net, proxies, servers, smtpd, waypost
-
-LOCAL = {"name": "local", "weight": 0}              # only when the one under test is out
-
 
 @pytest.fixture
 def socks(keep, tmp_path):
@@ -22,44 +18,6 @@ def socks(keep, tmp_path):
 @pytest.fixture
 def haproxy(keep, tmp_path):
     return lambda: keep(proxies.Haproxy(tmp_path))
-
-
-@pytest.fixture
-def through(world, sink):
-    """A Waypost with this `via` (and `local` as a reserve), its zone and a sink for dest.test."""
-    def make(via, reserve=True, files=None, conf=None, **how):
-        s = sink(**how)
-        egress = [{"name": "far", "via": via}] + ([LOCAL] if reserve else [])
-        here, zone = world(conf={"egress": egress, "delivery": {"messages_per_connection": 1},
-                                 **(conf or {})}, files=files)
-        zone.mail("dest.test", s.address)
-        return here, s, zone
-    return make
-
-
-def assert_by(here, egress, count):
-    rows = here.wait_log("delivered", count)
-    assert [r["egress"] for r in rows] == [egress] * count
-    assert not here.log("deferred")
-
-
-def states(here, name):
-    """down and up, as logged for the egress, in order."""
-    return [word for line in here.stderr().splitlines() if f'"egress":"{name}"' in line
-            for word in ("down", "up") if f'"event":"egress_{word}"' in line]
-
-
-def wait_state(here, name, state):
-    net.wait_for(f"{name} to be {state}", lambda: states(here, name)[-1:] == [state])
-
-
-def returns(here, s, source):
-    """Mail comes by this address again; control may need a moment to know that it is back."""
-    def comes():
-        count = len(s.messages)
-        here.send(mail.message())
-        return s.wait(count + 1)[-1].peer == source
-    net.wait_for("mail by the egress that is back", comes, step=0.2)
 
 
 # --- SOCKS5
@@ -192,53 +150,6 @@ def test_alone_and_down_mail_waits(through, socks):
     wait_state(here, "far", "up")
     assert s.wait(1)[0].peer == proxy.source
     assert here.wait_log("delivered")[0]["attempt"] == 1
-
-
-# --- an address that comes and goes
-@pytest.fixture
-def address():
-    """An address of ours outside of 127/8, with a function that plumbs or removes it."""
-    text = f"203.0.113.{os.getpid() % 250 + 1}"
-
-    def set_it(on):
-        subprocess.run(["ip", "address", "replace" if on else "del", text + "/32", "dev", "lo"],
-                       check=True, capture_output=True)
-    set_it(True)
-    yield text, set_it
-    subprocess.run(["ip", "address", "del", text + "/32", "dev", "lo"], check=False,
-                   capture_output=True)
-
-
-def test_address_removed_while_its_session_rests(world, sink, address):
-    text, plumb = address
-    s = sink()
-    here, zone = world(conf={"egress": [{"name": "far", "address": text}, LOCAL],
-                             "delivery": {"idle": "60s"}})
-    zone.mail("dest.test", s.address)
-    here.send(mail.message())
-    assert s.wait(1)[0].peer == text
-    plumb(False)
-    time.sleep(1.1)                                 # addresses are looked at once a second
-    here.send(mail.message())
-    assert s.wait(2)[1].peer != text
-    assert here.wait_log("delivered", 2)[1]["attempt"] == 1 and not here.log("deferred")
-    plumb(True)
-    wait_state(here, "far", "up")
-    returns(here, s, text)
-
-
-def test_one_address_of_two_removed(world, sink, address):
-    text, plumb = address
-    s, other = sink(), net.loopback()
-    here, zone = world(conf={"egress": [{"name": "far", "address": [text, other]}],
-                             "delivery": {"messages_per_connection": 1}})
-    zone.mail("dest.test", s.address)
-    plumb(False)
-    for _ in range(6):
-        here.send(mail.message())
-    assert {m.peer for m in s.wait(6)} == {other}
-    assert not states(here, "far") and not here.log("deferred")
-    assert "egress_address_gone" in here.stderr()
 
 
 # --- PROXY v2

@@ -1,0 +1,87 @@
+"""
+test_egress_source — addresses that come and go, interfaces, marks, congestion control
+"""
+import os
+import subprocess
+import time
+
+import pytest
+from egress_help import LOCAL, assert_by, returns, states, wait_state
+from wp import mail, net
+
+
+@pytest.fixture
+def address():
+    """An address of ours outside of 127/8, with a function that plumbs or removes it."""
+    text = f"203.0.113.{os.getpid() % 250 + 1}"
+
+    def set_it(on):
+        subprocess.run(["ip", "address", "replace" if on else "del", text + "/32", "dev", "lo"],
+                       check=True, capture_output=True)
+    set_it(True)
+    yield text, set_it
+    subprocess.run(["ip", "address", "del", text + "/32", "dev", "lo"], check=False,
+                   capture_output=True)
+
+
+def test_address_removed_while_its_session_rests(world, sink, address):
+    text, plumb = address
+    s = sink()
+    here, zone = world(conf={"egress": [{"name": "far", "address": text}, LOCAL],
+                             "delivery": {"idle": "60s"}})
+    zone.mail("dest.test", s.address)
+    here.send(mail.message())
+    assert s.wait(1)[0].peer == text
+    plumb(False)
+    time.sleep(1.1)                                 # addresses are looked at once a second
+    here.send(mail.message())
+    assert s.wait(2)[1].peer != text
+    assert here.wait_log("delivered", 2)[1]["attempt"] == 1 and not here.log("deferred")
+    plumb(True)
+    wait_state(here, "far", "up")
+    returns(here, s, text)
+
+
+def test_one_address_of_two_removed(world, sink, address):
+    text, plumb = address
+    s, other = sink(), net.loopback()
+    here, zone = world(conf={"egress": [{"name": "far", "address": [text, other]}],
+                             "delivery": {"messages_per_connection": 1}})
+    zone.mail("dest.test", s.address)
+    plumb(False)
+    for _ in range(6):
+        here.send(mail.message())
+    assert {m.peer for m in s.wait(6)} == {other}
+    assert not states(here, "far") and not here.log("deferred")
+    assert "egress_address_gone" in here.stderr()
+
+
+def test_interface_and_mark(world, sink):
+    s = sink()
+    here, zone = world(conf={"egress": [{"name": "far", "interface": "lo", "mark": 77,
+                                         "congestion": "reno"}]})
+    zone.mail("dest.test", s.address)
+    here.send(mail.message())
+    s.wait(1)
+    assert_by(here, "far", 1)
+    assert not states(here, "far")
+
+
+def test_interface_that_is_not_there(world, sink):
+    s = sink()
+    here, zone = world(conf={"egress": [{"name": "far", "interface": "nosuchdev0"}, LOCAL]})
+    zone.mail("dest.test", s.address)
+    here.send(mail.message())
+    s.wait(1)
+    assert_by(here, "local", 1)
+    assert states(here, "far") == ["down"]
+
+
+def test_unknown_congestion_control_is_told(world, sink):
+    s = sink()
+    here, zone = world(conf={"egress": [{"name": "far", "congestion": "nosuchcc"}]})
+    zone.mail("dest.test", s.address)
+    here.send(mail.message())
+    s.wait(1)
+    assert here.stderr().count("congestion_not_allowed") == 1
+    assert 'no congestion control "nosuchcc"' in here.cli("check").stderr
