@@ -123,7 +123,7 @@ class Waypost:
 
     def remove(self):
         """Its files, and what it keeps in memory (gateway/daemon/scratch.h)."""
-        spool = self.path("state", "spool")
+        spool = os.path.join(self.conf["state"], "spool")
         if os.path.exists(spool):
             st = os.stat(spool)
             shutil.rmtree(f"/dev/shm/waypost-{st.st_dev:x}-{st.st_ino:x}", ignore_errors=True)
