@@ -10,6 +10,7 @@
 #include "gateway/delivery/peers.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
+#include "gateway/delivery/stall.h"
 
 enum { TLS_SESSIONS_MAX = 4096 };
 
@@ -140,6 +141,7 @@ struct delivery *delivery_new(const struct delivery_env *env)
     list_init(&d->spare);
     list_init(&d->large);
     timer_init(&d->sense_tick, sense_on_tick);
+    timer_init(&d->stall_tick, stall_on_tick);
     d->observer = observer_new(d->loop, env->observe, env->observe_arg);
     loop_task_init(&d->bury, session_bury);
     loop_task_init(&d->drained, on_drained);
@@ -171,6 +173,7 @@ void delivery_free(struct delivery **delivery)
         target_free(CONTAINER_OF(at, struct target, link));
     egress_free(&d->egress);
     timer_stop(d->loop, &d->sense_tick);
+    timer_stop(d->loop, &d->stall_tick);
     observer_free(&d->observer);
     paths_free(&d->paths);
     peers_free(&d->peers);

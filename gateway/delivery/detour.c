@@ -64,6 +64,17 @@ bool detour_broken(struct session *s, const struct finding *finding)
     return true;
 }
 
+bool detour_stalled(struct session *s)
+{
+    const struct finding f = { .where = WHERE_DATA,
+                               .fault = FAULT_TIMEOUT,
+                               .text = SLICE_LIT("what was sent does not arrive") };
+    if (!s->front || !attempt_untaken(s->front) || !other_egress(s))
+        return false;
+    record(s, &f);
+    return true;
+}
+
 /* The egress is told last: whoever hears of it finds the session gone. */
 static void give_up_egress(struct session *s, const struct finding *finding,
                            enum egress_fault_kind fault, bool refused)

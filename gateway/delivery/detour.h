@@ -17,6 +17,8 @@
 bool detour_take(struct session *s, const struct finding *finding);
 /* The connection of a transaction under way broke. True: as above. */
 bool detour_broken(struct session *s, const struct finding *finding);
+/* Its bytes do not arrive. True: as above. */
+bool detour_stalled(struct session *s);
 /* The dial said that the egress is to blame. */
 void detour_dial(struct session *s, const struct dial_result *result);
 /* The name of the proxy leads nowhere. */

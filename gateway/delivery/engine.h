@@ -45,7 +45,7 @@ struct delivery {
     struct list wanting; /* targets that found no room for a session, the first to ask first */
     struct list spare;   /* attempts to be used again */
     struct list large;   /* attempts whose large body is being sent */
-    struct timer sense_tick;
+    struct timer sense_tick, stall_tick;
     struct observer *observer;
     struct paths *paths;
     struct loop_task bury;

@@ -244,6 +244,15 @@ void sense_broken(struct session *s, const struct finding *f)
     observe_failure(s->delivery->observer, &o);
 }
 
+void sense_stalled(struct session *s)
+{
+    struct observation o = start(s, OBS_MAIL, &s->address);
+    o.result = OBS_TIMEOUT;
+    ask_tcp(s);
+    put_tcp(s, &o);
+    observe_failure(s->delivery->observer, &o);
+}
+
 /* Figures without a reply: of a connection that ends, or of a body that is on its way. */
 static void tell_figures(struct session *s, bool goodput)
 {

@@ -34,6 +34,8 @@ void sense_answer(struct session *s, int64_t took_us);
 /* The body of a transaction begins; its attempt is over (findings are complete). */
 void sense_body(struct session *s, struct attempt *a);
 void sense_attempt(struct session *s, struct attempt *a);
+/* What was sent does not arrive. */
+void sense_stalled(struct session *s);
 /* The connection was lost while a transaction ran; or it ends in peace. */
 void sense_broken(struct session *s, const struct finding *finding);
 void sense_quit(struct session *s);

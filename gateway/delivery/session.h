@@ -108,6 +108,7 @@ struct session {
     int64_t greeting_us, app_rtt_us;  /* 0: not known */
     int64_t tcp_at_ms;                /* when `tcp` was asked for; 0: never */
     struct stream_tcp_info tcp, told; /* the latest; as last told to control */
+    int64_t stalled_ms;               /* its bytes do not arrive since; 0: they do (stall.c) */
     bool tcp_known;
     bool sending_slowly; /* the body comes in slower than it goes out */
 };

@@ -17,6 +17,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
+#include "gateway/delivery/stall.h"
 #include "gateway/io/stream.h"
 #include "gateway/smtp/bdat.h"
 
@@ -185,6 +186,7 @@ static void transact_batch(struct session *s, struct attempt *a)
     if (!transact_may_send(s, a))
         return;
     a->step = ATTEMPT_ENVELOPE;
+    stall_watch(s->delivery);
     a->begun_us = clock_mono_us();
     a->clean = s->expected_n == 0 && !s->need_rset;
     a->data_us = a->sent_us = 0;

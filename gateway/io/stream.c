@@ -227,6 +227,7 @@ bool stream_tcp_info(const struct stream *s, struct stream_tcp_info *info_r)
         .min_rtt_us = ti.tcpi_min_rtt == UINT32_MAX ? 0 : ti.tcpi_min_rtt,
         .segments = ti.tcpi_data_segs_out + 1, /* and the SYN; lost ACKs are nobody's loss */
         .retransmits = ti.tcpi_total_retrans,
+        .sent_again = ti.tcpi_retransmits,
         .acked = ti.tcpi_bytes_acked,
         .bytes_retransmitted = ti.tcpi_bytes_retrans,
         .delivery_rate = ti.tcpi_delivery_rate,

@@ -89,6 +89,7 @@ const struct tls_info *stream_tls_info(const struct stream *s); /* NULL: plain o
 struct stream_tcp_info {
     uint32_t rtt_us, min_rtt_us, rttvar_us; /* min_rtt_us: 0 when not measured yet */
     uint32_t segments, retransmits;         /* sent; sent again */
+    uint32_t sent_again;                    /* in a row and not answered yet */
     uint64_t acked;                         /* bytes */
     uint64_t bytes_retransmitted;
     uint64_t delivery_rate; /* bytes/s, latest; 0 unknown */
