@@ -105,7 +105,10 @@ class Postfix(Machine):
             self.root = int(f.read())
 
     def start(self):
-        self.server.run("postfix", "start")
+        # No pipes: its check of the queue folders goes on behind and would hold them open.
+        subprocess.run(["postfix", "-c", self.server.conf, "start"], check=True, timeout=120,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
         self.wait_up()
         self.find_root()
 

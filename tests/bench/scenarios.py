@@ -12,7 +12,9 @@ import time
 import figures
 from wp import net, process, waypost
 
-PATIENCE = 400
+PATIENCE = 400          # seconds for the generator
+STILL = 30              # seconds without a message: no more will come
+DRAIN = 60              # seconds for a queue to empty after a restart
 
 
 def tool(name):
@@ -42,13 +44,14 @@ class Bench:
                        stdout=subprocess.DEVNULL)
         return figures.read(path)
 
-    def drain(self, count):
+    def drain(self, count, still=STILL, limit=PATIENCE):
         """Waits until the sink has so many; gives up when nothing comes any more."""
         last, since = -1, time.monotonic()
-        while (n := figures.count(self.sink_log)) < count:
+        end = since + limit
+        while (n := figures.count(self.sink_log)) < count and time.monotonic() < end:
             if n != last:
                 last, since = n, time.monotonic()
-            if time.monotonic() - since > 30:
+            if time.monotonic() - since > still:
                 return
             time.sleep(0.02)
 
@@ -133,7 +136,7 @@ def large(bench, divide):
     cpu = machine.cpu()
     with Watch(machine) as watch:
         sent = bench.generate(1, "-c", "1", "-s", str(size))
-        bench.drain(1)
+        bench.drain(1, still=PATIENCE)
     run = figures.Run(sent, figures.read(bench.sink_log))
     assert not run.lost and run.arrivals, "the large message did not arrive"
     return {"GiB": size / (1 << 30), "seconds": run.latency(0) / 1000,
@@ -141,7 +144,7 @@ def large(bench, divide):
 
 
 def restart(bench, divide):
-    """100,000 deferred messages, then a restart with cold caches"""
+    """100,000 deferred messages, then a restart with cold caches; a minute to deliver"""
     count = 100000 // divide
     machine = bench.start("-4")
     bench.generate(count, "-c", "50", "-k", "-P")
@@ -162,10 +165,12 @@ def restart(bench, divide):
     threading.Thread(target=machine.flush, daemon=True).start()
     net.wait_for("the first delivery", lambda: figures.count(bench.sink_log), 180, 0.005)
     first = time.monotonic() - begun
-    bench.drain(count)
+    bench.drain(count, limit=DRAIN)
     done = time.monotonic() - begun
+    taken = figures.count(bench.sink_log)
     return {"waiting": waiting, "MiB while waiting": idle / 1024, "listens after s": up,
-            "first after s": first, "all after s": done, "taken": figures.count(bench.sink_log)}
+            "first after s": first, "taken": taken, "in s": done,
+            "delivered/s": taken / (done - first)}
 
 
 SCENARIOS = {f.__name__: f for f in (each, kept, pipelined, steady, large, restart)}

@@ -46,14 +46,16 @@ class Postfix:
 
     def __init__(self, **settings):
         self.dir, self.address, self.port = _folder("wp-postfix-"), net.loopback(), 25
-        os.makedirs(self.dir + "/data")
-        os.makedirs(self.dir + "/queue")
+        # Apart from the queue: "postfix start" looks at the owner of every file beside main.cf.
+        self.conf = self.dir + "/etc"
+        for folder in ("etc", "data", "queue"):
+            os.makedirs(f"{self.dir}/{folder}")
         os.chmod(self.dir + "/data", 0o700)
         shutil.chown(self.dir + "/data", "postfix")
-        with open(self.dir + "/main.cf", "w") as f:
+        with open(self.conf + "/main.cf", "w") as f:
             f.write(BASE.format(dir=self.dir, address=self.address))
             f.writelines(f"{k} = {v}\n" for k, v in settings.items())
-        with open(MASTER) as source, open(self.dir + "/master.cf", "w") as f:
+        with open(MASTER) as source, open(self.conf + "/master.cf", "w") as f:
             f.writelines(self._services(source))
         self.run("postfix", "start")
         net.wait_for("postfix", lambda: net.greets(self.address, self.port))
@@ -71,7 +73,7 @@ class Postfix:
         yield "postlog unix-dgram n - n - 1 postlogd\n"
 
     def run(self, command, *args, data=None):
-        return subprocess.run([command, "-c", self.dir, *args], input=data, check=False,
+        return subprocess.run([command, "-c", self.conf, *args], input=data, check=False,
                               capture_output=True, timeout=60)
 
     def __enter__(self):
@@ -83,13 +85,13 @@ class Postfix:
 
     def submit(self, data, sender, *to):
         # -C: sendmail's own letter for the configuration folder
-        done = subprocess.run(["sendmail", "-C", self.dir, "-i", "-f", sender, *to], input=data,
+        done = subprocess.run(["sendmail", "-C", self.conf, "-i", "-f", sender, *to], input=data,
                               capture_output=True, timeout=60)
         assert done.returncode == 0, done.stderr
 
     def queued(self):
-        return sum(len(glob.glob(f"{self.dir}/queue/{q}/**/*", recursive=True))
-                   for q in ("maildrop", "incoming", "active", "deferred"))
+        return sum(len(files) for q in ("maildrop", "incoming", "active", "deferred")
+                   for _, _, files in os.walk(f"{self.dir}/queue/{q}"))
 
     def flush(self):
         self.run("postqueue", "-f")
