@@ -56,7 +56,7 @@ static struct slice take_rows(struct buf *bytes, struct slice *rows_r)
             break;
         }
         size_t n = line.n - strlen(open) - 1;
-        memmove(to, line.p + strlen(open), n);
+        memmove(to, line.p + strlen(open), n + 1); /* with the bracket */
         to[n] = '\n';
         to += n + 1;
     }

@@ -9,7 +9,8 @@
 #include "gateway/io/timer.h"
 
 enum { MINUTE_MS = 60 * 1000, LATE_MS = 50 };
-static const int64_t KEEP_MS = 30ll * 24 * 60 * MINUTE_MS; /* until a configuration says so */
+static const int64_t KEEP_MS =
+    (int64_t)30 * 24 * 60 * MINUTE_MS; /* until a configuration says so */
 
 struct control_report {
     struct loop *loop;

@@ -36,8 +36,8 @@ static const char TABLES[] =
     "COMMIT;";
 
 const struct store_level store_levels[STORE_LEVELS] = {
-    { MINUTE, 48 * 60ll * MINUTE },
-    { 5 * MINUTE, 14 * 24 * 60ll * MINUTE },
+    { MINUTE, (int64_t)48 * 60 * MINUTE },
+    { 5 * MINUTE, (int64_t)14 * 24 * 60 * MINUTE },
     { 60 * MINUTE, INT64_MAX },
 };
 

@@ -11,9 +11,9 @@ enum { HOUR = 3600 * 1000, EVENTS_DEFAULT = 200 };
 static int level_for(const struct history_question *q)
 {
     int64_t back = q->now_ms - q->since_ms;
-    if (back <= 12ll * HOUR)
+    if (back <= (int64_t)12 * HOUR)
         return 0;
-    return back <= 60ll * HOUR ? 1 : 2;
+    return back <= (int64_t)60 * HOUR ? 1 : 2;
 }
 
 /* ---- JSON ---- */
