@@ -14,6 +14,7 @@ struct conf_names {
 };
 
 enum conf_via_kind { CONF_VIA_NONE, CONF_VIA_SOCKS5, CONF_VIA_PROXY, CONF_VIA_RELAY };
+extern const char *const conf_via_names[]; /* NULL for CONF_VIA_NONE; the keys */
 
 /* A way out that begins elsewhere. Through socks5 and proxy we speak to the destination itself; a
  * relay takes the mail instead of the destination and passes it on. */

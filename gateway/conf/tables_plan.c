@@ -34,6 +34,8 @@ void check_login(struct conf_reader *r, const struct yaml_node *node, const stru
                    "found \"%s\" empty, expected a password in its first line", file->path.p);
 }
 
+const char *const conf_via_names[] = { NULL, "socks5", "proxy", "relay" };
+
 const struct conf_host *conf_via_host(const struct conf_via *via)
 {
     switch ((enum conf_via_kind)via->kind) {
@@ -102,14 +104,13 @@ static void check_via_login(struct conf_reader *r, const struct yaml_node *node,
 
 static void check_via(struct conf_reader *r, const struct yaml_node *node, void *target)
 {
-    static const char *const kinds[] = { "socks5", "proxy", "relay" };
     struct conf_via *via = target;
     unsigned given = 0;
-    for (unsigned i = 0; i < 3; i++) {
-        if (!yaml_get(node, kinds[i]))
+    for (unsigned kind = CONF_VIA_SOCKS5; kind <= CONF_VIA_RELAY; kind++) {
+        if (!yaml_get(node, conf_via_names[kind]))
             continue;
         given++;
-        via->kind = CONF_VIA_SOCKS5 + i;
+        via->kind = kind;
     }
     if (given == 1)
         check_via_keys(r, node, via->kind);

@@ -51,11 +51,9 @@ static void on_egress_changed(void *arg, int egress, enum egress_fault_kind faul
     sense_egress(d, egress, fault);
     if (fault == EGRESS_UNPLUMBED)
         loop_task_schedule(d->loop, &d->cut_off);
-    if (fault != EGRESS_FINE)
-        return;
-    LIST_EACH (at, &d->targets) {
+    LIST_EACH (at, &d->targets) { /* also when it is out: mail that waits for it has others */
         struct target *t = CONTAINER_OF(at, struct target, link);
-        if (t->site->sessions == 0 && t->site->failures)
+        if (fault == EGRESS_FINE && t->site->sessions == 0 && t->site->failures)
             site_succeeded(t->site);
         queue_kick(d->queue, t->site);
     }

@@ -18,6 +18,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress.h"
+#include "gateway/delivery/relay.h"
 #include "gateway/delivery/session.h"
 
 enum {
@@ -172,7 +173,7 @@ static bool may_open(struct target *t, const struct need *need)
     uint32_t most =
         t->proven && live_sessions(t) > OPENING_FIRST ? live_sessions(t) : OPENING_FIRST;
     if (t->opening >= most || now < t->site->backoff_until_ms ||
-        (now < t->hold_until_ms && live_sessions(t) > 0))
+        (now < t->hold_until_ms && live_sessions(t) > 0) || !relay_has_room(t, need->way.egress))
         return false;
     if (t->site->limit.connections && t->site->sessions >= t->site->limit.connections) {
         /* Only one that is no use to this mail makes way. */
@@ -214,6 +215,8 @@ static struct session *find_session(struct target *t, const struct need *need, b
     struct session *s = find_idle(t, need);
     if (!s && cheap_behind(t))
         s = find_behind(t, need);
+    if (!s)
+        s = relay_adopt(t, need->route, need->way.egress);
     *open_r = !s && open && may_open(t, need);
     if (s || *open_r)
         return s;

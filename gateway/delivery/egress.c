@@ -8,6 +8,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress_check.h"
+#include "gateway/delivery/relay.h"
 #include "gateway/io/timer.h"
 #include "policies/route.h"
 
@@ -33,6 +34,7 @@ struct way {
     int64_t refused_ms;
     unsigned looks;   /* at the proxy, since it worked last */
     unsigned denials; /* in a row */
+    struct relay_line line;
     struct egress_check *check;
     struct timer timer;
 };
@@ -189,6 +191,7 @@ struct egress_table *egress_new(struct loop *loop, struct resolver *resolver,
         w->gone = mem_array(w->conf->addresses.n + 1, sizeof *w->gone);
         w->families = way_families(w->conf, NULL);
         w->looked_ms = INT64_MIN / 2;
+        list_init(&w->line.wanting);
         timer_init(&w->timer, on_timer);
     }
     return t;
@@ -202,6 +205,8 @@ void egress_free(struct egress_table **table)
     for (size_t i = 0; i < t->n; i++) {
         timer_stop(t->loop, &t->at[i].timer);
         egress_check_cancel(&t->at[i].check);
+        while (list_pop_front(&t->at[i].line.wanting)) /* they look again with the new table */
+            ;
         free(t->at[i].gone);
     }
     policies_unref(&t->policies);
@@ -300,6 +305,11 @@ unsigned egress_down(const struct egress_table *t)
     for (size_t i = 0; i < t->n; i++)
         n += t->at[i].fault != EGRESS_FINE;
     return n;
+}
+
+struct relay_line *egress_line(struct egress_table *t, int egress)
+{
+    return &t->at[egress].line;
 }
 
 /* ---- what sessions found out ---- */

@@ -48,6 +48,7 @@ enum egress_fault_kind egress_fault(const struct egress_table *table, int egress
 /* Why it is out, for people; "" when it is not. */
 const char *egress_reason(const struct egress_table *table, int egress);
 unsigned egress_down(const struct egress_table *table);
+struct relay_line *egress_line(struct egress_table *table, int egress); /* of relay.h */
 
 /* ---- what sessions found out ---- */
 

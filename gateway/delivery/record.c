@@ -31,6 +31,7 @@ static void put_hop(struct delivery_event *e, const struct hop *hop)
     e->tls = hop->tls;
     e->connection = true;
     e->reused = hop->reused;
+    e->via = slice_of(hop->via);
     e->rtt_us = hop->rtt_us;
     e->retransmits = hop->retransmits;
 }

@@ -12,6 +12,7 @@
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
 #include "gateway/delivery/race.h"
+#include "gateway/delivery/relay.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
 #include "gateway/io/stream.h"
@@ -35,6 +36,7 @@ static void take_way(struct session *s)
     s->terms = session_terms(e, s->route);
     s->via = e->via.kind != CONF_VIA_NONE;
     s->relay = e->via.kind == CONF_VIA_RELAY;
+    relay_opening(s);
     if (s->relay)
         hosts_of_relay(&s->hosts, &e->via.relay);
     else if (s->target->site->mx)
@@ -172,6 +174,7 @@ void session_rest(struct session *s)
         session_quit(s);
     } else {
         session_set_deadline(s);
+        relay_rests(s);
         delivery_room(d);
     }
 }
@@ -184,7 +187,7 @@ void session_hop(struct session *s, struct hop *hop_r)
                            .egress = conf->egress.at[s->egress].name,
                            .tls = slice_of(s->tls),
                            .address = s->address,
-                           .via = s->via,
+                           .via = conf_via_names[conf->egress.at[s->egress].via.kind],
                            .rtt_us = -1,
                            .retransmits = -1,
                            .reused = s->delivered > 0 };
@@ -238,6 +241,7 @@ static void take_out(struct session *s)
     t->site->sessions--;
     t->again = true;
     d->sessions--;
+    relay_ended(s);
     delivery_room(d);
     if (s->query)
         dns_cancel(&s->query);

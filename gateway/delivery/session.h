@@ -130,7 +130,7 @@ struct slice session_mx(const struct session *s);
 struct hop {
     struct slice mx, egress, tls; /* valid until the loop waits */
     struct addr source, address;  /* source: as the other side sees it */
-    bool via;                     /* rtt and retransmits are of the way to the proxy or relay */
+    const char *via; /* kind of proxy or relay, where rtt and retransmits end; NULL: none */
     bool connected, reused;
     int64_t rtt_us, retransmits;
     int64_t stage_us[STAGES]; /* of the opening; negative: not part of this attempt */

@@ -172,6 +172,7 @@ static void put_outcome(struct buf *b, const struct delivery_event *e)
         json_str(b, "reply", clip(e->reply, REPLY_MAX));
     put_text(b, "class", e->class);
     put_text(b, "tls", e->tls);
+    put_text(b, "via", e->via);
     for (int i = 0; i < STAGES; i++)
         put_ms(b, stage_keys[i], e->stage_us[i]);
     put_ms(b, "rtt_ms", e->rtt_us);

@@ -85,6 +85,7 @@ struct delivery_event {
     struct slice class; /* of the reply */
     struct slice tls;   /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: plain */
     int64_t stage_us[STAGES]; /* microseconds; negative: absent. Shown as <stage>_ms */
+    struct slice via;         /* "socks5", "proxy", "relay": rtt and retransmits end there */
     int64_t rtt_us;           /* of the TCP connection; negative: absent */
     int64_t retransmits;      /* TCP segments, whole connection; negative: absent */
     bool connection;          /* a session was used: `reused` is shown */

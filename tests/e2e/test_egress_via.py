@@ -222,7 +222,21 @@ def test_relay_with_tls_and_auth(second, through):
     assert len(final.wait(10)) == 10 and not s.messages
     rows = here.wait_log("delivered", 10)
     assert {r["mx"] for r in rows} == {"gw2.test"} and {r["egress"] for r in rows} == {"far"}
+    assert {r["via"] for r in rows} == {"relay"}
     assert all(r["tls"] for r in rows)
+
+
+def test_sessions_to_a_relay_serve_all_sites(world, sink):
+    """Six sites, two connections: mail of each goes over sessions that others opened."""
+    gw2 = sink()
+    here, zone = world(conf={"workers": 1, "delivery": {"connections": 2},
+                             "egress": [{"name": "far", "via": {"relay": gw2.host}}]})
+    for n in range(6):
+        zone.mail(f"d{n}.test", net.loopback())
+    for n in range(60):
+        here.send(mail.message(), to=f"x@d{n % 6}.test")
+    assert {m.session for m in gw2.wait(60)} <= {0, 1}
+    assert len({r["site"] for r in here.wait_log("delivered", 60)}) == 6
 
 
 def test_relay_refuses_the_password(second, through):

@@ -1,0 +1,88 @@
+#include "gateway/delivery/relay.h"
+
+#include "gateway/conf/conf.h"
+#include "gateway/delivery/egress.h"
+
+enum { LOOK_AT_MAX = 64 };
+
+/* The line of the session's relay; NULL: no relay, or one of an earlier configuration. */
+static struct relay_line *line_of(const struct session *s)
+{
+    if (!s->relay || s->policies != s->delivery->policies)
+        return NULL;
+    return egress_line(s->delivery->egress, s->egress);
+}
+
+static bool is_relay(struct delivery *d, int egress)
+{
+    return egress_conf(d->egress, egress)->via.kind == CONF_VIA_RELAY;
+}
+
+static bool site_is_full(const struct target *t)
+{
+    return t->site->limit.connections && t->site->sessions >= t->site->limit.connections;
+}
+
+static void move(struct session *s, struct target *to, const struct conf_route *route)
+{
+    s->target->site->sessions--;
+    list_del(&s->link);
+    s->target = to;
+    s->route = route;
+    to->site->sessions++;
+    list_push_front(&to->idle, &s->link);
+}
+
+struct session *relay_adopt(struct target *t, const struct conf_route *route, int egress)
+{
+    struct delivery *d = t->delivery;
+    unsigned looked = 0;
+    if (!is_relay(d, egress) || site_is_full(t))
+        return NULL;
+    LIST_EACH (at, &d->idle) {
+        struct session *s = CONTAINER_OF(at, struct session, lru);
+        if (s->relay && s->egress == egress && session_suits(s, route)) {
+            move(s, t, route);
+            return s;
+        }
+        if (++looked == LOOK_AT_MAX)
+            break;
+    }
+    return NULL;
+}
+
+bool relay_has_room(struct target *t, int egress)
+{
+    struct delivery *d = t->delivery;
+    struct relay_line *line = egress_line(d->egress, egress);
+    uint64_t most = delivery_conf(d)->delivery.connections / d->workers;
+    if (!is_relay(d, egress) || line->sessions < (most ? most : 1))
+        return true;
+    if (list_empty(&t->want))
+        list_push_back(&line->wanting, &t->want);
+    return false;
+}
+
+void relay_opening(struct session *s)
+{
+    struct relay_line *line = line_of(s);
+    if (line)
+        line->sessions++;
+}
+
+void relay_ended(struct session *s)
+{
+    struct relay_line *line = line_of(s);
+    if (!line)
+        return;
+    line->sessions--;
+    relay_rests(s);
+}
+
+void relay_rests(struct session *s)
+{
+    struct relay_line *line = line_of(s);
+    struct list *first = line ? list_pop_front(&line->wanting) : NULL;
+    if (first)
+        queue_kick(s->delivery->queue, CONTAINER_OF(first, struct target, want)->site);
+}

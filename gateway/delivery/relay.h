@@ -1,0 +1,28 @@
+/*
+ * delivery/relay — sessions to a relay serve every site of the worker
+ *
+ *   A relay takes mail for all sites, so a session that rests is moved to the site that needs one,
+ *   and the sessions to it are counted together: no more than one site may have
+ *   (delivery.connections, the worker's share). Sites that find none left stand in line.
+ */
+#ifndef WAYPOST_DELIVERY_RELAY_H
+#define WAYPOST_DELIVERY_RELAY_H
+
+#include "gateway/delivery/session.h"
+
+/* Of each egress; part of the egress table. */
+struct relay_line {
+    uint32_t sessions;
+    struct list wanting; /* targets, by their `want` */
+};
+
+/* A session of another target to this egress that rests; it is the target's now. NULL: none. */
+struct session *relay_adopt(struct target *t, const struct conf_route *route, int egress);
+/* May one more be opened? If not the target stands in line. True for all but relays. */
+bool relay_has_room(struct target *t, int egress);
+
+void relay_opening(struct session *s);
+void relay_ended(struct session *s);
+void relay_rests(struct session *s); /* whoever is first in line looks again */
+
+#endif
