@@ -134,7 +134,7 @@ static const struct conf_key root_keys[] = {
     { "log", &type_section, ROOT(log), .more = &log_section, .help = "what is written down" },
     { "geo", &type_section, ROOT(geo), .more = &section_geo,
       .help = "carriers and regions of addresses" },
-    { "probes", &type_section, ROOT(probes), .more = &section_probes, .flags = KEY_LATER,
+    { "probes", &type_section, ROOT(probes), .more = &section_probes,
       .help = "measuring of paths" },
     { "reputation", &type_section, ROOT(reputation), .more = &section_reputation,
       .flags = KEY_LATER, .help = "watching of our addresses" },

@@ -150,7 +150,7 @@ void relay_links_hang_up(struct relay_links *l)
 {
     if (!l || !l->call)
         return;
-    call_end(&l->call, true, slice_of(""));
+    call_end_raw(&l->call); /* frames, not lines: there is nothing to say */
     link_reader_free(&l->reader);
 }
 

@@ -232,7 +232,6 @@ static const struct row plan_rows[] = {
       "7:7: found the same network a second time, expected it once (first at line 6)\n"
       "8:7: found neither carrier nor region, expected one of them" },
     { BASE "probes: { total: 5 }\n", NULL,
-      "4:1: warning: \"probes\" is accepted but not in effect in this version\n"
       "4:18: found \"5\", expected a rate above zero such as 2/s 500/min 1000/h 20000/day" },
     { BASE "reputation:\n  blocklists: [ { zone: dnsbl.sorbs.net, codes: { 10.0.0.1: 5 } } ]\n"
            "  feeds: [ { format: drop-json, url: \"ftp://x\", file: p }, { format: x } ]\n",

@@ -227,11 +227,19 @@ static void events_are_counted_without_a_file(void **state)
     for (int i = 0; i < EVENT_KINDS; i++)
         write_one(r, (enum delivery_event_kind)i, "x");
     for (int i = 0; i < EVENT_KINDS; i++) {
-        static const enum counter counters[] = { COUNTER_RECEIVED, COUNTER_DELIVERED,
-                                                 COUNTER_DEFERRED, COUNTER_REROUTED,
-                                                 COUNTER_BOUNCED,  COUNTER_EXPIRED,
-                                                 COUNTER_HELD,     COUNTER_DROPPED,
-                                                 COUNTER_RELOADS };
+        static const enum counter counters[EVENT_KINDS] = {
+            [EVENT_RECEIVED] = COUNTER_RECEIVED,
+            [EVENT_DELIVERED] = COUNTER_DELIVERED,
+            [EVENT_DEFERRED] = COUNTER_DEFERRED,
+            [EVENT_REROUTED] = COUNTER_REROUTED,
+            [EVENT_BOUNCED] = COUNTER_BOUNCED,
+            [EVENT_EXPIRED] = COUNTER_EXPIRED,
+            [EVENT_HELD] = COUNTER_HELD,
+            [EVENT_DROPPED] = COUNTER_DROPPED,
+            [EVENT_RELOAD] = COUNTER_RELOADS,
+            [EVENT_EGRESS_STATE] = COUNTER_EGRESS_CHANGES,
+            [EVENT_PATH_SWITCH] = COUNTER_PATH_SWITCHES,
+        };
         assert_int_equal(counter_get(&r->counters, counters[i]), 1);
     }
     assert_int_equal(counter_get(&r->counters, COUNTER_RECEIVED_BYTES), 100);

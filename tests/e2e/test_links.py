@@ -1,0 +1,188 @@
+"""
+test_links — mail leaves by the path that works: observations, advice, probes, explain
+
+On loopback no path is slow, but one can be broken for one source address only: the sink resets what
+comes from it before the greeting, which looks like a middlebox on that path.
+"""
+import os
+import signal
+import socket
+import time
+
+import pytest
+from wp import mail, net, process, smtpd
+
+
+class Paths(smtpd.Behaviour):
+    """Resets connections from some addresses before the greeting; keeps what each session said."""
+
+    def __init__(self):
+        self.broken, self.times, self.seen = set(), [], []
+
+    def connected(self, s):
+        self.times.append((time.monotonic(), s.peer))
+        self.seen.append(s)
+        if s.peer in self.broken:
+            raise smtpd.Hangup(reset=True)
+        return super().connected(s)
+
+
+@pytest.fixture
+def two(relay, sink):
+    """A gateway with two egresses towards one sink: (gateway, sink, behaviour, addresses)."""
+    def make(conf=None, **more):
+        behaviour = Paths()
+        s, a, b = sink(behaviour), net.loopback(), net.loopback()
+        base = {"egress": [{"name": "one", "address": a}, {"name": "two", "address": b}],
+                "delivery": {"messages_per_connection": 1}, **(conf or {})}
+        return relay(to=s, conf=base, **more), s, behaviour, {"one": a, "two": b}
+    return make
+
+
+def send(here, count, pause=0.1):
+    for _ in range(count):
+        here.send(mail.message())
+        time.sleep(pause)
+
+
+def egresses(here):
+    row = here.json("explain", "--from", "a@client.test", "--to", "b@dest.test")
+    return {e["name"]: e for e in row["egress"]}
+
+
+def chosen(here):
+    return next((n for n, e in egresses(here).items() if e["chosen"]), None)
+
+
+def measured(here):
+    """Until explain shows a measured choice."""
+    net.wait_for("a measured choice", lambda: "cost_ms" in next(
+        (e for e in egresses(here).values() if e["chosen"]), {}), 30)
+
+
+def control_pid(here):
+    for pid in process.descendants(here.child.pid):
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            if b"control" in f.read():
+                return pid
+    return None
+
+
+def test_a_broken_path_is_left_and_explained(two):
+    here, s, paths, addresses = two()
+    send(here, 12)
+    s.wait(12)
+    measured(here)
+    used = chosen(here)
+    other = "two" if used == "one" else "one"
+    paths.broken = {addresses[used]}
+    send(here, 20)
+    later = s.wait(32)[12:]
+    assert {m.peer for m in later} == {addresses[other]} and not here.log("deferred")
+    net.wait_for("the switch", lambda: chosen(here) == other, 30)
+    row = egresses(here)
+    assert row[used]["state"] in ("suspect", "down") and not row[used]["chosen"]
+    assert row[other]["state"] == "up" and row[other]["reason"].startswith("chosen")
+    assert row[other]["terms_ms"].keys() >= {"setup", "dialogue", "loss", "think", "transfer"}
+    net.wait_for("the line in the log", lambda: [
+        e for e in here.log("path_switch") if e["egress"] == other and e["previous"] == used], 30)
+
+
+def test_new_mail_makes_no_try_on_a_path_that_is_known_to_be_down(two):
+    here, s, paths, addresses = two()
+    send(here, 12)
+    measured(here)
+    used = chosen(here)
+    paths.broken = {addresses[used]}
+    send(here, 10)
+    net.wait_for("another choice", lambda: chosen(here) != used, 30)
+    before = time.monotonic()
+    send(here, 20, 0)
+    s.wait(42)
+    tries = [t for t, peer in paths.times if peer == addresses[used] and t > before + 0.2]
+    assert len(tries) <= 2, tries                    # probes, if any
+
+
+@pytest.mark.timeout(120)
+def test_probes_are_polite(two):
+    """Connect, greeting, QUIT; never EHLO; an address sees at most one in ten seconds."""
+    here, s, paths, _ = two({"probes": {"interval": "1s"}})
+    send(here, 3)
+    s.wait(3)
+    quiet = len(paths.times)
+    time.sleep(24)
+    probes = paths.times[quiet:]
+    assert probes, "no probe in all that time"
+    gaps = [b[0] - a[0] for a, b in zip(probes, probes[1:])]
+    assert all(g > 9.5 for g in gaps), gaps
+    for session in paths.seen[quiet:]:
+        assert [c[1].upper() for c in session.commands] in ([], ["QUIT"]), session.commands
+    assert not here.log("deferred")
+
+
+def test_control_may_die_at_any_time(two):
+    """Killed again and again under load: no mail waits, and advice comes back."""
+    here, s, _, _ = two()
+    send(here, 5)
+    measured(here)
+    for _ in range(3):
+        os.kill(control_pid(here), signal.SIGKILL)
+        send(here, 10, 0.05)
+    s.wait(35)
+    rows = here.wait_log("delivered", 35)
+    assert max(r["queue_ms"] for r in rows) < 2000 and len({r["id"] for r in rows}) == 35
+    net.wait_for("control again", lambda: control_pid(here), 30)
+    measured(here)
+
+
+def test_a_reload_keeps_what_is_known(two):
+    here, s, paths, addresses = two()
+    send(here, 12)
+    measured(here)
+    used = chosen(here)
+    other = "two" if used == "one" else "one"
+    paths.broken = {addresses[used]}
+    send(here, 6)
+    net.wait_for("another choice", lambda: chosen(here) == other, 30)
+    here.conf["egress"].append({"name": "three", "address": net.loopback(), "weight": 0})
+    here.write_conf()
+    here.reload()
+    assert chosen(here) == other and set(egresses(here)) == {"one", "two", "three"}
+    send(here, 5)
+    assert {m.peer for m in s.wait(23)[18:]} == {addresses[other]}
+
+
+NONSENSE = (b"\xff" * 64, b"\x05\x00\x00\x00\x02hello", b"\0" * 4096, b"\xff\xff\xff\x7f\x02",
+            b"\x01\x00\x00\x00\x03\x01", b"")
+
+
+def test_nonsense_on_the_line_harms_nobody(two):
+    here, s, _, _ = two()
+    for n, nonsense in enumerate(NONSENSE):
+        with socket.socket(socket.AF_UNIX) as line:
+            line.connect(here.path("state", "run", "relay.sock"))
+            line.sendall(b'{"verb":"links"}\n')
+            line.recv(64)
+            line.sendall(nonsense)
+            line.shutdown(socket.SHUT_WR)
+            line.settimeout(10)
+            while line.recv(4096):
+                pass
+        send(here, 1)
+        s.wait(n + 1)
+    opened = here.stderr().count("relay_line_open")
+    net.wait_for("control on the line", lambda: here.stderr().count("relay_line_open") > opened or
+                 here.stderr().rfind("line_open") > here.stderr().rfind("line_lost"))
+    send(here, 3)
+    measured(here)
+    assert here.stderr().count('"child_started"') == 2
+
+
+def test_beacons_are_probed(relay, sink):
+    paths = Paths()
+    beacon = sink(paths)
+    here = relay(to=sink(), conf={"probes": {"interval": "1s", "beacons": [
+        {"address": beacon.host, "carrier": "c1", "region": "r1"}]}})
+    net.wait_for("a visit", lambda: paths.times, 60)
+    net.wait_for("a second one", lambda: len(paths.times) > 1, 30)
+    assert paths.times[1][0] - paths.times[0][0] > 0.8
