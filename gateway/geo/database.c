@@ -170,7 +170,7 @@ enum rc database_check(const char *path, struct database_info *info_r, struct er
     close(fd);
     if (rc == RC_OK)
         rc = database_open(path, &d, err);
-    if (rc == RC_OK)
+    if (rc == RC_OK && d)
         rc = sample(&d->mmdb, info_r, err);
     database_close(&d);
     return rc;
