@@ -84,7 +84,7 @@ static void compare(struct choice *c)
 static int second(const struct choice *c)
 {
     int best = -1;
-    double best_ms = INFINITY;
+    double best_ms = HUGE_VAL;
     for (uint32_t i = 0; i < c->n; i++) {
         const struct candidate *at = &c->at[i];
         bool able = at->reason >= NOT_CHEAPEST && at->reason <= NOT_DRAWN;

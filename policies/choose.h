@@ -120,7 +120,7 @@ struct choice_request {
 int choose(const struct choice_request *request, struct rnd *rnd, struct choice *choice_r);
 
 /* After how long without a connection the second egress shall be tried beside the first, in ms:
- * when the path is doubtful as soon as it is overdue, else when the repeated SYN is overdue as well.
+ * when the path is doubtful as soon as it is overdue, else when the repeated SYN is, too.
  * CHOICE_RACE_NEVER when there is no second or the destination is to blame. */
 int64_t choice_race_ms(const struct choice *choice);
 /* How long a connection by this path may take before it is reported as overdue, in ms. */

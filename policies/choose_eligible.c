@@ -50,8 +50,11 @@ static enum standing standing(const struct candidate *c)
 {
     if (!is_open(c))
         return STANDING_OUT;
-    if (c->fault != EGRESS_FINE || (c->path && c->path->state == PATH_DOWN))
+    bool works = c->path && (c->path->state == PATH_UP || c->path->state == PATH_SUSPECT);
+    if (c->path && c->path->state == PATH_DOWN)
         return STANDING_DOWN;
+    if (c->fault != EGRESS_FINE && !(c->fault == EGRESS_PATHS_DOWN && works))
+        return STANDING_DOWN; /* a path that works in spite of it is known to */
     return c->weight > 0 ? STANDING_FULL : STANDING_RESERVE;
 }
 

@@ -101,7 +101,7 @@ static double ticket(uint64_t sender, struct slice name)
 static int spread(const struct choice_request *q, const struct choice *c, int chosen)
 {
     unsigned bit = q->bytes >= COST_LARGE_FROM ? PATH_NEAR_LARGE : PATH_NEAR;
-    double limit = (1 + NEAR) * c->at[chosen].cost.total_ms, least = INFINITY;
+    double limit = (1 + NEAR) * c->at[chosen].cost.total_ms, least = HUGE_VAL;
     int pick = chosen;
     for (uint32_t i = 0; i < c->n; i++) {
         const struct candidate *at = &c->at[i];
@@ -125,7 +125,8 @@ static int warm(const struct choice_request *q, const struct choice *c, int chos
         return chosen;
     for (uint32_t i = 0; i < c->n; i++) {
         const struct candidate *at = &c->at[i];
-        if (is_open(at) && up(at) && q->facts[at->egress].warm &&
+        if (is_open(at) && up(at) && (double)at->path->fail < DOUBTFUL &&
+            q->facts[at->egress].warm &&
             (best < 0 || at->cost.total_ms < c->at[best].cost.total_ms))
             best = (int)i;
     }

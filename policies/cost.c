@@ -9,7 +9,7 @@ static const double DIALOGUE_TRIPS = 2;
 
 /* Exchanges that one lost segment would hold up, and for how long. */
 static const double SETUP_EXCHANGES = 7, DIALOGUE_EXCHANGES = 5;
-static const double RTO_MS = 200, SYN_RTO_MS = 1000;
+static const double RTO_MS = 200, SYN_RTO_MS = 1000, REPEATED_MOST = 0.9;
 
 static const double FIRST_WINDOW = 14600; /* bytes: ten segments, RFC 6928 */
 static const double SEGMENT = 1460;
@@ -38,16 +38,17 @@ void cost_predict(const struct advice_path *path, double think_ms, double policy
     static const struct advice_path unknown = { .state = PATH_UNKNOWN };
     const struct advice_path *p = path ? path : &unknown;
     double rtt = p->rtt_ms > 0 ? (double)p->rtt_ms : COST_RTT_UNKNOWN_MS, loss = (double)p->loss;
+    double again = loss / (1 - fmin(2 * loss, REPEATED_MOST)); /* each time-out is twice the last */
     double trip = rtt + 0.5 * (double)p->rtt_var_ms, rto = fmax(RTO_MS, 2 * rtt);
     double rate =
         p->goodput > 0 ? (double)p->goodput : fmin(RATE_UNKNOWN, cost_goodput_bound(rtt, loss));
     *c = (struct cost){ .dialogue_ms = DIALOGUE_TRIPS * trip,
                         .think_ms = think_ms,
                         .policy_ms = policy_ms };
-    c->loss_ms = loss * rto * DIALOGUE_EXCHANGES;
+    c->loss_ms = again * rto * DIALOGUE_EXCHANGES;
     if (!mail->warm) {
         c->setup_ms = (SETUP_TRIPS + (mail->tls ? TLS_TRIPS : 0)) * trip;
-        c->loss_ms += loss * (rto * SETUP_EXCHANGES + SYN_RTO_MS);
+        c->loss_ms += again * (rto * SETUP_EXCHANGES + SYN_RTO_MS);
     }
     c->transfer_ms = transfer(rtt, rate / (1 + (double)mail->active), mail);
     if (!mail->warm || p->state != PATH_UP)

@@ -7,14 +7,14 @@
 
 static const double RTT_TAU = 60e3, RTT_GAIN_LEAST = 0.1;
 static const double LOSS_TAU = 120e3, SESSION_TAU = 300e3, SAMPLES_TAU = 300e3;
-static const double LOSS_PRIOR = 0.002, LOSS_PRIOR_ALL = 200, LOSS_PRIOR_STEP = 20;
+static const double LOSS_PRIOR = 0.002, LOSS_PRIOR_ALL = 200, LOSS_PRIOR_STEP = 40;
 static const int64_t STEP_MS = 600 * 1000; /* so long the past says less about the loss */
 static const double SESSION_PRIOR = 20;
 /* Page-Hinkley: drift that is tolerated, sum that is a change, most that one sample adds. */
 static const double PH_DRIFT = 0.1, PH_CHANGE = 1.5, PH_MOST = 0.75;
 /* Loss test: a path is thought to lose at least LEAST; a change is a factor and at least WORSE. */
 static const double LOSS_LEAST = 0.004, LOSS_FACTOR = 4, LOSS_WORSE = 0.04, LOSS_WORTH = 0.02;
-static const double LOSS_CHANGE = 5, LOSS_MOST = 2.5;
+static const double LOSS_CHANGE = 8, LOSS_MOST = 2.5;
 static const int64_t MIN_HALF_MS = 300 * 1000;
 static const double GOODPUT_TAU = 1800e3;
 static const uint32_t SATURATED = 1000;

@@ -117,7 +117,7 @@ static void slot_drop(struct links *l, int16_t s)
         if (l->pending[i].slot == s)
             l->pending[i] = l->pending[--l->pending_n];
     for (uint32_t i = l->wish_n; i-- > 0;)
-        if (l->wish[i].slot == s)
+        if (l->wish[i].slot == s || l->wish[i].suspect == s)
             l->wish[i] = l->wish[--l->wish_n];
     free(l->slot[s].name);
     memset(&l->slot[s], 0, sizeof l->slot[s]);

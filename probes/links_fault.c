@@ -1,12 +1,14 @@
 /*
  * probes/links_fault — an egress as a whole: what it reports itself, and what its paths show
  *
- *   The row of the failure matrix (egress x group, last 30 s): when at least three groups fail by
- *   an egress, they are 60 % or more of those it was tried for, and other egresses reach them, the
- *   egress is to blame; then the groups that have not noticed yet leave it, too. It is fine again
- *   once one of its paths has proved itself and nothing failed for 10 s; the others that were down
- *   only because of the egress come back with it, unless this has happened to them before: then
- *   each has to prove itself.
+ *   The row of the failure matrix (egress x group), what began to fail in the last 30 s: when at
+ *   least three groups fail by an egress, they are 60 % or more of those it was tried for, and
+ *   other egresses reach them, the egress is to blame; then the groups that have not noticed yet
+ *   leave it, too. It is fine again once one of its paths has proved itself and nothing failed for
+ *   10 s; the others that were down only because of the egress come back with it, unless this has
+ *   happened to them before: then each has to prove itself.
+ *
+ *   Two groups in trouble at once are a doubt: mail of the others goes elsewhere for the moment.
  */
 #include <stdio.h>
 
@@ -59,7 +61,7 @@ static void add_group(const struct links *l, const struct group *g, int16_t slot
     if (!p || g->destination_suspect)
         return;
     int64_t run = path_run_start(p);
-    bool failing = p->n > 0 && path_failures(p) > 0 && now_ms - p->fail_end_ms < WINDOW_MS &&
+    bool failing = p->n > 0 && path_failures(p) > 0 && now_ms - run < WINDOW_MS &&
                    (p->state == PATH_SUSPECT || p->state == PATH_DOWN) && !p->by_egress;
     if (failing && reached_by_others(l, g, slot, run)) {
         row->bad++;
@@ -136,7 +138,8 @@ static void doubt(struct links *l, int16_t slot, int64_t now_ms)
             continue;
         ok_ms = c->path.ok_start_ms > ok_ms ? c->path.ok_start_ms : ok_ms;
         int64_t run = path_run_start(&c->path);
-        if (l->group[i]->destination_suspect || c->path.state != PATH_SUSPECT || c->path.n == 0 ||
+        if (l->group[i]->destination_suspect || c->path.by_egress ||
+            (c->path.state != PATH_SUSPECT && c->path.state != PATH_DOWN) || c->path.n == 0 ||
             now_ms - run > CALM_MS)
             continue;
         groups++;

@@ -96,7 +96,7 @@ struct pending {
 /* A probe that shall go out before all others. */
 struct wish {
     uint32_t group;
-    int16_t slot;
+    int16_t slot, suspect; /* not needed any more when that path is no longer suspect */
     int64_t until_ms;
 };
 
@@ -149,7 +149,7 @@ struct target *target_pick(struct links *l, struct group *g, int16_t slot, int64
 void target_probed(struct target *t, int16_t slot, int64_t now_ms);
 
 /* links_probe.c */
-void probe_wish(struct links *l, uint32_t group, int16_t slot, int64_t until_ms);
+void probe_wish(struct links *l, const struct wish *wish);
 void probe_check(struct links *l, int64_t now_ms); /* overdue and lost ones */
 void probe_send(struct links *l, int64_t now_ms, struct rnd *rnd);
 /* The start of the probe this is the result of, which is forgotten; without one `else_ms`. */

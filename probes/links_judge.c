@@ -39,7 +39,8 @@ void judge_success(struct links *l, struct group *g, int16_t slot, int64_t start
 {
     struct cell *c = links_cell(g, slot);
     bool was_down = c->path.state == PATH_DOWN;
-    unsigned failures = path_failures(&c->path), addresses = path_addresses(&c->path);
+    unsigned lost = path_failures(&c->path), real = path_real_failures(&c->path),
+             addresses = path_addresses(&c->path);
     bool one_address = addresses == 1 && c->path.n > 1;
     enum path_change change = path_success(&c->path, start_ms, end_ms);
     touch(g, c, slot, end_ms);
@@ -53,8 +54,9 @@ void judge_success(struct links *l, struct group *g, int16_t slot, int64_t start
         estimate_forgive(&c->est);
         say_path(l, g, slot, LINKS_PATH_UP, "connections get through again", end_ms);
     } else if (!g->destination_suspect && !one_address) {
-        for (unsigned i = 0; i < failures; i++) /* lost packets rather than an outage */
+        for (unsigned i = 0; i < real; i++)
             estimate_session(&c->est, 1, end_ms);
+        estimate_loss(&c->est, lost, lost, end_ms); /* rather than an outage */
     }
 }
 
@@ -137,14 +139,16 @@ static int16_t helper(const struct links *l, const struct group *g, int16_t slot
 static void verify(struct links *l, const struct group *g, uint32_t index, int16_t slot,
                    int64_t now_ms)
 {
-    int64_t until = now_ms + WISH_MS;
     int16_t first = helper(l, g, slot, NO_SLOT), second = helper(l, g, slot, first);
-    if (first != NO_SLOT) /* before the path itself: its connection must not be the later one */
-        probe_wish(l, index, first, until);
-    probe_wish(l, index, slot, until);
-    probe_wish(l, index, slot, until);
-    if (second != NO_SLOT && first != NO_SLOT)
-        probe_wish(l, index, second, until);
+    /* A helper before the path itself: its connection must not be the later one. */
+    const int16_t by[] = { first, slot, slot, first == NO_SLOT ? NO_SLOT : second };
+    for (size_t i = 0; i < sizeof by / sizeof by[0]; i++) {
+        struct wish wish = {
+            .group = index, .slot = by[i], .suspect = slot, .until_ms = now_ms + WISH_MS
+        };
+        if (by[i] != NO_SLOT)
+            probe_wish(l, &wish);
+    }
 }
 
 /* ---- verdicts ---- */

@@ -37,11 +37,18 @@ bool prefer_in_use(const struct group *g, int16_t slot)
            (g->cell[slot] && g->cell[slot]->near);
 }
 
+/* A fault that was inferred leaves out those paths that were seen to work since. */
+static bool out(const struct links *l, int16_t slot)
+{
+    uint8_t fault = l->slot[slot].fault;
+    return fault != EGRESS_FINE && fault != EGRESS_PATHS_DOWN;
+}
+
 static bool works(const struct links *l, const struct group *g, int16_t slot)
 {
     const struct slot *s = &l->slot[slot];
     const struct cell *c = g->cell[slot];
-    return s->used && s->weight > 0 && s->fault == EGRESS_FINE && !s->doubt_ms && c &&
+    return s->used && s->weight > 0 && !out(l, slot) && !s->doubt_ms && c &&
            c->path.state == PATH_UP && c->est.rtt_ms > 0;
 }
 
@@ -54,7 +61,7 @@ static bool measured(const struct group *g, int16_t slot, int64_t now_ms)
 static struct offer cheapest(const struct links *l, const struct group *g, enum size_class size,
                              bool thoroughly, int64_t now_ms)
 {
-    struct offer best = { NO_SLOT, INFINITY };
+    struct offer best = { NO_SLOT, HUGE_VAL };
     for (uint32_t i = 0; i < l->egress_n; i++) {
         int16_t s = l->order[i];
         if (!works(l, g, s) || (thoroughly && !measured(g, s, now_ms)))
@@ -96,7 +103,7 @@ static void hard(struct links *l, struct group *g, enum size_class size, int64_t
         return;
     if (p->slot == NO_SLOT)
         switch_to(l, g, size, best, "the first one measured", now_ms);
-    else if (l->slot[p->slot].fault != EGRESS_FINE)
+    else if (out(l, p->slot) || (g->cell[p->slot] && g->cell[p->slot]->path.by_egress))
         switch_to(l, g, size, best, "the egress is at fault", now_ms);
     else
         switch_to(l, g, size, best, "the path is down", now_ms);
@@ -168,19 +175,23 @@ static void update_near(struct links *l, struct group *g, enum size_class size, 
     }
 }
 
+static void evaluate(struct links *l, struct group *g, enum size_class size, int64_t now_ms)
+{
+    int16_t slot = g->prefer[size].slot;
+    const struct cell *c = slot != NO_SLOT ? g->cell[slot] : NULL;
+    if (slot == NO_SLOT || out(l, slot) || !c || c->path.state == PATH_DOWN ||
+        l->slot[slot].weight <= 0)
+        hard(l, g, size, now_ms);
+    else if (!g->prefer[size].settled)
+        settle(l, g, size, now_ms);
+    else if (!g->destination_suspect && path_doubt(&c->path) < DOUBTFUL &&
+             (!g->fine_ms || now_ms - g->fine_ms > RECOVER_MS))
+        challenge(l, g, size, now_ms);
+    update_near(l, g, size, now_ms);
+}
+
 void prefer_evaluate(struct links *l, struct group *g, int64_t now_ms)
 {
-    for (int size = 0; size < SIZE_CLASSES; size++) {
-        int16_t slot = g->prefer[size].slot;
-        const struct cell *c = slot != NO_SLOT ? g->cell[slot] : NULL;
-        if (slot == NO_SLOT || l->slot[slot].fault != EGRESS_FINE || !c ||
-            c->path.state == PATH_DOWN || l->slot[slot].weight <= 0)
-            hard(l, g, size, now_ms);
-        else if (!g->prefer[size].settled)
-            settle(l, g, size, now_ms);
-        else if (!g->destination_suspect && path_doubt(&c->path) < DOUBTFUL &&
-                 (!g->fine_ms || now_ms - g->fine_ms > RECOVER_MS))
-            challenge(l, g, size, now_ms);
-        update_near(l, g, size, now_ms);
-    }
+    evaluate(l, g, SIZE_SMALL, now_ms);
+    evaluate(l, g, SIZE_LARGE, now_ms);
 }

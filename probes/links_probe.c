@@ -105,16 +105,17 @@ static void send_probe(struct links *l, uint32_t group, int16_t slot, struct tar
         l->hooks.probe(l->hooks.arg, &probe);
 }
 
-void probe_wish(struct links *l, uint32_t group, int16_t slot, int64_t until_ms)
+void probe_wish(struct links *l, const struct wish *wish)
 {
     if (l->wish_n < WISHES_MAX)
-        l->wish[l->wish_n++] = (struct wish){ .group = group, .slot = slot, .until_ms = until_ms };
+        l->wish[l->wish_n++] = *wish;
 }
 
 /* True when it needs no more looking after. */
 static bool grant(struct links *l, const struct wish *w, int64_t now_ms)
 {
-    if (now_ms > w->until_ms)
+    const struct cell *suspect = l->group[w->group]->cell[w->suspect];
+    if (now_ms > w->until_ms || !suspect || suspect->path.state != PATH_SUSPECT)
         return true;
     if (!room(l, w->slot, URGENT, now_ms))
         return false;
@@ -145,7 +146,7 @@ static bool challenges(const struct group *g, int16_t slot)
 
 static int64_t in_use_interval(const struct links *l, const struct group *g)
 {
-    return g->rate >= BUSY_RATE ? l->interval_ms / 6 : l->interval_ms / 3;
+    return g->rate >= BUSY_RATE ? l->interval_ms / 8 : l->interval_ms / 3;
 }
 
 static int64_t interval(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms)

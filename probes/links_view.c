@@ -46,9 +46,8 @@ static double doubt_of(const struct links *l, const struct group *g, int16_t slo
     const struct path *p = &g->cell[slot]->path;
     if (g->destination_suspect)
         return 0;
-    if (p->state == PATH_UP && p->ok_start_ms < l->slot[slot].doubt_ms)
-        return EGRESS_DOUBT;
-    return path_doubt(p);
+    double of_egress = p->ok_start_ms < l->slot[slot].doubt_ms ? EGRESS_DOUBT : 0;
+    return fmax(of_egress, path_doubt(p));
 }
 
 static void figures(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms,

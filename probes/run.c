@@ -5,6 +5,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/base/mem.h"
+#include "gateway/dns/ping.h"
 #include "gateway/io/dial.h"
 #include "gateway/io/stream.h"
 #include "gateway/io/timer.h"
@@ -28,6 +29,7 @@ struct run {
     struct observation o;
     const struct conf_egress *egress;
     struct dns_query *query;
+    struct dns_ping *ping;
     struct dial *dial;
     struct stream *stream;
     struct timer timeout;
@@ -41,6 +43,7 @@ static void run_free(struct run *r)
 {
     if (r->query)
         dns_cancel(&r->query);
+    dns_ping_cancel(&r->ping);
     if (r->dial)
         dial_cancel(&r->dial);
     if (r->stream)
@@ -212,8 +215,31 @@ static void on_host(void *arg, struct host_set *set)
     }
 }
 
+static void on_pinged(void *arg, enum rc rc, int64_t took_us)
+{
+    struct run *r = arg;
+    r->ping = NULL;
+    r->o.connect_us = took_us;
+    if (rc == RC_OK)
+        r->o.rtt_us = r->o.app_rtt_us = took_us;
+    finish(r, rc == RC_OK ? OBS_OK : rc == RC_TIMEOUT ? OBS_TIMEOUT : OBS_UNREACHABLE);
+}
+
+static void ping(struct run *r)
+{
+    struct dial_source source;
+    way_source(r->egress, 0, NULL, &source);
+    const struct addr *from = r->o.address.family == ADDR_V6 ? &source.v6 : &source.v4;
+    r->ping = dns_ping_start(r->prober->loop, &r->o.address, from, source.interface, r->timeout_ms,
+                             on_pinged, r);
+}
+
 static void begin(struct run *r)
 {
+    if (r->o.kind == OBS_RESOLVER) {
+        ping(r);
+        return;
+    }
     const struct conf_host *next = conf_via_host(&r->egress->via);
     if (r->egress->via.kind == CONF_VIA_NONE) {
         dial(r, &r->o.address, NULL);

@@ -272,7 +272,7 @@ void sim_run(enum scenario scenario, double hours, double rate, uint64_t seed, b
     s->verbose = verbose;
     world_make(s->world, scenario, hours, rate, seed);
     rnd_seed(&s->rnd, seed ^ 0x5eed);
-    s->now_ms = WORLD_START_MS - WORLD_WARM_UP_MS;
+    s->now_ms = WORLD_START_MS - (rate < 0.1 ? WORLD_LEARN_MS : WORLD_WARM_UP_MS);
     start(s);
     for (int64_t now = s->now_ms; now < s->world->end_ms; now += STEP_MS) {
         while (s->heap_n && s->heap[0].at_ms <= now) {

@@ -18,8 +18,9 @@
 #include "gateway/base/rnd.h"
 
 enum { WORLD_EGRESS = 4, WORLD_GROUPS = 6, WORLD_ADDRESSES = 48, WORLD_EPISODES = 4096 };
-#define WORLD_START_MS INT64_C(1000000)  /* when measuring begins */
+#define WORLD_START_MS INT64_C(10000000) /* when measuring begins */
 #define WORLD_WARM_UP_MS INT64_C(600000) /* the time before that */
+#define WORLD_LEARN_MS INT64_C(3600000)  /* the same where mail, and so addresses, are rare */
 #define WORLD_CONNECT_MS 10000           /* after which the relay gives a connection up */
 
 enum scenario { SCENARIO_MIXED, SCENARIO_QUIET, SCENARIO_FLAP, SCENARIO_OUTAGE, SCENARIO_SPARSE };
