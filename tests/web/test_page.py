@@ -81,7 +81,11 @@ def test_a_brownout_shows_by_itself_in_colour_and_words(world, browser, shots):
     wait(driver, lambda: "connection refused by the proxy" in
          driver.find_element(By.ID, "egress").text, "the fault and its evidence")
     assert "proxy down" in driver.find_element(By.ID, "egress").text
+    wait(driver, lambda: "✕ proxy down" in driver.find_element(By.ID, "heat").text, "its row")
+    assert "takes no mail" in cell(driver, "hk-1", "other", "europe").get_attribute("aria-label")
     driver.save_screenshot(os.path.join(shots, "faults.png"))
+    world.do("fine")
+    wait(driver, lambda: "✕" not in driver.find_element(By.ID, "heat").text, "all fine again")
     assert_quiet(driver)
 
 

@@ -59,7 +59,9 @@ function drawEvents(events) {
 function frame(chart) {
   const box = make('div', { class: 'chart', role: 'img', 'aria-label': chart.title });
   const output = make('output', {});
-  $('charts').append(make('figure', {}, make('figcaption', {}, chart.title), box, output));
+  const keys = chart.labels.length < 2 ? [] : chart.labels.map((label, i) =>
+    make('span', { class: `key key${i}` }, label));
+  $('charts').append(make('figure', {}, make('figcaption', {}, chart.title, ...keys), box, output));
   return { chart, box, output };
 }
 

@@ -5,6 +5,7 @@ import { $, make, ms, percent, known } from './common.js';
 const STEPS = [100, 200, 350, 600, 1000, 2000, 5000];  // ms, upper ends of the colours
 const paths = new Map();                               // key to the newest row
 const cells = new Map();                               // key to the button that shows it
+const faults = new Map();                              // egress to why it takes no mail
 let swapped = null;                                    // null: what fits
 let chosen = '';
 let open = () => {};
@@ -29,6 +30,7 @@ function describe(p) {
   if (known(p.loss)) words.push(`${percent(p.loss)} loss`);
   if (p.preferred) words.push('preferred');
   if (p.destination_suspect) words.push('the destination itself seems to fail');
+  if (faults.has(p.egress)) words.push(`the egress takes no mail: ${faults.get(p.egress)}`);
   return words.join(', ');
 }
 
@@ -39,7 +41,7 @@ function paint(button, p) {
   if (p.state === 'suspect') small.push('suspect');
   if (p.destination_suspect) small.push('destination?');
   button.className = [shown.class, p.preferred ? 'preferred' : '',
-    keyOf(p) === chosen ? 'chosen' : ''].join(' ').trim();
+    faults.has(p.egress) ? 'out' : '', keyOf(p) === chosen ? 'chosen' : ''].join(' ').trim();
   button.replaceChildren(shown.text, make('small', {}, small.join(' ')));
   button.setAttribute('aria-label', describe(p));
   button.title = describe(p);
@@ -55,6 +57,9 @@ function cellFor(key) {
   paint(button, p);
   return make('td', {}, button);
 }
+
+const egressHead = (egress, attributes) => make('th', attributes, egress,
+  ...(faults.has(egress) ? [make('small', { class: 'fault' }, `✕ ${faults.get(egress)}`)] : []));
 
 const groupHead = (group, attributes) => make('th', attributes, group.carrier, ' ',
   make('span', { class: 'region' }, group.region));
@@ -84,12 +89,12 @@ function build({ egresses, groups }) {
   const head = make('tr', {}, make('th', { scope: 'col' }, ''));
   const body = make('tbody');
   if (swapped ?? (groups.length > egresses.length && window.innerWidth < 130 * groups.length)) {
-    egresses.forEach((e) => head.append(make('th', { scope: 'col' }, e)));
+    egresses.forEach((e) => head.append(egressHead(e, { scope: 'col' })));
     groups.forEach((g) => body.append(make('tr', {}, groupHead(g, { scope: 'row' }),
       ...egresses.map((e) => cellsOf(e, g)))));
   } else {
     groups.forEach((g) => head.append(groupHead(g, { scope: 'col' })));
-    egresses.forEach((e) => body.append(make('tr', {}, make('th', { scope: 'row' }, e),
+    egresses.forEach((e) => body.append(make('tr', {}, egressHead(e, { scope: 'row' }),
       ...groups.map((g) => cellsOf(e, g)))));
   }
   return make('table', {}, make('caption', { class: 'skip' },
@@ -124,6 +129,16 @@ export function setSome(rows) {
     const button = cells.get(keyOf(p));
     if (button) paint(button, p);
   }
+}
+
+// Rows of egresses: those that take no mail are marked as a whole.
+export function setFaults(rows) {
+  const now = rows.filter((e) => e.state !== 'fine' && e.state !== 'unknown');
+  const same = now.length === faults.size && now.every((e) => faults.get(e.egress) === e.state);
+  if (same) return;
+  faults.clear();
+  now.forEach((e) => faults.set(e.egress, e.state));
+  draw();
 }
 
 // Marks the cell whose history is shown; '' for none.

@@ -36,7 +36,7 @@ function follow() {
   source.onerror = () => setLink('connection lost, trying again', 'lost');
   on('all_paths', (rows) => { heat.setAll(rows); detail.refreshFacts(); });
   on('paths', (rows) => { heat.setSome(rows); detail.refreshFacts(); });
-  on('egress', tables.drawEgresses);
+  on('egress', (rows) => { tables.drawEgresses(rows); heat.setFaults(rows); });
   on('link', tables.addEvent);
   on('totals', drawTotals);
 }
