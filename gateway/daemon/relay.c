@@ -188,13 +188,14 @@ static void start(struct relay *r)
 {
     struct err err;
     const struct conf *conf = policies_conf(r->plan.policies);
-    char dir[PATH_MAX];
-    snprintf(dir, sizeof dir, "%s/spool", conf->state.p);
+    struct arena *paths = arena_new(PATH_MAX);
+    const char *dir = arena_printf(paths, "%s/spool", conf->state.p);
     char scratch[SCRATCH_PATH];
     const char *text_dir = scratch_make(dir, scratch) ? scratch : NULL;
     enum rc rc = enter_sandbox(conf, dir, text_dir, &err);
     if (rc == RC_OK)
         rc = open_spool(r, conf, dir, text_dir, &err);
+    arena_free(&paths);
     if (rc == RC_OK)
         rc = start_workers(r, &err);
     r->policies = policies_ref(r->plan.policies);
