@@ -185,6 +185,19 @@ def test_it_outlives_control_and_follows_a_reload(web):
     net.wait_for("no page", lambda: not served(here))
 
 
+def test_a_reload_keeps_the_connections(web):
+    here = web()
+    line = http.client.HTTPConnection("127.0.0.1", here.web, timeout=20)
+    line.request("GET", "/healthz")
+    assert line.getresponse().read()
+    port = line.sock.getsockname()[1]
+    here.write_conf({"report": {"history": "2d"}})
+    here.reload()
+    line.request("GET", "/healthz")                         # on the same connection
+    assert line.getresponse().read() and line.sock.getsockname()[1] == port
+    line.close()
+
+
 def served(here):
     try:
         return ask(here, "/healthz")[0] == 200
