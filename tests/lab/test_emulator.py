@@ -129,7 +129,8 @@ def test_nothing_is_left_behind():
 
 def test_a_killed_laboratory_is_cleaned_up_by_the_next():
     script = ("import os, signal, sys; sys.path.insert(0, sys.argv[1]); from wp import netns;"
-              "netns.Lab({'near': ['10.98.0.1']}).__enter__(); os.kill(os.getpid(), signal.SIGKILL)")
+              "netns.Lab({'near': ['10.98.0.1']}).__enter__();"
+              "os.kill(os.getpid(), signal.SIGKILL)")
     support = os.path.join(os.path.dirname(__file__), "../support")
     dead = subprocess.Popen(["/usr/bin/python3", "-c", script, support])
     dead.wait()

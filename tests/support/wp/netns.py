@@ -124,7 +124,8 @@ class Lab:
 
     # --- links
     def link(self, a, b, down=False, **how):
-        """All of the path from a to b anew: delay, jitter (ms), loss (%), rate (Mbit/s), limit (kB)."""
+        """All of the path from a to b anew: delay, jitter in ms, loss in percent, rate in Mbit/s,
+        limit of its queue in kB."""
         words = [f"{name} {value}" for name, value in how.items()] + ["down"] * down
         self.order("link", a, b, *words)
 
