@@ -13,8 +13,8 @@ from . import net, process
 class Proxy:
     """A proxy from Debian; subclasses say how it is started."""
 
-    def __init__(self):
-        self.address, self.source = net.loopback(), net.loopback()
+    def __init__(self, address=None, source=None):
+        self.address, self.source = address or net.loopback(), source or net.loopback()
         self.child = None
 
     @property
@@ -40,8 +40,8 @@ class Proxy:
 class Microsocks(Proxy):
     port = 1080
 
-    def __init__(self, folder, user=None, password=None):
-        super().__init__()
+    def __init__(self, folder, user=None, password=None, **where):
+        super().__init__(**where)
         self.log, self.login = f"{folder}/microsocks.{self.address}", (user, password)
 
     def argv(self):
@@ -54,8 +54,8 @@ class Haproxy(Proxy):
     """Connects to the address the PROXY header names, from its own source."""
     port = 2500
 
-    def __init__(self, folder):
-        super().__init__()
+    def __init__(self, folder, **where):
+        super().__init__(**where)
         self.log = f"{folder}/haproxy.{self.address}"
         self.conf = self.log + ".cfg"
         with open(self.conf, "w") as f:
