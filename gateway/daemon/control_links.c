@@ -167,6 +167,17 @@ static void describe(const struct conf_egress *e, struct links_egress *egress_r)
     }
 }
 
+/* A proxy carries no UDP: what lies behind it is asked by connecting. */
+static void name_resolvers(struct control_links *c, size_t egress)
+{
+    const struct conf_egress *e = &conf_of(c)->egress.at[egress];
+    for (size_t i = 0; e->via.kind == CONF_VIA_NONE && i < e->resolvers.n; i++) {
+        const struct geo_group *g = geo_group(c->groups, &e->resolvers.at[i]);
+        int group = links_group(c->core, g->carrier, g->region);
+        links_target(c->core, group, OBS_RESOLVER, &e->resolvers.at[i], (int)egress);
+    }
+}
+
 static void name_targets(struct control_links *c)
 {
     const struct conf_probes *probes = &conf_of(c)->probes;
@@ -179,6 +190,8 @@ static void name_targets(struct control_links *c)
         int group = links_group(c->core, g->carrier, g->region);
         links_target(c->core, group, OBS_BEACON, &b->address, -1);
     }
+    for (size_t e = 0; e < conf_of(c)->egress.n; e++)
+        name_resolvers(c, e);
 }
 
 static void make_prober(struct control_links *c)

@@ -126,6 +126,18 @@ enum rc channel_new(struct loop *loop, const struct addr *server, int64_t try_ms
     return rc;
 }
 
+void channel_leave_by(struct channel *c, const struct addr *source, const char *interface)
+{
+    const uint8_t *b = source->bytes;
+    if (source->family == ADDR_V4)
+        ares_set_local_ip4(c->ares, (unsigned)b[0] << 24 | (unsigned)b[1] << 16 |
+                                        (unsigned)b[2] << 8 | b[3]);
+    else if (source->family == ADDR_V6)
+        ares_set_local_ip6(c->ares, b);
+    if (interface)
+        ares_set_local_dev(c->ares, interface);
+}
+
 void channel_free(struct channel **channel)
 {
     struct channel *c = *channel;

@@ -1,0 +1,222 @@
+/*
+ * test_probes_run — probes against scripted servers: what they say, and what is made of it
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "probes/run.h"
+
+#include "tests/support/fakedns.h"
+#include "tests/unit/conf_fixture.h"
+#include "tests/unit/delivery_peer.h"
+
+enum { TIMEOUT_MS = 600 };
+
+static struct {
+    struct loop *loop;
+    struct resolver *resolver;
+    struct prober *prober;
+    struct peer peer;
+    struct policies *policies;
+    unsigned done;
+    struct observation last;
+} rig;
+
+static const struct line greets[] = { { "", "220 hello\r\n", GO_ON },
+                                      { "QUIT\r\n", "221 bye\r\n", CLOSE },
+                                      { NULL, NULL, GO_ON } };
+static const struct line refuses[] = { { "", "554 go away\r\n", GO_ON }, { NULL, NULL, GO_ON } };
+static const struct line resets[] = { { "", NULL, RESET }, { NULL, NULL, GO_ON } };
+static const struct line silent[] = { { NULL, NULL, GO_ON } };
+static const struct line babbles[] = { { "", "SSH-2.0-x\r\n", GO_ON }, { NULL, NULL, GO_ON } };
+
+static void on_done(void *arg, const struct observation *o)
+{
+    (void)arg;
+    rig.done++;
+    rig.last = *o;
+}
+
+static int set_up(void **state)
+{
+    struct resolver_conf rc = resolver_defaults;
+    struct err err;
+    (void)state;
+    memset(&rig, 0, sizeof rig);
+    rig.loop = loop_new();
+    peer_listen(&rig.peer, rig.loop);
+    rig.policies = fixture_good("hostname: h.example\n"
+                                "listen: [ { address: \"127.0.0.1:2525\" } ]\n"
+                                "clients: [ { network: 127.0.0.0/8 } ]\n"
+                                "egress: [ { name: here, address: 127.0.0.77 },\n"
+                                "          { name: gone, address: 192.0.2.7 } ]\n",
+                                NULL);
+    rc.allow_loopback = true;
+    assert_int_equal(resolver_new(rig.loop, &rc, &rig.resolver, &err), RC_OK);
+    rig.prober = prober_new(rig.loop, rig.resolver, on_done, NULL);
+    prober_configure(rig.prober, policies_conf(rig.policies));
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    prober_free(&rig.prober);
+    resolver_free(&rig.resolver);
+    policies_unref(&rig.policies);
+    peer_free(&rig.peer);
+    for (int i = 0; i < 120; i++) /* streams that linger */
+        loop_turn(rig.loop, 10);
+    loop_free(&rig.loop);
+    return 0;
+}
+
+static struct addr peer_addr(void)
+{
+    struct addr a;
+    char text[32];
+    snprintf(text, sizeof text, "127.0.0.1:%u", rig.peer.port);
+    assert_int_equal(addr_parse(slice_of(text), &a), RC_OK);
+    return a;
+}
+
+static void probe(uint32_t egress, enum observation_kind kind, struct addr to)
+{
+    struct links_probe p = { .egress = egress,
+                             .egress_hash = 7,
+                             .address = to,
+                             .kind = (uint8_t)kind,
+                             .timeout_ms = TIMEOUT_MS };
+    unsigned before = rig.done;
+    assert_true(prober_run(rig.prober, &p));
+    assert_int_equal(rig.done, before);
+    for (int i = 0; i < 300 && rig.done == before; i++)
+        loop_turn(rig.loop, 10);
+    assert_int_equal(rig.done, before + 1);
+    assert_int_equal(prober_running(rig.prober), 0);
+    assert_int_equal(rig.last.egress, 7);
+    assert_true(addr_eq(&rig.last.address, &to));
+}
+
+static void play(const struct line *script)
+{
+    rig.peer.scripts[rig.peer.scripts_n++] = script;
+}
+
+static void test_a_greeting_is_answered_with_quit_and_nothing_else(void **state)
+{
+    (void)state;
+    play(greets);
+    probe(0, OBS_PROBE, peer_addr());
+    assert_int_equal(rig.last.result, OBS_OK);
+    assert_int_equal(rig.last.code, 220);
+    assert_true(rig.last.connect_us >= 0 && rig.last.greeting_us >= 0 && rig.last.rtt_us > 0);
+    for (int i = 0; i < 20; i++)
+        loop_turn(rig.loop, 10);
+    struct slice got = buf_slice(&rig.peer.conns[0].got);
+    assert_true(slice_eq_str(got, "QUIT\r\n"));
+}
+
+static void test_what_servers_say(void **state)
+{
+    static const struct {
+        const struct line *script;
+        enum observation_result result;
+        uint16_t code;
+    } cases[] = {
+        { refuses, OBS_REPLY_5XX, 554 },
+        { resets, OBS_RESET, 0 },
+        { babbles, OBS_BROKEN, 0 },
+        { silent, OBS_TIMEOUT, 0 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        play(cases[i].script);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        probe(0, OBS_PROBE, peer_addr());
+        assert_int_equal(rig.last.result, cases[i].result);
+        assert_int_equal(rig.last.code, cases[i].code);
+        assert_int_equal(rig.last.kind, OBS_PROBE);
+    }
+}
+
+static void test_a_closed_port_and_a_missing_source(void **state)
+{
+    struct addr to = peer_addr();
+    (void)state;
+    peer_shut(&rig.peer);
+    probe(0, OBS_PROBE, to);
+    assert_int_equal(rig.last.result, OBS_REFUSED);
+    probe(1, OBS_PROBE, to);
+    assert_int_equal(rig.last.kind, OBS_EGRESS);
+    assert_int_equal(rig.last.result, OBS_UNPLUMBED);
+}
+
+static void test_a_beacon_need_not_greet(void **state)
+{
+    (void)state;
+    play(silent);
+    probe(0, OBS_BEACON, peer_addr());
+    assert_int_equal(rig.last.result, OBS_OK);
+    assert_int_equal(rig.last.greeting_us, -1);
+}
+
+/* ---- resolvers ---- */
+
+static enum fakedns_do answer(void *arg, const struct fakedns_query *q, struct dnswire *w)
+{
+    (void)w;
+    (void)q;
+    return *(enum fakedns_do *)arg;
+}
+
+static void test_a_resolver_is_asked_once(void **state)
+{
+    static enum fakedns_do what;
+    struct fakedns *dns = fakedns_start((struct fakedns_script){ answer, &what });
+    (void)state;
+    what = FAKEDNS_SEND;
+    probe(0, OBS_RESOLVER, fakedns_addr(dns));
+    assert_int_equal(rig.last.result, OBS_OK);
+    assert_true(rig.last.rtt_us > 0 && rig.last.connect_us == rig.last.rtt_us);
+    what = FAKEDNS_SILENT;
+    probe(0, OBS_RESOLVER, fakedns_addr(dns));
+    assert_int_equal(rig.last.result, OBS_TIMEOUT);
+    assert_int_equal(fakedns_queries(dns), 2);
+    fakedns_stop(&dns);
+}
+
+/* ---- limits ---- */
+
+static void test_no_more_than_there_is_room_for(void **state)
+{
+    struct links_probe p = {
+        .egress = 0, .address = peer_addr(), .kind = OBS_PROBE, .timeout_ms = TIMEOUT_MS
+    };
+    unsigned begun = 0;
+    (void)state;
+    peer_shut(&rig.peer);
+    while (begun <= PROBES_AT_ONCE && prober_run(rig.prober, &p))
+        begun++;
+    assert_int_equal(begun, PROBES_AT_ONCE);
+    p.egress = 2;
+    assert_false(prober_run(rig.prober, &p));
+    for (int i = 0; i < 300 && rig.done < begun; i++)
+        loop_turn(rig.loop, 10);
+    assert_int_equal(rig.done, begun);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_a_greeting_is_answered_with_quit_and_nothing_else),
+        T(test_what_servers_say),
+        T(test_a_closed_port_and_a_missing_source),
+        T(test_a_beacon_need_not_greet),
+        T(test_a_resolver_is_asked_once),
+        T(test_no_more_than_there_is_room_for),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
