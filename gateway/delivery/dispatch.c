@@ -227,7 +227,6 @@ static struct session *find_session(struct target *t, const struct need *need, b
 /* False: the mail in front of this flow has to wait. */
 static bool dispatch_one(struct target *t, struct flow *flow, bool open)
 {
-    static const char none[] = "no egress of the route can be used now";
     if (!flow->route || !rate_allows(t))
         return false;
     struct item *front = flow_front(flow);
@@ -236,6 +235,8 @@ static bool dispatch_one(struct target *t, struct flow *flow, bool open)
     struct need need = { .route = flow->route, .item = front };
     paths_choose(t, flow->route, front, &need.way);
     if (need.way.egress == EGRESS_NONE) { /* other mail or other routes may have one that can */
+        char none[160];
+        egress_why_none(t->delivery->egress, flow->route, none, sizeof none);
         if (front->excluded)
             flow_put_off(flow, front, none);
         else

@@ -299,6 +299,20 @@ const char *egress_reason(const struct egress_table *t, int egress)
     return t->at[egress].reason;
 }
 
+void egress_why_none(const struct egress_table *t, const struct conf_route *route, char *text,
+                     size_t n)
+{
+    struct egress_set set = policies_route_egress(t->policies, route);
+    snprintf(text, n, "no egress of the route can be used now");
+    for (size_t i = 0; i < set.n; i++) {
+        const struct way *w = &t->at[set.at[i]];
+        if (!w->reason[0])
+            continue;
+        snprintf(text, n, "egress %s cannot be used: %s", w->conf->name.p, w->reason);
+        return;
+    }
+}
+
 unsigned egress_down(const struct egress_table *t)
 {
     unsigned n = 0;

@@ -146,6 +146,7 @@ def test_alone_and_down_mail_waits(through, socks):
     here.send(mail.message())
     wait_state(here, "far", "down")
     assert not s.messages and not here.log("deferred")
+    net.wait_for("the reason", lambda: "egress far cannot be used" in here.cli("queue").stdout)
     proxy.start()
     wait_state(here, "far", "up")
     assert s.wait(1)[0].peer == proxy.source
