@@ -104,6 +104,8 @@ cat <<X
    tail -f $RUN/receiver.log
    tail -f $RUN/deliveries.jsonl
    $WAYPOST_BIN queue -c $RUN/waypost.yaml
+   $WAYPOST_BIN report links -c $RUN/waypost.yaml     # a minute from now
+   a browser at http://127.0.0.1:8025/
 ^C ends it.
 X
 wait "$WAYPOST"

@@ -171,6 +171,10 @@ static const struct row section_rows[] = {
 };
 
 static const struct row plan_rows[] = {
+    { BASE "report: { token_file: empty }\n", NULL,
+      "4:23: found \"empty\" empty, expected a token in its first line" },
+    { BASE "report: { token_file: p }\n", NULL,
+      "4:23: warning: the token in \"p\" has 11 characters: fewer than 16 can be guessed" },
     { BASE "egress: []\n", NULL, "4:9: found an empty list, expected at least one entry" },
     { BASE "egress:\n  - { name: a }\n  - { name: a }\n", NULL,
       "6:5: found egress \"a\" a second time, expected it once (first at line 5)" },
