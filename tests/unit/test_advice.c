@@ -1,0 +1,198 @@
+/*
+ * tests/unit/test_advice — the advice table: lookup, references, the wire and what it refuses
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gateway/base/cursor.h"
+#include "policies/advice.h"
+
+static struct advice *sample(void)
+{
+    static const char *const groups[][2] = {
+        { "mobile", "north" }, { "mobile", "other" }, { "other", "other" }, { "other", "south" }
+    };
+    struct advice *a = advice_new(2, 4);
+    a->version = 7;
+    a->made_ms = 123456;
+    a->egress[0].name = advice_text(a, slice_of("gz-1"));
+    a->egress[1].name = advice_text(a, slice_of("hk-1"));
+    a->egress[1].fault = EGRESS_PROXY_DOWN;
+    a->egress[1].share = 0.5;
+    for (int g = 0; g < 4; g++) {
+        a->group[g].carrier = advice_text(a, slice_of(groups[g][0]));
+        a->group[g].region = advice_text(a, slice_of(groups[g][1]));
+    }
+    a->group[1].preferred = 1;
+    a->group[1].destination_suspect = true;
+    a->group[1].think_ms = 12.5;
+    a->path[1 * 4 + 2] = (struct advice_path){ .state = PATH_SUSPECT,
+                                               .near = PATH_NEAR_LARGE,
+                                               .rtt_ms = 31.5F,
+                                               .loss = 0.25F,
+                                               .fail = 1,
+                                               .goodput = 1e4F,
+                                               .samples = 3,
+                                               .age_ms = 99 };
+    return a;
+}
+
+static void test_lookup(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *carrier, *region;
+        int group;
+    } rows[] = {
+        { "mobile", "north", 0 }, { "mobile", "west", 1 }, { "unicom", "south", 3 },
+        { "unicom", "west", 2 },  { "", "", 2 },
+    };
+    struct advice *a = sample();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_int_equal(advice_group(a, slice_of(rows[i].carrier), slice_of(rows[i].region)),
+                         rows[i].group);
+    assert_int_equal(advice_egress(a, slice_of("hk-1")), 1);
+    assert_int_equal(advice_egress(a, slice_of("hk")), ADVICE_NONE);
+    assert_null(advice_path(a, 2, 0));
+    assert_null(advice_path(a, ADVICE_NONE, 0));
+    assert_null(advice_path(a, 0, 4));
+    assert_int_equal(advice_path(a, 1, 2)->state, PATH_SUSPECT);
+    struct advice *empty = advice_new(0, 0);
+    assert_int_equal(advice_group(empty, slice_of("a"), slice_of("b")), ADVICE_NONE);
+    advice_unref(&empty);
+    advice_unref(&a);
+    assert_null(a);
+}
+
+static void test_stale(void **state)
+{
+    (void)state;
+    struct advice *a = sample(), *again = advice_ref(a);
+    assert_true(advice_stale(NULL, 0));
+    assert_false(advice_stale(a, a->made_ms + ADVICE_STALE_MS));
+    assert_true(advice_stale(a, a->made_ms + ADVICE_STALE_MS + 1));
+    advice_unref(&a);
+    assert_int_equal(again->version, 7); /* the other reference keeps it */
+    advice_unref(&again);
+    advice_unref(&again);
+}
+
+static void pack(const struct advice *a, struct buf *wire)
+{
+    buf_init(wire, 1 << 20);
+    advice_pack(a, wire);
+    assert_false(wire->full);
+}
+
+static void test_wire(void **state)
+{
+    (void)state;
+    struct advice *a = sample(), *b = NULL;
+    struct buf wire, again;
+    pack(a, &wire);
+    assert_int_equal(advice_unpack(buf_slice(&wire), &b, NULL), RC_OK);
+    assert_int_equal(b->version, 7);
+    assert_int_equal(b->made_ms, 123456);
+    assert_true(slice_eq_str(b->egress[1].name, "hk-1"));
+    assert_int_equal(b->egress[1].fault, EGRESS_PROXY_DOWN);
+    assert_true(b->group[1].destination_suspect);
+    assert_int_equal(b->group[1].preferred, 1);
+    assert_int_equal(b->group[0].preferred_large, ADVICE_NONE);
+    assert_memory_equal(b->path, a->path, 8 * sizeof a->path[0]);
+    pack(b, &again);
+    assert_true(slice_eq(buf_slice(&wire), buf_slice(&again)));
+    buf_free(&wire);
+    buf_free(&again);
+    advice_unref(&a);
+    advice_unref(&b);
+}
+
+static enum rc unpack(struct slice bytes)
+{
+    struct advice *a = NULL;
+    struct err err;
+    enum rc rc = advice_unpack(bytes, &a, &err);
+    assert_true((rc == RC_OK) == (a != NULL));
+    advice_unref(&a);
+    return rc;
+}
+
+/* Every truncation, something added, and every byte changed: refused or still a valid table. */
+static void test_damage(void **state)
+{
+    (void)state;
+    struct advice *a = sample();
+    struct buf wire;
+    pack(a, &wire);
+    struct slice all = buf_slice(&wire);
+    for (size_t n = 0; n < all.n; n++)
+        assert_int_equal(unpack((struct slice){ all.p, n }), RC_PARSE);
+    for (size_t i = 0; i < all.n; i++)
+        for (int bit = 0; bit < 8; bit++) {
+            wire.mem[wire.start + i] ^= (char)(1 << bit);
+            (void)unpack(all);
+            wire.mem[wire.start + i] ^= (char)(1 << bit);
+        }
+    assert_int_equal(unpack(all), RC_OK);
+    put_u8(&wire, 0);
+    assert_int_equal(unpack(buf_slice(&wire)), RC_PARSE);
+    buf_free(&wire);
+    advice_unref(&a);
+}
+
+/* Tables that pack well and must not be believed. */
+static void test_refused(void **state)
+{
+    (void)state;
+    for (int what = 0; what < 9; what++) {
+        struct advice *a = sample();
+        struct buf wire;
+        switch (what) {
+        case 0:
+            a->egress[1].name = a->egress[0].name;
+            break;
+        case 1:
+            a->group[1].carrier = advice_text(a, slice_of("a")); /* out of order */
+            break;
+        case 2:
+            a->group[0].preferred = 2;
+            break;
+        case 3:
+            a->path[6].loss = 1.5F;
+            break;
+        case 4:
+            a->path[6].rtt_ms = -1;
+            break;
+        case 5:
+            a->egress[0].share = 2;
+            break;
+        case 6:
+            a->egress[0].fault = 77;
+            break;
+        case 7:
+            a->path[6].state = 9;
+            break;
+        default:
+            a->egress[0].name = slice_of("");
+            break;
+        }
+        pack(a, &wire);
+        assert_int_equal(unpack(buf_slice(&wire)), RC_PARSE);
+        buf_free(&wire);
+        advice_unref(&a);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lookup), cmocka_unit_test(test_stale),   cmocka_unit_test(test_wire),
+        cmocka_unit_test(test_damage), cmocka_unit_test(test_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,357 @@
+/*
+ * tests/unit/test_choose — which egress a mail takes, and what it says of the others
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "gateway/base/mem.h"
+#include "policies/choose.h"
+
+enum { N = 4 };
+
+/* Four egresses a, b, c, d towards one group: round trips of 20, 40, 80 and 160 ms. */
+struct rig {
+    struct conf_egress egress[N];
+    struct conf conf;
+    struct egress_facts facts[N];
+    uint16_t all[N];
+    struct advice *advice;
+    struct choice_rows rows;
+    struct choice_request q;
+    struct rnd rnd;
+    struct choice choice;
+};
+
+static int set_up(void **state)
+{
+    static const char *const names[N] = { "a", "b", "c", "d" };
+    struct rig *r = mem_zero(sizeof *r);
+    r->advice = advice_new(N, 1);
+    r->advice->made_ms = 1000;
+    r->advice->group[0].carrier = r->advice->group[0].region =
+        advice_text(r->advice, slice_of("x"));
+    r->advice->group[0].preferred = r->advice->group[0].preferred_large = 0;
+    for (int e = 0; e < N; e++) {
+        r->egress[e] =
+            (struct conf_egress){ .name = slice_of(names[e]), .weight = 1, .usable = true };
+        r->facts[e].usable = true;
+        r->all[e] = (uint16_t)e;
+        r->advice->egress[e].name = slice_of(names[e]);
+        r->advice->path[e] = (struct advice_path){
+            .state = PATH_UP, .rtt_ms = (float)(20 << e), .rtt_var_ms = 1, .samples = 200
+        };
+    }
+    r->conf.egress.at = r->egress;
+    r->conf.egress.n = N;
+    choice_rows_fill(&r->conf, r->advice, &r->rows);
+    rnd_seed(&r->rnd, 1);
+    r->q = (struct choice_request){ .conf = &r->conf,
+                                    .allowed = { r->all, N },
+                                    .facts = r->facts,
+                                    .advice = r->advice,
+                                    .rows = &r->rows,
+                                    .now_ms = 2000,
+                                    .bytes = 20000,
+                                    .lane = LANE_NORMAL,
+                                    .tls = true,
+                                    .sticky = EGRESS_NONE,
+                                    .incumbent = EGRESS_NONE,
+                                    .sharers = 1 };
+    *state = r;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct rig *r = *state;
+    advice_unref(&r->advice);
+    free(r);
+    return 0;
+}
+
+static int pick(struct rig *r)
+{
+    return choose(&r->q, &r->rnd, &r->choice);
+}
+
+static enum choice_reason reason(const struct rig *r, uint16_t egress)
+{
+    for (uint32_t i = 0; i < r->choice.n; i++)
+        if (r->choice.at[i].egress == egress)
+            return r->choice.at[i].reason;
+    fail_msg("egress %u is no candidate", egress);
+    return CHOICE_REASONS;
+}
+
+static void test_preferred(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(pick(r), 0);
+    assert_int_equal(reason(r, 0), CHOSEN_PREFERRED);
+    assert_int_equal(reason(r, 1), NOT_CHEAPEST);
+    assert_int_equal(r->choice.second, 1);
+    for (uint32_t i = 0; i < r->choice.n; i++) {
+        const struct cost *c = &r->choice.at[i].cost;
+        double sum = c->setup_ms + c->dialogue_ms + c->loss_ms + c->think_ms + c->transfer_ms +
+                     c->failure_ms + c->policy_ms;
+        assert_true(sum > 0 && c->total_ms - sum < 1e-9 && sum - c->total_ms < 1e-9);
+    }
+    r->advice->group[0].preferred = 1; /* control's hysteresis: a is faster and not yet taken */
+    assert_int_equal(pick(r), 1);
+    assert_int_equal(reason(r, 0), BELOW_MARGIN);
+    assert_true(r->choice.at[0].better_pct > 0);
+}
+
+static void test_eligible(void **state)
+{
+    struct rig *r = *state;
+    r->advice->path[0].state = PATH_DOWN;
+    assert_int_equal(pick(r), 1);
+    assert_int_equal(reason(r, 0), RULED_OUT_DOWN);
+    r->facts[1].excluded = true;
+    r->facts[2].fault = EGRESS_UNPLUMBED;
+    assert_int_equal(pick(r), 3);
+    assert_int_equal(reason(r, 1), RULED_OUT_EXCLUDED);
+    assert_int_equal(reason(r, 2), RULED_OUT_FAULT);
+    r->facts[3].usable = false;
+    assert_int_equal(pick(r), 0); /* down, but nothing else is left */
+    assert_int_equal(reason(r, 0), CHOSEN_LAST_RESORT);
+    r->facts[0].excluded = true;
+    assert_int_equal(pick(r), EGRESS_NONE);
+}
+
+static void test_faults_by_advice(void **state)
+{
+    struct rig *r = *state;
+    r->advice->egress[0].fault = EGRESS_PROXY_DOWN;
+    assert_int_equal(pick(r), 1);
+    assert_int_equal(reason(r, 0), RULED_OUT_FAULT);
+    r->advice->egress[0].fault = EGRESS_PATHS_DOWN; /* but this path was seen to work */
+    assert_int_equal(pick(r), 0);
+    r->advice->path[0].state = PATH_UNKNOWN;
+    assert_int_equal(pick(r), 1);
+    r->advice->egress[1].share = 0;
+    assert_int_equal(pick(r), 2);
+    assert_int_equal(reason(r, 1), RULED_OUT_SHARE);
+    for (int e = 0; e < N; e++)
+        r->advice->egress[e].fault = EGRESS_BARRED;
+    assert_int_equal(pick(r), EGRESS_NONE);
+}
+
+static void test_reserve_and_fallback(void **state)
+{
+    struct rig *r = *state;
+    r->egress[0].weight = 0;
+    assert_int_equal(pick(r), 1);
+    assert_int_equal(reason(r, 0), RULED_OUT_RESERVE);
+    for (int e = 1; e < N; e++)
+        r->advice->path[e].state = PATH_DOWN;
+    assert_int_equal(pick(r), 0); /* the reserve gets through */
+    r->q.allowed.n = 0;
+    r->q.fallback = (struct egress_set){ r->all + 1, 2 };
+    r->advice->path[2].state = PATH_UP;
+    assert_int_equal(pick(r), 2);
+    assert_true(r->choice.at[1].fallback);
+}
+
+static void test_by_weight(void **state)
+{
+    struct rig *r = *state;
+    unsigned count[N] = { 0 };
+    r->egress[1].weight = 3;
+    r->egress[3].weight = 0;
+    r->q.now_ms = r->advice->made_ms + ADVICE_STALE_MS + 1;
+    for (int i = 0; i < 10000; i++)
+        count[pick(r)]++;
+    assert_false(r->choice.measured);
+    assert_in_range(count[0], 1700, 2300);
+    assert_in_range(count[1], 5700, 6300);
+    assert_int_equal(count[3], 0);
+    r->q.advice = NULL;
+    r->q.rows = NULL;
+    assert_true(pick(r) != EGRESS_NONE);
+    assert_int_equal(choice_race_ms(&r->choice), CHOICE_RACE_NEVER);
+}
+
+static void test_sticky_and_incumbent(void **state)
+{
+    struct rig *r = *state;
+    r->q.sticky = 3;
+    assert_int_equal(pick(r), 3);
+    assert_int_equal(reason(r, 3), CHOSEN_STICKY);
+    r->facts[3].usable = false;
+    assert_int_equal(pick(r), 0);
+    r->q.sticky = EGRESS_NONE;
+    r->q.allowed = (struct egress_set){ r->all + 1, 2 }; /* without the preferred one */
+    r->q.incumbent = 2;
+    assert_int_equal(pick(r), 1); /* twice as fast */
+    r->advice->path[2].rtt_ms = 43;
+    assert_int_equal(pick(r), 2); /* less than the margin */
+    assert_int_equal(reason(r, 2), CHOSEN_PREFERRED);
+}
+
+static void test_warm(void **state)
+{
+    struct rig *r = *state;
+    r->facts[1].warm = true;
+    assert_int_equal(pick(r), 1);
+    assert_int_equal(reason(r, 1), CHOSEN_WARM);
+    r->facts[1].warm = false;
+    r->facts[3].warm = true; /* even without a handshake slower than a */
+    r->advice->path[3].rtt_ms = 400;
+    assert_int_equal(pick(r), 0);
+    r->facts[1].warm = true;
+    r->advice->path[1].fail = 0.5F; /* the session may be dead */
+    assert_int_equal(pick(r), 0);
+}
+
+static void test_doubt(void **state)
+{
+    struct rig *r = *state;
+    assert_int_equal(pick(r), 0);
+    assert_int_equal(choice_race_ms(&r->choice), 1250); /* when the repeated SYN is overdue */
+    r->advice->path[0].state = PATH_SUSPECT;
+    r->advice->path[0].fail = 0.06F;
+    assert_int_equal(pick(r), 0);
+    assert_int_equal(choice_race_ms(&r->choice), 250);
+    r->advice->path[0].fail = 0.5F;
+    assert_int_equal(pick(r), 1);
+    r->advice->group[0].destination_suspect = true; /* no path is to blame */
+    assert_int_equal(pick(r), 0);
+    assert_int_equal(choice_race_ms(&r->choice), CHOICE_RACE_NEVER);
+    struct advice_path slow = { .rtt_ms = 900, .rtt_var_ms = 500 };
+    assert_int_equal(choice_overdue_ms(&slow), 2000);
+    assert_int_equal(choice_overdue_ms(NULL), 1000);
+}
+
+/* Senders are spread over what is near by weight, and each keeps its way. */
+static void test_spread(void **state)
+{
+    struct rig *r = *state;
+    unsigned count[N] = { 0 };
+    r->advice->path[1].rtt_ms = 21;
+    r->advice->path[1].near = PATH_NEAR;
+    r->egress[1].weight = 3;
+    for (uint64_t sender = 1; sender <= 4000; sender++) {
+        r->q.sender = slice_hash_stable((struct slice){ (const char *)&sender, sizeof sender });
+        int first = pick(r);
+        count[first]++;
+        assert_int_equal(pick(r), first);
+    }
+    assert_in_range(count[0], 850, 1150);
+    assert_in_range(count[1], 2850, 3150);
+    r->q.bytes = COST_LARGE_FROM; /* near for small mail only */
+    assert_int_equal(pick(r), 0);
+}
+
+static void test_explore(void **state)
+{
+    struct rig *r = *state;
+    int64_t next = 0;
+    unsigned other = 0;
+    r->q.explore_ms = &next;
+    r->advice->path[1].samples = 2; /* could be better than it looks */
+    for (r->q.now_ms = 0; r->q.now_ms < 100 * 60000; r->q.now_ms += 100) {
+        r->advice->made_ms = r->q.now_ms;
+        other += pick(r) != 0;
+    }
+    assert_in_range(other, 50, 100); /* at most one a minute */
+    static const struct {
+        enum lane lane;
+        uint64_t bytes;
+    } never[] = { { LANE_URGENT, 1000 }, { LANE_HIGH, 1000 }, { LANE_BULK, 100000 } };
+    for (size_t i = 0; i < sizeof never / sizeof never[0]; i++)
+        for (int n = 0; n < 2000; n++) {
+            next = 0;
+            r->q.lane = never[i].lane;
+            r->q.bytes = never[i].bytes;
+            assert_int_equal(pick(r), 0);
+        }
+}
+
+/* Large mail goes where the goodput is; the egress's load and its configured cost count. */
+static void test_cost(void **state)
+{
+    struct rig *r = *state;
+    r->advice->group[0].preferred_large = 2;
+    r->advice->path[2].goodput = 10000;
+    r->advice->path[0].goodput = 100;
+    r->q.bytes = 20 << 20;
+    assert_int_equal(pick(r), 2);
+    r->advice->group[0].preferred = r->advice->group[0].preferred_large = ADVICE_NONE;
+    r->q.bytes = 1000;
+    assert_int_equal(pick(r), 0);
+    assert_int_equal(reason(r, 0), CHOSEN_CHEAPEST);
+    r->egress[0].cost = 1000;
+    assert_int_equal(pick(r), 1);
+    struct advice_path path = { .state = PATH_UP, .rtt_ms = 50, .goodput = 1000 };
+    struct cost_mail mail = { .bytes = 1000000, .warm = true };
+    struct cost alone, shared;
+    cost_predict(&path, 0, 0, &mail, &alone);
+    mail.active = 1;
+    cost_predict(&path, 0, 0, &mail, &shared);
+    assert_true(shared.transfer_ms > 1.99 * alone.transfer_ms && alone.setup_ms <= 0);
+    assert_true(cost_goodput_bound(100, 0.01) < cost_goodput_bound(100, 0.001));
+}
+
+/* Whatever the facts: never an ineligible one, and the reasons say so. */
+static void test_never_ineligible(void **state)
+{
+    struct rig *r = *state;
+    for (int i = 0; i < 50000; i++) {
+        uint64_t x = rnd_u64(&r->rnd);
+        for (int e = 0; e < N; e++, x >>= 12) {
+            r->facts[e] =
+                (struct egress_facts){ .usable = x & 1,
+                                       .excluded = (x & 6) == 6,
+                                       .warm = x & 8,
+                                       .fault = x & 16 ? (uint8_t)rnd_below(&r->rnd, 5) : 0 };
+            r->egress[e].weight = x & 32 ? 1 : 0;
+            r->advice->path[e].state = (uint8_t)rnd_below(&r->rnd, 4);
+            r->advice->path[e].near = (uint8_t)rnd_below(&r->rnd, 4);
+            r->advice->path[e].fail = (float)rnd_unit(&r->rnd);
+            r->advice->egress[e].fault = x & 64 ? (uint8_t)rnd_below(&r->rnd, 5) : 0;
+        }
+        r->advice->group[0].preferred = (int16_t)((int)rnd_below(&r->rnd, N + 1) - 1);
+        r->q.sticky = (int)rnd_below(&r->rnd, N + 1) - 1;
+        int chosen = pick(r);
+        bool any = false, alive = false;
+        for (int e = 0; e < N; e++) {
+            const struct egress_facts *f = &r->facts[e];
+            bool able = f->usable && !f->excluded && !f->fault &&
+                        r->advice->egress[e].fault != EGRESS_BARRED;
+            bool up = r->advice->path[e].state != PATH_DOWN && !r->advice->egress[e].fault;
+            any = any || able;
+            alive = alive || (able && up);
+            if (e == chosen)
+                assert_true(able && reason(r, (uint16_t)e) <= CHOSEN_LAST_RESORT);
+        }
+        assert_int_equal(any, chosen != EGRESS_NONE);
+        if (alive)
+            assert_true(r->advice->path[chosen].state != PATH_DOWN);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_preferred, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_eligible, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_faults_by_advice, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_reserve_and_fallback, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_by_weight, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_sticky_and_incumbent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_warm, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_doubt, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_spread, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_explore, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_never_ineligible, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
