@@ -129,6 +129,8 @@ static void on_channel(void *arg, enum rc rc, const unsigned char *packet, size_
         ask_free(ask); /* told already (its time was up), or dropped */
         return;
     }
+    if (!list_empty(&ask->ended))
+        return; /* its time was up in this very turn: about to be told */
     if (rc == RC_OK)
         on_packet(ask, packet, n);
     else if (rc == RC_TIMEOUT)

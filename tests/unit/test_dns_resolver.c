@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -252,6 +253,27 @@ static void freed_while_one_lookup_waits_for_another(void **state)
     assert_int_equal(rig.calls, 0);
 }
 
+/* A turn that comes late finds the time of the question and that of its last try both over. */
+static void told_once_when_both_times_are_over(void **state)
+{
+    (void)state;
+    struct addr addrs[2];
+    struct resolver_conf conf = dns_rig_conf(&rig, addrs, 1);
+    conf.tries = 1;
+    conf.try_ms = 20;
+    conf.timeout_ms = 30; /* before the first look at c-ares' own times */
+    dns_rig_renew(&rig, &conf);
+    atomic_store(&rig.moods[0], SILENT);
+    rig.calls = 0;
+    resolver_mx(rig.resolver, slice_of("two.example"), dns_rig_on_mx, &rig);
+    resolver_mx(rig.resolver, slice_of("alias.example"), dns_rig_on_mx, &rig);
+    nanosleep(&(struct timespec){ .tv_nsec = 100000000 }, NULL);
+    dns_rig_wait(&rig, 2);
+    assert_int_equal(rig.mx->status, DNS_TEMPORARY);
+    dns_rig_turn_for(&rig, 100);
+    assert_int_equal(rig.calls, 2);
+}
+
 static void closed_port(void **state)
 {
     (void)state;
@@ -296,6 +318,7 @@ int main(void)
         T(the_slower_family_does_not_hold_up),
         T(cancelling),
         T(freed_while_one_lookup_waits_for_another),
+        T(told_once_when_both_times_are_over),
         T(closed_port),
         T(the_cache_is_bounded),
     };
