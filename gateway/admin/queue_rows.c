@@ -181,7 +181,7 @@ bool rows_put_item(struct cursor *copies, bool detail, int64_t now_ms, struct ar
     json_int(json, "attempts", v.c.attempts);
     put_time(json, "accepted", v.c.accepted_ms);
     json_int(json, "age_s", (now_ms - v.c.accepted_ms) / 1000);
-    put_time(json, "next_attempt", v.c.due_ms);
+    put_time(json, "next_attempt", v.c.due_ms == ITEM_DUE_HELD ? 0 : v.c.due_ms);
     put_time(json, "expires", v.c.expire_ms);
     arena_reset(arena);
     if (envelope_unpack(v.envelope, arena, &e) == RC_OK) {

@@ -120,6 +120,8 @@ def test_hold_and_release(waiting):
     here, server, behaviour = waiting("b@one.test", "c@two.test")
     here.cli("queue", "hold", "--domain", "one.test")
     assert here.wait_log("held")[0]["recipient"] == "b@one.test"
+    assert {row["state"]: "next_attempt" in row for row in here.queue()} == {"held": False,
+                                                                            "waiting": True}
     behaviour.on = False
     here.retry()
     assert server.wait(1)[0].rcpts[0][0] == "c@two.test"
