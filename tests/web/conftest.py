@@ -4,14 +4,17 @@ conftest — a made-up world behind the web page, and a browser to look at it
 world() starts web_world of the build folder (WAYPOST_BUILD, or that of the sanitizer build);
 browser() is headless Chromium. Screenshots go to <build folder>/web/.
 """
+import contextlib
 import os
 import subprocess
+import sys
 import urllib.error
 import urllib.request
 
 import pytest
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "../.."))
+sys.path.insert(0, os.path.join(ROOT, "tests/support"))
 BUILD = os.path.abspath(os.environ.get("WAYPOST_BUILD", os.path.join(ROOT, "build/asan")))
 TOKEN = "0123456789abcdef0123"
 CONF = """
@@ -80,28 +83,6 @@ def shots():
 @pytest.fixture
 def browser():
     """browser(width, dark=False): headless Chromium."""
-    from selenium import webdriver              # pylint: disable=import-outside-toplevel
-    from selenium.webdriver.chrome.service import Service
-    drivers = []
-
-    def make(width=1400, dark=False):
-        options = webdriver.ChromeOptions()
-        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                         "--disable-dev-shm-usage", "--no-first-run", "--disable-extensions",
-                         "--disable-background-networking", "--disable-component-update",
-                         f"--window-size={width},1500"):
-            options.add_argument(argument)
-        options.binary_location = "/usr/bin/chromium"
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
-        drivers.append(driver)
-        if dark:
-            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {
-                "features": [{"name": "prefers-color-scheme", "value": "dark"}]})
-        if width < 600:                         # a phone: the window cannot be made so narrow
-            driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {
-                "width": width, "height": 900, "deviceScaleFactor": 2, "mobile": True})
-        return driver
-    yield make
-    for driver in drivers:
-        driver.quit()
+    from wp.browser import Browser              # pylint: disable=import-outside-toplevel
+    with contextlib.ExitStack() as stack:
+        yield lambda *args, **how: stack.enter_context(Browser(*args, **how))

@@ -5,14 +5,11 @@ import json
 import os
 import pathlib
 import re
-import sys
 import time
 
 import pytest
-from conftest import ROOT, World
-
-sys.path.insert(0, os.path.join(ROOT, "tests/support"))
-from wp import disk                                             # noqa: E402
+from conftest import World
+from wp import disk
 
 
 @pytest.fixture

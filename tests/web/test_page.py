@@ -7,32 +7,10 @@ import os
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
+from wp.browser import assert_quiet, cell, visit, wait
 
 pytestmark = pytest.mark.timeout(120)
 WORST = 7               # class of the slowest colour
-
-
-def wait(driver, condition, why):
-    return WebDriverWait(driver, 20, 0.1).until(lambda d: condition(), why)
-
-
-def cell(driver, egress, carrier, region):
-    key = "\\u0000".join((egress, carrier, region))
-    return driver.execute_script(
-        f"return [...document.querySelectorAll('#heat button')]"
-        f".find(b => b.dataset.key === '{key}')")
-
-
-def visit(driver, world):
-    driver.get(world.url)
-    wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#heat td button"), "the heat map")
-    wait(driver, lambda: "live" in driver.find_element(By.ID, "link").text, "the live line")
-
-
-def assert_quiet(driver):
-    """No errors and no warnings: a Content-Security-Policy that bites shows here, too."""
-    assert [e for e in driver.get_log("browser") if e["level"] in ("SEVERE", "WARNING")] == []
 
 
 def loaded_from(driver):
@@ -41,7 +19,7 @@ def loaded_from(driver):
 
 def test_the_page_shows_all_parts_and_loads_nothing_from_elsewhere(world, browser, shots):
     driver = browser()
-    visit(driver, world)
+    visit(driver, world.url)
     assert len(driver.find_elements(By.CSS_SELECTOR, "#heat td button")) == 4 * 6
     wait(driver, lambda: "1,002" in driver.find_element(By.ID, "totals").text, "the totals")
     wait(driver, lambda: "mx.example.net" in driver.find_element(By.ID, "queue").text, "the queue")
@@ -61,7 +39,7 @@ def test_the_page_shows_all_parts_and_loads_nothing_from_elsewhere(world, browse
 
 def test_a_brownout_shows_by_itself_in_colour_and_words(world, browser, shots):
     driver = browser()
-    visit(driver, world)
+    visit(driver, world.url)
     place = ("gz-ct-1", "china-mobile", "north-china")
     before = cell(driver, *place)
     assert "preferred" in before.get_attribute("class") and before.text.startswith("175 ms")
@@ -91,7 +69,7 @@ def test_a_brownout_shows_by_itself_in_colour_and_words(world, browser, shots):
 
 def test_a_click_opens_the_history_and_keys_do_the_same(world, browser, shots):
     driver = browser()
-    visit(driver, world)
+    visit(driver, world.url)
     cell(driver, "gz-ct-1", "china-mobile", "north-china").click()
     wait(driver, lambda: len(driver.find_elements(By.CSS_SELECTOR, "#charts canvas")) >= 8,
          "four charts")
@@ -116,7 +94,7 @@ def test_a_click_opens_the_history_and_keys_do_the_same(world, browser, shots):
 
 def test_phone_and_dark(world, browser, shots):
     driver = browser(width=390, dark=True)
-    visit(driver, world)
+    visit(driver, world.url)
     wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
     assert driver.execute_script(wide) <= 0         # the page itself does not scroll sideways
     back = driver.execute_script("return getComputedStyle(document.body.parentElement)"
@@ -134,7 +112,7 @@ def test_phone_and_dark(world, browser, shots):
 def test_many_groups_are_filtered_and_the_relay_may_be_away(world, browser, shots):
     world.do("grow 200")
     driver = browser()
-    visit(driver, world)
+    visit(driver, world.url)
     assert len(driver.find_elements(By.CSS_SELECTOR, "#heat td button")) == 4 * 206
     driver.find_element(By.ID, "filter").send_keys("hk region-01")
     wait(driver, lambda: len(driver.find_elements(By.CSS_SELECTOR, "#heat td button")) == 10,
