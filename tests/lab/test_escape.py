@@ -75,7 +75,7 @@ def test_killed_proxy_is_left_within_a_second():
             took = until_chosen_is(world, NEAR, lambda name: name == "gz-2")
             time.sleep(3)
             world.restart_proxy("socks")
-            net.wait_for("the proxy to be used again", lambda: chosen(world, NEAR) == "socks", 90, 1)
+            net.wait_for("the proxy's return", lambda: chosen(world, NEAR) == "socks", 90, 1)
         load.check_all_arrived()
         slow = [t for i, (_, t) in load.sent.items() if killed < t < killed + 3]
         assert len(slow) >= 20              # mail went on meanwhile
@@ -97,7 +97,7 @@ def test_control_killed_under_load_delays_no_mail():
             for _ in range(3):
                 old = world.here.pid("control")
                 process.kill([old], signal.SIGKILL)
-                net.wait_for("another control", lambda old=old: world.here.pid("control") != old, 30)
+                net.wait_for("another", lambda old=old: world.here.pid("control") != old, 30)
                 time.sleep(2)
         load.check_all_arrived()
         worst = max(delays(world, before))

@@ -91,8 +91,9 @@ class World:
         return waypost.Waypost(waypost.merged(base, self.conf), rules)
 
     # --- the paths
-    def set(self, name, group, rtt=0, far_only=False, **how):
-        """The path of this egress to this group. Behind a proxy the rest is on its far leg."""
+    def set(self, name, group, rtt=0, **how):
+        """The path of this egress to this group; of a remote one, its far leg. Loss and rate are of
+        the way there, the delay is half of the round trip each way."""
         one_way = rtt / 2
         self.lab.link(SOURCE[name], GROUPS[group], delay=one_way, **how)
         self.lab.link(GROUPS[group], SOURCE[name], delay=one_way)
@@ -130,5 +131,7 @@ class World:
 def wait_measured(world, groups, egresses, timeout=60):
     """Until every one of these paths has been measured."""
     def all_there():
-        return all(world.explain(g)[e].get("state", "unknown") != "unknown" for g in groups for e in egresses)
+        told = {g: world.explain(g) for g in groups}
+        return all(told[g][e].get("state", "unknown") != "unknown"
+                   for g in groups for e in egresses)
     net.wait_for("every path to be measured", all_there, timeout, 0.5)
