@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "gateway/admin/explain_egress.h"
+#include "gateway/admin/explain_place.h"
 #include "gateway/admin/relay_verbs.h"
 #include "gateway/base/json.h"
 #include "gateway/base/mem.h"
@@ -300,6 +301,24 @@ static void on_answers(void *arg, struct buf *answers, unsigned n)
     explain_free(x);
 }
 
+/* ---- rules that ask where the destination is ---- */
+
+static void find_place(void *arg, const struct fanout_worker *worker, struct buf *out)
+{
+    const struct explain *x = arg;
+    explain_place_put(worker, x->domain, out);
+}
+
+static void on_places(void *arg, struct buf *answers, unsigned n)
+{
+    struct explain *x = arg;
+    for (unsigned i = 0; i < n; i++)
+        if (explain_place_take(buf_slice(&answers[i]), x->arena, &x->facts))
+            break;
+    decide(x);
+    fanout_run(&x->view->workers, look_up, on_answers, x);
+}
+
 void verb_explain(void *arg, struct call *call, const struct request *request)
 {
     struct relay_view *view = arg;
@@ -320,5 +339,8 @@ void verb_explain(void *arg, struct call *call, const struct request *request)
         return;
     }
     decide(x);
-    fanout_run(&view->workers, look_up, on_answers, x);
+    if (x->undecided)
+        fanout_run(&view->workers, find_place, on_places, x);
+    else
+        fanout_run(&view->workers, look_up, on_answers, x);
 }

@@ -35,6 +35,10 @@ struct queue_site_row {
 
 enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DROP, QUEUE_BOUNCE };
 
+/* The carrier and region that rules see of a site with these hosts, when the resolver's cache
+ * tells; NULL: not known. */
+const struct geo_group *queue_place_known(struct queue *queue, const struct mx_set *mx);
+
 /* One row a site with mail; mail that has no site yet (looked up, or waiting since the start) is
  * one more row with key "". */
 void queue_each_site(struct queue *queue, void (*fn)(void *arg, const struct queue_site_row *row),

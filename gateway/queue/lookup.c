@@ -11,6 +11,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/dns/sets.h"
+#include "gateway/queue/inspect.h"
 #include "gateway/queue/internal.h"
 
 struct lookup {
@@ -154,6 +155,21 @@ static void seek(struct queue *q, struct item *item, struct mx_set *mx, size_t h
         place_trouble(q, item, TROUBLE_DNS, "its mail exchangers' addresses are not known now");
     else
         route_known(q, item, mx, place_of(q, NULL, 0));
+}
+
+const struct geo_group *queue_place_known(struct queue *q, const struct mx_set *mx)
+{
+    for (size_t i = 0; q->env.geo && i < mx->count; i++) {
+        struct slice name = slice_of(mx->hosts[i].name);
+        struct addr literal;
+        bool bare;
+        if (dns_parse_literal(name, &literal, &bare))
+            return place_of(q, &literal, 1);
+        const struct host_set *set = resolver_host_cached(q->env.resolver, name);
+        if (!set || set->status == DNS_OK)
+            return set ? place_of(q, set->addrs, set->count) : NULL;
+    }
+    return NULL;
 }
 
 void lookup_place(struct queue *q, struct item *item, struct mx_set *mx)

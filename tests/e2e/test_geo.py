@@ -141,6 +141,11 @@ def test_route_by_region(world, sink):
         ("a@home.test", "default", "gz-1", "home"),
         ("b@abroad.test", "overseas", "hk-1", "europe")}
     assert [{m.peer for m in s.messages} for s in sinks] == [{egress[0]}, {egress[1]}]
+    told = {d: here.json("explain", "--to", f"x@{d}") for d in ("home.test", "abroad.test")}
+    assert {d: (e["route"], e["route_may_change"]) for d, e in told.items()} == {
+        "home.test": ("default", False), "abroad.test": ("overseas", False)}
+    unknown = here.json("explain", "--to", "x@never-asked.test")
+    assert (unknown["route"], unknown["route_may_change"]) == ("default", True)
 
 
 def test_route_by_region_and_header(world, sink):

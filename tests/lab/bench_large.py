@@ -71,7 +71,8 @@ def main(megabytes=50):
     for name, words in (("gz-1", "direct"), ("relay", "relay half way")):
         for congestion in ("bbr", "cubic"):
             took = seconds(name, congestion, megabytes * 1_000_000)
-            print(f"| {words} | {congestion} | {took:.1f} | {megabytes * 8 / took:.1f} |", flush=True)
+            rate = megabytes * 8 / took
+            print(f"| {words} | {congestion} | {took:.1f} | {rate:.1f} |", flush=True)
 
 
 if __name__ == "__main__":
