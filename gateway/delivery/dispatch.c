@@ -22,8 +22,9 @@
 #include "gateway/delivery/session.h"
 
 enum {
-    OPENING_FIRST = 2, /* at once towards a site that has not proven itself */
-    LOOK_AT_MAX = 64   /* sessions looked at for one mail */
+    OPENING_FIRST = 2,     /* at once towards a site that has not proven itself */
+    OPENING_ELSEWHERE = 4, /* beyond that, one by each other egress */
+    LOOK_AT_MAX = 64       /* sessions looked at for one mail */
 };
 
 /* ---- targets ---- */
@@ -166,14 +167,30 @@ void delivery_room(struct delivery *d)
         queue_kick(d->queue, CONTAINER_OF(first, struct target, want)->site);
 }
 
+/* Those that take too long for their path hold up no other path. */
+static uint32_t opening_by(const struct target *t, int egress)
+{
+    uint32_t n = 0;
+    unsigned looked = 0;
+    LIST_EACH (at, &t->others) {
+        const struct session *s = CONTAINER_OF(at, struct session, link);
+        n += s->state == SESSION_OPENING && s->egress == egress;
+        if (++looked == LOOK_AT_MAX)
+            break;
+    }
+    return n;
+}
+
 static bool may_open(struct target *t, const struct need *need)
 {
     struct delivery *d = t->delivery;
     int64_t now = loop_now_ms(d->loop);
     uint32_t most =
         t->proven && live_sessions(t) > OPENING_FIRST ? live_sessions(t) : OPENING_FIRST;
-    if (t->opening >= most || now < t->site->backoff_until_ms ||
-        (now < t->hold_until_ms && live_sessions(t) > 0) || !relay_has_room(t, need->way.egress))
+    if (t->opening >= most + OPENING_ELSEWHERE ||
+        (t->opening >= most && opening_by(t, need->way.egress) > 0) ||
+        now < t->site->backoff_until_ms || (now < t->hold_until_ms && live_sessions(t) > 0) ||
+        !relay_has_room(t, need->way.egress))
         return false;
     if (t->site->limit.connections && t->site->sessions >= t->site->limit.connections) {
         /* Only one that is no use to this mail makes way. */

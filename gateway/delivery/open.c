@@ -233,7 +233,8 @@ static void on_dialled(void *arg, const struct dial_result *r)
     struct delivery *d = s->delivery;
     struct target *target = s->target;
     s->dial = NULL;
-    race_unwatch(s);
+    if (r->rc != RC_OK)
+        race_unwatch(s);
     sense_dialled(s, r);
     sort_out(s, r);
     if (r->rc == RC_OK) {

@@ -4,7 +4,10 @@
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/sense.h"
 
-enum { PROXIED_FACTOR = 4 }; /* a proxy's own dialogue comes on top */
+enum {
+    PROXIED_FACTOR = 4, /* a proxy's own dialogue comes on top */
+    SYN_REPEATED_MS = 1000
+};
 
 bool race_place(struct session *s)
 {
@@ -25,13 +28,15 @@ bool race_place(struct session *s)
     return false;
 }
 
+static int64_t scaled(const struct session *s, int64_t ms)
+{
+    return s->via ? ms * PROXIED_FACTOR : ms;
+}
+
 void race_watch(struct session *s)
 {
-    const struct conf_egress *e = egress_conf(s->delivery->egress, s->egress);
-    int64_t ms = s->way.overdue_ms;
-    if (e->via.kind != CONF_VIA_NONE)
-        ms *= PROXIED_FACTOR;
-    timer_set(s->delivery->loop, &s->late, ms);
+    s->overdue = false;
+    timer_set(s->delivery->loop, &s->late, scaled(s, s->way.overdue_ms));
 }
 
 void race_unwatch(struct session *s)
@@ -44,36 +49,6 @@ static bool has_room(const struct session *s)
     const struct site *site = s->target->site;
     return s->delivery->sessions < s->delivery->sessions_max &&
            (site->limit.connections == 0 || site->sessions < site->limit.connections);
-}
-
-static void start_rival(struct session *s)
-{
-    struct delivery *d = s->delivery;
-    int second = s->way.second;
-    if (second == EGRESS_NONE || s->rival || !s->front || s->policies != d->policies ||
-        egress_fault(d->egress, second) != EGRESS_FINE || !has_room(s))
-        return;
-    struct way_out way = { .egress = second,
-                           .second = EGRESS_NONE,
-                           .race_ms = CHOICE_RACE_NEVER,
-                           .overdue_ms = s->way.overdue_ms,
-                           .placed = true };
-    struct session *rival = session_open(s->target, s->route, &way, NULL);
-    if (!rival)
-        return;
-    rival->rival = s;
-    s->rival = rival;
-}
-
-void race_on_late(struct timer *timer)
-{
-    struct session *s = CONTAINER_OF(timer, struct session, late);
-    struct target *target = s->target;
-    if (s->state != SESSION_OPENING || !s->dial)
-        return;
-    sense_overdue(s);
-    start_rival(s);
-    target_run(target);
 }
 
 static bool before_ehlo(const struct session *s)
@@ -91,12 +66,78 @@ static void hand_over(struct session *from, struct session *to)
     from->front = NULL;
 }
 
+static bool is_new(const struct session *s, const struct item *item, int egress)
+{
+    return egress != EGRESS_NONE && egress != s->egress &&
+           !(s->rival && s->rival->egress == egress) && !item_tried(item, egress) &&
+           egress_fault(s->delivery->egress, egress) == EGRESS_FINE;
+}
+
+/* The best way for the mail as things are now, other than those that are being tried. */
+static bool find_other(const struct session *s, const struct item *item, struct way_out *way_r)
+{
+    paths_choose(s->target, s->route, item, way_r);
+    if (is_new(s, item, way_r->egress))
+        return true;
+    way_r->egress = s->way.second;
+    way_r->second = EGRESS_NONE;
+    return is_new(s, item, way_r->egress);
+}
+
+/* Two at a time: with a third one the older of the two ends. */
+static bool make_way(struct session *s, struct item *item)
+{
+    struct session *old = s->rival;
+    if (!old)
+        return true;
+    if (!before_ehlo(old) || !item_try_other(item, old->egress))
+        return false;
+    hand_over(old, s);
+    session_kill(old, NULL);
+    return true;
+}
+
+static void start_rival(struct session *s)
+{
+    struct session *holder = s->front ? s : s->rival;
+    struct way_out way;
+    if (!holder || !holder->front || s->policies != s->delivery->policies || !has_room(s))
+        return;
+    struct item *item = holder->front->item;
+    if (!find_other(s, item, &way) || !make_way(s, item))
+        return;
+    struct session *rival = session_open(s->target, s->route, &way, NULL);
+    if (!rival)
+        return;
+    rival->rival = s;
+    s->rival = rival;
+}
+
+void race_on_late(struct timer *timer)
+{
+    struct session *s = CONTAINER_OF(timer, struct session, late);
+    struct target *target = s->target;
+    bool never = s->way.race_ms == CHOICE_RACE_NEVER; /* none was known; that may have changed */
+    int64_t more_ms = never ? SYN_REPEATED_MS : s->way.race_ms - s->way.overdue_ms;
+    if (!before_ehlo(s))
+        return;
+    if (s->dial && !s->overdue) /* a destination may take its time to greet */
+        sense_overdue(s);
+    if (!s->overdue && more_ms > 0) {
+        s->overdue = true;
+        timer_set(s->delivery->loop, timer, scaled(s, more_ms));
+    } else if (s->dial || more_ms <= 0) { /* doubtful from the start: even the greeting is late */
+        start_rival(s);
+    }
+    target_run(target);
+}
+
 void race_won(struct session *s)
 {
     struct session *rival = s->rival;
+    race_leave(s);
     if (!rival)
         return;
-    race_leave(s);
     if (!before_ehlo(rival))
         return;
     hand_over(rival, s);

@@ -1,9 +1,11 @@
 /*
  * delivery/race — a connection that takes too long: it is reported, and another egress tries, too
  *
- *   A dial that is overdue for its path is told to control as a failure, long before it has timed
- *   out. When the path was doubtful already a second session, the rival, is opened by the next best
- *   egress. Whichever is greeted first gets the mail; the other is closed before it says EHLO.
+ *   A dial that is overdue for its path is told to control, long before it has timed out. When it
+ *   does not stand a second later, another session, the rival, is opened by the best other egress;
+ *   at once when the path was doubtful already, and then a late greeting counts, too. Whichever is
+ *   greeted first gets the mail; the other is closed before it says EHLO. A rival that is late has
+ *   a rival of its own: there are two at a time, and each egress gets its turn once.
  */
 #ifndef WAYPOST_DELIVERY_RACE_H
 #define WAYPOST_DELIVERY_RACE_H
@@ -13,7 +15,7 @@
 /* Where the mail goes is known now, before the first dial. False: another egress suits better; the
  * session is dead and its mail back in the queue. */
 bool race_place(struct session *s);
-/* A dial of this session begins; it is over. */
+/* A dial of this session begins; it failed. */
 void race_watch(struct session *s);
 void race_unwatch(struct session *s);
 void race_on_late(struct timer *timer); /* of struct session */

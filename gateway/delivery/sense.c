@@ -111,7 +111,7 @@ void sense_overdue(struct session *s)
     if (!s->addrs_n)
         return;
     struct observation o = start(s, OBS_CONNECT, &s->addrs[0]);
-    o.result = OBS_TIMEOUT;
+    o.result = OBS_OVERDUE;
     o.connect_us = o.at_us - s->stage_at_us;
     observe_failure(s->delivery->observer, &o);
 }
