@@ -28,6 +28,7 @@ struct minute {
 struct cell {
     struct estimate est;
     struct path path;
+    uint8_t blips;     /* failures of this run at addresses that were fine before */
     int64_t sample_ms; /* newest evidence, good or bad */
     uint8_t near;      /* PATH_NEAR... */
     struct minute minute;
@@ -38,6 +39,7 @@ struct target {
     uint8_t kind;      /* OBS_PROBE when learned from mail */
     int16_t egress;    /* conf index, OBS_RESOLVER only; -1: all */
     int64_t mail_ms;   /* last mail to it */
+    bool failing;      /* the last connection to it failed, whatever the egress */
     int64_t probed_ms; /* by whatever egress; 0: never */
     int64_t *pair_ms;  /* [SLOTS], NULL until the first probe */
 };
@@ -127,8 +129,8 @@ void links_emit(struct links *l, const struct links_event *event);
 void links_emit_group(struct links *l, struct links_event event, const struct group *g);
 
 /* links_judge.c */
-void judge_success(struct links *l, struct group *g, int16_t slot, int64_t start_ms,
-                   int64_t end_ms);
+void judge_success(struct links *l, struct group *g, int16_t slot, const struct addr *address,
+                   int64_t start_ms, int64_t end_ms);
 void judge_failure(struct links *l, struct group *g, int16_t slot, const struct addr *address,
                    bool failed, int64_t start_ms, int64_t end_ms);
 void judge_group(struct links *l, struct group *g, uint32_t index, int64_t now_ms);
@@ -143,9 +145,11 @@ void prefer_evaluate(struct links *l, struct group *g, int64_t now_ms);
 bool prefer_in_use(const struct group *g, int16_t slot);
 
 /* links_targets.c */
+struct target *target_find(struct group *g, const struct addr *address); /* of any kind */
 struct target *target_learn(struct group *g, const struct addr *address, int64_t now_ms);
 /* The one probed from here the longest time ago among those that may be now; NULL: none. */
-struct target *target_pick(struct links *l, struct group *g, int16_t slot, int64_t now_ms);
+struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool urgent,
+                           int64_t now_ms);
 void target_probed(struct target *t, int16_t slot, int64_t now_ms);
 
 /* links_probe.c */

@@ -35,15 +35,25 @@ static void say_path(struct links *l, const struct group *g, int16_t slot,
     links_emit_group(l, event, g);
 }
 
-void judge_success(struct links *l, struct group *g, int16_t slot, int64_t start_ms, int64_t end_ms)
+/* The run of failures was packets lost rather than an outage: they count as such. An address that
+ * had failed before proves nothing about the path. */
+static void count_blips(struct cell *c, int64_t now_ms)
+{
+    for (unsigned i = 0; i < c->blips; i++)
+        estimate_session(&c->est, 1, now_ms);
+    estimate_loss(&c->est, c->blips, c->blips, now_ms);
+}
+
+void judge_success(struct links *l, struct group *g, int16_t slot, const struct addr *address,
+                   int64_t start_ms, int64_t end_ms)
 {
     struct cell *c = links_cell(g, slot);
+    struct target *t = target_find(g, address);
     bool was_down = c->path.state == PATH_DOWN;
-    unsigned lost = path_failures(&c->path), real = path_real_failures(&c->path),
-             addresses = path_addresses(&c->path);
-    bool one_address = addresses == 1 && c->path.n > 1;
     enum path_change change = path_success(&c->path, start_ms, end_ms);
     touch(g, c, slot, end_ms);
+    if (t)
+        t->failing = false;
     if (l->slot[slot].fault == EGRESS_PATHS_DOWN || l->slot[slot].doubt_ms)
         l->slot[slot].judge = true;
     estimate_session(&c->est, 0, end_ms);
@@ -53,11 +63,27 @@ void judge_success(struct links *l, struct group *g, int16_t slot, int64_t start
     if (was_down) {
         estimate_forgive(&c->est);
         say_path(l, g, slot, LINKS_PATH_UP, "connections get through again", end_ms);
-    } else if (!g->destination_suspect && !one_address) {
-        for (unsigned i = 0; i < real; i++)
-            estimate_session(&c->est, 1, end_ms);
-        estimate_loss(&c->est, lost, lost, end_ms); /* rather than an outage */
+    } else if (!g->destination_suspect) {
+        count_blips(c, end_ms);
     }
+    c->blips = 0;
+}
+
+/* Between the two one lost packet explains it: its repetition had no time to be answered. */
+static bool outlasts_a_packet(int64_t took_ms)
+{
+    const int64_t refused_ms = 800, repeated_ms = 1400;
+    return took_ms < refused_ms || took_ms >= repeated_ms;
+}
+
+static void note_failure(struct group *g, struct cell *c, const struct addr *address,
+                         int64_t took_ms)
+{
+    struct target *t = target_find(g, address);
+    if (t && !t->failing && outlasts_a_packet(took_ms) && c->blips < PATH_FAILURES)
+        c->blips++;
+    if (t)
+        t->failing = true;
 }
 
 void judge_failure(struct links *l, struct group *g, int16_t slot, const struct addr *address,
@@ -70,6 +96,8 @@ void judge_failure(struct links *l, struct group *g, int16_t slot, const struct 
         path_failure(&c->path, address_hash(address), failed, start_ms, end_ms);
     touch(g, c, slot, failed ? end_ms : c->sample_ms);
     l->slot[slot].judge = true;
+    if (failed)
+        note_failure(g, c, address, end_ms - start_ms);
     if (change != PATH_NOW_SUSPECT)
         return;
     l->changed = true;

@@ -148,7 +148,7 @@ void links_observe(struct links *l, const struct observation *o, int group, int6
         count(g, links_cell(g, slot), o, at_ms);
     } else {
         take_figures(l, g, slot, o, start_ms, at_ms);
-        judge_success(l, g, slot, start_ms, at_ms);
+        judge_success(l, g, slot, &o->address, start_ms, at_ms);
         count(g, links_cell(g, slot), o, at_ms);
     }
     if (mail)

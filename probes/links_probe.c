@@ -119,7 +119,7 @@ static bool grant(struct links *l, const struct wish *w, int64_t now_ms)
         return true;
     if (!room(l, w->slot, URGENT, now_ms))
         return false;
-    struct target *t = target_pick(l, l->group[w->group], w->slot, now_ms);
+    struct target *t = target_pick(l, l->group[w->group], w->slot, true, now_ms);
     if (t)
         send_probe(l, w->group, w->slot, t, true, now_ms);
     return t != NULL;
@@ -227,7 +227,7 @@ static bool send_most_wanted(struct links *l, int64_t now_ms, struct rnd *rnd)
     if (slot == NO_SLOT)
         return false;
     struct group *g = l->group[group];
-    struct target *t = target_pick(l, g, slot, now_ms);
+    struct target *t = target_pick(l, g, slot, false, now_ms);
     int64_t every = interval(l, g, slot, now_ms);
     g->due_ms[slot] = now_ms + (t ? rnd_jitter(rnd, every, 10) : AGAIN_MS);
     if (t)

@@ -3,19 +3,29 @@
  *
  *   MX addresses are learned from mail, the ones that mail went to last; beacons and resolvers are
  *   named by the configuration. How often an address was probed is remembered with it, so an
- *   address is not forgotten while its limits run.
+ *   address is not forgotten while its limits run. Ordinary probes leave some addresses that may be
+ *   asked at once when a path has to be verified.
  */
 #include <stdlib.h>
 
 #include "gateway/base/mem.h"
 #include "probes/links_internal.h"
 
+enum { RESERVE = 3 };
 static const int64_t SLACK_MS = 500; /* probes that leave far apart may arrive closer together */
 
 static struct target *find(struct group *g, const struct addr *address, uint8_t kind)
 {
     for (uint32_t i = 0; i < g->target_n; i++)
         if (g->target[i].kind == kind && addr_eq(&g->target[i].address, address))
+            return &g->target[i];
+    return NULL;
+}
+
+struct target *target_find(struct group *g, const struct addr *address)
+{
+    for (uint32_t i = 0; i < g->target_n; i++)
+        if (addr_eq(&g->target[i].address, address))
             return &g->target[i];
     return NULL;
 }
@@ -92,21 +102,24 @@ static bool allowed(const struct target *t, int16_t slot, int64_t now_ms)
            (pair == 0 || now_ms - pair >= LINKS_PAIR_MS + SLACK_MS);
 }
 
-struct target *target_pick(struct links *l, struct group *g, int16_t slot, int64_t now_ms)
+struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool urgent,
+                           int64_t now_ms)
 {
+    uint32_t spare = 0, reserve = g->target_n > RESERVE ? RESERVE : g->target_n - 1;
     struct target *best = NULL;
     int64_t best_ms = 0;
     for (uint32_t i = 0; i < g->target_n; i++) {
         struct target *t = &g->target[i];
         if (!reachable(l, slot, t) || !allowed(t, slot, now_ms))
             continue;
+        spare++;
         int64_t last = t->pair_ms ? t->pair_ms[slot] : 0;
         if (!best || last < best_ms) {
             best = t;
             best_ms = last;
         }
     }
-    return best;
+    return urgent || spare > reserve ? best : NULL;
 }
 
 void target_probed(struct target *t, int16_t slot, int64_t now_ms)

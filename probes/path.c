@@ -53,9 +53,9 @@ static struct evidence *piece(struct path *p, uint64_t address, int64_t start_ms
 /* With the room used up by overdue ones, a failure takes the place of one of them. */
 static struct evidence *overdue_piece(struct path *p)
 {
-    for (unsigned i = 0; i < p->n; i++)
-        if (!p->at[i].failed)
-            return &p->at[i];
+    for (unsigned i = p->n; i > 0; i--)
+        if (!p->at[i - 1].failed)
+            return &p->at[i - 1];
     return NULL;
 }
 
@@ -74,10 +74,8 @@ enum path_change path_failure(struct path *p, uint64_t address, bool failed, int
     struct evidence *e = piece(p, address, start_ms);
     if (!e && failed && (e = overdue_piece(p)) != NULL)
         *e = (struct evidence){ .address = address, .start_ms = start_ms };
-    if (e) {
+    if (e)
         e->failed = e->failed || failed;
-        e->took_ms = end_ms - start_ms;
-    }
     if (p->state == PATH_SUSPECT)
         return PATH_SAME;
     p->state = PATH_SUSPECT;
@@ -90,15 +88,6 @@ unsigned path_failures(const struct path *p)
     unsigned n = 0;
     for (unsigned i = 0; i < p->n; i++)
         n += p->at[i].failed;
-    return n;
-}
-
-unsigned path_real_failures(const struct path *p)
-{
-    const int64_t overdue_ms = 800, repeated_ms = 1400; /* in between: only the first packet lost */
-    unsigned n = 0;
-    for (unsigned i = 0; i < p->n; i++)
-        n += p->at[i].failed && (p->at[i].took_ms < overdue_ms || p->at[i].took_ms >= repeated_ms);
     return n;
 }
 

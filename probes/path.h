@@ -31,7 +31,7 @@ enum {
 
 struct evidence {
     uint64_t address; /* a hash */
-    int64_t start_ms, took_ms;
+    int64_t start_ms;
     bool failed; /* not merely overdue */
 };
 
@@ -56,8 +56,6 @@ enum path_change path_failure(struct path *p, uint64_t address, bool failed, int
 /* Enough failures from `addresses` different ones (2, or 1 where there is only one)? */
 bool path_condemned(const struct path *p, unsigned addresses);
 unsigned path_failures(const struct path *p); /* of the run, overdue ones not counted */
-/* Of those, the ones that more than one lost packet explains. */
-unsigned path_real_failures(const struct path *p);
 unsigned path_addresses(const struct path *p);
 int64_t path_run_start(const struct path *p); /* start of the first connection of the run */
 

@@ -1,9 +1,9 @@
 /*
  * tests/sim/test_sim — the goals of path choice, in fixed worlds and one fresh one of each kind
  *
- *   The seed of the fresh world is printed; SIM_SEED repeats it. An escape time is that of the middle
- *   one of the worlds of a scenario, the other goals in each. The simulation aborts by itself when a probe
- *   budget or an excluded egress is violated.
+ *   The seed of the fresh world is printed; SIM_SEED repeats it. Of the escape times those of the
+ *   middle world of a scenario are judged, the other goals in each world. The simulation aborts by
+ *   itself when a probe budget is broken or an excluded egress is chosen.
  */
 #include <setjmp.h>
 #include <stdarg.h>

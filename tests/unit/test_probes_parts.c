@@ -1,0 +1,241 @@
+/*
+ * tests/unit/test_probes_parts — estimates, limits and the states of one path
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "gateway/base/rnd.h"
+#include "policies/advice.h"
+#include "policies/cost.h"
+#include "probes/estimate.h"
+#include "probes/limiter.h"
+#include "probes/path.h"
+
+static void assert_near(double value, double want, double off)
+{
+    if (value < want - off || value > want + off)
+        fail_msg("%g instead of %g +- %g", value, want, off);
+}
+
+/* ---- estimates ---- */
+
+static void test_round_trip(void **state)
+{
+    (void)state;
+    struct estimate e = { .rtt_ms = 0 };
+    struct rnd r;
+    int64_t now = 1000;
+    rnd_seed(&r, 3);
+    for (int i = 0; i < 100; i++, now += 2000)
+        estimate_rtt(&e, 50 + 10 * (rnd_unit(&r) - 0.5), now);
+    assert_near(e.rtt_ms, 50, 2.5);
+    assert_near(e.var_ms, 2.5, 1.5);
+    assert_near(estimate_min_rtt(&e), 45, 1);
+    assert_near(estimate_samples(&e, now), 100, 30);
+    int samples = 0;
+    while (e.rtt_ms < 95 && samples < 20) { /* it doubles: noticed in a few samples */
+        estimate_rtt(&e, 100, now += 2000);
+        samples++;
+    }
+    assert_in_range(samples, 2, 5);
+    for (int i = 0; i < 10; i++)
+        estimate_rtt(&e, 100, now += 2000);
+    estimate_rtt(&e, 3000, now += 2000); /* one that is off changes little */
+    assert_true(e.rtt_ms < 400);
+    for (int i = 0; i < 400; i++)
+        estimate_rtt(&e, 100, now += 2000);
+    assert_near(estimate_min_rtt(&e), 100, 0.1); /* 10 minutes, then it is forgotten */
+}
+
+static void test_loss(void **state)
+{
+    (void)state;
+    static const double truths[] = { 0, 0.02, 0.08, 0.3 };
+    for (size_t t = 0; t < sizeof truths / sizeof truths[0]; t++) {
+        struct estimate e = { .rtt_ms = 0 };
+        struct rnd r;
+        int64_t now = 1000;
+        rnd_seed(&r, t);
+        for (int i = 0; i < 300; i++) {
+            double lost = 0;
+            for (int k = 0; k < 10; k++)
+                lost += rnd_unit(&r) < truths[t];
+            estimate_loss(&e, lost, 10, now += 500);
+        }
+        assert_near(estimate_loss_share(&e, now), truths[t], 0.02);
+    }
+}
+
+/* From nothing to 10 % and back: noticed long before the average has forgotten. */
+static void test_loss_steps(void **state)
+{
+    (void)state;
+    struct estimate e = { .rtt_ms = 0 };
+    int64_t now = 1000;
+    for (int i = 0; i < 100; i++)
+        estimate_loss(&e, 0, 30, now += 2000);
+    for (int i = 0; i < 6; i++)
+        estimate_loss(&e, 3, 30, now += 2000);
+    assert_near(estimate_loss_share(&e, now), 0.1, 0.03);
+    for (int i = 0; i < 20; i++)
+        estimate_loss(&e, 0, 30, now += 2000);
+    assert_true(estimate_loss_share(&e, now) < 0.02);
+    estimate_loss(&e, 1, 1, now += 2000); /* one packet is no step */
+    assert_true(estimate_loss_share(&e, now) < 0.03);
+}
+
+static void test_sessions_and_goodput(void **state)
+{
+    (void)state;
+    struct estimate e = { .rtt_ms = 0 };
+    int64_t now = 1000;
+    for (int i = 0; i < 20; i++)
+        estimate_session(&e, i % 4 == 0, now += 1000);
+    assert_near(estimate_fail_share(&e, now), 0.125, 0.02); /* 5 of 20, under the prior */
+    estimate_forgive(&e);
+    assert_near(estimate_fail_share(&e, now), 0, 1e-9);
+    assert_near(estimate_goodput_now(&e, now), 0, 1e-9);
+    estimate_goodput(&e, 1000, now);
+    estimate_goodput(&e, 3000, now);
+    assert_near(estimate_goodput_now(&e, now), 1500, 1); /* harmonic */
+    estimate_rtt(&e, 100, now);
+    for (int i = 0; i < 200; i++)
+        estimate_loss(&e, 1, 20, now);
+    double bound = cost_goodput_bound(e.rtt_ms, estimate_loss_share(&e, now));
+    assert_true(bound < 1500);
+    now += 20000 * 1000; /* old figures: what the path can give at most */
+    for (int i = 0; i < 200; i++)
+        estimate_loss(&e, 1, 20, now);
+    assert_near(estimate_goodput_now(&e, now), bound, bound / 5);
+}
+
+/* ---- limits ---- */
+
+static void test_limiter(void **state)
+{
+    (void)state;
+    struct limiter l = { .count = 0 };
+    struct rnd r;
+    int64_t sent[20000];
+    size_t n = 0;
+    rnd_seed(&r, 9);
+    assert_true(limiter_room(&l, 5) > 100); /* none */
+    limiter_set(&l, (struct rate){ 3, 1000 }, 0);
+    for (int64_t now = 0; now < 2000000; now += (int64_t)rnd_below(&r, 400)) {
+        if (limiter_room(&l, now) == 0)
+            continue;
+        limiter_take(&l, now);
+        sent[n++] = now;
+        if (now == 1000000) /* a reload forgets nothing */
+            limiter_set(&l, (struct rate){ 3, 1000 }, now);
+    }
+    assert_true(n > 4000);
+    for (size_t i = 3; i < n; i++)
+        assert_true(sent[i] - sent[i - 3] >= 1000);
+    limiter_take(&l, 3000000);
+    limiter_set(&l, (struct rate){ 1, 60000 }, 3000001);
+    assert_int_equal(limiter_room(&l, 3030000), 0);
+    assert_int_equal(limiter_room(&l, 3070000), 1);
+}
+
+/* ---- states ---- */
+
+static void test_up_and_suspect(void **state)
+{
+    (void)state;
+    struct path p = { .state = PATH_UNKNOWN };
+    assert_int_equal(path_success(&p, 100, 120), PATH_NOW_UP);
+    assert_int_equal(path_failure(&p, 1, false, 1000, 1300), PATH_NOW_SUSPECT);
+    assert_near(path_doubt(&p), 0.06, 1e-9);
+    assert_int_equal(path_failure(&p, 1, true, 1010, 2500), PATH_SAME); /* the same connection */
+    assert_int_equal(p.n, 1);
+    assert_int_equal(path_failures(&p), 1);
+    assert_true(path_doubt(&p) > 0.25);
+    assert_int_equal(path_success(&p, 900, 1100), PATH_SAME); /* older than the failure */
+    assert_int_equal(path_success(&p, 2400, 2600), PATH_NOW_UP);
+    assert_near(path_doubt(&p), 0, 1e-9);
+    assert_int_equal(path_failure(&p, 2, true, 1500, 12000),
+                     PATH_SAME); /* begun long before that */
+    assert_int_equal(p.state, PATH_UP);
+}
+
+static void test_condemned(void **state)
+{
+    (void)state;
+    static const struct {
+        struct {
+            uint64_t address;
+            bool failed;
+        } at[5];
+        bool condemned;
+    } rows[] = {
+        { { { 1, true }, { 2, true } }, false },
+        { { { 1, true }, { 2, true }, { 3, true } }, true },
+        { { { 1, true }, { 1, true }, { 1, true } }, false }, /* one address */
+        { { { 1, false }, { 2, true }, { 3, true } }, true },
+        { { { 1, false }, { 2, false }, { 3, true } }, false },
+        { { { 1, false }, { 2, false }, { 3, false }, { 4, false }, { 5, true } }, false },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct path p = { .state = PATH_UP };
+        for (int k = 0; k < 5 && rows[i].at[k].address; k++)
+            path_failure(&p, rows[i].at[k].address, rows[i].at[k].failed, 1000 * (k + 1),
+                         1000 * (k + 1) + 900);
+        assert_int_equal(path_condemned(&p, 2), rows[i].condemned);
+        assert_int_equal(path_run_start(&p), 1000);
+    }
+}
+
+/* How many successes it takes after each relapse, a second apart: only every other one counts. */
+static void test_flap_damping(void **state)
+{
+    (void)state;
+    static const int need[] = { 3, 24, 24 };
+    struct path p = { .state = PATH_UP };
+    int64_t now = 1000000;
+    for (int round = 0; round < 3; round++) {
+        path_failure(&p, 1, true, now, now + 900);
+        path_down(&p, false, now += 1000);
+        now += 3000;
+        assert_int_equal(path_success(&p, now - 10, now), PATH_SAME);
+        path_failure(&p, 1, true, now, now + 900); /* starts it over */
+        now += 1000;
+        int successes = 0;
+        while (p.state == PATH_DOWN && successes < 100) {
+            now += 1000;
+            path_success(&p, now - 10, now);
+            successes++;
+        }
+        assert_int_equal(successes, 2 * need[round] - 1);
+        now += 60000;
+    }
+    path_down(&p, false, now += PATH_RELAPSE_MS + 60000); /* long enough quiet */
+    assert_int_equal(p.need, PATH_NEED);
+}
+
+static void test_acquit(void **state)
+{
+    (void)state;
+    struct path p = { .state = PATH_UNKNOWN };
+    path_success(&p, 1, 2);
+    path_failure(&p, 1, true, 1000, 2000);
+    path_acquit(&p);
+    assert_int_equal(p.state, PATH_UP);
+    assert_int_equal(p.n, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_loss_steps), cmocka_unit_test(test_sessions_and_goodput),
+        cmocka_unit_test(test_limiter),    cmocka_unit_test(test_up_and_suspect),
+        cmocka_unit_test(test_condemned),  cmocka_unit_test(test_flap_damping),
+        cmocka_unit_test(test_acquit),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
