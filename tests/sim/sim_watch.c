@@ -20,7 +20,7 @@ static int choice_now(struct sim *s, int group)
 
 static bool worth_leaving(const struct sim *s, int egress, int group)
 {
-    double ms = world_time(s->world, egress, group, 20000, false, s->now_ms), least = INFINITY;
+    double ms = world_time(s->world, egress, group, 20000, false, s->now_ms), least = HUGE_VAL;
     for (int e = 0; e < WORLD_EGRESS; e++)
         if (e != egress && world_path_alive(s->world, e, group, s->now_ms))
             least = fmin(least, world_time(s->world, e, group, 20000, false, s->now_ms));
