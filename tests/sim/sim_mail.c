@@ -44,7 +44,7 @@ int sim_choose(struct sim *s, const struct mail *m, bool explore, struct rnd *rn
 /* The best of this moment for this mail, with the sessions there are. */
 static double oracle(const struct sim *s, const struct mail *m)
 {
-    double least = INFINITY;
+    double least = HUGE_VAL;
     for (int e = 0; e < WORLD_EGRESS; e++)
         if (world_path_alive(s->world, e, m->group, s->now_ms))
             least = fmin(least,
