@@ -112,7 +112,7 @@ double world_time(const struct world *w, int egress, int group, double bytes, bo
 int world_best(const struct world *w, int group, double bytes, int64_t now_ms)
 {
     int best = -1;
-    double least = INFINITY;
+    double least = HUGE_VAL;
     for (int e = 0; e < WORLD_EGRESS; e++) {
         double ms = world_time(w, e, group, bytes, false, now_ms);
         if (world_path_alive(w, e, group, now_ms) && ms < least) {
