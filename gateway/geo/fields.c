@@ -101,10 +101,11 @@ static void take_code(MMDB_entry_s *record, const struct path *paths, size_t n, 
 {
     MMDB_entry_data_s data;
     for (size_t i = 0; i < n && !code_r[0]; i++) {
-        if (!get(record, &paths[i], &data) || !is_code(text_of(&data), 2, 2))
-            continue;
-        memcpy(code_r, text_of(&data).p, 2);
-        code_r[2] = '\0';
+        struct slice text = { NULL, 0 };
+        if (get(record, &paths[i], &data))
+            text = text_of(&data);
+        if (is_code(text, 2, 2))
+            snprintf(code_r, 4, "%.2s", text.p);
     }
 }
 

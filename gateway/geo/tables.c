@@ -124,7 +124,7 @@ static void add_networks(struct tables *t, const struct conf_geo *conf)
 {
     size_t n = conf->networks.n;
     t->networks = arena_alloc(t->arena, (n + 1) * sizeof *t->networks);
-    t->prefixes = arena_alloc(t->arena, (n + 1) * sizeof *t->prefixes);
+    struct prefix *at = t->prefixes = arena_alloc(t->arena, (n + 1) * sizeof *at), *last = NULL;
     for (size_t i = 0; i < n; i++) {
         const struct conf_geo_network *from = &conf->networks.at[i];
         t->networks[i] =
@@ -133,12 +133,13 @@ static void add_networks(struct tables *t, const struct conf_geo *conf)
     qsort(t->networks, n, sizeof *t->networks, compare_networks);
     for (size_t i = 0; i < n; i++) {
         const struct network *net = &t->networks[i].network;
-        struct prefix *last = t->prefix_count ? &t->prefixes[t->prefix_count - 1] : NULL;
-        if (!last || last->length != net->prefix || last->family != net->base.family)
-            t->prefixes[t->prefix_count++] = (struct prefix){ net->base.family, net->prefix, i, 1 };
-        else
-            last->n++;
+        if (!last || last->length != net->prefix || last->family != net->base.family) {
+            last = at++;
+            *last = (struct prefix){ net->base.family, net->prefix, i, 0 };
+        }
+        last->n++;
     }
+    t->prefix_count = (size_t)(at - t->prefixes);
 }
 
 static struct addr masked(const struct addr *a, unsigned length)
