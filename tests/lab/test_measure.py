@@ -89,3 +89,22 @@ def test_loss():
         told = world.explain(NEAR)
     for name, loss in losses.items():
         assert abs(told[name]["loss"] * 100 - loss) <= 2, {n: told[n]["loss"] for n in losses}
+
+
+def test_report_of_links():
+    """`waypost report links`: a row for each path, once its first minute is over."""
+    rtts = {"gz-1": 30, "gz-2": 70}
+    with World(tuple(rtts)) as world:
+        for name, rtt in rtts.items():
+            world.set(name, NEAR, rtt)
+        with Load(world, [NEAR], 4) as load:
+            def rows():
+                told = world.here.json("report", "links")
+                found = {r["egress"]: r for r in told} if isinstance(told, list) else {}
+                return found if found.keys() == rtts.keys() else None
+            found = net.wait_for("a row for each path", rows, 150, 1)
+        load.check_all_arrived()
+        for name, rtt in rtts.items():
+            assert_rtt(found[name], rtt)
+            assert (found[name]["carrier"], found[name]["region"]) == NEAR
+        assert found["gz-1"]["mails"] > 0 and found["gz-1"]["first_try"] == 1
