@@ -59,6 +59,9 @@ const struct cli_verb cli_verbs[] = {
       "without a word. bounce: return to the sender. All but retry need a filter; --to '*' is all\n"
       "mail. Filters are joined by and; globs know `*`.",
       queue_options, 2, true, cli_queue },
+    { "egress", "[list]", "the ways out and their states",
+      "One line an egress: its kind, state, labels, weight, and the evidence when it is out.", NULL,
+      1, true, cli_egress },
     { "report", "links | switches | deliveries [options]",
       "quality of every path, switches with their reasons, what became of mail",
       "links: times to connect, loss, goodput, first-try success and predicted time of a small\n"

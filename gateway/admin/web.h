@@ -48,6 +48,8 @@ void web_event(struct web *web, int64_t at_ms, const struct links_event *event);
 /* Fields since, egress, carrier, region and limit, all optional. RC_PARSE: err says which. */
 enum rc history_question_read(const struct request *request, enum history_what what, int64_t now_ms,
                               struct history_question *question_r, struct err *err);
+/* The verb `egress` of control's admin socket; action list. Ends the call. */
+void verb_egress(const struct web *web, struct call *call, const struct request *request);
 /* The verb `report` of control's admin socket; actions: links, switches. Ends the call. */
 void verb_report(struct history *history, struct loop *loop, struct call *call,
                  const struct request *request);

@@ -69,14 +69,24 @@ void web_paths(struct web_query *query)
     buf_free(&json);
 }
 
-void web_put_egresses(struct buf *json, const struct web *w)
+size_t web_egress_count(const struct web *w)
 {
     struct live live = web_live_view(w);
+    return live.conf ? live.conf->egress.n : 0;
+}
+
+void web_put_egress(struct buf *json, const struct web *w, size_t egress)
+{
+    struct live live = web_live_view(w);
+    const struct web_fault *fault = map_get(w->faults, live.conf->egress.at[egress].name);
+    live_egress_put(json, &live, egress, fault ? &fault->fault : NULL);
+}
+
+void web_put_egresses(struct buf *json, const struct web *w)
+{
     json_open(json, '[');
-    for (size_t i = 0; live.conf && i < live.conf->egress.n; i++) {
-        const struct web_fault *fault = map_get(w->faults, live.conf->egress.at[i].name);
-        live_egress_put(json, &live, i, fault ? &fault->fault : NULL);
-    }
+    for (size_t i = 0; i < web_egress_count(w); i++)
+        web_put_egress(json, w, i);
     json_close(json, ']');
 }
 

@@ -51,6 +51,8 @@ struct web_route {
 extern const struct web_route web_routes[]; /* ends with a NULL path */
 
 struct live web_live_view(const struct web *web);
+size_t web_egress_count(const struct web *web);
+void web_put_egress(struct buf *json, const struct web *web, size_t egress); /* one object */
 
 void web_reply(struct web_query **query, int status, const char *type, struct slice body);
 void web_reply_json(struct web_query **query, struct buf *json);

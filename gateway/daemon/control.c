@@ -86,6 +86,12 @@ static void verb_report_of(void *arg, struct call *call, const struct request *r
     control_report_verb(c->report, call, request);
 }
 
+static void verb_egress_of(void *arg, struct call *call, const struct request *request)
+{
+    const struct control *c = arg;
+    control_report_egress(c->report, call, request);
+}
+
 static void verb_of_relay(void *arg, struct call *call, const struct request *request)
 {
     struct control *c = arg;
@@ -93,11 +99,8 @@ static void verb_of_relay(void *arg, struct call *call, const struct request *re
 }
 
 static const struct admin_verb verbs[] = {
-    { "reload", verb_reload },
-    { "health", verb_health },
-    { "report", verb_report_of },
-    { NULL, verb_of_relay },
-    { NULL, NULL },
+    { "reload", verb_reload },    { "health", verb_health }, { "report", verb_report_of },
+    { "egress", verb_egress_of }, { NULL, verb_of_relay },   { NULL, NULL },
 };
 
 /* ---- the supervisor ---- */

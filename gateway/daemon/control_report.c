@@ -146,6 +146,12 @@ void control_report_listen(struct control_report *r, int fd)
     web_listen(r->web, fd);
 }
 
+void control_report_egress(const struct control_report *r, struct call *call,
+                           const struct request *request)
+{
+    verb_egress(r->web, call, request);
+}
+
 void control_report_verb(struct control_report *r, struct call *call, const struct request *request)
 {
     verb_report(r->history, r->loop, call, request);

@@ -30,6 +30,9 @@ void control_report_configure(struct control_report *report);
 /* The listening socket of report.listen, taken over; -1: none. One that is served already stays
  * as it is, with its connections. */
 void control_report_listen(struct control_report *report, int fd);
+/* The verb `egress`. */
+void control_report_egress(const struct control_report *report, struct call *call,
+                           const struct request *request);
 /* The verb `report`. */
 void control_report_verb(struct control_report *report, struct call *call,
                          const struct request *request);

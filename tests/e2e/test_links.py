@@ -186,3 +186,19 @@ def test_beacons_are_probed(relay, sink):
     net.wait_for("a visit", lambda: paths.times, 60)
     net.wait_for("a second one", lambda: len(paths.times) > 1, 30)
     assert paths.times[1][0] - paths.times[0][0] > 0.8
+
+
+def test_egress_list_shows_who_is_out(relay, sink):
+    here = relay(to=sink(), conf={"egress": [
+        {"name": "here", "address": net.loopback(), "carrier": "lab", "weight": 3},
+        {"name": "gone", "address": "203.0.113.9"}]})
+    send(here, 6)
+    rows = net.wait_for("the fault", lambda: {
+        r["egress"]: r for r in here.json("egress", "list") if r["state"] == "unplumbed"} and
+        {r["egress"]: r for r in here.json("egress")}, 30)
+    assert rows["gone"]["state"] == "unplumbed" and rows["gone"]["evidence"]
+    assert rows["here"]["state"] == "fine" and rows["here"]["carrier"] == "lab"
+    table = here.cli("egress", "list").stdout
+    assert "gone" in table and "unplumbed" in table
+    assert here.cli("egress", "explode", check=False).returncode == 2
+    assert here.wait_log("egress_state", 1)[0]["egress"] == "gone"
