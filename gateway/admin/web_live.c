@@ -4,7 +4,7 @@
  *   event    data
  *   all_paths  an array, as /api/v1/paths
  *   paths    those of them that have changed
- *   egress   all egresses, as /api/v1/egress; again when one changes
+ *   egress   all egresses, as /api/v1/egress; again after each event, and every ten seconds
  *   link     a switch, a fault: as /api/v1/switches
  *   totals   the relay's counters and queue, as /api/v1/totals, every two seconds
  *
@@ -18,7 +18,13 @@
 #include "gateway/base/json.h"
 #include "gateway/base/mem.h"
 
-enum { TICK_MS = 1000, TOTALS_TICKS = 2, BEAT_TICKS = 15, EVENT_BYTES_MAX = 32 << 20 };
+enum {
+    TICK_MS = 1000,
+    TOTALS_TICKS = 2,
+    EGRESS_TICKS = 10,
+    BEAT_TICKS = 15,
+    EVENT_BYTES_MAX = 32 << 20
+};
 
 struct listener {
     struct list node;
@@ -204,7 +210,7 @@ static void on_tick(struct timer *timer)
     timer_set(live->web->env.loop, &live->tick, TICK_MS);
     live->ticks++;
     tell_paths(live);
-    if (live->egress_changed)
+    if (live->egress_changed || live->ticks % EGRESS_TICKS == 0)
         tell_egresses(live, NULL);
     live->egress_changed = false;
     if (live->ticks % TOTALS_TICKS == 0)
@@ -260,7 +266,7 @@ void web_events(struct web_query *query)
 void web_live_event(struct web_live *live, int64_t at_ms, const struct links_event *event)
 {
     struct buf json;
-    live->egress_changed |= event->kind == LINKS_EGRESS_FAULT || event->kind == LINKS_EGRESS_FINE;
+    live->egress_changed = true; /* its state, or how many paths it has up or preferred */
     if (!live->count)
         return;
     buf_init(&json, 16 << 10);

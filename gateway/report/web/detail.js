@@ -94,6 +94,9 @@ function clearCharts() {
 
 const spanMs = () => parseInt(span, 10) * (span.endsWith('d') ? 86400e3 : 3600e3);
 
+// Where the charts begin: not long before the first figure, when there are few yet.
+const since = (first, to) => Math.max(to - spanMs(), Math.min(first - 60e3, to - 600e3));
+
 async function load() {
   const [egress, carrier, region] = key.split('\u0000');
   const mine = ++asked;
@@ -102,10 +105,11 @@ async function load() {
     ask('switches', { carrier, region, since: span, limit: 500 })]);
   if (mine !== asked) return;
   const to = Date.now();
+  const from = rows.length ? since(Date.parse(rows[0].time), to) : 0;
   clearCharts();
   if (rows.length) {
     const frames = CHARTS.map(frame); // all of them first: how wide one is depends on the others
-    charts = frames.map((f) => drawChart(f, rows, events, to - spanMs(), to));
+    charts = frames.map((f) => drawChart(f, rows, events, from, to));
   } else {
     $('charts').append(make('p', { class: 'empty' }, 'Nothing was measured in this time.'));
   }
