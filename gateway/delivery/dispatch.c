@@ -281,8 +281,8 @@ static struct attempt *steal(struct target *t, const struct session *session)
 {
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
-        if (s->state == SESSION_OPENING && s->front && session_suits(session, s->route) &&
-            !item_excludes(s->front->item, session->egress) &&
+        if (s->state == SESSION_OPENING && s->front && s->policies == session->policies &&
+            session_suits(session, s->route) && !item_excludes(s->front->item, session->egress) &&
             paths_is_able(&s->way, session->egress) &&
             egress_allowed(t->delivery->egress, s->route, session->egress)) {
             struct attempt *a = s->front;

@@ -102,6 +102,14 @@ static const char *peer_of(const struct conn *c)
     return inet_ntoa(sa.sin_addr);
 }
 
+static void reload(const char *extra)
+{
+    struct policies *p = rig_policies(extra, "");
+    queue_reconfigure(rig.queue, p);
+    delivery_reconfigure(rig.delivery, p);
+    policies_unref(&p);
+}
+
 /* The configuration changes while a session is being opened: the next host of the old one's list
  * must not be tried from whatever address the system likes. */
 static void test_a_reload_while_opening(void **state)
@@ -116,15 +124,33 @@ static void test_a_reload_while_opening(void **state)
     turns(40);
     assert_int_equal(rig.peers[0].conns_n, 1);
     assert_string_equal(peer_of(&rig.peers[0].conns[0]), "127.0.0.77");
-    struct policies *p = rig_policies(egress, "");
-    queue_reconfigure(rig.queue, p);
-    delivery_reconfigure(rig.delivery, p);
-    policies_unref(&p);
+    reload(egress);
     conn_end(&rig.peers[0].conns[0], CLOSE);
     until_logged(DELIVERED, 1);
     unsigned at = rig.peers[1].conns_n ? 1 : 0;
     struct peer *peer = &rig.peers[at];
     assert_string_equal(peer_of(&peer->conns[peer->conns_n - 1]), "127.0.0.77");
+}
+
+/* Mail bound to a session of the old configuration stays with it: its route and its egresses are not
+ * those of the sessions that are free now. */
+static void test_mail_bound_before_a_reload(void **state)
+{
+    (void)state;
+    play(0, says_nothing);
+    play(0, takes_all);
+    rig_start("", "");
+    rig_mail(&mail);
+    turns(40);
+    assert_int_equal(rig.peers[0].conns_n, 1);
+    reload("");
+    rig_mail(&mail);
+    until_logged(DELIVERED, 1);
+    turns(20);
+    assert_int_equal(count_in(rig_log(), DELIVERED), 1);
+    conn_end(&rig.peers[0].conns[0], CLOSE);
+    until_logged(DELIVERED, 2);
+    assert_int_equal(count_in(rig_log(), DEFERRED), 0);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
@@ -134,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = { T(test_a_missing_egress_holds_its_own_mail),
                                         T(test_mail_that_keeps_away),
                                         T(test_keeping_away_at_the_limit),
-                                        T(test_a_reload_while_opening) };
+                                        T(test_a_reload_while_opening),
+                                        T(test_mail_bound_before_a_reload) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
