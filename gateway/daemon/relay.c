@@ -17,6 +17,7 @@
 #include "gateway/daemon/relay_admin.h"
 #include "gateway/daemon/sandbox.h"
 #include "gateway/daemon/scratch.h"
+#include "gateway/io/mailbox.h"
 #include "gateway/io/timer.h"
 
 enum {
@@ -339,6 +340,7 @@ static void free_all(struct relay *r)
     relay_links_hang_up(r->links);
     relay_admin_free(&r->admin);
     timer_stop(r->loop, &r->watch);
+    mailbox_drain(loop_mailbox(r->loop)); /* what workers posted last stands in their memory */
     workers_free(&r->workers);
     relay_links_free(&r->links);
     spool_close(&r->spool);
