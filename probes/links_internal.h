@@ -48,6 +48,7 @@ struct preference {
     int16_t slot, challenger;
     uint8_t wins;
     bool settled;        /* every path has been measured well once */
+    int64_t first_ms;    /* of the first `slot` */
     int64_t since_ms;    /* of `slot` */
     int64_t evidence_ms; /* newest sample of the two at the last win */
 };

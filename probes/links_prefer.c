@@ -8,7 +8,8 @@
  *   preferred path is more than a little suspect nothing soft happens: choose() acts on such doubts
  *   mail by mail.
  *
- *   Until every path that works has been measured a few times, the cheapest one known is taken.
+ *   Until every path that works has been measured a few times, or for five minutes, the cheapest one
+ *   known is taken.
  *
  *   Paths within 6 % of the preferred one are near and stay so up to 10 %: mail is spread over
  *   them, and small changes shall not move senders about.
@@ -23,6 +24,7 @@ static const int64_t DWELL_MS = 60 * 1000, SHORT_DWELL_MS = 15 * 1000, FRESH_MS 
 static const double DOUBTFUL = 0.1; /* more than one connection overdue */
 static const double STRONG = 0.5;   /* share of the time won that makes the short dwell enough */
 static const int64_t RECOVER_MS = 60 * 1000; /* after the destination was away */
+static const int64_t SETTLE_MS = 300 * 1000;
 static const double NEAR_ENTER = 0.06, NEAR_LEAVE = 0.10;
 enum { WINS = 3, SETTLED = 8 };
 
@@ -88,9 +90,11 @@ static void switch_to(struct links *l, struct group *g, enum size_class size, st
         event.from = text_slice(l->slot[from].name);
         event.from_ms = view_cost(l, g, from, size, now_ms);
     }
-    *p = (struct preference){
-        .slot = to.slot, .challenger = NO_SLOT, .settled = p->settled, .since_ms = now_ms
-    };
+    *p = (struct preference){ .slot = to.slot,
+                              .challenger = NO_SLOT,
+                              .settled = p->settled,
+                              .first_ms = p->first_ms ? p->first_ms : now_ms,
+                              .since_ms = now_ms };
     g->due_ms[to.slot] = 0;
     links_emit_group(l, event, g);
 }
@@ -146,13 +150,13 @@ static void settle(struct links *l, struct group *g, enum size_class size, int64
     const double margin = 0.05;
     struct preference *p = &g->prefer[size];
     struct offer best = cheapest(l, g, size, false, now_ms);
-    bool all = true;
+    bool all = true, over = now_ms - p->first_ms > SETTLE_MS;
     for (uint32_t i = 0; i < l->egress_n; i++)
         all = all && (!works(l, g, l->order[i]) || g->cell[l->order[i]]->est.rtt_all >= SETTLED);
     if (best.slot != p->slot && best.slot != NO_SLOT &&
         best.ms < (1 - (all ? 0 : margin)) * view_cost(l, g, p->slot, size, now_ms))
         switch_to(l, g, size, best, "the best of those measured so far", now_ms);
-    p->settled = all;
+    p->settled = all || over;
 }
 
 static void update_near(struct links *l, struct group *g, enum size_class size, int64_t now_ms)
@@ -171,7 +175,7 @@ static void update_near(struct links *l, struct group *g, enum size_class size, 
         if (near == is)
             continue;
         c->near ^= bit;
-        l->changed = true;
+        l->dirty = true; /* no hurry: it only shifts shares */
     }
 }
 

@@ -11,6 +11,8 @@ ORDER = ["gateway/base", "gateway/conf", "gateway/mail", "gateway/smtp", "gatewa
          "gateway/queue",
          "gateway/report", "gateway/ingress", "gateway/delivery", "gateway/admin", "gateway/daemon"]
 PURE = {"gateway/mail", "gateway/smtp", "policies"}
+SHELL = {"gateway/io", "gateway/dns", "gateway/spool"}
+IMPURE_PARTS = ("probes/run.",)         # probes is pure but for these: they carry probes out
 
 LIBRARIES = {
     r"yaml\.h": {"gateway/conf"},
@@ -52,7 +54,7 @@ def check(path, lines):
         if m and m[1]:
             message = own(path, here, m[1])
         elif m:
-            message = foreign(here, m[2])
+            message = foreign(here, is_pure(path, here), m[2])
         else:
             continue
         if message:
@@ -61,6 +63,8 @@ def check(path, lines):
 
 def own(path, here, target):
     there = folder_of(target)
+    if here == "probes" and is_pure(path, here) and there in SHELL:
+        return f"{path} may not include {there}: only {IMPURE_PARTS[0]}* does I/O in probes"
     if target.startswith("tests/"):
         return f"{target} is for tests" if here else None
     if not there:
@@ -70,7 +74,11 @@ def own(path, here, target):
     return None
 
 
-def foreign(here, target):
+def is_pure(path, here):
+    return here in PURE or (here == "probes" and not path.startswith(IMPURE_PARTS))
+
+
+def foreign(here, pure, target):
     for pattern, owners in LIBRARIES.items():
         if re.fullmatch(pattern, target):
             if not here or here in owners:
@@ -78,6 +86,6 @@ def foreign(here, target):
             return f"<{target}> belongs to {' and '.join(sorted(owners)) or 'tests'}, not to {here}"
     if not SYSTEM.match(target):
         return f"<{target}> is not a known library: add it to tests/lint/layers.py with its folder"
-    if here in PURE and IMPURE.match(target):
+    if pure and IMPURE.match(target):
         return f"<{target}> in {here}: pure folders do no I/O and read no clock"
     return None

@@ -21,6 +21,8 @@ BAD = [
     ("gateway/queue/x.c", "#include <cmocka.h>\n", "belongs to tests"),
     ("gateway/queue/x.c", "#include <curl/curl.h>\n", "not a known library"),
     ("policies/x.c", "#include <time.h>\n", "pure folders"),
+    ("probes/x.c", "#include <time.h>\n", "pure folders"),
+    ("probes/x.c", '#include "gateway/io/loop.h"\n', "does I/O"),
     ("gateway/queue/x.c", "int x;\n" * 400, "lines > 400"),
     ("gateway/queue/x.c", "int f(void)\n{\n" + "    g();\n" * 61 + "}\n", "function of 61"),
     ("gateway/queue/x.c", "int f(void)\n{\n    return atoi(s);\n}\n", "atoi() is banned"),
