@@ -142,6 +142,7 @@ struct delivery *delivery_new(const struct delivery_env *env)
     timer_init(&d->stall_tick, stall_on_tick);
     d->observer = observer_new(d->loop, env->observe, env->observe_arg);
     loop_task_init(&d->bury, session_bury);
+    loop_task_init(&d->room, delivery_let_in);
     loop_task_init(&d->drained, on_drained);
     loop_task_init(&d->cut_off, on_cut_off);
     timer_init(&d->drain_bound, on_bound);
@@ -158,6 +159,7 @@ void delivery_free(struct delivery **delivery)
         return;
     assert(d->sessions == 0 && d->notices == 0);
     loop_task_cancel(&d->bury);
+    loop_task_cancel(&d->room);
     loop_task_cancel(&d->drained);
     loop_task_cancel(&d->cut_off);
     timer_stop(d->loop, &d->drain_bound);

@@ -162,9 +162,17 @@ static bool room(struct target *t)
 
 void delivery_room(struct delivery *d)
 {
-    struct list *first = list_pop_front(&d->wanting);
-    if (first)
-        queue_kick(d->queue, CONTAINER_OF(first, struct target, want)->site);
+    if (!list_empty(&d->wanting))
+        loop_task_schedule(d->loop, &d->room);
+}
+
+/* The first in line may have nothing left to send: then the room is the next one's. */
+void delivery_let_in(struct loop_task *task)
+{
+    struct delivery *d = CONTAINER_OF(task, struct delivery, room);
+    relay_let_in(d);
+    while ((d->sessions < d->sessions_max || !list_empty(&d->idle)) && !list_empty(&d->wanting))
+        target_run(CONTAINER_OF(list_pop_front(&d->wanting), struct target, want));
 }
 
 /* Those that take too long for their path hold up no other path. */

@@ -49,6 +49,7 @@ struct delivery {
     struct observer *observer;
     struct paths *paths;
     struct loop_task bury;
+    struct loop_task room;    /* lets in those that stand in line */
     struct loop_task cut_off; /* ends sessions whose source is gone */
     uint32_t sessions, sessions_max, idle_n, opening_n, attempts_n, notices, spare_n;
     bool draining;
@@ -89,8 +90,9 @@ struct target *target_of(struct delivery *d, struct site *site);
 void target_free(struct target *target);
 /* Gives ready mail to sessions, or opens some. Safe to call at any time, from anywhere. */
 void target_run(struct target *target);
-/* A session ended or came to rest: whoever waits for room looks again, in the next loop turn. */
+/* A session ended or came to rest: those that wait for room look again, at the end of the turn. */
 void delivery_room(struct delivery *d);
+void delivery_let_in(struct loop_task *task); /* of struct delivery */
 /* Is mail more urgent than this waiting for a session? */
 bool target_outranks(const struct target *target, const struct item *item);
 

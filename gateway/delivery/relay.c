@@ -51,12 +51,17 @@ struct session *relay_adopt(struct target *t, const struct conf_route *route, in
     return NULL;
 }
 
+static bool is_full(struct delivery *d, const struct relay_line *line)
+{
+    uint64_t most = delivery_conf(d)->delivery.connections / d->workers;
+    return line->sessions >= (most ? most : 1);
+}
+
 bool relay_has_room(struct target *t, int egress)
 {
     struct delivery *d = t->delivery;
     struct relay_line *line = egress_line(d->egress, egress);
-    uint64_t most = delivery_conf(d)->delivery.connections / d->workers;
-    if (!is_relay(d, egress) || line->sessions < (most ? most : 1))
+    if (!is_relay(d, egress) || !is_full(d, line))
         return true;
     if (list_empty(&t->want))
         list_push_back(&line->wanting, &t->want);
@@ -82,7 +87,33 @@ void relay_ended(struct session *s)
 void relay_rests(struct session *s)
 {
     struct relay_line *line = line_of(s);
-    struct list *first = line ? list_pop_front(&line->wanting) : NULL;
-    if (first)
-        queue_kick(s->delivery->queue, CONTAINER_OF(first, struct target, want)->site);
+    if (line && !list_empty(&line->wanting))
+        loop_task_schedule(s->delivery->loop, &s->delivery->room);
+}
+
+static bool one_rests(const struct delivery *d, int egress)
+{
+    unsigned looked = 0;
+    LIST_EACH (at, &d->idle) {
+        const struct session *s = CONTAINER_OF(at, struct session, lru);
+        if (s->relay && s->egress == egress)
+            return true;
+        if (++looked == LOOK_AT_MAX)
+            break;
+    }
+    return false;
+}
+
+/* Each looks once: one that finds nothing stands in line again, behind those that have not. */
+void relay_let_in(struct delivery *d)
+{
+    for (int egress = 0; (size_t)egress < delivery_conf(d)->egress.n; egress++) {
+        struct relay_line *line = egress_line(d->egress, egress);
+        struct list waiting = LIST_INIT(waiting);
+        list_splice_back(&waiting, &line->wanting);
+        while (!list_empty(&waiting) && (!is_full(d, line) || one_rests(d, egress)))
+            target_run(CONTAINER_OF(list_pop_front(&waiting), struct target, want));
+        list_splice_back(&waiting, &line->wanting);
+        list_splice_back(&line->wanting, &waiting);
+    }
 }

@@ -23,6 +23,7 @@ bool relay_has_room(struct target *t, int egress);
 
 void relay_opening(struct session *s);
 void relay_ended(struct session *s);
-void relay_rests(struct session *s); /* whoever is first in line looks again */
+void relay_rests(struct session *s); /* those in line look again, at the end of the turn */
+void relay_let_in(struct delivery *d);
 
 #endif

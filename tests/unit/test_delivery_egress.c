@@ -132,8 +132,8 @@ static void test_a_reload_while_opening(void **state)
     assert_string_equal(peer_of(&peer->conns[peer->conns_n - 1]), "127.0.0.77");
 }
 
-/* Mail bound to a session of the old configuration stays with it: its route and its egresses are not
- * those of the sessions that are free now. */
+/* Mail bound to a session of the old configuration stays with it: its route and its egresses are
+ * not those of the sessions that are free now. */
 static void test_mail_bound_before_a_reload(void **state)
 {
     (void)state;

@@ -3,6 +3,9 @@
  */
 #include "tests/unit/delivery_rig.h"
 
+#include "gateway/queue/inspect.h"
+#include "gateway/queue/item.h"
+
 #define HELLO                                                                                      \
     { "", "220 peer\r\n", GO_ON },                                                                 \
     {                                                                                              \
@@ -99,12 +102,51 @@ static void test_another_site_rests(void **state)
     until_logged(DELIVERED, 2);
 }
 
+static bool is_of_s_or_t(const void *arg, const struct item *item)
+{
+    (void)arg;
+    return slice_eq_str(item_route(item), "s") || slice_eq_str(item_route(item), "t");
+}
+
+/* Those that were first in line have nothing to send any more when there is room: it is the next
+ * one's, though no other session will end. */
+static void test_the_first_in_line_want_no_more(void **state)
+{
+    static char more[240];
+    struct mail_spec to_third = to_second, to_fourth = to_second;
+    const struct queue_filter first = { .also = is_of_s_or_t };
+    unsigned other = rig.peers[1].port, own = rig.peers[0].port;
+    (void)state;
+    to_third.route = "t";
+    to_fourth.route = "u";
+    play(0, keeps_silent);
+    play(0, works);
+    snprintf(more, sizeof more,
+             " }\n  - { name: s, hosts: [\"127.0.0.1:%u\"] }\n"
+             "  - { name: t, hosts: [\"127.0.0.1:%u\", \"127.0.0.1:%u\"] }\n"
+             "  - { name: u, hosts: [\"127.0.0.1:%u\"]",
+             other, other, own, own);
+    rig.route_extra = more;
+    rig_start("delivery: { connections_total: 1 }", "");
+    rig_mail(&mail);
+    turns(40);
+    rig_mail(&to_second);
+    rig_mail(&to_third);
+    turns(10);
+    rig_mail(&to_fourth);
+    turns(10);
+    assert_int_equal(queue_act(rig.queue, &first, QUEUE_HOLD), 2);
+    answer_and_close();
+    until_logged(DELIVERED, 2);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = { T(test_no_session_is_left),
                                         T(test_another_site_had_all_sessions),
-                                        T(test_another_site_rests) };
+                                        T(test_another_site_rests),
+                                        T(test_the_first_in_line_want_no_more) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
