@@ -4,12 +4,11 @@
  *   Hard: the preferred one is DOWN or its egress at fault: at once, to the cheapest that is UP.
  *   Soft: a challenger must be cheaper by 15 % and 40 ms in 3 evaluations 5 s apart, each with a
  *   newer sample of one of the two, both well measured, and 60 s after the last switch, or 15 s
- *   when it takes half the time. While the
- *   preferred path is more than a little suspect nothing soft happens: choose() acts on such doubts
- *   mail by mail.
+ *   when it takes half the time. While the preferred path is more than a little suspect nothing
+ *   soft happens: choose() acts on such doubts mail by mail.
  *
- *   Until every path that works has been measured a few times, or for five minutes, the cheapest one
- *   known is taken.
+ *   Until every path that works has been measured a few times, or for five minutes, the cheapest
+ *   one known is taken.
  *
  *   Paths within 6 % of the preferred one are near and stay so up to 10 %: mail is spread over
  *   them, and small changes shall not move senders about.

@@ -120,7 +120,7 @@ static void test_limiter(void **state)
     (void)state;
     struct limiter l = { .count = 0 };
     struct rnd r;
-    int64_t sent[20000];
+    static int64_t sent[20000];
     size_t n = 0;
     rnd_seed(&r, 9);
     assert_true(limiter_room(&l, 5) > 100); /* none */
