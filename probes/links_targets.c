@@ -11,7 +11,7 @@
 #include "gateway/base/mem.h"
 #include "probes/links_internal.h"
 
-enum { RESERVE = 3 };
+enum { RESERVE = 2 };
 static const int64_t SLACK_MS = 500; /* probes that leave far apart may arrive closer together */
 
 static struct target *find(struct group *g, const struct addr *address, uint8_t kind)
