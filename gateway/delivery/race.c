@@ -1,5 +1,7 @@
 #include "gateway/delivery/race.h"
 
+#include <string.h>
+
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/sense.h"
@@ -73,14 +75,20 @@ static bool is_new(const struct session *s, const struct item *item, int egress)
            egress_fault(s->delivery->egress, egress) == EGRESS_FINE;
 }
 
-/* The best way for the mail as things are now, other than those that are being tried. */
-static bool find_other(const struct session *s, const struct item *item, struct way_out *way_r)
+/* The best way for the mail as things are now, other than those that are being tried: as if these
+ * had failed for it already. */
+static bool find_other(const struct session *s, struct item *item, struct way_out *way_r)
 {
+    uint16_t tried[ITEM_TRIED_MAX];
+    uint8_t tried_n = item->tried_n;
+    memcpy(tried, item->tried, sizeof tried);
+    item->tried_n = 0;
+    item_try_other(item, s->egress);
+    if (s->rival)
+        item_try_other(item, s->rival->egress);
     paths_choose(s->target, s->route, item, way_r);
-    if (is_new(s, item, way_r->egress))
-        return true;
-    way_r->egress = s->way.second;
-    way_r->second = EGRESS_NONE;
+    item->tried_n = tried_n;
+    memcpy(item->tried, tried, sizeof tried);
     return is_new(s, item, way_r->egress);
 }
 
@@ -147,9 +155,10 @@ void race_won(struct session *s)
 bool race_lost(struct session *s)
 {
     struct session *rival = s->rival;
-    if (!rival)
+    if (!rival && !(s->is_rival && !s->front)) /* a rival without mail fails nobody */
         return false;
-    hand_over(s, rival);
+    if (rival)
+        hand_over(s, rival);
     session_kill(s, NULL);
     return true;
 }

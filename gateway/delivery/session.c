@@ -56,6 +56,7 @@ struct session *session_open(struct target *target, const struct conf_route *rou
     s->route = route;
     s->egress = way->egress;
     s->way = *way;
+    s->is_rival = attempt == NULL;
     s->front = attempt;
     s->started_ms = loop_now_ms(d->loop);
     s->opened_us = clock_mono_us();

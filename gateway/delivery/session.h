@@ -80,6 +80,7 @@ struct session {
     struct way_out way;     /* how its egress was chosen */
     struct timer late;      /* the dial under way is overdue (race.c) */
     bool overdue;           /* and that has been told */
+    bool is_rival;          /* opened beside another for its mail */
     struct session *rival;  /* tries another egress for the same mail; NULL: none */
     struct finding trouble; /* the most telling reason why no host worked so far */
     char trouble_text[256], trouble_host[256];

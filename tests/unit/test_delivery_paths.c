@@ -41,26 +41,32 @@ struct figures {
     float rtt_ms, fail;
 };
 
-static void advise(struct figures one, struct figures two, int16_t preferred)
+static void advise_all(const struct figures *f, uint32_t n, int16_t preferred)
 {
-    struct advice *a = advice_new(2, 1);
-    const struct figures *f[] = { &one, &two };
+    static const struct slice names[] = { SLICE_INIT("one"), SLICE_INIT("two"),
+                                          SLICE_INIT("three") };
+    struct advice *a = advice_new(n, 1);
     a->version = 1;
     a->made_ms = loop_now_ms(rig.loop);
-    a->egress[0].name = advice_text(a, SLICE_LIT("one"));
-    a->egress[1].name = advice_text(a, SLICE_LIT("two"));
     a->group[0].carrier = advice_text(a, SLICE_LIT("other"));
     a->group[0].region = advice_text(a, SLICE_LIT("other"));
     a->group[0].preferred = a->group[0].preferred_large = preferred;
-    for (int e = 0; e < 2; e++) {
+    for (uint32_t e = 0; e < n; e++) {
+        a->egress[e].name = advice_text(a, names[e]);
         a->egress[e].share = 1;
-        a->path[e] = (struct advice_path){ .state = f[e]->state,
-                                           .rtt_ms = f[e]->rtt_ms,
+        a->path[e] = (struct advice_path){ .state = f[e].state,
+                                           .rtt_ms = f[e].rtt_ms,
                                            .rtt_var_ms = 1,
-                                           .fail = f[e]->fail,
+                                           .fail = f[e].fail,
                                            .samples = 50 };
     }
     delivery_advise(rig.delivery, a);
+}
+
+static void advise(struct figures one, struct figures two, int16_t preferred)
+{
+    const struct figures both[] = { one, two };
+    advise_all(both, 2, preferred);
 }
 
 static const struct figures fast = { PATH_UP, 5, 0 }, slow = { PATH_UP, 300, 0 },
@@ -183,6 +189,31 @@ static void test_a_race_on_a_doubtful_path(void **state)
     assert_int_equal(buf_len(&rig.peers[0].conns[0].got), 0);
 }
 
+/* Two hang: the third gets its turn, and never are more than two tried at once. */
+static void test_a_race_goes_on_until_one_greets(void **state)
+{
+    static const struct figures three[] = { { PATH_UP, 5, 0.06F },
+                                            { PATH_UP, 100, 0.06F },
+                                            { PATH_UP, 300, 0 } };
+    (void)state;
+    play(0, silent);
+    play(0, silent);
+    play(0, works);
+    rig_start("egress: [ { name: one, address: 127.0.0.71 }, { name: two, address: 127.0.0.72 },\n"
+              "          { name: three, address: 127.0.0.73 } ]\n",
+              "");
+    advise_all(three, 3, 0);
+    rig_mail(&mail);
+    until_logged(DELIVERED, 1);
+    assert_int_equal(count_in(rig_log(), "\"egress\":\"three\""), 1);
+    turns(20);
+    assert_int_equal(rig.peers[0].conns_n, 3);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(rig.peers[0].conns[i].ended);
+        assert_int_equal(buf_len(&rig.peers[0].conns[i].got), 0);
+    }
+}
+
 /* A path without doubt waits for the greeting as long as it takes. */
 static void test_no_race_without_doubt(void **state)
 {
@@ -202,10 +233,15 @@ static void test_no_race_without_doubt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_the_faster_path_carries_the_mail), T(test_a_path_that_is_down_carries_none),
-        T(test_advice_changes_its_mind),          T(test_a_local_fault_overrules_advice),
-        T(test_stale_advice_is_no_advice),        T(test_a_greylisted_mail_keeps_its_egress),
-        T(test_a_race_on_a_doubtful_path),        T(test_no_race_without_doubt),
+        T(test_the_faster_path_carries_the_mail),
+        T(test_a_path_that_is_down_carries_none),
+        T(test_advice_changes_its_mind),
+        T(test_a_local_fault_overrules_advice),
+        T(test_stale_advice_is_no_advice),
+        T(test_a_greylisted_mail_keeps_its_egress),
+        T(test_a_race_goes_on_until_one_greets),
+        T(test_a_race_on_a_doubtful_path),
+        T(test_no_race_without_doubt),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
