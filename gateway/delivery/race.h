@@ -21,7 +21,7 @@ void race_unwatch(struct session *s);
 void race_on_late(struct timer *timer); /* of struct session */
 /* It was greeted: the mail is its. */
 void race_won(struct session *s);
-/* It found no host. True: the rival goes on with the mail, or there is none; the session is dead. */
+/* It found no host. True: the rival goes on with the mail, if there is any; the session is dead. */
 bool race_lost(struct session *s);
 /* It is about to die. */
 void race_leave(struct session *s);
