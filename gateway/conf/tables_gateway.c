@@ -34,7 +34,8 @@ static const struct conf_key spool_keys[] = {
     { "tiers", &type_sections, offsetof(struct conf_spool, tiers), .more = &tier_section,
       .flags = KEY_NONZERO, .help = "without: one, `spool` in the state folder" },
     { "min_free", &type_size, offsetof(struct conf_spool, min_free), 0, TIB, "1GiB",
-      .help = "less free disk than this: mail is refused with 452" },
+      .help = "less free disk than this: mail is refused with 452. With less than 64MiB the spool "
+              "may lack what it needs to remove delivered mail" },
 };
 static const struct conf_section spool_section = {
     "spool", "Where accepted mail is kept until it is delivered.", sizeof(struct conf_spool),
