@@ -174,7 +174,8 @@ static void on_input(void *arg, struct slice bytes)
     if (rc == RC_AGAIN)
         return;
     if (rc != RC_CLOSED)
-        log_warning(NULL, "link_frame_refused", "error", err.text, NULL);
+        log_warning(NULL, "link_frame_refused", "error", err.text[0] ? err.text : rc_name(rc),
+                    NULL);
     relay_links_hang_up(l);
 }
 
