@@ -49,7 +49,7 @@ static void cell_free(struct cell **cell)
 
 static void group_free(struct group *g)
 {
-    for (int16_t s = 0; s < SLOTS; s++)
+    for (int s = 0; s < SLOTS; s++)
         cell_free(&g->cell[s]);
     for (uint32_t t = 0; t < g->target_n; t++)
         free(g->target[t].pair_ms);
@@ -65,7 +65,7 @@ void links_free(struct links **links)
         return;
     for (uint32_t g = 0; g < l->group_n; g++)
         group_free(l->group[g]);
-    for (int16_t s = 0; s < SLOTS; s++)
+    for (int s = 0; s < SLOTS; s++)
         free(l->slot[s].name);
     free(l);
     *links = NULL;
@@ -75,9 +75,9 @@ void links_free(struct links **links)
 
 static int16_t slot_named(const struct links *l, struct slice name)
 {
-    for (int16_t s = 0; s < SLOTS; s++)
+    for (int s = 0; s < SLOTS; s++)
         if (l->slot[s].used && slice_eq_str(name, l->slot[s].name))
-            return s;
+            return (int16_t)s;
     return NO_SLOT;
 }
 
@@ -133,9 +133,9 @@ static bool still_there(const struct links_config *config, const struct slot *sl
 
 void links_configure(struct links *l, const struct links_config *config, int64_t now_ms)
 {
-    for (int16_t s = 0; s < SLOTS; s++)
+    for (int s = 0; s < SLOTS; s++)
         if (l->slot[s].used && !still_there(config, &l->slot[s]))
-            slot_drop(l, s);
+            slot_drop(l, (int16_t)s);
     l->egress_n = config->egress_n < SLOTS ? config->egress_n : SLOTS;
     for (uint32_t i = 0; i < l->egress_n; i++) {
         const struct links_egress *e = &config->egress[i];

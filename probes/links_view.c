@@ -32,7 +32,7 @@ static void round_trip(const struct links *l, const struct group *g, int16_t slo
     if (parent <= 0)
         own = own > 0 ? 1 : 0;
     double rtt = 0, var = 0;
-    if (own > 0) {
+    if (e && own > 0) {
         rtt = own * e->rtt_ms;
         var = own * e->var_ms;
     }

@@ -79,7 +79,7 @@ void explain_put_egresses(struct buf *json, const struct conf *conf, struct egre
         json_open(json, '{');
         json_str(json, "name", e->name);
         json_int(json, "weight", (int64_t)e->weight);
-        if (c) {
+        if (choice && c) {
             put_candidate(json, c, choice->chosen >= 0 && c == &choice->at[choice->chosen],
                           choice->measured);
         } else {

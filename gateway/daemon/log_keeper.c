@@ -154,7 +154,7 @@ enum rc log_keeper_start(struct slice path, const struct runas *runas, int *fd_r
 enum rc log_keeper_open(int keeper, int *fd_r, struct err *err)
 {
     struct pollfd answer = { .fd = keeper, .events = POLLIN };
-    int late;
+    int late = -1;
     if (take_answer(keeper, &late, err) == RC_OK)
         close(late); /* to a question that was given up */
     *fd_r = -1;

@@ -32,16 +32,16 @@ struct link_outbox {
 };
 
 struct relay_links {
+    struct counters counters; /* first: they are aligned to cache lines */
     struct loop *loop;
-    unsigned n;
     struct link_outbox *outboxes;
     struct advice *advice; /* the latest */
     struct call *call;     /* to control; NULL: nobody is there */
     struct link_reader reader;
     uint64_t lost; /* because control was not there or read too slowly */
     struct delivery_writer *log;
-    struct counters counters;
     struct reasons reasons;
+    unsigned n;
 };
 
 /* ---- observations ---- */

@@ -158,7 +158,7 @@ static int allow_abort(scmp_filter_ctx ctx)
     return allow_if(ctx, SCMP_SYS(tgkill), 0, UINT32_MAX, (uint64_t)getpid());
 }
 
-#define ALLOW(list) allow_list(ctx, list, sizeof list / sizeof list[0])
+#define ALLOW(list) allow_list(ctx, (list), sizeof(list) / sizeof((list)[0]))
 
 static int allow_role(scmp_filter_ctx ctx, enum sandbox_role role)
 {

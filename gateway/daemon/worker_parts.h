@@ -23,7 +23,6 @@ struct door {
 struct worker {
     struct counters counters; /* first: on cache lines of its own */
     struct workers *workers;
-    unsigned index;
     pthread_t thread;
     struct loop *loop;
     struct resolver *resolver;
@@ -44,6 +43,7 @@ struct worker {
 
     struct mail order, answer; /* from and to the main thread, one at a time */
     const struct workplan *plan;
+    unsigned index;
     bool ingress_done, delivery_done, ended;
     struct timer stop_bound, beat;
     _Atomic int64_t beat_ms; /* when the loop last turned */

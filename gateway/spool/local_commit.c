@@ -124,7 +124,7 @@ static void fill_batch(struct round *round)
             round->added[n++] = round->groups[i];
         else
             batch_add(round->local, round->groups[i]);
-    qsort(round->added, n, sizeof(round->added[0]), by_id);
+    qsort(round->added, n, sizeof(void *), by_id);
     for (size_t i = 0; i < n; i++)
         batch_add(round->local, round->added[i]);
 }
