@@ -3,7 +3,8 @@
  *
  *   The descriptor number never changes: a new file is put in its place with dup3(), so writers on
  *   other threads need no message and no lock. A write that was cut short (disk full) leaves half a
- *   line; the next one begins with a line break, so that only that line is broken.
+ *   line; whoever writes next, on any thread, begins with a line break, so that only that line is
+ *   broken.
  */
 #include "gateway/report/delivery_log.h"
 
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "gateway/base/log.h"
@@ -24,6 +26,7 @@ enum { FLUSH_BYTES = 64 << 10, BUFFER_MAX = 256 << 10, FLUSH_MS = 10, COMPLAIN_M
 struct delivery_log {
     int fd;               /* for ever the same number */
     atomic_bool attached; /* false: fd is /dev/null */
+    atomic_bool torn;     /* the file ends within a line */
 };
 
 struct delivery_writer {
@@ -36,7 +39,6 @@ struct delivery_writer {
     int64_t flushed_ms;
     struct buf buf;
     uint64_t lines; /* in buf */
-    bool torn;      /* the file ends within a line of ours */
     int64_t complained_ms;
     struct event_clock clock;
 };
@@ -131,17 +133,17 @@ void delivery_writer_flush(struct delivery_writer *w)
     struct slice s = buf_slice(&w->buf);
     if (!s.n)
         return;
-    ssize_t n = write(w->log->fd, s.p, s.n);
-    if (n != (ssize_t)s.n) {
+    bool torn = atomic_exchange(&w->log->torn, false);
+    char line_break[] = "\n";
+    struct iovec parts[2] = { { line_break, torn }, { (void *)(uintptr_t)s.p, s.n } };
+    ssize_t n = writev(w->log->fd, parts, 2);
+    if (n != (ssize_t)(torn + s.n)) {
         lost(w, w->lines, n < 0 ? strerror(errno) : "no space left");
-        w->torn = n > 0 || w->torn;
-    } else {
-        w->torn = false;
+        if (torn || n > 0)
+            atomic_store(&w->log->torn, true);
     }
     w->lines = 0;
     buf_clear(&w->buf);
-    if (w->torn)
-        buf_putc(&w->buf, '\n');
 }
 
 /* What each kind counts as; bounces and the like have a reason. */

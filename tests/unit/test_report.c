@@ -11,8 +11,10 @@
 #include <cmocka.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -294,6 +296,37 @@ static void a_full_disk_loses_lines_and_nothing_else(void **state)
     assert_int_equal(lines_in(r->path), 1);
 }
 
+/* Until then no file of this process may become larger. */
+static void set_file_limit(rlim_t bytes)
+{
+    struct rlimit limit;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes == RLIM_INFINITY ? limit.rlim_max : bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void a_half_line_stays_alone_whoever_writes_next(void **state)
+{
+    struct rig *r = *state;
+    struct delivery_writer *other = delivery_writer_new(r->log, r->loop, &r->counters, &r->reasons);
+    struct delivery_writer *first = r->writer;
+    signal(SIGXFSZ, SIG_IGN);
+    delivery_log_attach(r->log, open_log(r->path));
+    set_file_limit(10);
+    write_one(r, EVENT_DELIVERED, "");
+    delivery_writer_flush(first);
+    set_file_limit(RLIM_INFINITY);
+    assert_int_equal(counter_get(&r->counters, COUNTER_LOG_LOST), 1);
+    r->writer = other;
+    write_one(r, EVENT_DELIVERED, "");
+    delivery_writer_flush(other);
+    r->writer = first;
+    write_one(r, EVENT_DELIVERED, "");
+    delivery_writer_flush(first);
+    assert_int_equal(lines_in(r->path), 3);
+    delivery_writer_free(&other);
+}
+
 /* ---- reasons ---- */
 
 static void reasons_fold_what_differs_by_chance(void **state)
@@ -346,6 +379,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_quiet_log_is_written_in_the_same_turn, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_new_file_takes_over, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_full_disk_loses_lines_and_nothing_else, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_half_line_stays_alone_whoever_writes_next, set_up,
                                         tear_down),
         cmocka_unit_test(reasons_fold_what_differs_by_chance),
         cmocka_unit_test(frequent_reasons_survive_a_flood_of_rare_ones),
