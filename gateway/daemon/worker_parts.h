@@ -45,9 +45,9 @@ struct worker {
     const struct workplan *plan;
     unsigned index;
     bool ingress_done, delivery_done, ended;
+    bool stalled; /* the main thread's note */
     struct timer stop_bound, beat;
     _Atomic int64_t beat_ms; /* when the loop last turned */
-    bool stalled;            /* the main thread's note */
 };
 
 struct workers {
