@@ -4,13 +4,15 @@
 #
 #   FAST=1   for developers: sanitizer build, units and e2e only
 #   SEED=n   of the crash rounds (default: today's date, so that days differ and a day repeats)
-#   ROUNDS=200 FUZZ_SECONDS=60   the long run
+#   ROUNDS=200 FUZZ_SECONDS=60 LAB=   the long run; LAB= takes in the laboratory's tests that judge
+#            times and so want a quiet machine
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/packages.sh
 FAST=${FAST:-}
 LOGS=build/all
 ROUNDS=${ROUNDS:-20}
 FUZZ_SECONDS=${FUZZ_SECONDS:-3}
+LAB=${LAB-not figures}
 passed=0 failed=0
 started=$(date +%s) before=$(date +%s)
 PYTHON=/usr/bin/python3
@@ -114,7 +116,7 @@ if [ -z "$FAST" ]; then
     pytests e2e-release -n 2 -m release tests/e2e
     counted tidy $PYTHON tests/lint/tidy.py build/fuzz
     pytests bench tests/bench
-    pytests lab tests/lab
+    pytests lab -m "$LAB" tests/lab
     counted crash $PYTHON tests/crash/run.py --rounds "$ROUNDS" --seed "${SEED:-$(date +%Y%m%d)}"
 fi
 

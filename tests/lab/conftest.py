@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.dirname(__file__))
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "figures: judges times, so it wants a quiet machine")
     config.addinivalue_line("markers", "timeout: seconds after which a hanging test is ended")
     assert os.geteuid() == 0, "tests/lab needs root: it makes network namespaces"
 

@@ -40,12 +40,14 @@ def median(values):
 
 
 @pytest.mark.parametrize("rtt", [0, 10, 60, 200])
+@pytest.mark.figures
 def test_delay(lab, listener, rtt):
     lab.both(A, C, delay=rtt / 2)
     took = median([connect_ms(lab) for _ in range(11)])
     assert abs(took - rtt) <= max(1, 0.02 * rtt), took
 
 
+@pytest.mark.figures
 def test_paths_are_told_apart_by_source(lab, listener):
     lab.both(A, C, delay=5)
     lab.both(B, C, delay=40)
@@ -98,12 +100,14 @@ def bulk_mbit(lab, size):
     return took[0]
 
 
+@pytest.mark.figures
 def test_rate(lab):
     lab.link(A, C, delay=5, rate=40, limit=256)
     lab.link(C, A, delay=5)
     assert 34 <= bulk_mbit(lab, 8_000_000) <= 40.5
 
 
+@pytest.mark.figures
 def test_speed_without_limits(lab):
     assert bulk_mbit(lab, 50_000_000) > 200
 

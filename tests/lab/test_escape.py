@@ -6,6 +6,7 @@ Times are of the machine's clock and so of the machine; the bounds are those of 
 import signal
 import time
 
+import pytest
 from load import Load
 from topology import GROUPS, World, wait_measured
 from wp import net, process
@@ -37,6 +38,7 @@ def until_chosen_is(world, group, good, timeout=30):
     return time.monotonic() - started
 
 
+@pytest.mark.figures
 def test_blackholed_path_is_left():
     """Two paths of each group vanish, one after the other, at half a message per second."""
     best = {group: LOCALS[i % 3] for i, group in enumerate(GROUPS)}
@@ -62,6 +64,7 @@ def test_blackholed_path_is_left():
     assert took[len(took) // 2] <= 3.5 and took[-1] <= 6, took
 
 
+@pytest.mark.figures
 def test_killed_proxy_is_left_within_a_second():
     with World(("socks", "gz-2")) as world:
         world.set_first_leg("socks", 4)
@@ -126,6 +129,7 @@ def test_dead_destination_switches_nothing():
         load.check_all_arrived(120)
 
 
+@pytest.mark.figures
 def test_brownout_is_left():
     """8 % loss and twice the round trip."""
     with World(LOCALS) as world:

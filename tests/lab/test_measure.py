@@ -4,6 +4,7 @@ test_measure — what the gateway reports of its paths is what the emulator does
 import contextlib
 import time
 
+import pytest
 from load import Load
 from topology import World, wait_measured
 from wp import mail, net
@@ -21,6 +22,7 @@ def assert_rtt(told, truth):
     assert abs(told["rtt_ms"] - truth) <= max(1, 0.05 * truth), (told, truth)
 
 
+@pytest.mark.figures
 def test_rtt_of_paths_with_mail():
     """Through proxies the time of both legs together."""
     names = ("gz-1", "gz-2", "socks", "hap")
@@ -45,6 +47,7 @@ def test_rtt_of_paths_with_mail():
                 assert_rtt(told[name], rtt + legs.get(name, 0))
 
 
+@pytest.mark.figures
 def test_rtt_of_paths_without_mail():
     """Probes alone: one of each egress, as the budget of the destination allows."""
     rtts = {"gz-1": 12, "gz-2": 35, "gz-3": 120}
@@ -64,6 +67,7 @@ def wait_rtt(world, truth):
     net.wait_for(f"{truth} ms", told, 30, 0.2)
 
 
+@pytest.mark.figures
 def test_rtt_follows_a_change():
     with World(("gz-1",), conf=ONE_EACH) as world:
         world.set("gz-1", NEAR, 20)
@@ -74,6 +78,7 @@ def test_rtt_follows_a_change():
         load.check_all_arrived()
 
 
+@pytest.mark.figures
 def test_loss():
     """After 300 samples within two points of the truth. Mail comes slowly enough that every session
     tells of itself: of a busy path the gateway looks at a part."""
@@ -91,6 +96,7 @@ def test_loss():
         assert abs(told[name]["loss"] * 100 - loss) <= 2, {n: told[n]["loss"] for n in losses}
 
 
+@pytest.mark.figures
 def test_report_of_links():
     """`waypost report links`: a row for each path, once its first minute is over."""
     rtts = {"gz-1": 30, "gz-2": 70}

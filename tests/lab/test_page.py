@@ -51,6 +51,7 @@ def watch(world, driver):
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.figures
 def test_a_brownout_is_seen_and_its_series_opens():
     with World(conf=CONF) as world:
         for name, rtt in {"gz-1": 10, "gz-2": 12, "gz-3": 14}.items():
