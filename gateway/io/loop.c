@@ -122,6 +122,8 @@ static void look_at_clock(struct loop *loop)
 {
     int64_t ahead = clock_wall_ms() - clock_mono_ms(), by = ahead - loop->wall_ahead_ms;
     bool set = by >= CLOCK_SET_MS || by <= -CLOCK_SET_MS;
+    if (by >= -1 && by <= 1) /* two readings, each cut to a millisecond: time would go back */
+        return;
     loop->wall_ahead_ms = ahead;
     if (set)
         LIST_EACH (node, &loop->clocks) {

@@ -8,6 +8,7 @@
 #include "policies/route.h"
 
 enum {
+    CLOCKS_APART_MS = 10, /* two workers' wall clocks, each of its last look: no wait for that */
     SWEEP_MS = 60000,
     LAST_CHANCE_MS = 600000 /* for mail that expired while no process ran */
 };
@@ -111,7 +112,7 @@ const struct policies *queue_policies(const struct queue *queue)
 
 void queue_submit(struct queue *queue, struct item *item)
 {
-    if (item->due_ms > loop_wall_ms(queue->env.loop))
+    if (item->due_ms > loop_wall_ms(queue->env.loop) + CLOCKS_APART_MS)
         place_waiting(queue, item, item->due_ms);
     else
         route_item(queue, item);
