@@ -54,10 +54,13 @@ def chosen(here):
     return next((n for n, e in egresses(here).items() if e["chosen"]), None)
 
 
+def is_measured(here):
+    """Does explain show a measured choice?"""
+    return "cost_ms" in next((e for e in egresses(here).values() if e["chosen"]), {})
+
+
 def measured(here):
-    """Until explain shows a measured choice."""
-    net.wait_for("a measured choice", lambda: "cost_ms" in next(
-        (e for e in egresses(here).values() if e["chosen"]), {}), 30)
+    net.wait_for("a measured choice", lambda: is_measured(here), 30)
 
 
 def control_pid(here):
@@ -132,7 +135,7 @@ def test_control_may_die_at_any_time(two):
     rows = here.wait_log("delivered", 35)
     assert max(r["queue_ms"] for r in rows) < 2000 and len({r["id"] for r in rows}) == 35
     net.wait_for("control again", lambda: control_pid(here), 30)
-    measured(here)
+    net.wait_for("advice again", lambda: send(here, 1) or is_measured(here), 30, 0.2)
 
 
 def test_a_reload_keeps_what_is_known(two):
