@@ -17,7 +17,6 @@
 #include "gateway/daemon/relay_admin.h"
 #include "gateway/daemon/sandbox.h"
 #include "gateway/daemon/scratch.h"
-#include "gateway/io/mailbox.h"
 #include "gateway/io/timer.h"
 
 enum {
@@ -340,7 +339,6 @@ static void free_all(struct relay *r)
     relay_links_hang_up(r->links);
     relay_admin_free(&r->admin);
     timer_stop(r->loop, &r->watch);
-    mailbox_drain(loop_mailbox(r->loop)); /* what workers posted last stands in their memory */
     workers_free(&r->workers);
     relay_links_free(&r->links);
     spool_close(&r->spool);

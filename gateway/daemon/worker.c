@@ -211,6 +211,7 @@ void workers_free(struct workers **ws_p)
         for (unsigned i = 0; i < ws->env.count; i++)
             worker_unmake(&ws->at[i], step);
     }
+    mailbox_drain(loop_mailbox(ws->env.home)); /* what they posted last stands in their memory */
     ingress_hub_free(&ws->hub);
     free(ws->queues);
     free(ws->resolvers);

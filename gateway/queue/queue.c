@@ -8,7 +8,6 @@
 #include "policies/route.h"
 
 enum {
-    CLOCKS_APART_MS = 10, /* two workers' wall clocks, each of its last look: no wait for that */
     SWEEP_MS = 60000,
     LAST_CHANCE_MS = 600000 /* for mail that expired while no process ran */
 };
@@ -110,9 +109,10 @@ const struct policies *queue_policies(const struct queue *queue)
 
 /* ---- coming in ---- */
 
+/* Mail that is due when it was accepted does not wait, however the clock was set since. */
 void queue_submit(struct queue *queue, struct item *item)
 {
-    if (item->due_ms > loop_wall_ms(queue->env.loop) + CLOCKS_APART_MS)
+    if (item->due_ms > item->accepted_ms && item->due_ms > loop_wall_ms(queue->env.loop))
         place_waiting(queue, item, item->due_ms);
     else
         route_item(queue, item);

@@ -30,7 +30,7 @@ install_missing() {
         --no-install-recommends -o Dpkg::Use-Pty=0 $wanted; } >build/install.log 2>&1
     status=$?
     [ -z "$ours" ] || rm -f $policy
-    for server in postfix knot unbound; do
+    for server in postfix knot unbound rbldnsd haproxy; do
         case " $wanted" in *" $server "*) systemctl -q disable $server 2>/dev/null ;; esac
     done
     [ $status = 0 ] || { echo "apt-get failed; the end of build/install.log:" >&2

@@ -20,12 +20,18 @@
 #define DAY_MS (24 * HOUR_MS)
 
 static int64_t set_by_s;
+static bool uneven; /* a fraction of a millisecond comes and goes */
 
 int clock_gettime(clockid_t id, struct timespec *now)
 {
     int rc = (int)syscall(SYS_clock_gettime, id, now);
-    if (id == CLOCK_REALTIME)
-        now->tv_sec += set_by_s;
+    static bool odd;
+    if (id != CLOCK_REALTIME)
+        return rc;
+    now->tv_sec += set_by_s;
+    odd = !odd;
+    if (uneven && odd && now->tv_nsec < 999000000)
+        now->tv_nsec += 900000;
     return rc;
 }
 
@@ -38,6 +44,7 @@ static void set_clock(int64_t by_ms)
 static int set_back(void **state)
 {
     set_by_s = 0;
+    uneven = false;
     return tear_down(state);
 }
 
@@ -146,6 +153,31 @@ static void no_wait_is_longer_than_a_retry(void **state)
     assert_true(item->state == ITEM_WAITING);
 }
 
+/* Accepted a moment from now, as this worker's clock has it. */
+static void fresh_mail_waits_for_no_clock(void **state)
+{
+    (void)state;
+    struct item *item = waiting(0);
+    item->accepted_ms = item->due_ms = wall() + 50;
+    queue_submit(w.queues[0], item);
+    assert_int_not_equal(item->state, ITEM_WAITING);
+    item = waiting(HOUR_MS);
+    queue_submit(w.queues[0], item);
+    assert_int_equal(item->state, ITEM_WAITING);
+}
+
+static void a_rounding_does_not_turn_time_back(void **state)
+{
+    (void)state;
+    uneven = true;
+    int64_t last = wall();
+    for (int i = 0; i < 200; i++) {
+        loop_turn(w.loops[0], 0);
+        assert_true(wall() >= last);
+        last = wall();
+    }
+}
+
 #define C(f) cmocka_unit_test_setup_teardown(f, set_up, set_back)
 
 int main(void)
@@ -157,6 +189,8 @@ int main(void)
         C(ready_mail_does_not_expire),
         C(mail_from_the_future_is_tried_now),
         C(no_wait_is_longer_than_a_retry),
+        C(fresh_mail_waits_for_no_clock),
+        C(a_rounding_does_not_turn_time_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
