@@ -4,8 +4,8 @@
 
 const char *const reply_at_names[REPLY_ATS + 1] = { "unknown", "greeting", "ehlo", "tls",   "auth",
                                                     "mail",    "rcpt",     "data", "final", NULL };
-const char *const reply_scope_names[REPLY_SCOPES + 1] = { "none",    "address",   "network",
-                                                          "sender",  "message",   "recipient",
+const char *const reply_scope_names[REPLY_SCOPES + 1] = { "none",     "address", "network",
+                                                          "sender",   "message", "recipient",
                                                           "receiver", NULL };
 
 static const struct {
@@ -30,6 +30,16 @@ unsigned reply_points(enum reply_class class)
     return classes[class].points;
 }
 
+enum reply_next reply_next(const struct reply_judgement *judgement, const struct reply_facts *facts)
+{
+    bool session = facts->at >= REPLY_AT_GREETING && facts->at <= REPLY_AT_AUTH;
+    if (judgement->class == REPLY_IP_BLOCKED)
+        return REPLY_NEXT_ELSEWHERE;
+    if (facts->code >= 500 && !session && !judgement->ends_by_itself)
+        return judgement->class == REPLY_IP_THROTTLED ? REPLY_NEXT_ELSEWHERE : REPLY_NEXT_RETURNED;
+    return REPLY_NEXT_WAITS;
+}
+
 /* ---- does a rule match ---- */
 
 struct question {
@@ -38,6 +48,7 @@ struct question {
     enum reply_at at;
     unsigned facts;
     struct reply_found found;
+    struct reply_hit hit;
 };
 
 static bool code_matches(const struct reply_rule *rule, uint16_t code)
@@ -60,14 +71,6 @@ static bool status_matches(const struct reply_rule *rule, struct enhanced said)
     return rule->statuses.n == 0;
 }
 
-static bool group_matches(const struct reply_group *group, const struct reply_found *found)
-{
-    for (size_t i = 0; i < group->n; i++)
-        if (reply_has(found, group->words[i]))
-            return !group->negated;
-    return group->negated;
-}
-
 static bool rule_matches(const struct reply_rule *rule, const struct question *q)
 {
     if ((rule->needs & ~q->facts) || (rule->forbids & q->facts))
@@ -76,9 +79,12 @@ static bool rule_matches(const struct reply_rule *rule, const struct question *q
         return false;
     if (!code_matches(rule, q->code) || !status_matches(rule, q->status))
         return false;
-    for (size_t i = 0; i < rule->groups.n; i++)
-        if (!group_matches(&rule->groups.at[i], &q->found))
+    for (size_t i = 0; i < rule->groups.n; i++) {
+        struct reply_group group = rule->groups.at[i];
+        bool hit = q->hit.bits[group.id / 64] >> (group.id % 64) & 1;
+        if (hit == group.negated)
             return false;
+    }
     return true;
 }
 
@@ -110,8 +116,8 @@ static bool section_asked(const struct reply_section *section,
     return section->all;
 }
 
-static const struct reply_rule *find_rule(const struct reply_rules *rules,
-                                          const struct question *q, struct slice mx)
+static const struct reply_rule *find_rule(const struct reply_rules *rules, const struct question *q,
+                                          struct slice mx)
 {
     struct reply_providers providers;
     find_providers(rules, &q->found, mx, &providers);
@@ -132,9 +138,8 @@ static const struct reply_rule *find_rule(const struct reply_rules *rules,
 static struct enhanced status_of(const struct reply_facts *facts)
 {
     struct enhanced status = facts->status;
-    if (!status.class_ &&
-        (!enhanced_parse(slice_trim(facts->text), &status, NULL) ||
-         status.class_ != facts->code / 100))
+    if (!status.class_ && (!enhanced_parse(slice_trim(facts->text), &status, NULL) ||
+                           status.class_ != facts->code / 100))
         status = (struct enhanced){ 0, 0, 0 };
     return status;
 }
@@ -161,6 +166,7 @@ void reply_classify(const struct reply_rules *rules, const struct reply_facts *f
         return;
     }
     reply_words_find(&rules->words, normal, &q.found);
+    reply_groups_find(rules, &q.found, &q.hit);
     reply_look(rules, facts, normal, &q.found, &seen);
     q.facts = seen.facts;
     judgement_r->zone = seen.zone;

@@ -101,6 +101,12 @@ struct slice reply_provider(const struct reply_rules *rules, struct slice mx);
  * What does not fit is cut. Doing it twice changes nothing. */
 struct slice reply_normal(const struct reply_facts *facts, char text[REPLY_TEXT_MAX]);
 
+/* What becomes of the mail. About our address: another egress may do better. A 5yz ends it, unless
+ * it is over in a while or was about the session and not about this mail. */
+enum reply_next { REPLY_NEXT_WAITS, REPLY_NEXT_ELSEWHERE, REPLY_NEXT_RETURNED };
+enum reply_next reply_next(const struct reply_judgement *judgement,
+                           const struct reply_facts *facts);
+
 /* What one such reply costs the egress (design of the egress states): points of evidence. */
 unsigned reply_points(enum reply_class class);
 

@@ -13,6 +13,8 @@
 enum {
     REPLY_WORDS_MAX = 4096, /* different words and phrases in all rules */
     REPLY_RULES_MAX = 4096,
+    REPLY_GROUPS_MAX = 4096, /* of words, in all rules */
+    REPLY_USES_MAX = 65536,
     REPLY_PROVIDERS_MAX = 1024,
     REPLY_SUFFIXES_MAX = 8192,
     REPLY_LISTS_MAX = 512,
@@ -60,6 +62,11 @@ enum rc reply_words_add(struct reply_words *w, struct slice written, uint16_t *i
 void reply_words_close(struct reply_words *w); /* after the last word, before the first search */
 void reply_words_find(const struct reply_words *w, struct slice text, struct reply_found *found_r);
 
+/* Bit per group of words. */
+struct reply_hit {
+    uint64_t bits[REPLY_GROUPS_MAX / 64];
+};
+
 static inline bool reply_has(const struct reply_found *f, uint16_t id)
 {
     return f->bits[id / 64] >> (id % 64) & 1;
@@ -75,10 +82,15 @@ struct reply_list {
     enum reply_list_kind kind;
 };
 
-struct reply_group { /* one of the words; negated: none of them */
+/* One of some words; negated: none of them. */
+struct reply_group {
     bool negated;
-    uint16_t *words;
-    size_t n;
+    uint16_t id;
+};
+
+/* A word is one of a group's. */
+struct reply_use {
+    uint16_t word, group;
 };
 
 struct reply_code {
@@ -142,11 +154,17 @@ struct reply_rules {
     REPLY_ARRAY(struct reply_mark) marks;      /* words that give a provider away */
     REPLY_ARRAY(struct reply_list) lists;
     REPLY_ARRAY(struct reply_section) sections;
-    size_t rule_count;
+    REPLY_ARRAY(struct reply_use) uses; /* sorted by word once read */
+    uint32_t *first_use;                /* by word */
+    size_t rule_count, group_count;
 };
 
 /* The provider's index, or REPLY_NO_PROVIDER. */
 uint16_t reply_provider_find(const struct reply_rules *rules, struct slice mx);
+/* The groups that have one of the words found. */
+void reply_uses_sort(struct reply_rules *rules);
+void reply_groups_find(const struct reply_rules *rules, const struct reply_found *found,
+                       struct reply_hit *hit_r);
 void reply_suffixes_sort(struct reply_rules *rules);
 enum rc reply_providers_read(struct reply_rules *rules, struct slice text, struct err *err);
 enum rc reply_sections_read(struct reply_rules *rules, struct slice text, struct err *err);

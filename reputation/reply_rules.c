@@ -129,24 +129,28 @@ static const struct {
     { "list=ip", REPLY_FACT_LIST_IP }, { "list=domain", REPLY_FACT_LIST_DOMAIN },
 };
 
+static enum rc too_many(const struct reply_line *line, struct err *err, int most, const char *what)
+{
+    return err_set(err, RC_LIMIT, "%s:%u: more than %d %s", line->file, line->number, most, what);
+}
+
 static enum rc read_words(struct reply_rules *rules, struct reply_rule *rule,
                           const struct reply_line *line, const struct reply_token *token,
                           struct err *err)
 {
-    struct reply_group group = { .negated = token->negated };
     struct slice word, rest = token->text;
-    size_t most = 1;
-    for (size_t i = 0; i < rest.n; i++)
-        most += rest.p[i] == '|';
-    group.words = arena_alloc(rules->arena, most * sizeof *group.words);
+    if (rules->group_count == REPLY_GROUPS_MAX)
+        return too_many(line, err, REPLY_GROUPS_MAX, "groups of words");
+    struct reply_group group = { .negated = token->negated, .id = (uint16_t)rules->group_count++ };
     for (bool more = true; more;) {
+        struct reply_use use = { .group = group.id };
         more = slice_cut(rest, '|', &word, &rest);
-        enum rc rc = reply_words_add(&rules->words, word, &group.words[group.n++]);
-        if (rc == RC_LIMIT)
-            return err_set(err, rc, "%s:%u: more than %d different words", line->file,
-                           line->number, REPLY_WORDS_MAX);
+        enum rc rc = reply_words_add(&rules->words, word, &use.word);
+        if (rc == RC_LIMIT || rules->uses.n == REPLY_USES_MAX)
+            return too_many(line, err, REPLY_WORDS_MAX, "different words");
         if (rc != RC_OK)
             return reply_line_error(line, err, word, "words of 2 to 80 bytes in lower case");
+        *REPLY_PUSH(&rules->uses) = use;
     }
     *REPLY_PUSH(&rule->groups) = group;
     return RC_OK;
@@ -206,8 +210,7 @@ static enum rc read_rule(struct reply_rules *rules, const struct reply_token *na
     if (name->quoted || name->negated || map_get(rules->names, name->text))
         return reply_line_error(line, err, name->text, "a name for the rule, used once");
     if (rules->rule_count++ == REPLY_RULES_MAX)
-        return err_set(err, RC_LIMIT, "%s:%u: more than %d rules", line->file, line->number,
-                       REPLY_RULES_MAX);
+        return too_many(line, err, REPLY_RULES_MAX, "rules");
     struct reply_rule *rule = REPLY_PUSH(&rules->sections.at[rules->sections.n - 1].rules);
     *rule = (struct reply_rule){ .name = arena_strndup(rules->arena, name->text.p, name->text.n) };
     map_put(rules->names, name->text, rules);
@@ -217,7 +220,7 @@ static enum rc read_rule(struct reply_rules *rules, const struct reply_token *na
     if (rc != RC_OK || token.quoted || token.negated ||
         !name_find(reply_class_names, token.text, &class))
         return reply_line_error(line, err, token.text, "the class of such a reply");
-    rule->class = (enum reply_class)class;
+    rule->class = (enum reply_class) class;
     while ((rc = reply_token_next(line, &token, err)) == RC_OK) {
         rc = read_condition(rules, rule, line, &token, err);
         if (rc != RC_OK)
@@ -317,6 +320,7 @@ enum rc reply_rules_read(struct slice providers, struct slice text, struct reply
         return rc;
     }
     reply_words_close(&rules->words);
+    reply_uses_sort(rules);
     reply_suffixes_sort(rules);
     *rules_r = rules;
     return RC_OK;
@@ -351,6 +355,7 @@ void reply_rules_free(struct reply_rules **rules_r)
         section_free(&rules->sections.at[i]);
     free(rules->sections.at);
     free(rules->lists.at);
+    free(rules->uses.at);
     free(rules->marks.at);
     free(rules->suffixes.at);
     free(rules->providers.at);

@@ -157,10 +157,19 @@ static void look_for_addresses(const struct addr *source, struct slice text,
 
 /* ---- DNS lists ---- */
 
-static const char *const before_list[] = { "blocked using ", "blocked by ",     "listed at ",
-                                           "listed in ",     "listed by ",      "listed on ",
-                                           "rejected using ", "blacklisted by ", "blacklisted at ",
-                                           "found in ",      "rejected by ",    "dnsbl ", NULL };
+static const char *const before_list[] = { "blocked using ",
+                                           "blocked by ",
+                                           "listed at ",
+                                           "listed in ",
+                                           "listed by ",
+                                           "listed on ",
+                                           "rejected using ",
+                                           "blacklisted by ",
+                                           "blacklisted at ",
+                                           "found in ",
+                                           "rejected by ",
+                                           "dnsbl ",
+                                           NULL };
 
 static bool in_name(char c)
 {
@@ -179,7 +188,8 @@ static struct slice name_at(struct slice s)
         name.n--;
     for (size_t i = 1; i + 1 < name.n; i++)
         dot = dot || name.p[i] == '.';
-    if (!dot || name.n > NAME_MAX || (name.n < s.n && s.p[name.n] == '@') || addr_parse(name, &a) == RC_OK)
+    if (!dot || name.n > NAME_MAX || (name.n < s.n && s.p[name.n] == '@') ||
+        addr_parse(name, &a) == RC_OK)
         name.n = 0;
     return name;
 }
@@ -225,7 +235,7 @@ void reply_look(const struct reply_rules *rules, const struct reply_facts *facts
             continue;
         seen_r->zone = list->name;
         seen_r->facts |= REPLY_FACT_LIST | (list->kind == REPLY_LIST_IP ? REPLY_FACT_LIST_IP
-                                                                         : REPLY_FACT_LIST_DOMAIN);
+                                                                        : REPLY_FACT_LIST_DOMAIN);
         return;
     }
     look_for_unknown_list(facts->text, normal, seen_r);

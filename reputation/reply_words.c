@@ -129,3 +129,40 @@ void reply_words_find(const struct reply_words *w, struct slice text, struct rep
         inside = in_word(text.p[at]);
     }
 }
+
+/* ---- groups ---- */
+
+static int by_word(const void *a, const void *b)
+{
+    const struct reply_use *x = a, *y = b;
+    return x->word != y->word ? (int)x->word - (int)y->word : (int)x->group - (int)y->group;
+}
+
+void reply_uses_sort(struct reply_rules *rules)
+{
+    size_t at = 0;
+    if (rules->uses.n)
+        qsort(rules->uses.at, rules->uses.n, sizeof *rules->uses.at, by_word);
+    rules->first_use =
+        arena_alloc(rules->arena, (rules->words.words.n + 1) * sizeof *rules->first_use);
+    for (size_t word = 0; word <= rules->words.words.n; word++) {
+        while (at < rules->uses.n && rules->uses.at[at].word < word)
+            at++;
+        rules->first_use[word] = (uint32_t)at;
+    }
+}
+
+void reply_groups_find(const struct reply_rules *rules, const struct reply_found *found,
+                       struct reply_hit *hit_r)
+{
+    memset(hit_r, 0, sizeof *hit_r);
+    for (size_t i = 0; i * 64 < rules->words.words.n; i++) {
+        for (uint64_t left = found->bits[i]; left; left &= left - 1) {
+            size_t word = i * 64 + (size_t)__builtin_ctzll(left);
+            for (uint32_t use = rules->first_use[word]; use < rules->first_use[word + 1]; use++) {
+                uint16_t group = rules->uses.at[use].group;
+                hit_r->bits[group / 64] |= 1ull << (group % 64);
+            }
+        }
+    }
+}

@@ -5,8 +5,8 @@
 
 const char *const lane_names[LANE_COUNT + 1] = { "urgent", "high", "normal", "bulk", NULL };
 const char *const reply_class_names[REPLY_CLASSES + 1] = {
-    "none",    "ip-blocked", "ip-throttled", "domain-blocked", "content", "mailbox", "greylist",
-    "auth",    "tls",        "temp",         NULL
+    "none",     "ip-blocked", "ip-throttled", "domain-blocked", "content", "mailbox",
+    "greylist", "auth",       "tls",          "temp",           NULL
 };
 static const char *const fallback_names[] = { "none", "any", NULL };
 
@@ -126,13 +126,15 @@ static const struct conf_section retry_section = { "retry", "When deferred mail 
 
 static const struct conf_key reply_keys[] = {
     { "when", &type_when, offsetof(struct conf_reply_rule, when), .flags = KEY_REQUIRED,
-      .more = "text", .help = "also `text`: the remote reply, its lines joined by a blank, without codes" },
+      .more = "text",
+      .help = "also `text`: the remote reply, its lines joined by a blank, without codes" },
     { "class", &type_enum, offsetof(struct conf_reply_rule, class), .flags = KEY_REQUIRED,
       .more = reply_class_names, .help = "what the reply means" },
 };
-static const struct conf_section reply_section = { "replies[]", "The first match wins, before the shipped rules.",
-                                                   sizeof(struct conf_reply_rule),
-                                                   TABLE(reply_keys), .has_pos = true };
+static const struct conf_section reply_section = {
+    "replies[]", "The first match wins, before the shipped rules.", sizeof(struct conf_reply_rule),
+    TABLE(reply_keys), .has_pos = true
+};
 
 #define RULES(field) offsetof(struct conf_rules, field)
 static const struct conf_key rules_keys[] = {

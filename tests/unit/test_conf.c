@@ -120,7 +120,7 @@ static void check_contract_rules(const struct conf *c)
     assert_int_equal(c->rules.routes.at[0].tls, CONF_TLS_REQUIRED);
     assert_int_equal(c->rules.routes.at[3].fallback, CONF_FALLBACK_ANY);
     assert_int_equal(c->rules.traffic.at[0].connections, 20);
-    assert_string_equal(c->rules.replies.at[0].class.p, "ip-throttled");
+    assert_int_equal(c->rules.replies.at[0].class, REPLY_IP_THROTTLED);
     const struct conf_user *user = conf_user_find(c, slice_of("newsletter"));
     assert_non_null(user);
     assert_string_equal(user->senders.at[0].text.p, "*@news.example");
