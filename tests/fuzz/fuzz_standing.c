@@ -12,7 +12,7 @@ static void on_event(void *arg, const struct standing_event *e)
 {
     (void)arg;
     assert(e->kind < STANDING_EVENT_KINDS && e->reason.n);
-    assert(e->kind != STANDING_TRANSITION || e->from != e->to);
+    assert(e->kind != STANDING_TRANSITION || e->from != e->to || e->to == STANDING_BLOCKED);
 }
 
 /* Some life after it: nothing in the bytes may lead out of bounds. */

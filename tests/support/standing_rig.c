@@ -21,7 +21,8 @@ static void on_event(void *arg, const struct standing_event *e)
                        e->pool);
         return;
     }
-    assert_true(e->from != e->to && e->reason.n > 0 && e->at_ms == r->now_ms);
+    assert_true((e->from != e->to || e->to == STANDING_BLOCKED) && e->reason.n > 0 &&
+                e->at_ms == r->now_ms);
     (void)snprintf(r->log[line], sizeof r->log[0], "%.*s%s%.*s %s>%s: %.*s", SLICE_FMT(e->egress),
                    e->provider.n ? "@" : "", SLICE_FMT(e->provider), standing_state_names[e->from],
                    standing_state_names[e->to], SLICE_FMT(e->reason));
