@@ -158,10 +158,10 @@ struct standing_event {
     int pool;            /* index of the configuration, 0 for the one of all; else NONE */
     struct slice egress; /* empty for pools */
     struct addr address;
-    struct slice provider; /* empty: the member as a whole */
-    enum standing_state from, to;
-    struct slice reason; /* for people: "2 providers block it: gmail.com, qq.com" */
-    double points;       /* E */
+    struct slice provider;        /* empty: the member as a whole */
+    enum standing_state from, to; /* both BLOCKED: again, for longer */
+    struct slice reason;          /* for people: "2 providers block it: gmail.com, qq.com" */
+    double points;                /* E */
     const struct standing_evidence *evidence; /* of the member, newest first */
     uint32_t evidence_n;
 };

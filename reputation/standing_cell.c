@@ -57,7 +57,7 @@ static uint32_t place_of(const struct member *m, struct slice name, bool *there_
         else
             low = *there_r ? mid : mid + 1;
     }
-    return *there_r ? low + (high - low) / 2 : low;
+    return low;
 }
 
 static struct slice key_of(struct slice provider, char key[STANDING_NAME_MAX])

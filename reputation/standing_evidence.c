@@ -97,11 +97,11 @@ void member_credit(struct standing *s, struct member *m)
 {
     if (s->now_ms - m->good_ms >= HOUR_MS) {
         m->good_ms = s->now_ms;
-        m->good = 0;
+        m->good_n = 0;
     }
-    if (m->good >= standing_weights.delivered_per_hour)
+    if ((m->good_n + 0.5) * standing_weights.delivered > standing_weights.delivered_per_hour)
         return;
-    m->good += standing_weights.delivered;
+    m->good_n++;
     e_add(s, m, -standing_weights.delivered);
 }
 

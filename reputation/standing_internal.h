@@ -121,13 +121,13 @@ struct member {
     int64_t e_ms;
     int64_t calm_ms;           /* E is low since */
     int64_t good_ms;           /* hour in which ... */
-    double good;               /* ... so much was taken off */
+    uint32_t good_n;           /* ... so many deliveries were credited */
     int64_t bad_ms, listed_ms; /* last evidence; last listing */
     int64_t blocked_ms;        /* a provider's refusal counted */
     int64_t two_ms;            /* and it was the second provider within an hour */
-    uint32_t falls;            /* relapses before the last fall */
-    int64_t fall_ms;
-    double ramp; /* after a release, of its weight; 1 */
+    uint32_t falls;            /* falls soon after a release, in a row */
+    int64_t freed_ms;          /* last release from quarantine */
+    double ramp;               /* after a release, of its weight; 1 */
     int64_t ramp_ms;
     bool ramp_good;
     uint32_t accepted, refused; /* since probation began */

@@ -72,7 +72,7 @@ static enum rc order_reset(struct standing *s, struct member *m, struct err *err
     (void)err;
     member_forget(m);
     m->fcrdns = m->helo = STANDING_NAME_UNKNOWN;
-    m->blocked_ms = m->two_ms = m->bad_ms = m->listed_ms = m->fall_ms = m->calm_ms = 0;
+    m->blocked_ms = m->two_ms = m->bad_ms = m->listed_ms = m->freed_ms = m->calm_ms = 0;
     m->content_scored_ms = 0;
     m->falls = m->accepted = m->refused = 0;
     m->ramp = 1;

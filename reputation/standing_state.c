@@ -104,9 +104,8 @@ void member_hold(struct standing *s, struct member *m, uint8_t hold, bool on, co
 
 static void fall(struct standing *s, struct member *m)
 {
-    bool relapse = m->fall_ms && s->now_ms - m->fall_ms < WEEK_MS;
+    bool relapse = m->freed_ms && s->now_ms - m->freed_ms < WEEK_MS;
     m->falls = relapse && m->falls < RELAPSES_MOST ? m->falls + 1 : relapse ? m->falls : 0;
-    m->fall_ms = s->now_ms;
 }
 
 static void enter_draining(struct standing *s, struct member *m)
@@ -132,6 +131,7 @@ static void enter_released(struct standing *s, struct member *m)
 {
     m->ramp = RAMP_START;
     m->ramp_ms = s->now_ms;
+    m->freed_ms = s->now_ms;
     m->ramp_good = false;
     m->accepted = m->refused = 0;
 }

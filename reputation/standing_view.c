@@ -62,7 +62,7 @@ bool standing_view(const struct standing *s, int member, int64_t now_ms,
         return false;
     int64_t at_ms = standing_at(s, now_ms), shift = now_ms - at_ms;
     bool waits = m->state == STANDING_DRAINING || m->state == STANDING_QUARANTINED;
-    bool recent = m->fall_ms && at_ms - m->fall_ms < WEEK_MS;
+    bool recent = waits || m->state == STANDING_LISTED || at_ms - m->freed_ms < WEEK_MS;
     *view_r = (struct standing_view){
         .egress = slice_of(m->egress),
         .address = m->address,
