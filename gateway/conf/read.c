@@ -206,9 +206,6 @@ static void look_at_names(struct conf_reader *r, const struct conf_section *s,
         const struct conf_key *key = key_find(s, node->entries[i].key);
         if (!key)
             unknown_in_section(r, s, &node->entries[i]);
-        else if (key->flags & KEY_LATER)
-            conf_warning(r->errors, node->entries[i].key_pos,
-                         "\"%s\" is accepted but not in effect in this version", key->name);
     }
 }
 

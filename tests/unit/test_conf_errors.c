@@ -216,7 +216,6 @@ static const struct row plan_rows[] = {
       "4:11: found tls: verify and nothing in delivery.ca_file (\"empty\"), expected certificates "
       "to trust" },
     { BASE "egress: [ { name: a, warmup: { start: 2026-02-30 } } ]\n", NULL,
-      "4:22: warning: \"warmup\" is accepted but not in effect in this version\n"
       "4:39: found \"2026-02-30\", expected a date such as 2026-11-20" },
     { BASE "geo: { carriers: { x: 4134 }, regions: { y: [europe] }, asn_database: no.mmdb }\n",
       NULL,
@@ -240,7 +239,6 @@ static const struct row plan_rows[] = {
     { BASE "reputation:\n  blocklists: [ { zone: dnsbl.sorbs.net, codes: { 10.0.0.1: 5 } } ]\n"
            "  feeds: [ { format: drop-json, url: \"ftp://x\", file: p }, { format: x } ]\n",
       NULL,
-      "4:1: warning: \"reputation\" is accepted but not in effect in this version\n"
       "5:25: found \"dnsbl.sorbs.net\", expected a list that is alive: sorbs.net is closed\n"
       "5:51: found \"10.0.0.1\", expected an answer in 127.0.0.0/8\n"
       "6:12: found both of file and url, expected exactly one\n"

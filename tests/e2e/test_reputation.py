@@ -1,0 +1,228 @@
+"""
+test_reputation — a receiver turns against one of our addresses: the mail leaves by another
+"""
+import collections
+import csv
+import os
+import time
+
+import pytest
+from wp import mail, net, smtpd, waypost
+
+BLOCKED = "550 5.7.1 Service unavailable; client [{ip}] blocked using zen.spamhaus.org"
+CORPUS = os.path.join(os.path.dirname(__file__), "../corpus/replies.tsv")
+
+
+def egresses(*addresses, **more):
+    """Named a, b, c ... in the order of the addresses."""
+    return {"egress": [{"name": chr(ord("a") + i), "address": address, **more}
+                       for i, address in enumerate(addresses)]}
+
+
+class Refuses(smtpd.Behaviour):
+    """Answers so at one moment when the peer is one of these addresses; takes all from others."""
+
+    def __init__(self, reply, *addresses, moment="mail"):
+        self.reply, self.addresses, self.moment, self.times = reply, set(addresses), moment, []
+
+    def answer(self, moment, s, otherwise):
+        if moment != self.moment or s.peer not in self.addresses:
+            return otherwise
+        self.times.append(time.monotonic())
+        return self.reply.format(ip=s.peer)
+
+    def connected(self, s):
+        return self.answer("connected", s, super().connected(s))
+
+    def mail(self, s, address, args):
+        return self.answer("mail", s, super().mail(s, address, args))
+
+    def rcpt(self, s, address, args):
+        return self.answer("rcpt", s, super().rcpt(s, address, args))
+
+    def received(self, s, message):
+        return self.answer("received", s, super().received(s, message))
+
+
+def refused_then_taken(here, server, a, b, count=1):
+    """Sends until the refusing address was asked; gives the mails taken."""
+    for _ in range(count):
+        here.send(mail.message())
+    got = server.wait(count, 30)
+    assert {m.peer for m in got} <= {b}
+    return got
+
+
+@pytest.mark.parametrize("moment", ["connected", "mail", "rcpt", "received"])
+def test_refused_for_the_address_goes_by_another(relay, sink, moment):
+    a, b = net.loopback(), net.loopback()
+    server = sink(Refuses(BLOCKED, a, moment=moment))
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+    refused_then_taken(here, server, a, b, 8)
+    assert server.behaviour.times, "eight mails of two equal egresses: some were refused"
+    rows = here.log("rerouted")
+    assert rows and all(r["egress"] == "a" and r["class"] == "ip-blocked" and r["code"] == 550 and
+                        "blocked using zen.spamhaus.org" in r["reply"] for r in rows)
+    assert not here.log("bounced") and not here.log("deferred")
+    assert {r["egress"] for r in here.wait_log("delivered", 8)} == {"b"}
+    assert len(server.messages) == 8                    # none doubled
+
+
+def test_temporary_refusal_of_the_address_too(relay, sink):
+    """LATER: a deferral would wait for an hour."""
+    a, b = net.loopback(), net.loopback()
+    server = sink(Refuses("421 4.7.1 [{ip}] is on our block list", a))
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+    refused_then_taken(here, server, a, b, 8)
+    assert not here.log("deferred")
+
+
+def test_refused_from_all_addresses_at_most_three_times(relay, sink):
+    """One and two others; then what the receiver says holds, and the sender hears of it."""
+    where = [net.loopback() for _ in range(4)]
+    server = sink(Refuses(BLOCKED, *where))
+    here = relay(to=server, conf=egresses(*where), policies=waypost.LATER)
+    here.send(mail.message(), sender="a@client.test")
+    row = here.wait_log("bounced", 1, sender="a@client.test")[0]
+    assert row["class"] == "ip-blocked" and row["code"] == 550
+    assert len(here.log("rerouted")) == 2
+    tried = [r["egress"] for r in here.log("rerouted")] + [row["egress"]]
+    assert len(set(tried)) == 3
+
+
+def test_one_address_only_and_the_receiver_is_believed(relay, sink):
+    a = net.loopback()
+    server = sink(Refuses(BLOCKED, a))
+    here = relay(to=server, conf=egresses(a), policies=waypost.LATER)
+    here.send(mail.message(), sender="a@client.test")
+    here.wait_log("bounced", 1, sender="a@client.test")
+    assert not here.log("rerouted")
+
+
+def test_refusals_of_other_kinds_stay_where_they_are(relay, sink):
+    """Neither the content nor the recipient is cured by another address."""
+    a, b = net.loopback(), net.loopback()
+    server = sink(Refuses("550 5.1.1 <b@dest.test>: user unknown", a, b, moment="rcpt"))
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+    for _ in range(6):
+        here.send(mail.message(), sender="a@client.test")
+    rows = here.wait_log("bounced", 6, sender="a@client.test")
+    assert all(r["class"] == "mailbox" and r["attempt"] == 1 for r in rows)
+    assert not here.log("rerouted")
+
+
+def test_greylisting_keeps_its_egress(relay, sink):
+    a, b = net.loopback(), net.loopback()
+
+    class Grey(smtpd.Behaviour):
+        seen = {}
+
+        def rcpt(self, s, address, args):
+            self.seen.setdefault(address, []).append(s.peer)
+            if len(self.seen[address]) == 1:
+                return "451 4.7.1 Greylisted, please try again in a second"
+            return super().rcpt(s, address, args)
+
+    server = sink(Grey())
+    here = relay(to=server, conf=egresses(a, b))
+    for i in range(8):
+        here.send(mail.message(), to=f"u{i}@dest.test")
+    server.wait(8, 60)
+    assert all(len(set(peers)) == 1 for peers in Grey.seen.values()), Grey.seen
+    assert len(here.log("deferred", **{"class": "greylist"})) == 8
+
+
+def state_of(here, egress, provider=""):
+    """The last state of the delivery log."""
+    rows = [r for r in here.log("egress_state", egress=egress)
+            if r.get("provider", "") == provider]
+    return rows[-1]["state"] if rows else None
+
+
+def test_a_receiver_that_blocks_an_address_is_not_asked_again(relay, sink):
+    """Three refusals that name the address: blocked there; no mail tries it for two hours."""
+    a, b = net.loopback(), net.loopback()
+    server = sink(Refuses(BLOCKED, a))
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+
+    def blocked():
+        for i in range(4):
+            here.send(mail.message(), sender=f"u@s{i}{time.monotonic_ns() % 97}.test")
+        states = [r["state"] for r in here.log("egress_state", egress="a") if r.get("provider")]
+        return "blocked" in states
+    net.wait_for("the state blocked", blocked, 60)
+    asked = len(server.behaviour.times)
+    for _ in range(20):
+        here.send(mail.message())
+    net.wait_for("all of it", lambda: not here.queue(), 30)
+    assert len(server.behaviour.times) <= asked + 4     # those that were on their way
+    assert {m.peer for m in server.messages} == {b}
+
+
+def test_states_survive_a_restart_and_kills(relay, sink):
+    a, b = net.loopback(), net.loopback()
+    server = sink(Refuses(BLOCKED, a))
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+
+    def blocked():
+        for i in range(4):
+            here.send(mail.message(), sender=f"u@s{i}.test")
+        return any(r["state"] == "blocked" for r in here.log("egress_state", egress="a"))
+    net.wait_for("the state blocked", blocked, 60)
+    file = os.path.join(here.conf["state"], "reputation", "standing.bin")
+    net.wait_for("it to be kept", lambda: os.path.exists(file))
+    time.sleep(1.5)                                     # written within a second of a change
+    here.kill_tree()
+    here.start()
+    net.wait_for("the line between relay and control", lambda: any(
+        "refuses it" in text for text in [here.cli("explain", "--from", "a@client.test",
+                                                          "--to", "b@dest.test").stdout]), 30)
+    asked = len(server.behaviour.times)
+    for _ in range(10):
+        here.send(mail.message())
+    net.wait_for("all of it", lambda: not here.queue(), 30)
+    assert len(server.behaviour.times) == asked
+
+
+def corpus(kind):
+    with open(CORPUS, encoding="utf-8") as f:
+        return [r for r in csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE)
+                if r["class"] == kind]
+
+
+def test_receivers_that_answer_from_the_corpus(relay, sink):
+    """Each reply of the corpus, for one recipient each, from one address: those about the address
+    make the mail leave by the other, and no other reply does."""
+    a, b = net.loopback(), net.loopback()
+    rows = {}
+    for kind in ("ip-blocked", "ip-throttled", "domain-blocked", "content", "mailbox", "auth",
+                 "tls", "greylist", "temp"):
+        for n, row in enumerate(corpus(kind)):
+            rows[f"{kind}.{n}"] = row
+    said = collections.Counter()
+
+    class Replays(smtpd.Behaviour):
+        def rcpt(self, s, address, args):
+            row = rows.get(address.split("@")[0])
+            if not row or s.peer != a:
+                return super().rcpt(s, address, args)
+            said[address] += 1
+            status = "" if row["enhanced"] == "-" else row["enhanced"] + " "
+            return f"{row['code']} {status}{row['text'].replace('203.0.113.42', a)}"
+
+    server = sink(Replays())
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+    for name in rows:
+        here.send(mail.message(), to=f"{name}@dest.test", sender=f"{name}@client.test")
+    net.wait_for("each to be answered", lambda: len({
+        r["recipient"] for kind in ("delivered", "deferred", "bounced")
+        for r in here.log(kind) if r["recipient"].endswith("@dest.test")}) == len(rows), 60)
+    rerouted = {r["recipient"].split("@")[0]: r["class"] for r in here.log("rerouted")}
+    assert rerouted, "half of the mail met the address that is refused"
+    assert {c for c in rerouted.values()} == {"ip-blocked"}
+    assert all(name.startswith("ip-blocked.") for name in rerouted)
+    for r in here.log("deferred") + here.log("bounced"):
+        name = r["recipient"].split("@")[0]
+        if name in rows and r.get("code"):
+            assert r["class"] == rows[name]["class"], r
+            assert not name.startswith("ip-blocked."), r
