@@ -163,7 +163,7 @@ enum rc reply_providers_read(struct reply_rules *rules, struct slice text, struc
     struct reply_line line = { .file = "providers" };
     struct reply_token token;
     while (reply_line_next(&text, &line)) {
-        uint16_t provider;
+        uint16_t provider = REPLY_NO_PROVIDER;
         enum rc rc = reply_token_next(&line, &token, err);
         if (rc == RC_OK)
             rc = add_provider(rules, &line, &token, &provider, err);

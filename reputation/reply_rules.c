@@ -3,7 +3,7 @@
  *
  *   Lines of data/replies.rules:
  *
- *     list ip|domain NAME ...   DNS lists, by names that stand in texts; of several the first counts
+ *     list ip|domain NAME ...   DNS lists, by names that stand in texts; the first of them counts
  *     [PROVIDER ...]  or  [*]   whose replies the rules below are asked about
  *     NAME CLASS CONDITION ...  a rule; the first that matches wins, in the order of the file
  *
