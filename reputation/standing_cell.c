@@ -132,7 +132,7 @@ struct cell *cell_get(struct standing *s, struct member *m, struct slice provide
 
 double cell_quota(const struct member *m, const struct cell *c)
 {
-    double quota = INFINITY;
+    double quota = HUGE_VAL;
     if (!c->warm)
         quota = WARM_PER_HOUR * pow(WARM_GROWTH, c->step);
     if (m->ramp < 1)
