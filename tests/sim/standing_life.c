@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const int64_t MINUTE = 60000, HOUR = 3600000, DAY = 24 * 3600000LL;
+static const int64_t MINUTE = 60000, HOUR = 3600000, DAY = 24 * 3600000LL,
+                     PEACE = 30 * 24 * 3600000LL;
 static const char *const egresses[LIFE_MEMBERS] = { "a", "b", "c", "d", "e", "f", "g", "h" };
 static const char *const lists[2] = { "soft.example", "hard.example" };
 
@@ -228,7 +229,7 @@ static void reload(struct life *l)
 
 static void pass(struct life *l)
 {
-    int64_t ms = 1 + (int64_t)rnd_below(&l->rnd, (uint64_t)(10 * MINUTE));
+    int64_t ms = 1 + (int64_t)rnd_below(&l->rnd, (uint64_t)(20 * MINUTE));
     if (!l->quiet && chance(l, 0.0002))
         ms = (int64_t)rnd_below(&l->rnd, (uint64_t)(3 * DAY)); /* switched off */
     if (!l->quiet && chance(l, 0.0002)) {
@@ -277,7 +278,7 @@ static void draw_world(struct life *l)
         l->member[m] = (struct standing_member){
             .egress = slice_of(egresses[m]),
             .address = { .family = ADDR_V4, .bytes = { 192, 0, 2, (uint8_t)(m + 1) } },
-            .warmup_ms = chance(l, 0.4) ? until(l, 0, 60 * DAY) : 0,
+            .warmup_ms = chance(l, 0.4) ? until(l, 0, 20 * DAY) : 0,
         };
         bool warm = l->member[m].warmup_ms == 0;
         l->shadow[m].state = warm ? STANDING_CLEAN : STANDING_PROBATION;
@@ -323,7 +324,7 @@ bool life_run(uint64_t seed, double years, bool verbose, struct life_figures *fi
         step(&l);
     if (!figures_r->broken[0])
         peace(&l);
-    for (end = l.inner + 75 * DAY; l.inner < end && !figures_r->broken[0];)
+    for (end = l.inner + PEACE; l.inner < end && !figures_r->broken[0];)
         step(&l);
     if (!figures_r->broken[0])
         life_check_end(&l);
