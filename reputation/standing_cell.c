@@ -11,15 +11,22 @@
 #include "gateway/base/mem.h"
 #include "reputation/standing_internal.h"
 
+struct cell cell_fresh(const struct member *m, int64_t now_ms)
+{
+    bool warm = m->warmup_ms == 0;
+    return (struct cell){ .warm = warm,
+                          .state = warm ? STANDING_CLEAN : STANDING_PROBATION,
+                          .since_ms = now_ms,
+                          .used_ms = now_ms,
+                          .rate = 1 };
+}
+
 struct cell *cell_new(const struct member *m, struct slice provider, int64_t now_ms)
 {
     struct cell *c = mem_zero(sizeof *c);
+    *c = cell_fresh(m, now_ms);
     c->provider = mem_strndup(provider.p, provider.n);
     c->reason = mem_strdup("");
-    c->warm = m->warmup_ms == 0;
-    c->state = (uint8_t)cell_base(c);
-    c->since_ms = c->used_ms = now_ms;
-    c->rate = 1;
     return c;
 }
 
@@ -132,7 +139,7 @@ struct cell *cell_get(struct standing *s, struct member *m, struct slice provide
 
 double cell_quota(const struct member *m, const struct cell *c)
 {
-    double quota = INFINITY;
+    double quota = HUGE_VAL;
     if (!c->warm)
         quota = WARM_PER_HOUR * pow(WARM_GROWTH, c->step);
     if (m->ramp < 1)

@@ -196,6 +196,7 @@ void pools_check(struct standing *s); /* alarms and last resort */
 bool pools_share(const struct standing *s, const struct member *a, const struct member *b);
 
 /* standing_cell.c */
+struct cell cell_fresh(const struct member *m, int64_t now_ms); /* without texts */
 struct cell *cell_new(const struct member *m, struct slice provider, int64_t now_ms);
 void cell_free(struct cell *c);
 struct cell *cell_find(const struct member *m, struct slice provider);

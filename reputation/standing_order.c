@@ -7,8 +7,6 @@ const char *const standing_order_names[STANDING_ORDERS] = {
     "drain", "resume", "disable", "enable", "reset", "acknowledge",
 };
 
-typedef enum rc handler(struct standing *s, struct member *m, struct err *err);
-
 static enum rc denied(struct err *err, const char *why)
 {
     return err_set(err, RC_DENIED, "%s", why);
@@ -100,7 +98,8 @@ static enum rc order_acknowledge(struct standing *s, struct member *m, struct er
 enum rc standing_order(struct standing *s, int member, enum standing_order order, int64_t now_ms,
                        struct err *err)
 {
-    static handler *const handlers[STANDING_ORDERS] = {
+    static enum rc (*const handlers[STANDING_ORDERS])(struct standing *, struct member *,
+                                                      struct err *) = {
         [STANDING_DRAIN] = order_drain,     [STANDING_RESUME] = order_resume,
         [STANDING_DISABLE] = order_disable, [STANDING_ENABLE] = order_resume,
         [STANDING_RESET] = order_reset,     [STANDING_ACKNOWLEDGE] = order_acknowledge,

@@ -108,9 +108,13 @@ void pools_check(struct standing *s)
 {
     if (!s->dirty)
         return;
+    for (uint32_t i = 0; i < s->conf_n; i++) {
+        struct member *m = s->member[i];
+        m->last_resort = false;
+        if (m->capped && m->state != STANDING_DISABLED)
+            member_settle(s, m); /* there may be room now: not a tick later */
+    }
     s->dirty = false;
-    for (uint32_t i = 0; i < s->conf_n; i++)
-        s->member[i]->last_resort = false;
     for (uint32_t p = 0; p < pool_count(s); p++)
         pool_check(s, p);
     for (uint32_t p = pool_count(s); p < STANDING_POOLS_MAX; p++)

@@ -137,16 +137,9 @@ bool standing_provider_find(const struct standing *s, int member, struct slice p
     int64_t at_ms = standing_at(s, now_ms);
     if (!m)
         return false;
-    const struct cell *c = cell_find(m, provider);
-    if (c) {
-        cell_view(m, c, at_ms, now_ms - at_ms, view_r);
-        return true;
-    }
-    struct cell *fresh = cell_new(m, provider, at_ms);
-    cell_view(m, fresh, at_ms, now_ms - at_ms, view_r);
-    view_r->provider = provider;
-    view_r->reason = slice_of("");
-    cell_free(fresh);
+    const struct cell fresh = cell_fresh(m, at_ms), *c = cell_find(m, provider);
+    cell_view(m, c ? c : &fresh, at_ms, now_ms - at_ms, view_r);
+    view_r->provider = c ? view_r->provider : provider;
     return true;
 }
 

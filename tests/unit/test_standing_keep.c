@@ -82,7 +82,6 @@ static void test_cap_is_looked_at_again(void **state)
         condemn(r, m);
     sr_state(r, 2, STANDING_SUSPECT);
     assert_int_equal(order(r, 0, STANDING_RESET), RC_OK);
-    sr_wait(r, RIG_MINUTE);
     assert_false(sr_view(r, 2).eligible);
 }
 
