@@ -11,7 +11,7 @@
 static bool may_ask(const struct list_watch *l, const struct cell *c)
 {
     for (unsigned r = 0; r < l->conf.resolver_n; r++)
-        if (l->gates[r][cell_family(c)].passed)
+        if (l->gates[r][dnsbl_family(c)].passed)
             return true;
     return false;
 }
@@ -19,11 +19,11 @@ static bool may_ask(const struct list_watch *l, const struct cell *c)
 /* Asks all resolvers that may be believed; false: there is none. */
 static bool ask_cell(struct dnsbl *d, size_t list, size_t cell, int64_t now_ms)
 {
-    static const struct dnsbl_finding nothing = { DNSBL_UNKNOWN, "no answer", NULL, 0 };
+    static const struct dnsbl_finding nothing = { LIST_UNKNOWN, "no answer", NULL, 0 };
     struct list_watch *l = &d->lists[list];
     struct cell *c = &l->cells[cell];
     if (!may_ask(l, c)) {
-        c->problem = l->conf.resolver_n ? l->gates[0][cell_family(c)].why : "there is no resolver";
+        c->problem = l->conf.resolver_n ? l->gates[0][dnsbl_family(c)].why : "there is no resolver";
         c->due_ms = now_ms + AGAIN_MS;
         return false;
     }
@@ -31,9 +31,9 @@ static bool ask_cell(struct dnsbl *d, size_t list, size_t cell, int64_t now_ms)
     for (unsigned r = 0; r < l->conf.resolver_n; r++) {
         c->votes[r] = nothing;
         c->ttl_s[r] = 0;
-        c->asked[r] = l->gates[r][cell_family(c)].passed;
+        c->asked[r] = l->gates[r][dnsbl_family(c)].passed;
         if (c->asked[r])
-            ask_address(d, list, cell, r, false);
+            dnsbl_ask_address(d, list, cell, r, false);
     }
     return true;
 }
@@ -52,7 +52,7 @@ static bool sweep(struct dnsbl *d, size_t list, int64_t now_ms)
 static void leave_idle(struct dnsbl *d, size_t list, int64_t now_ms)
 {
     struct list_watch *l = &d->lists[list];
-    if (tests_begin(d, list, now_ms))
+    if (dnsbl_tests_begin(d, list, now_ms))
         l->phase = PHASE_TEST;
     else if (sweep(d, list, now_ms))
         l->phase = PHASE_SWEEP;
@@ -66,23 +66,23 @@ static void ask_texts(struct dnsbl *d, size_t list)
         unsigned r = 0;
         if (!l->cells[i].swept || !l->cells[i].candidate)
             continue;
-        while (r < l->conf.resolver_n && l->cells[i].votes[r].state != DNSBL_LISTED)
+        while (r < l->conf.resolver_n && l->cells[i].votes[r].state != LIST_LISTED)
             r++;
         if (r < l->conf.resolver_n)
-            ask_address(d, list, i, r, true);
+            dnsbl_ask_address(d, list, i, r, true);
     }
 }
 
 static void leave_sweep(struct dnsbl *d, size_t list, int64_t now_ms, struct rnd *rnd)
 {
     struct list_watch *l = &d->lists[list];
-    if (decide_candidates(l, now_ms)) {
+    if (dnsbl_candidates(l, now_ms)) {
         l->phase = PHASE_VERIFY;
-        tests_verify(d, list);
+        dnsbl_tests_verify(d, list);
         ask_texts(d, list);
         return;
     }
-    decide(d, l, now_ms, rnd);
+    dnsbl_decide(d, l, now_ms, rnd);
     l->phase = PHASE_IDLE;
 }
 
@@ -96,15 +96,15 @@ static void step(struct dnsbl *d, size_t list, int64_t now_ms, struct rnd *rnd)
         leave_idle(d, list, now_ms);
         break;
     case PHASE_TEST:
-        tests_end(l, now_ms, rnd);
+        dnsbl_tests_end(l, now_ms, rnd);
         l->phase = PHASE_IDLE;
         break;
     case PHASE_SWEEP:
         leave_sweep(d, list, now_ms, rnd);
         break;
     case PHASE_VERIFY:
-        tests_end(l, now_ms, rnd);
-        decide(d, l, now_ms, rnd);
+        dnsbl_tests_end(l, now_ms, rnd);
+        dnsbl_decide(d, l, now_ms, rnd);
         l->phase = PHASE_IDLE;
         break;
     }
@@ -115,9 +115,9 @@ void dnsbl_tick(struct dnsbl *d, int64_t now_ms, struct rnd *rnd)
     for (size_t i = 0; i < d->list_n; i++) {
         step(d, i, now_ms, rnd);
         if (d->lists[i].look_ms <= now_ms)
-            look_for_silence(d, &d->lists[i], now_ms);
+            dnsbl_look(d, &d->lists[i], now_ms);
     }
-    ask_release(d, now_ms);
+    dnsbl_ask_release(d, now_ms);
 }
 
 void dnsbl_suspect(struct dnsbl *d, const struct addr *address, bool suspect, int64_t now_ms)
@@ -135,15 +135,15 @@ void dnsbl_suspect(struct dnsbl *d, const struct addr *address, bool suspect, in
     }
 }
 
-void dnsbl_each(const struct dnsbl *d, void (*fn)(void *arg, const struct dnsbl_verdict *verdict),
+void dnsbl_each(const struct dnsbl *d, void (*fn)(void *arg, const struct listing *verdict),
                 void *arg)
 {
-    struct dnsbl_verdict verdict;
+    struct listing verdict;
     struct buf link;
     buf_init(&link, 1024);
     for (size_t i = 0; i < d->list_n; i++) {
         for (size_t k = 0; k < d->lists[i].cell_n; k++) {
-            verdict_of(&d->lists[i], &d->lists[i].cells[k], &link, &verdict);
+            dnsbl_listing_of(&d->lists[i], &d->lists[i].cells[k], &link, &verdict);
             fn(arg, &verdict);
         }
     }
@@ -190,7 +190,7 @@ static void add_cells(struct arena *arena, struct list_watch *l, const struct dn
             .address = *a, .since_ms = now_ms, .known_ms = now_ms, .due_ms = now_ms, .alone_by = -1
         };
         for (unsigned r = 0; r < DNSBL_RESOLVERS_MAX; r++)
-            l->gates[r][cell_family(c)].used = true;
+            l->gates[r][dnsbl_family(c)].used = true;
     }
 }
 
@@ -198,10 +198,10 @@ static void add_cells(struct arena *arena, struct list_watch *l, const struct dn
 static void carry_cell(struct list_watch *l, struct cell *c, const struct cell *old)
 {
     const struct zone_code *code = zone_code_find(l->conf.codes, l->conf.code_n, old->answer);
-    if (old->state == DNSBL_LISTED && !code)
+    if (old->state == LIST_LISTED && !code)
         return;
     *c = *old;
-    c->code = old->state == DNSBL_LISTED ? code : NULL;
+    c->code = old->state == LIST_LISTED ? code : NULL;
     c->swept = c->candidate = false;
     c->alone_by = -1;
 }
@@ -232,7 +232,7 @@ void dnsbl_configure(struct dnsbl *d, const struct dnsbl_config *config, int64_t
 {
     struct arena *arena = arena_new(16384);
     struct list_watch *lists = arena_alloc(arena, (config->zone_n + 1) * sizeof *lists);
-    ask_forget(d);
+    dnsbl_ask_forget(d);
     for (size_t i = 0; i < config->zone_n; i++) {
         copy_conf(arena, &lists[i], &config->zones[i]);
         add_cells(arena, &lists[i], config, now_ms);

@@ -61,29 +61,11 @@ struct dnsbl_question {
     bool text; /* TXT, else A */
 };
 
-/* What is held true of one address and one list. Texts are valid during the call. */
-struct dnsbl_verdict {
-    struct slice zone;
-    struct addr address;
-    enum dnsbl_state state;
-    int64_t since_ms;
-    int64_t checked_ms;  /* of the last round that had a result; 0: none yet */
-    const char *problem; /* why the last round had none; NULL: it had one */
-    /* DNSBL_LISTED */
-    uint32_t answer; /* host order */
-    unsigned points;
-    enum zone_kind kind;
-    const char *what; /* of the table */
-    const char *text; /* of the list, printable; "" when it gives none */
-    const char *link; /* "" when there is none */
-    bool expires;
-};
-
 struct dnsbl_hooks {
     /* Exactly one dnsbl_answered() must follow each, unless the core is configured anew or freed. */
     void (*ask)(void *arg, const struct dnsbl_question *question);
     /* The state has changed, or while listed what it is for. */
-    void (*verdict)(void *arg, const struct dnsbl_verdict *verdict);
+    void (*verdict)(void *arg, const struct listing *verdict);
     void (*alarm)(void *arg, struct slice zone, const char *text);
     void *arg;
 };
@@ -103,7 +85,7 @@ void dnsbl_tick(struct dnsbl *d, int64_t now_ms, struct rnd *rnd);
 /* A ticket that is not open any more is ignored. Copies what it needs. */
 void dnsbl_answered(struct dnsbl *d, uint64_t ticket, const struct dnsbl_answer *answer);
 /* Everything, list by list. */
-void dnsbl_each(const struct dnsbl *d, void (*fn)(void *arg, const struct dnsbl_verdict *verdict),
+void dnsbl_each(const struct dnsbl *d, void (*fn)(void *arg, const struct listing *verdict),
                 void *arg);
 
 #endif

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-const char *const dnsbl_state_names[] = { "unknown", "clear", "listed", NULL };
-
 enum { DNS_TEXT_MAX = 253 };
 
 enum rc dnsbl_name(const struct addr *address, struct slice zone, char name[DNSBL_NAME_MAX])
@@ -67,12 +65,12 @@ static bool graver(const struct zone_code *a, const struct zone_code *b)
 static struct dnsbl_finding judge(const struct dnsbl_codes *codes, const struct dnsbl_answer *a)
 {
     struct dnsbl_finding f = { a->state, a->why, NULL, 0 };
-    for (size_t i = 0; a->state == DNSBL_LISTED && i < a->n; i++) {
+    for (size_t i = 0; a->state == LIST_LISTED && i < a->n; i++) {
         uint32_t answer = host_order(&a->addrs[i]);
         const struct zone_code *code = zone_code_find(codes->codes, codes->code_n, answer);
         const char *why = a->addrs[i].family == ADDR_V4 ? error_of(codes, answer) : "not IPv4";
         if (why)
-            return (struct dnsbl_finding){ DNSBL_UNKNOWN, why, NULL, 0 };
+            return (struct dnsbl_finding){ LIST_UNKNOWN, why, NULL, 0 };
         if (code && graver(code, f.code)) {
             f.code = code;
             f.answer = answer;
@@ -84,8 +82,8 @@ static struct dnsbl_finding judge(const struct dnsbl_codes *codes, const struct 
 struct dnsbl_finding dnsbl_judge(const struct dnsbl_codes *codes, const struct dnsbl_answer *a)
 {
     struct dnsbl_finding f = judge(codes, a);
-    if (f.state == DNSBL_LISTED && !f.code)
-        f.state = DNSBL_CLEAR;
+    if (f.state == LIST_LISTED && !f.code)
+        f.state = LIST_CLEAR;
     return f;
 }
 

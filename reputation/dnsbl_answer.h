@@ -5,8 +5,8 @@
  *   IPv6. dnsbl_judge() reads one set of addresses. Only 127.0.0.0/8 is an answer; anything else is
  *   a parked zone or a resolver that rewrites NXDOMAIN. 127.255.255.0/24, 127.0.0.1 and the zone's
  *   own error codes speak about the question ("you ask too much", "your resolver is not welcome").
- *   Both are DNSBL_UNKNOWN: they neither list nor clear. An answer that is not in the table, on the
- *   other hand, says that the list has nothing against the address that we count: DNSBL_CLEAR.
+ *   Both are LIST_UNKNOWN: they neither list nor clear. An answer that is not in the table, on the
+ *   other hand, says that the list has nothing against the address that we count: LIST_CLEAR.
  *
  * See: RFC 5782 sections 2.1, 2.4 and 5.
  */
@@ -16,19 +16,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "gateway/base/addr.h"
-#include "gateway/conf/zones.h"
-
-enum dnsbl_state { DNSBL_UNKNOWN, DNSBL_CLEAR, DNSBL_LISTED };
-extern const char *const dnsbl_state_names[]; /* "unknown", "clear", "listed" */
+#include "reputation/listing.h"
 
 enum { DNSBL_NAME_MAX = 256, DNSBL_ADDRS_MAX = 16 };
 
 /* What a resolver said to one question. */
 struct dnsbl_answer {
-    /* DNSBL_UNKNOWN: no usable answer, `why` says what came instead; DNSBL_CLEAR: there is no such
-     * name, or it has no address; DNSBL_LISTED: the addresses below. */
-    enum dnsbl_state state;
+    /* LIST_UNKNOWN: no usable answer, `why` says what came instead; LIST_CLEAR: there is no such
+     * name, or it has no address; LIST_LISTED: the addresses below. */
+    enum listing_state state;
     const char *why; /* constant */
     struct addr addrs[DNSBL_ADDRS_MAX];
     size_t n;
@@ -42,10 +38,10 @@ struct dnsbl_codes {
 };
 
 struct dnsbl_finding {
-    enum dnsbl_state state;
-    const char *why;              /* DNSBL_UNKNOWN */
-    const struct zone_code *code; /* DNSBL_LISTED: the gravest */
-    uint32_t answer;              /* DNSBL_LISTED: the answer that `code` is for */
+    enum listing_state state;
+    const char *why;              /* LIST_UNKNOWN */
+    const struct zone_code *code; /* LIST_LISTED: the gravest */
+    uint32_t answer;              /* LIST_LISTED: the answer that `code` is for */
 };
 
 /* RC_LIMIT: the name would be longer than DNS allows. */

@@ -36,7 +36,7 @@ static void free_slot(struct dnsbl *d, size_t at)
     d->free_slot = (int64_t)at;
 }
 
-void ask_address(struct dnsbl *d, size_t list, size_t cell, unsigned resolver, bool text)
+void dnsbl_ask_address(struct dnsbl *d, size_t list, size_t cell, unsigned resolver, bool text)
 {
     struct slot *s = new_slot(d);
     s->purpose = text ? ASK_TEXT : ASK_ADDRESS;
@@ -46,7 +46,7 @@ void ask_address(struct dnsbl *d, size_t list, size_t cell, unsigned resolver, b
     d->lists[list].open++;
 }
 
-void ask_test(struct dnsbl *d, size_t list, unsigned resolver, enum family family)
+void dnsbl_ask_test(struct dnsbl *d, size_t list, unsigned resolver, enum family family)
 {
     for (int i = 0; i < 2; i++) {
         struct slot *s = new_slot(d);
@@ -58,7 +58,7 @@ void ask_test(struct dnsbl *d, size_t list, unsigned resolver, enum family famil
     }
 }
 
-void ask_forget(struct dnsbl *d)
+void dnsbl_ask_forget(struct dnsbl *d)
 {
     for (size_t i = 0; i < d->slot_n; i++)
         if (d->slots[i].used)
@@ -97,7 +97,7 @@ static void send_one(struct dnsbl *d, size_t at)
     }
 }
 
-void ask_release(struct dnsbl *d, int64_t now_ms)
+void dnsbl_ask_release(struct dnsbl *d, int64_t now_ms)
 {
     d->tokens += (double)(now_ms - d->tokens_ms) * d->per_second / SECOND_MS;
     d->tokens_ms = now_ms;

@@ -18,15 +18,15 @@ static struct tally count(const struct list_watch *l, const struct cell *c)
 {
     struct tally t = { .by = -1 };
     for (unsigned r = 0; r < l->conf.resolver_n; r++) {
-        const struct gate *g = &l->gates[r][cell_family(c)];
+        const struct gate *g = &l->gates[r][dnsbl_family(c)];
         const struct dnsbl_finding *vote = &c->votes[r];
         t.believed += g->passed;
-        if (!g->passed || (c->asked[r] && vote->state == DNSBL_UNKNOWN)) {
+        if (!g->passed || (c->asked[r] && vote->state == LIST_UNKNOWN)) {
             t.why = g->passed ? vote->why : g->why;
         } else if (c->asked[r]) {
-            t.listed += vote->state == DNSBL_LISTED;
-            t.clear += vote->state == DNSBL_CLEAR;
-            if (vote->state == DNSBL_LISTED)
+            t.listed += vote->state == LIST_LISTED;
+            t.clear += vote->state == LIST_CLEAR;
+            if (vote->state == LIST_LISTED)
                 t.by = (int)r;
         }
     }
@@ -59,7 +59,7 @@ static enum outcome read_round(const struct list_watch *l, const struct cell *c,
     return o == ROUND_ALONE && confirmed(c, tally_r->by, now_ms) ? ROUND_LISTED : o;
 }
 
-bool decide_candidates(struct list_watch *l, int64_t now_ms)
+bool dnsbl_candidates(struct list_watch *l, int64_t now_ms)
 {
     bool any = false;
     for (size_t i = 0; i < l->cell_n; i++) {
@@ -68,7 +68,7 @@ bool decide_candidates(struct list_watch *l, int64_t now_ms)
         if (!c->swept)
             continue;
         enum outcome o = read_round(l, c, now_ms, &t);
-        c->candidate = o == ROUND_LISTED && c->state != DNSBL_LISTED;
+        c->candidate = o == ROUND_LISTED && c->state != LIST_LISTED;
         any = any || c->candidate;
     }
     return any;
@@ -89,21 +89,21 @@ static void put_link(const char *link, const struct addr *address, struct buf *o
     buf_putc(out, '\0');
 }
 
-void verdict_of(const struct list_watch *l, const struct cell *c, struct buf *link,
-                struct dnsbl_verdict *verdict_r)
+void dnsbl_listing_of(const struct list_watch *l, const struct cell *c, struct buf *link,
+                      struct listing *verdict_r)
 {
-    bool listed = c->state == DNSBL_LISTED;
+    bool listed = c->state == LIST_LISTED;
     buf_clear(link);
     put_link(listed ? l->conf.link : "", &c->address, link);
-    *verdict_r = (struct dnsbl_verdict){ .zone = l->conf.zone,
-                                         .address = c->address,
-                                         .state = c->state,
-                                         .since_ms = c->since_ms,
-                                         .checked_ms = c->checked_ms,
-                                         .problem = c->problem,
-                                         .what = "",
-                                         .text = "",
-                                         .link = buf_slice(link).p };
+    *verdict_r = (struct listing){ .source = l->conf.zone,
+                                   .address = c->address,
+                                   .state = c->state,
+                                   .since_ms = c->since_ms,
+                                   .checked_ms = c->checked_ms,
+                                   .problem = c->problem,
+                                   .what = "",
+                                   .text = "",
+                                   .link = buf_slice(link).p };
     if (!listed)
         return;
     verdict_r->answer = c->answer;
@@ -116,16 +116,16 @@ void verdict_of(const struct list_watch *l, const struct cell *c, struct buf *li
 
 static void tell(const struct dnsbl *d, const struct list_watch *l, const struct cell *c)
 {
-    struct dnsbl_verdict verdict;
+    struct listing verdict;
     struct buf link;
     buf_init(&link, 1024);
-    verdict_of(l, c, &link, &verdict);
+    dnsbl_listing_of(l, c, &link, &verdict);
     d->hooks.verdict(d->hooks.arg, &verdict);
     buf_free(&link);
 }
 
 static void change(const struct dnsbl *d, const struct list_watch *l, struct cell *c,
-                   enum dnsbl_state state, int64_t now_ms)
+                   enum listing_state state, int64_t now_ms)
 {
     if (c->state != state)
         c->since_ms = now_ms;
@@ -133,7 +133,7 @@ static void change(const struct dnsbl *d, const struct list_watch *l, struct cel
     c->clear_rounds = 0;
     c->alone_by = -1;
     c->candidate = false;
-    if (state != DNSBL_LISTED) {
+    if (state != LIST_LISTED) {
         c->code = NULL;
         c->text[0] = '\0';
     }
@@ -145,7 +145,7 @@ static const struct dnsbl_finding *gravest(const struct list_watch *l, const str
     const struct dnsbl_finding *best = NULL;
     for (unsigned r = 0; r < l->conf.resolver_n; r++) {
         const struct dnsbl_finding *f = &c->votes[r];
-        if (c->asked[r] && l->gates[r][cell_family(c)].passed && f->state == DNSBL_LISTED &&
+        if (c->asked[r] && l->gates[r][dnsbl_family(c)].passed && f->state == LIST_LISTED &&
             (!best || f->code->points > best->code->points))
             best = f;
     }
@@ -156,19 +156,19 @@ static void list(const struct dnsbl *d, const struct list_watch *l, struct cell 
 {
     const struct dnsbl_finding *f = gravest(l, c);
     c->clear_rounds = 0;
-    if (!f || (c->state == DNSBL_LISTED && c->code == f->code))
+    if (!f || (c->state == LIST_LISTED && c->code == f->code))
         return;
     c->code = f->code;
     c->answer = f->answer;
-    change(d, l, c, DNSBL_LISTED, now_ms);
+    change(d, l, c, LIST_LISTED, now_ms);
 }
 
 static void clear(const struct dnsbl *d, const struct list_watch *l, struct cell *c, int64_t now_ms)
 {
     c->alone_by = -1;
     c->clear_rounds++;
-    if (c->state == DNSBL_UNKNOWN || (c->state == DNSBL_LISTED && c->clear_rounds >= CLEAR_ROUNDS))
-        change(d, l, c, DNSBL_CLEAR, now_ms);
+    if (c->state == LIST_UNKNOWN || (c->state == LIST_LISTED && c->clear_rounds >= CLEAR_ROUNDS))
+        change(d, l, c, LIST_CLEAR, now_ms);
 }
 
 /* ---- too many at once ---- */
@@ -180,8 +180,8 @@ static bool holds(const struct dnsbl *d, struct list_watch *l, int64_t now_ms)
     for (size_t i = 0; i < l->cell_n; i++) {
         const struct cell *c = &l->cells[i];
         candidates += c->candidate;
-        fresh += c->candidate ||
-                 (c->state == DNSBL_LISTED && now_ms - c->since_ms < l->conf.interval_ms);
+        fresh +=
+            c->candidate || (c->state == LIST_LISTED && now_ms - c->since_ms < l->conf.interval_ms);
     }
     if (candidates == 0 || l->cell_n < GUARD_MIN || fresh * 2 <= l->cell_n ||
         now_ms < l->trusted_until_ms) {
@@ -205,7 +205,7 @@ static bool holds(const struct dnsbl *d, struct list_watch *l, int64_t now_ms)
 
 /* ---- when again ---- */
 
-void cell_wait(struct cell *c, const struct list_watch *l, int64_t now_ms)
+static void wait_again(struct cell *c, const struct list_watch *l, int64_t now_ms)
 {
     int64_t wait = (int64_t)AGAIN_MS << (c->failures < 10 ? c->failures : 10);
     c->failures++;
@@ -246,8 +246,8 @@ static void doubt(struct list_watch *l, const struct cell *c, int64_t now_ms)
     struct tally t = count(l, c);
     bool all = t.listed && t.clear;
     for (unsigned r = 0; r < l->conf.resolver_n; r++) {
-        struct gate *g = &l->gates[r][cell_family(c)];
-        bool doubtful = all || c->votes[r].state == DNSBL_UNKNOWN;
+        struct gate *g = &l->gates[r][dnsbl_family(c)];
+        bool doubtful = all || c->votes[r].state == LIST_UNKNOWN;
         if (c->asked[r] && g->passed && doubtful && g->next_ms > now_ms)
             g->next_ms = now_ms;
     }
@@ -260,7 +260,7 @@ static void settle(const struct dnsbl *d, const struct list_watch *l, struct cel
     enum outcome o = read_round(l, c, now_ms, &t);
     if (o == ROUND_NOTHING) {
         c->problem = t.listed ? "the resolvers do not agree" : t.why ? t.why : "no resolver";
-        cell_wait(c, l, now_ms);
+        wait_again(c, l, now_ms);
         return;
     }
     c->problem = NULL;
@@ -268,14 +268,14 @@ static void settle(const struct dnsbl *d, const struct list_watch *l, struct cel
     wait_interval(c, l);
     if (o == ROUND_CLEAR) {
         clear(d, l, c, now_ms);
-    } else if (o == ROUND_ALONE && c->state != DNSBL_LISTED) {
+    } else if (o == ROUND_ALONE && c->state != LIST_LISTED) {
         c->clear_rounds = 0;
         if (c->alone_by < 0) {
             c->alone_by = t.by;
             c->alone_ms = now_ms;
         }
         c->due_ms = c->alone_ms + CONFIRM_MS;
-    } else if (o == ROUND_LISTED && held && c->state != DNSBL_LISTED) {
+    } else if (o == ROUND_LISTED && held && c->state != LIST_LISTED) {
         if (c->due_ms > l->hold_until_ms)
             c->due_ms = l->hold_until_ms;
     } else {
@@ -283,9 +283,9 @@ static void settle(const struct dnsbl *d, const struct list_watch *l, struct cel
     }
 }
 
-void decide(struct dnsbl *d, struct list_watch *l, int64_t now_ms, struct rnd *rnd)
+void dnsbl_decide(struct dnsbl *d, struct list_watch *l, int64_t now_ms, struct rnd *rnd)
 {
-    decide_candidates(l, now_ms);
+    dnsbl_candidates(l, now_ms);
     bool held = holds(d, l, now_ms);
     /* The same for all: addresses are to be asked for together, so that their share means much. */
     l->wait_ms =
@@ -298,10 +298,10 @@ void decide(struct dnsbl *d, struct list_watch *l, int64_t now_ms, struct rnd *r
         settle(d, l, c, held, now_ms);
         c->swept = false;
     }
-    look_for_silence(d, l, now_ms);
+    dnsbl_look(d, l, now_ms);
 }
 
-void look_for_silence(struct dnsbl *d, struct list_watch *l, int64_t now_ms)
+void dnsbl_look(struct dnsbl *d, struct list_watch *l, int64_t now_ms)
 {
     const struct cell *worst = NULL;
     char text[256], address[ADDR_TEXT_MAX];

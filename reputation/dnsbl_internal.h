@@ -49,7 +49,7 @@ struct gate {
 struct cell {
     struct addr address;
     bool suspect, swept;
-    enum dnsbl_state state;
+    enum listing_state state;
     int64_t since_ms, checked_ms, due_ms;
     const char *problem;
     const struct zone_code *code;
@@ -107,30 +107,30 @@ struct dnsbl {
 
 /* ---- dnsbl_ask.c ---- */
 
-void ask_address(struct dnsbl *d, size_t list, size_t cell, unsigned resolver, bool text);
-void ask_test(struct dnsbl *d, size_t list, unsigned resolver, enum family family);
-void ask_release(struct dnsbl *d, int64_t now_ms); /* as many as the budget has room for */
-void ask_forget(struct dnsbl *d);                  /* all of them */
+void dnsbl_ask_address(struct dnsbl *d, size_t list, size_t cell, unsigned resolver, bool text);
+void dnsbl_ask_test(struct dnsbl *d, size_t list, unsigned resolver, enum family family);
+void dnsbl_ask_release(struct dnsbl *d, int64_t now_ms); /* as many as the budget has room for */
+void dnsbl_ask_forget(struct dnsbl *d);                  /* all of them */
 
 /* ---- dnsbl_test.c ---- */
 
-enum family cell_family(const struct cell *c);
-bool tests_begin(struct dnsbl *d, size_t list, int64_t now_ms); /* those due; false: none is */
+enum family dnsbl_family(const struct cell *c);
+bool dnsbl_tests_begin(struct dnsbl *d, size_t list,
+                       int64_t now_ms); /* those due; false: none is */
 /* Of all resolvers that list something new, when the last test was before this sweep. */
-void tests_verify(struct dnsbl *d, size_t list);
-void tests_end(struct list_watch *l, int64_t now_ms, struct rnd *rnd);
+void dnsbl_tests_verify(struct dnsbl *d, size_t list);
+void dnsbl_tests_end(struct list_watch *l, int64_t now_ms, struct rnd *rnd);
 
 /* ---- dnsbl_decide.c ---- */
 
 /* Reads the answers of the sweep: the cells that would be listed now are candidates. True: there
  * are new ones. */
-bool decide_candidates(struct list_watch *l, int64_t now_ms);
+bool dnsbl_candidates(struct list_watch *l, int64_t now_ms);
 /* Turns them into verdicts, and says when each cell is due again. */
-void decide(struct dnsbl *d, struct list_watch *l, int64_t now_ms, struct rnd *rnd);
-void cell_wait(struct cell *c, const struct list_watch *l, int64_t now_ms); /* after a failure */
+void dnsbl_decide(struct dnsbl *d, struct list_watch *l, int64_t now_ms, struct rnd *rnd);
 /* Raises the alarm about addresses that nothing is known of. */
-void look_for_silence(struct dnsbl *d, struct list_watch *l, int64_t now_ms);
-void verdict_of(const struct list_watch *l, const struct cell *c, struct buf *link,
-                struct dnsbl_verdict *verdict_r);
+void dnsbl_look(struct dnsbl *d, struct list_watch *l, int64_t now_ms);
+void dnsbl_listing_of(const struct list_watch *l, const struct cell *c, struct buf *link,
+                      struct listing *verdict_r);
 
 #endif

@@ -7,7 +7,7 @@
  */
 #include "reputation/dnsbl_internal.h"
 
-enum family cell_family(const struct cell *c)
+enum family dnsbl_family(const struct cell *c)
 {
     return c->address.family == ADDR_V6 ? FAMILY_V6 : FAMILY_V4;
 }
@@ -15,13 +15,13 @@ enum family cell_family(const struct cell *c)
 static void begin(struct dnsbl *d, size_t list, unsigned resolver, enum family family)
 {
     struct gate *g = &d->lists[list].gates[resolver][family];
-    static const struct dnsbl_finding nothing = { DNSBL_UNKNOWN, "no answer", NULL, 0 };
+    static const struct dnsbl_finding nothing = { LIST_UNKNOWN, "no answer", NULL, 0 };
     g->asked = true;
     g->must = g->must_not = nothing;
-    ask_test(d, list, resolver, family);
+    dnsbl_ask_test(d, list, resolver, family);
 }
 
-bool tests_begin(struct dnsbl *d, size_t list, int64_t now_ms)
+bool dnsbl_tests_begin(struct dnsbl *d, size_t list, int64_t now_ms)
 {
     struct list_watch *l = &d->lists[list];
     bool any = false;
@@ -36,15 +36,15 @@ bool tests_begin(struct dnsbl *d, size_t list, int64_t now_ms)
     return any;
 }
 
-void tests_verify(struct dnsbl *d, size_t list)
+void dnsbl_tests_verify(struct dnsbl *d, size_t list)
 {
     struct list_watch *l = &d->lists[list];
     for (size_t i = 0; i < l->cell_n; i++) {
         const struct cell *c = &l->cells[i];
-        enum family f = cell_family(c);
+        enum family f = dnsbl_family(c);
         for (unsigned r = 0; c->swept && c->candidate && r < l->conf.resolver_n; r++) {
             const struct gate *g = &l->gates[r][f];
-            if (c->votes[r].state == DNSBL_LISTED && !g->asked && g->tested_ms < l->sweep_ms)
+            if (c->votes[r].state == LIST_LISTED && !g->asked && g->tested_ms < l->sweep_ms)
                 begin(d, list, r, f);
         }
     }
@@ -53,13 +53,13 @@ void tests_verify(struct dnsbl *d, size_t list)
 /* Why the list or the resolver is not to be believed; NULL: it is. */
 static const char *fault_of(const struct gate *g)
 {
-    if (g->must_not.state == DNSBL_LISTED)
+    if (g->must_not.state == LIST_LISTED)
         return "it lists 127.0.0.1: the list, or the resolver, lists everything";
-    if (g->must.state == DNSBL_CLEAR)
+    if (g->must.state == LIST_CLEAR)
         return "it does not list its test entry 127.0.0.2";
-    if (g->must.state == DNSBL_UNKNOWN)
+    if (g->must.state == LIST_UNKNOWN)
         return g->must.why;
-    return g->must_not.state == DNSBL_UNKNOWN ? g->must_not.why : NULL;
+    return g->must_not.state == LIST_UNKNOWN ? g->must_not.why : NULL;
 }
 
 static void end(struct gate *g, int64_t now_ms, struct rnd *rnd)
@@ -77,7 +77,7 @@ static void end(struct gate *g, int64_t now_ms, struct rnd *rnd)
     }
 }
 
-void tests_end(struct list_watch *l, int64_t now_ms, struct rnd *rnd)
+void dnsbl_tests_end(struct list_watch *l, int64_t now_ms, struct rnd *rnd)
 {
     for (unsigned r = 0; r < l->conf.resolver_n; r++)
         for (unsigned f = 0; f < FAMILIES; f++)

@@ -157,7 +157,7 @@ struct conf {
     struct conf_log log;
     struct conf_geo geo;
     struct conf_probes probes;         /* later */
-    struct conf_reputation reputation; /* later */
+    struct conf_reputation reputation;
     struct conf_report report;
 };
 

@@ -138,7 +138,7 @@ static const struct conf_key root_keys[] = {
     { "probes", &type_section, ROOT(probes), .more = &section_probes,
       .help = "measuring of paths" },
     { "reputation", &type_section, ROOT(reputation), .more = &section_reputation,
-      .flags = KEY_LATER, .help = "watching of our addresses" },
+      .help = "watching of our addresses" },
     { "report", &type_section, ROOT(report), .more = &section_report,
       .help = "web page and metrics" },
 };

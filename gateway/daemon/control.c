@@ -11,6 +11,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/daemon/child_side.h"
 #include "gateway/daemon/control_links.h"
+#include "gateway/daemon/control_lists.h"
 #include "gateway/daemon/control_report.h"
 #include "gateway/daemon/geo_child.h"
 #include "gateway/daemon/ipc.h"
@@ -24,6 +25,7 @@ struct control {
     struct ipc *ipc;
     struct admin_server *server;
     struct control_links *links;
+    struct control_lists *lists;
     struct control_report *report;
     struct geo_child geo;
     char *relay_path; /* the relay's admin socket */
@@ -83,7 +85,10 @@ static void verb_health(void *arg, struct call *call, const struct request *requ
 static void verb_report_of(void *arg, struct call *call, const struct request *request)
 {
     struct control *c = arg;
-    control_report_verb(c->report, call, request);
+    if (strcmp(request->action, "reputation") == 0)
+        control_lists_report(c->lists, call, request);
+    else
+        control_report_verb(c->report, call, request);
 }
 
 static void verb_egress_of(void *arg, struct call *call, const struct request *request)
@@ -162,6 +167,7 @@ static void start(struct control *c, struct ipc_message *m)
                                      .event_arg = c->report };
     c->links = control_links_new(&env);
     control_report_watch(c->report, c->links);
+    c->lists = control_lists_new(c->loop, &(struct control_lists_hooks){ .arg = c });
     ipc_send(c->ipc, MSG_READY, (struct slice){ NULL, 0 }, NULL, 0);
 }
 
@@ -200,6 +206,7 @@ static void configure(struct control *c, struct slice bytes)
     if (rc == RC_OK) {
         log_set_level(policies_conf(policies)->log.level);
         control_links_configure(c->links, policies);
+        control_lists_configure(c->lists, policies);
         use_geo(c);
         control_report_configure(c->report);
         policies_unref(&policies);
@@ -209,6 +216,13 @@ static void configure(struct control *c, struct slice bytes)
     conf_errors_free(&errors);
     bundle_free(&bundle);
     free(name);
+}
+
+static void take_feed(struct control *c, struct ipc_message *m)
+{
+    control_lists_feed(c->lists, m->bytes, m->fd_count == 1 ? m->fds[0] : -1);
+    if (m->fd_count == 1)
+        m->fds[0] = -1;
 }
 
 static void take_web(struct control *c, struct ipc_message *m)
@@ -226,6 +240,8 @@ static void on_message(void *arg, struct ipc_message *m)
         configure(c, m->bytes);
     else if (m->type == MSG_GEO && c->links)
         take_geo(c, m->bytes);
+    else if (m->type == MSG_FEED && c->lists)
+        take_feed(c, m);
     else if (m->type == MSG_WEB && c->report)
         take_web(c, m);
     else if (m->type == MSG_RELOAD_DONE)
@@ -258,6 +274,7 @@ int control_run(void)
     if (c.report)
         control_report_watch(c.report, NULL);
     control_links_free(&c.links);
+    control_lists_free(&c.lists);
     control_report_free(&c.report);
     geo_child_free(&c.geo);
     admin_server_free(&c.server);

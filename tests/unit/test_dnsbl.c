@@ -49,7 +49,7 @@ struct world {
     int64_t second;
     unsigned listings, clearings, alarms;
     int64_t listed_at, cleared_at;
-    struct dnsbl_verdict last;
+    struct listing last;
     char last_text[DNSBL_TEXT_MAX], last_link[128], alarm[256];
 };
 
@@ -62,7 +62,7 @@ static struct addr addr_of(const char *text)
 
 static void answer_with(struct dnsbl_answer *a, const char *text)
 {
-    a->state = DNSBL_LISTED;
+    a->state = LIST_LISTED;
     a->addrs[a->n++] = addr_of(text);
 }
 
@@ -75,7 +75,7 @@ static bool asks_for(const char *name, const char *entry)
 /* What the list truly says. */
 static void truth(const struct world *w, const char *name, struct dnsbl_answer *a)
 {
-    a->state = DNSBL_CLEAR;
+    a->state = LIST_CLEAR;
     if (asks_for(name, "2.0.0.127"))
         answer_with(a, "127.0.0.2");
     if (strstr(name, "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.") == name)
@@ -101,7 +101,7 @@ static void answer(struct world *w, unsigned resolver, const char *name, struct 
         p->answer.why = fault == SILENT ? "no answer" : "REFUSED";
         p->at = w->now + (fault == SILENT ? 2 * SECOND : 20);
     } else if (fault == LIAR_CLEAR) {
-        p->answer.state = DNSBL_CLEAR;
+        p->answer.state = LIST_CLEAR;
     } else if (fault != HONEST) {
         answer_with(&p->answer, instead[fault]);
     } else {
@@ -125,19 +125,19 @@ static void on_ask(void *arg, const struct dnsbl_question *q)
     if (++w->asked_second > w->most_in_second)
         w->most_in_second = w->asked_second;
     answer(w, resolver, q->name, p);
-    if (q->text && p->answer.state == DNSBL_LISTED) {
+    if (q->text && p->answer.state == LIST_LISTED) {
         w->texts++;
         p->answer.text = SLICE_LIT("because\n of it");
     }
 }
 
-static void on_verdict(void *arg, const struct dnsbl_verdict *v)
+static void on_verdict(void *arg, const struct listing *v)
 {
     struct world *w = arg;
     w->last = *v;
     snprintf(w->last_text, sizeof w->last_text, "%s", v->text);
     snprintf(w->last_link, sizeof w->last_link, "%s", v->link);
-    if (v->state == DNSBL_LISTED) {
+    if (v->state == LIST_LISTED) {
         w->listings++;
         w->listed_at = w->now;
     } else {
@@ -448,12 +448,12 @@ struct seen {
     unsigned listed, clear, unknown;
 };
 
-static void count(void *arg, const struct dnsbl_verdict *v)
+static void count(void *arg, const struct listing *v)
 {
     struct seen *s = arg;
-    s->listed += v->state == DNSBL_LISTED;
-    s->clear += v->state == DNSBL_CLEAR;
-    s->unknown += v->state == DNSBL_UNKNOWN;
+    s->listed += v->state == LIST_LISTED;
+    s->clear += v->state == LIST_CLEAR;
+    s->unknown += v->state == LIST_UNKNOWN;
 }
 
 static void test_state_survives_a_reload(void **state)
@@ -482,20 +482,20 @@ static void test_judge(void **state)
 {
     static const struct {
         const char *a, *b;
-        enum dnsbl_state expected;
+        enum listing_state expected;
         unsigned points;
     } rows[] = {
-        { "127.0.0.2", NULL, DNSBL_LISTED, 100 },
-        { "127.0.0.10", "127.0.0.2", DNSBL_LISTED, 100 },
-        { "127.0.0.99", "127.0.0.11", DNSBL_LISTED, 60 },
-        { "127.0.0.99", NULL, DNSBL_CLEAR, 0 },
-        { "127.0.0.1", NULL, DNSBL_UNKNOWN, 0 },
-        { "127.255.255.254", NULL, DNSBL_UNKNOWN, 0 },
-        { "127.255.255.1", "127.0.0.2", DNSBL_UNKNOWN, 0 },
-        { "192.0.2.1", "127.0.0.2", DNSBL_UNKNOWN, 0 },
-        { "2001:db8::1", NULL, DNSBL_UNKNOWN, 0 },
-        { "126.0.0.2", NULL, DNSBL_UNKNOWN, 0 },
-        { "127.0.0.200", NULL, DNSBL_UNKNOWN, 0 }, /* the list's own error */
+        { "127.0.0.2", NULL, LIST_LISTED, 100 },
+        { "127.0.0.10", "127.0.0.2", LIST_LISTED, 100 },
+        { "127.0.0.99", "127.0.0.11", LIST_LISTED, 60 },
+        { "127.0.0.99", NULL, LIST_CLEAR, 0 },
+        { "127.0.0.1", NULL, LIST_UNKNOWN, 0 },
+        { "127.255.255.254", NULL, LIST_UNKNOWN, 0 },
+        { "127.255.255.1", "127.0.0.2", LIST_UNKNOWN, 0 },
+        { "192.0.2.1", "127.0.0.2", LIST_UNKNOWN, 0 },
+        { "2001:db8::1", NULL, LIST_UNKNOWN, 0 },
+        { "126.0.0.2", NULL, LIST_UNKNOWN, 0 },
+        { "127.0.0.200", NULL, LIST_UNKNOWN, 0 }, /* the list's own error */
     };
     static const struct zone_code errors[] = { { 0x7f0000c8, 0x7f0000c8, 0, ZONE_HARD, "no" } };
     const struct dnsbl_codes table = { codes, errors, 2, 1 };
@@ -508,7 +508,7 @@ static void test_judge(void **state)
         struct dnsbl_finding f = dnsbl_judge(&table, &a);
         assert_int_equal(f.state, rows[i].expected);
         assert_int_equal(f.code ? f.code->points : 0, rows[i].points);
-        assert_int_equal(f.why != NULL, rows[i].expected == DNSBL_UNKNOWN);
+        assert_int_equal(f.why != NULL, rows[i].expected == LIST_UNKNOWN);
     }
 }
 
