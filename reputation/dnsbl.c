@@ -170,11 +170,15 @@ static void copy_conf(struct arena *arena, struct list_watch *l, const struct dn
     l->conf.link = arena_strndup(arena, conf->link, strlen(conf->link));
     l->conf.codes = copy_codes(arena, conf->codes, conf->code_n);
     l->conf.errors = copy_codes(arena, conf->errors, conf->error_n);
-    if (conf->resolver_n > DNSBL_RESOLVERS_MAX)
-        l->conf.resolver_n = DNSBL_RESOLVERS_MAX;
     l->conf.resolvers = NULL;
-    for (size_t i = 0; i < l->conf.resolver_n; i++)
-        l->resolvers[i] = conf->resolvers[i];
+    l->conf.resolver_n = 0;
+    for (size_t i = 0; i < conf->resolver_n && l->conf.resolver_n < DNSBL_RESOLVERS_MAX; i++) {
+        size_t k = 0; /* one that is named twice does not agree with itself */
+        while (k < l->conf.resolver_n && !addr_eq(&l->resolvers[k], &conf->resolvers[i]))
+            k++;
+        if (k == l->conf.resolver_n)
+            l->resolvers[l->conf.resolver_n++] = conf->resolvers[i];
+    }
 }
 
 static void add_cells(struct arena *arena, struct list_watch *l, const struct dnsbl_config *config,

@@ -6,9 +6,9 @@
  *   dnsbl_test.c    self-tests: which resolver may be believed about a list
  *   dnsbl_decide.c  from answers to verdicts
  *
- *   A list goes round: IDLE → TEST (when self-tests are due) → IDLE → SWEEP (addresses that are due,
- *   by all resolvers that may be believed) → VERIFY (only when something new is listed: the tests
- *   again, and the list's text) → IDLE. A phase ends when all its questions are answered.
+ *   A list goes round: IDLE → TEST (when self-tests are due) → IDLE → SWEEP (addresses that are
+ *   due, by all resolvers that may be believed) → VERIFY (only when something new is listed: the
+ *   tests again, and the list's text) → IDLE. A phase ends when all its questions are answered.
  */
 #ifndef WAYPOST_REPUTATION_DNSBL_INTERNAL_H
 #define WAYPOST_REPUTATION_DNSBL_INTERNAL_H

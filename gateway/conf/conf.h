@@ -156,7 +156,7 @@ struct conf {
     struct conf_rules rules;
     struct conf_log log;
     struct conf_geo geo;
-    struct conf_probes probes;         /* later */
+    struct conf_probes probes; /* later */
     struct conf_reputation reputation;
     struct conf_report report;
 };

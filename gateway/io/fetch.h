@@ -2,9 +2,9 @@
  * io/fetch — HTTP requests to others: feeds are fetched, webhooks are called
  *
  *   One request is one GET, or one POST when there is a body, over http or https with the server's
- *   certificate and name checked. The host's addresses come with the plan (dns/fetch_name looks them
- *   up): libcurl as Debian builds it would start a thread for that. Redirects are not followed but
- *   handed over. No cookies, no proxies from the environment, no other protocols.
+ *   certificate and name checked. The host's addresses come with the plan (dns/fetch_name looks
+ *   them up): libcurl as Debian builds it would start a thread for that. Redirects are not followed
+ *   but handed over. No cookies, no proxies from the environment, no other protocols.
  *
  * Limits:    plan.max bytes of body (RC_LIMIT), plan.timeout_ms in all (RC_TIMEOUT).
  * Callbacks: `fn` runs once, from the loop, never from inside fetch_start(); the handle dies with

@@ -251,7 +251,7 @@ static const struct row plan_rows[] = {
       NULL,
       "5:53: \"bl.example\" is not among the lists known here: expected \"codes\" beside it, which "
       "say what its answers mean\n"
-      "5:107: found \"multi.surbl.org\", expected a list of addresses: it is a list of domains, "
+      "5:108: found \"multi.surbl.org\", expected a list of addresses: it is a list of domains, "
       "not "
       "of addresses" },
 };
