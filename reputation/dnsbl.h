@@ -16,10 +16,12 @@
  *   It ends when the quorum says three times that there is no entry. Errors, silence and answers
  *   that cannot be right neither list nor clear; after three hours of nothing else comes an alarm.
  *
+ *   Of one or two addresses no share means anything: there the self-test alone guards.
+ *
  *   Cadence: a list's interval less up to a tenth, later when the answer's TTL is longer (an hour
  *   at most); every 60 s for an address that is suspect; 15 s, then doubling, after a round without
- *   a result. Self-tests: hourly; after a failure 60 s later, then doubling to 32 minutes. Questions
- *   go out at no more than `per_second`; those that wait keep their order.
+ *   a result. Self-tests: hourly; after a failure 60 s later, then doubling to 32 minutes.
+ *   Questions go out at no more than `per_second`; those that wait keep their order.
  *
  * Callbacks: `ask` and `verdict` run from dnsbl_tick() only, `alarm` too. dnsbl_answered() may be
  *            called from inside `ask`; nothing else may.

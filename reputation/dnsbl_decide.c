@@ -98,6 +98,7 @@ void dnsbl_listing_of(const struct list_watch *l, const struct cell *c, struct b
     *verdict_r = (struct listing){ .source = l->conf.zone,
                                    .address = c->address,
                                    .state = c->state,
+                                   .was = c->state,
                                    .since_ms = c->since_ms,
                                    .checked_ms = c->checked_ms,
                                    .problem = c->problem,
@@ -114,12 +115,14 @@ void dnsbl_listing_of(const struct list_watch *l, const struct cell *c, struct b
     verdict_r->expires = l->conf.expires;
 }
 
-static void tell(const struct dnsbl *d, const struct list_watch *l, const struct cell *c)
+static void tell(const struct dnsbl *d, const struct list_watch *l, const struct cell *c,
+                 enum listing_state was)
 {
     struct listing verdict;
     struct buf link;
     buf_init(&link, 1024);
     dnsbl_listing_of(l, c, &link, &verdict);
+    verdict.was = was;
     d->hooks.verdict(d->hooks.arg, &verdict);
     buf_free(&link);
 }
@@ -127,7 +130,8 @@ static void tell(const struct dnsbl *d, const struct list_watch *l, const struct
 static void change(const struct dnsbl *d, const struct list_watch *l, struct cell *c,
                    enum listing_state state, int64_t now_ms)
 {
-    if (c->state != state)
+    enum listing_state was = c->state;
+    if (was != state)
         c->since_ms = now_ms;
     c->state = state;
     c->clear_rounds = 0;
@@ -137,7 +141,7 @@ static void change(const struct dnsbl *d, const struct list_watch *l, struct cel
         c->code = NULL;
         c->text[0] = '\0';
     }
-    tell(d, l, c);
+    tell(d, l, c, was);
 }
 
 static const struct dnsbl_finding *gravest(const struct list_watch *l, const struct cell *c)

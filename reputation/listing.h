@@ -19,9 +19,10 @@ struct listing {
     bool is_feed;
     struct addr address;
     enum listing_state state;
-    int64_t since_ms;    /* monotonic */
-    int64_t checked_ms;  /* of the last look that had a result; 0: none yet */
-    const char *problem; /* why the last look had none; NULL: it had one */
+    enum listing_state was; /* before this change; in a report the same as `state` */
+    int64_t since_ms;       /* monotonic */
+    int64_t checked_ms;     /* of the last look that had a result; 0: none yet */
+    const char *problem;    /* why the last look had none; NULL: it had one */
     /* LIST_LISTED */
     uint32_t answer; /* of a zone, host order; 0 for a feed */
     unsigned points;

@@ -67,6 +67,7 @@ static struct listing listing_of(const struct source *s, const struct verdict *v
                              .is_feed = true,
                              .address = v->address,
                              .state = v->state,
+                             .was = v->state,
                              .since_ms = v->since_ms,
                              .checked_ms = s->checked_ms,
                              .problem = s->problem[0] ? s->problem : NULL,
@@ -91,7 +92,8 @@ static void look(const struct source *s, struct verdict *v, int64_t now_ms)
     v->hit = hit; /* its text lies in the new set */
     if (same)
         return;
-    if (v->state != state)
+    enum listing_state was = v->state;
+    if (was != state)
         v->since_ms = now_ms;
     v->state = state;
     struct buf what;
@@ -101,6 +103,7 @@ static void look(const struct source *s, struct verdict *v, int64_t now_ms)
     snprintf(v->what, sizeof v->what, "%.*s", listed ? (int)buf_len(&what) : 0, buf_slice(&what).p);
     buf_free(&what);
     struct listing listing = listing_of(s, v);
+    listing.was = was;
     s->run->hooks.listing(s->run->hooks.arg, &listing);
 }
 

@@ -35,9 +35,9 @@ static void log_listing(const struct listing *l, struct slice egress, enum log_l
 static void on_listing(void *arg, const struct listing *l)
 {
     struct control_lists *c = arg;
-    /* That nobody lists us is worth a line only when somebody did before: not at the start. */
-    bool at_start = l->state == LIST_CLEAR && l->since_ms == l->checked_ms && !l->points;
-    enum log_level level = l->state == LIST_LISTED ? LOG_WARNING : at_start ? LOG_DEBUG : LOG_INFO;
+    enum log_level level = l->state == LIST_LISTED ? LOG_WARNING : LOG_INFO;
+    if (l->state == LIST_CLEAR && l->was == LIST_UNKNOWN)
+        level = LOG_DEBUG; /* nobody lists us, and nobody did */
     for (size_t i = 0; i < c->owned_n; i++) {
         const struct owned *o = &c->owned[i];
         if (!addr_same_host(&o->address, &l->address))
