@@ -188,15 +188,19 @@ static uint32_t open_ways(const struct choice *c)
 }
 
 /* By measurement the best takes all, whatever its weight. One that has half its share therefore
- * passes on every second mail, as long as another is left; but not what is to come back to it. */
+ * passes on every second mail, as long as another is left; but not what is to come back to it.
+ * When all are in doubt alike, none is. */
 static void sit_out(const struct choice_request *q, struct rnd *rnd, struct choice *c)
 {
+    double most = 0;
+    for (uint32_t i = 0; i < c->n; i++)
+        most = is_open(&c->at[i]) ? fmax(most, c->at[i].share) : most;
     for (uint32_t i = 0; i < c->n; i++) {
         struct candidate *at = &c->at[i];
-        if (!is_open(at) || at->share >= 1)
+        if (!is_open(at) || at->share >= most)
             continue;
         c->drawn = true;
-        if (at->egress != q->sticky && rnd_unit(rnd) >= at->share && open_ways(c) > 1)
+        if (at->egress != q->sticky && rnd_unit(rnd) >= at->share / most && open_ways(c) > 1)
             at->reason = RULED_OUT_SITS_OUT;
     }
 }

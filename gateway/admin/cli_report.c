@@ -1,5 +1,5 @@
 /*
- * admin/cli_report — `waypost report`: links, switches, deliveries
+ * admin/cli_report — `waypost report`: links, switches, deliveries, reputation
  */
 #include <stdlib.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "gateway/admin/client.h"
 #include "gateway/admin/show.h"
 #include "gateway/admin/show_links.h"
+#include "gateway/admin/show_reputation.h"
 #include "gateway/base/units.h"
 
 static int ask(const struct cli *cli, const struct request *request, client_row_fn *show)
@@ -24,6 +25,26 @@ static int report_deliveries(struct cli *cli)
         return cli_usage(cli, "report deliveries takes no options");
     client_request(cli, "deliveries", "", &request);
     int status = ask(cli, &request, show_deliveries);
+    request_free(&request);
+    return status;
+}
+
+static int report_reputation(struct cli *cli)
+{
+    static const char *const foreign[] = { "since", "carrier", "region", "limit", "format" };
+    struct request request;
+    char *text;
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+        if (cli_option(cli, foreign[i]))
+            return cli_usage(cli, "report reputation takes no --%s", foreign[i]);
+    struct table *table = cli->json ? NULL : show_reputation_begin(cli->color);
+    client_request(cli, "report", "reputation", &request);
+    int status =
+        client_ask(cli, &request, cli->json ? client_print_json : show_reputation, table, &text);
+    if (status == CLI_OK && table)
+        table_print(table, stdout);
+    table_free(&table);
+    free(text);
     request_free(&request);
     return status;
 }
@@ -120,13 +141,15 @@ int cli_report(struct cli *cli)
         int (*run)(struct cli *cli);
     } reports[] = { { "links", report_links },
                     { "switches", report_switches },
-                    { "deliveries", report_deliveries } };
+                    { "deliveries", report_deliveries },
+                    { "reputation", report_reputation } };
     if (cli->word_count == 0)
-        return cli_usage(cli, "report what? links, switches or deliveries");
+        return cli_usage(cli, "report what? links, switches, deliveries or reputation");
     for (size_t i = 0; i < sizeof reports / sizeof reports[0]; i++) {
         if (strcmp(cli->words[0], reports[i].name) == 0)
             return reports[i].run(cli);
     }
-    return cli_usage(cli, "there is no report \"%s\"; there are: links, switches, deliveries",
-                     cli->words[0]);
+    return cli_usage(
+        cli, "there is no report \"%s\"; there are: links, switches, deliveries, reputation",
+        cli->words[0]);
 }

@@ -38,7 +38,7 @@ static const struct cli_option explain_reply_options[] = {
 
 static const struct cli_option report_options[] = {
     { "since", "TIME", "of the last 30m, 1h (the default), 7d" },
-    { "egress", "GLOB", "paths of these egresses" },
+    { "egress", "GLOB", "paths, or addresses, of these egresses" },
     { "carrier", "GLOB", "paths to these carriers" },
     { "region", "GLOB", "paths to these regions" },
     { "limit", "N", "switches: at most so many; without: 200" },
@@ -75,13 +75,15 @@ const struct cli_verb cli_verbs[] = {
     { "egress", "[list]", "the ways out and their states",
       "One line an egress: its kind, state, labels, weight, and the evidence when it is out.", NULL,
       1, true, cli_egress },
-    { "report", "links | switches | deliveries [options]",
-      "quality of every path, switches with their reasons, what became of mail",
+    { "report", "links | switches | deliveries | reputation [options]",
+      "quality of every path, switches, what became of mail, who lists us",
       "links: times to connect, loss, goodput, first-try success and predicted time of a small\n"
       "mail, for each egress and destination group. switches: changes of paths and faults, newest\n"
       "first. deliveries: delivered, deferred, bounced since the start, with top reasons (takes "
       "no\n"
-      "options). Globs know `*`.",
+      "options). reputation: what blocklists and feeds hold against the egress addresses, and "
+      "whether\n"
+      "their names fit (takes --egress). Globs know `*`.",
       report_options, 1, true, cli_report },
     { "hash-password", "", "read a password, print a hash for `users`",
       "Asks twice on a terminal; else reads one line from stdin.", NULL, 0, false,

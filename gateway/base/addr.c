@@ -163,6 +163,23 @@ bool addr_is_loopback(const struct addr *a)
     return a->family == ADDR_V6 && memcmp(a->bytes, one, sizeof one) == 0;
 }
 
+bool addr_is_private(const struct addr *a)
+{
+    static const struct network own[] = {
+        { { .family = ADDR_V4, .bytes = { 10 } }, 8 },
+        { { .family = ADDR_V4, .bytes = { 172, 16 } }, 12 },
+        { { .family = ADDR_V4, .bytes = { 192, 168 } }, 16 },
+        { { .family = ADDR_V4, .bytes = { 100, 64 } }, 10 },
+        { { .family = ADDR_V4, .bytes = { 169, 254 } }, 16 },
+        { { .family = ADDR_V6, .bytes = { 0xfc } }, 7 },
+        { { .family = ADDR_V6, .bytes = { 0xfe, 0x80 } }, 10 },
+    };
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (network_contains(&own[i], a))
+            return true;
+    return addr_is_loopback(a);
+}
+
 bool addr_is_multicast(const struct addr *a)
 {
     static const uint8_t all[4] = { 255, 255, 255, 255 };

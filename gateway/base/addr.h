@@ -39,8 +39,10 @@ int addr_cmp(const struct addr *a, const struct addr *b);        /* total order;
 bool addr_eq(const struct addr *a, const struct addr *b);        /* the port counts */
 bool addr_same_host(const struct addr *a, const struct addr *b); /* the port does not */
 
-bool addr_is_any(const struct addr *a);       /* 0.0.0.0, ::, ADDR_NONE */
-bool addr_is_loopback(const struct addr *a);  /* 127/8, ::1 */
+bool addr_is_any(const struct addr *a);      /* 0.0.0.0, ::, ADDR_NONE */
+bool addr_is_loopback(const struct addr *a); /* 127/8, ::1 */
+/* Of a network of one's own: RFC 1918, 6598, 3927, 4193, 4291 link-local; loopback too. */
+bool addr_is_private(const struct addr *a);
 bool addr_is_multicast(const struct addr *a); /* 224/4, ff00::/8, 255.255.255.255 */
 unsigned addr_bits(const struct addr *a);     /* 32, 128, or 0 */
 

@@ -43,7 +43,7 @@ static enum rc scaled(struct slice s, const struct unit *units, size_t count, ui
 {
     size_t n = digits(s);
     uint64_t v;
-    const struct unit *u = unit_named(units, count, (struct slice){ s.p + n, s.n - n });
+    const struct unit *u = unit_named(units, count, slice_skip(s, n));
     if (n == 0 || !u)
         return RC_PARSE;
     if (!slice_to_u64((struct slice){ s.p, n }, INT64_MAX, &v) || v > INT64_MAX / u->factor)

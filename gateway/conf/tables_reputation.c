@@ -1,9 +1,10 @@
 /*
- * conf/tables_reputation — blocklists and feeds: read and checked in full, in effect later
+ * conf/tables_reputation — blocklists and feeds
  */
 #include "gateway/conf/schema.h"
+#include "gateway/conf/zones.h"
 
-enum { MINUTE = 60 * 1000 };
+enum { SECOND = 1000, MINUTE = 60 * SECOND };
 #define DAY (24ull * 60 * MINUTE)
 
 static const struct conf_key code_keys[] = {
@@ -19,18 +20,10 @@ static const struct conf_section codes_section = { "reputation.blocklists[].code
                                                    .label = &code_label,
                                                    .single = true };
 
-static void check_blocklist(struct conf_reader *r, const struct yaml_node *node, void *target)
+static void check_codes(struct conf_reader *r, const struct yaml_node *codes,
+                        const struct conf_blocklist *list)
 {
     static const struct network answers = { { .family = ADDR_V4, .bytes = { 127 } }, 8 };
-    const struct conf_blocklist *list = target;
-    const struct yaml_node *zone = yaml_get(node, "zone"), *codes = yaml_get(node, "codes");
-    /* Closed in 2024; a zone that comes back to life lists everybody. */
-    if (zone &&
-        (slice_ieq_str(list->zone, "sorbs.net") || slice_ends_with(list->zone, ".sorbs.net")))
-        conf_error(r->errors, zone->pos,
-                   "found \"%s\", expected a list that is alive: sorbs.net is "
-                   "closed",
-                   list->zone.p);
     for (size_t i = 0; i < list->codes.n; i++)
         if (list->codes.at[i].answer.family != ADDR_NONE &&
             !network_contains(&answers, &list->codes.at[i].answer))
@@ -39,14 +32,37 @@ static void check_blocklist(struct conf_reader *r, const struct yaml_node *node,
                        codes->entries[i].key.p);
 }
 
+/* What is known of the list stands in for what the configuration leaves out. */
+static void check_blocklist(struct conf_reader *r, const struct yaml_node *node, void *target)
+{
+    struct conf_blocklist *list = target;
+    const struct yaml_node *zone = yaml_get(node, "zone"), *codes = yaml_get(node, "codes");
+    check_codes(r, codes, list);
+    if (!zone || !list->zone.n)
+        return;
+    const char *why = zones_refusal(zones_builtin(), list->zone);
+    const struct zone *known = zones_find(zones_builtin(), list->zone);
+    if (why)
+        conf_error(r->errors, zone->pos, "found \"%s\", expected a list of addresses: %s",
+                   list->zone.p, why);
+    else if (!known && !codes)
+        conf_error(r->errors, zone->pos,
+                   "\"%s\" is not among the lists known here: expected \"codes\" beside it, which "
+                   "say what its answers mean",
+                   list->zone.p);
+    if (known && !yaml_get(node, "interval"))
+        list->interval = known->interval_ms;
+}
+
 #define LIST(field) offsetof(struct conf_blocklist, field)
 static const struct conf_key blocklist_keys[] = {
     { "zone", &type_hostname, LIST(zone), .flags = KEY_REQUIRED, .help = "the list's domain" },
-    { "codes", &type_dict, LIST(codes), .more = &codes_section, .flags = KEY_REQUIRED,
-      .help = "answer: points; other answers count nothing" },
-    { "interval", &type_duration, LIST(interval), MINUTE, DAY, "5m", .help = "between two checks" },
+    { "codes", &type_dict, LIST(codes), .more = &codes_section,
+      .help = "answer: points; other answers count nothing; needed unless the list is well known" },
+    { "interval", &type_duration, LIST(interval), 10 * SECOND, DAY, "5m",
+      .help = "between two checks; a well-known list has its own" },
     { "resolvers", &type_dns_servers, LIST(resolvers), .flags = KEY_NONZERO,
-      .help = "without: dns.servers" },
+      .help = "at most four; without: dns.servers" },
 };
 static const struct conf_section blocklist_section = { "reputation.blocklists[]",
                                                        "DNS blocklists to watch.",

@@ -10,9 +10,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/daemon/child_side.h"
-#include "gateway/daemon/control_links.h"
-#include "gateway/daemon/control_report.h"
-#include "gateway/daemon/control_standing.h"
+#include "gateway/daemon/control_parts.h"
 #include "gateway/daemon/geo_child.h"
 #include "gateway/daemon/ipc.h"
 #include "gateway/daemon/messages.h"
@@ -24,9 +22,7 @@ struct control {
     struct loop *loop;
     struct ipc *ipc;
     struct admin_server *server;
-    struct control_links *links;
-    struct control_standing *standing;
-    struct control_report *report;
+    struct control_parts parts;
     struct geo_child geo;
     char *relay_path; /* the relay's admin socket */
     struct list reloads;
@@ -85,13 +81,16 @@ static void verb_health(void *arg, struct call *call, const struct request *requ
 static void verb_report_of(void *arg, struct call *call, const struct request *request)
 {
     struct control *c = arg;
-    control_report_verb(c->report, call, request);
+    if (strcmp(request->action, "reputation") == 0)
+        control_lists_report(c->parts.lists, call, request);
+    else
+        control_report_verb(c->parts.report, call, request);
 }
 
 static void verb_egress_of(void *arg, struct call *call, const struct request *request)
 {
     const struct control *c = arg;
-    control_report_egress(c->report, call, request);
+    control_report_egress(c->parts.report, call, request);
 }
 
 static void verb_of_relay(void *arg, struct call *call, const struct request *request)
@@ -146,64 +145,6 @@ static enum rc enter_sandbox(struct control *c, struct err *err)
     return rc == RC_OK ? seccomp_enter(SANDBOX_CONTROL, err) : rc;
 }
 
-/* ---- between the parts ---- */
-
-static void on_links_event(void *arg, const struct links_event *event)
-{
-    struct control *c = arg;
-    control_report_event(c->report, event);
-    control_standing_links_event(c->standing, event);
-}
-
-static void on_advise(void *arg, struct advice *advice)
-{
-    struct control *c = arg;
-    control_standing_advise(c->standing, advice);
-}
-
-static void on_report(void *arg, const struct reply_report *report)
-{
-    struct control *c = arg;
-    control_standing_report(c->standing, report);
-}
-
-static void on_standing_changed(void *arg)
-{
-    struct control *c = arg;
-    if (c->links)
-        control_links_renew(c->links);
-}
-
-static void note_standing(struct control_links *links, const struct standing_event *e)
-{
-    struct link_note note = { .kind = NOTE_EGRESS_STATE,
-                              .source = e->address,
-                              .egress = e->egress,
-                              .provider = e->provider,
-                              .state = slice_of(standing_state_names[e->to]),
-                              .reason = e->reason };
-    control_links_note(links, &note);
-}
-
-static void on_standing_event(void *arg, const struct standing_event *event)
-{
-    struct control *c = arg;
-    if (c->links && event->kind == STANDING_TRANSITION)
-        note_standing(c->links, event);
-}
-
-static void start_standing(struct control *c)
-{
-    char folder[FOLDER_MAX];
-    folder_of(c, "reputation", folder);
-    struct control_standing_env env = { .loop = c->loop,
-                                        .folder = folder,
-                                        .changed = on_standing_changed,
-                                        .event = on_standing_event,
-                                        .arg = c };
-    c->standing = control_standing_new(&env);
-}
-
 static void start(struct control *c, struct ipc_message *m)
 {
     struct err err;
@@ -213,30 +154,22 @@ static void start(struct control *c, struct ipc_message *m)
         finish(c, 1);
         return;
     }
-    char history[FOLDER_MAX];
+    char history[FOLDER_MAX], reputation[FOLDER_MAX];
     folder_of(c, "history", history);
-    c->report = control_report_new(c->loop, c->relay_path, history);
+    folder_of(c, "reputation", reputation);
+    control_parts_start(&c->parts, c->loop, c->relay_path, history, reputation);
     c->server = admin_server_new(c->loop, m->fds[0], verbs, c);
     m->fds[0] = -1;
-    start_standing(c);
-    struct control_links_env env = { .loop = c->loop,
-                                     .relay_path = c->relay_path,
-                                     .event = on_links_event,
-                                     .advise = on_advise,
-                                     .report = on_report,
-                                     .arg = c };
-    c->links = control_links_new(&env);
-    control_report_watch(c->report, c->links);
     ipc_send(c->ipc, MSG_READY, (struct slice){ NULL, 0 }, NULL, 0);
 }
 
 static void use_geo(struct control *c)
 {
-    const struct policies *policies = control_links_policies(c->links);
+    const struct policies *policies = control_links_policies(c->parts.links);
     if (!policies)
         return;
     struct geo *geo = geo_child_make(&c->geo, policies_conf(policies));
-    control_links_use_geo(c->links, geo);
+    control_links_use_geo(c->parts.links, geo);
     geo_unref(&geo);
 }
 
@@ -264,10 +197,9 @@ static void configure(struct control *c, struct slice bytes)
         rc = policies_load(bundle, name, &policies, errors);
     if (rc == RC_OK) {
         log_set_level(policies_conf(policies)->log.level);
-        control_links_configure(c->links, policies);
-        control_standing_configure(c->standing, policies);
+        control_parts_configure(&c->parts, policies);
         use_geo(c);
-        control_report_configure(c->report);
+        control_report_configure(c->parts.report);
         policies_unref(&policies);
     } else {
         log_error(NULL, "control_configuration_refused", "error", err.text, NULL);
@@ -277,9 +209,16 @@ static void configure(struct control *c, struct slice bytes)
     free(name);
 }
 
+static void take_feed(struct control *c, struct ipc_message *m)
+{
+    control_lists_feed(c->parts.lists, m->bytes, m->fd_count == 1 ? m->fds[0] : -1);
+    if (m->fd_count == 1)
+        m->fds[0] = -1;
+}
+
 static void take_web(struct control *c, struct ipc_message *m)
 {
-    control_report_listen(c->report, m->fd_count == 1 ? m->fds[0] : -1);
+    control_report_listen(c->parts.report, m->fd_count == 1 ? m->fds[0] : -1);
     m->fds[0] = -1;
 }
 
@@ -288,11 +227,13 @@ static void on_message(void *arg, struct ipc_message *m)
     struct control *c = arg;
     if (m->type == MSG_ADMIN && m->fd_count == 1 && !c->server)
         start(c, m);
-    else if (m->type == MSG_CONFIG && c->links)
+    else if (m->type == MSG_CONFIG && c->parts.links)
         configure(c, m->bytes);
-    else if (m->type == MSG_GEO && c->links)
+    else if (m->type == MSG_GEO && c->parts.links)
         take_geo(c, m->bytes);
-    else if (m->type == MSG_WEB && c->report)
+    else if (m->type == MSG_FEED && c->parts.lists)
+        take_feed(c, m);
+    else if (m->type == MSG_WEB && c->parts.report)
         take_web(c, m);
     else if (m->type == MSG_RELOAD_DONE)
         reload_done(c, m->bytes);
@@ -321,11 +262,7 @@ int control_run(void)
     loop_run(c.loop);
     LIST_EACH (node, &c.reloads)
         free(CONTAINER_OF(node, struct reload, node));
-    if (c.report)
-        control_report_watch(c.report, NULL);
-    control_links_free(&c.links);
-    control_standing_free(&c.standing);
-    control_report_free(&c.report);
+    control_parts_free(&c.parts);
     geo_child_free(&c.geo);
     admin_server_free(&c.server);
     ipc_free(&c.ipc);

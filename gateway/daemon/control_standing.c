@@ -254,6 +254,43 @@ void control_standing_report(struct control_standing *c, const struct reply_repo
     control_standing_touched(c);
 }
 
+void control_standing_listing(struct control_standing *c, struct slice egress,
+                              const struct listing *l)
+{
+    static const uint8_t verdicts[] = { [LIST_UNKNOWN] = STANDING_UNKNOWN,
+                                        [LIST_CLEAR] = STANDING_CLEARED,
+                                        [LIST_LISTED] = STANDING_IS_LISTED };
+    int member = standing_find(c->core, egress, &l->address);
+    struct standing_check check = { .source = l->source, .verdict = verdicts[l->state] };
+    if (member == STANDING_NONE)
+        return;
+    if (l->state == LIST_LISTED) {
+        check.text = slice_of(l->text[0] ? l->text : l->what);
+        check.points = l->kind == ZONE_REPORT ? 0 : l->points;
+        check.hard = l->kind == ZONE_HARD;
+    }
+    standing_listing(c->core, member, &check, now(c));
+    control_standing_touched(c);
+}
+
+static enum standing_name name_of(enum hygiene_state state)
+{
+    static const uint8_t names[] = { [HYGIENE_UNKNOWN] = STANDING_NAME_UNKNOWN,
+                                     [HYGIENE_OK] = STANDING_NAME_OK,
+                                     [HYGIENE_BROKEN] = STANDING_NAME_BROKEN };
+    return (enum standing_name)names[state];
+}
+
+void control_standing_hygiene(struct control_standing *c, struct slice egress,
+                              const struct hygiene *h)
+{
+    int member = standing_find(c->core, egress, &h->address);
+    if (member == STANDING_NONE || addr_is_private(&h->address))
+        return;
+    standing_hygiene(c->core, member, name_of(h->reverse), name_of(h->ehlo), now(c));
+    control_standing_touched(c);
+}
+
 void control_standing_links_event(struct control_standing *c, const struct links_event *event)
 {
     bool fine = event->kind == LINKS_EGRESS_FINE;

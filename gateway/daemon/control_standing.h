@@ -19,6 +19,8 @@
 #include "gateway/io/loop.h"
 #include "policies/policies.h"
 #include "probes/links.h"
+#include "reputation/hygiene.h"
+#include "reputation/listing.h"
 #include "reputation/report.h"
 #include "reputation/standing.h"
 
@@ -41,6 +43,13 @@ void control_standing_configure(struct control_standing *standing, struct polici
 
 /* What a receiver said. */
 void control_standing_report(struct control_standing *standing, const struct reply_report *report);
+/* What a list says of an address of this egress: at each change, and now and then meanwhile, for an
+ * address is free again only after several looks that found nothing. */
+void control_standing_listing(struct control_standing *standing, struct slice egress,
+                              const struct listing *listing);
+/* Names count for addresses of the open Internet only. */
+void control_standing_hygiene(struct control_standing *standing, struct slice egress,
+                              const struct hygiene *hygiene);
 /* LINKS_EGRESS_FAULT and LINKS_EGRESS_FINE; others are not looked at. */
 void control_standing_links_event(struct control_standing *standing,
                                   const struct links_event *event);

@@ -72,6 +72,7 @@ void setup_tell_control(struct supervisor *s)
     buf_free(&b);
     int web = sockets_web(s->now.sockets);
     ipc_send(s->control.ipc, MSG_WEB, (struct slice){ NULL, 0 }, &web, web >= 0);
+    feed_files_configure(s->feeds, supervisor_conf(s));
 }
 
 void geo_tell(const struct supervisor *s)

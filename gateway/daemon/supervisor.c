@@ -233,6 +233,7 @@ static enum rc start_children(struct supervisor *s, int exe_fd, struct err *err)
 {
     s->relay = child_of(s, "relay", exe_fd, relay_started);
     s->control = child_of(s, "control", exe_fd, control_started);
+    s->feeds = feed_files_new(s->loop, &s->control);
     enum rc rc = child_start(&s->relay, err);
     return rc == RC_OK ? child_start(&s->control, err) : rc;
 }
@@ -279,6 +280,7 @@ static int start_and_run(struct supervisor *s)
         s->exit_status = 1;
         child_kill(&s->relay);
     }
+    feed_files_free(&s->feeds);
     child_free(&s->relay);
     child_free(&s->control);
     loop_free(&s->loop);

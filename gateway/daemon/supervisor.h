@@ -11,12 +11,13 @@
  *
  *   Parts: supervisor.c life and signals; reload.c configurations; watch.c files that change;
  *   child.c processes; sockets.c, folders.c what they need; log_keeper.c a log in a root folder;
- *   geo_files.c databases.
+ *   geo_files.c databases; feed_files.c feeds.
  */
 #ifndef WAYPOST_DAEMON_SUPERVISOR_H
 #define WAYPOST_DAEMON_SUPERVISOR_H
 
 #include "gateway/daemon/child.h"
+#include "gateway/daemon/feed_files.h"
 #include "gateway/daemon/sockets.h"
 #include "policies/policies.h"
 
@@ -57,6 +58,7 @@ struct supervisor {
     struct child relay, control;
     struct timer watch;
     struct geo_files_set *geo;
+    struct feed_files *feeds;
     int64_t files_mark;    /* of the watched files as they are in force */
     int64_t files_refused; /* of a state of them that could not be used: complain once */
     bool log_complained;   /* that the delivery log cannot be opened anew */

@@ -12,18 +12,20 @@ ORDER = ["gateway/base", "gateway/conf", "gateway/mail", "gateway/smtp", "gatewa
          "gateway/report", "gateway/ingress", "gateway/delivery", "gateway/admin", "gateway/daemon"]
 PURE = {"gateway/mail", "gateway/smtp", "policies"}
 SHELL = {"gateway/io", "gateway/dns", "gateway/spool"}
-IMPURE_PARTS = ("probes/run.",)         # probes is pure but for these: they carry probes out
+# These are pure but for the parts that carry out what they decide.
+MOSTLY_PURE = {"probes": ("probes/run.",), "reputation": ("reputation/run_",)}
 
 LIBRARIES = {
     r"yaml\.h": {"gateway/conf"},
     r"idn2\.h": {"gateway/mail"},
     r"(event2?/.*|event\.h|evhttp\.h)": {"gateway/io"},
     r"openssl/.*": {"gateway/io"},
+    r"curl/.*": {"gateway/io"},
     r"ares.*\.h": {"gateway/dns"},
     r"maxminddb\.h": {"gateway/geo"},
     r"rocksdb/.*": {"gateway/spool"},
     r"sqlite3\.h": {"gateway/report"},
-    r"jansson\.h": {"gateway/report", "gateway/admin"},
+    r"jansson\.h": {"reputation", "gateway/report", "gateway/admin"},
     r"crypt\.h": {"gateway/ingress"},
     r"(seccomp\.h|cap-ng\.h|linux/(landlock|seccomp)\.h)": {"gateway/daemon"},
     r"uthash\.h": {"gateway/base"},
@@ -63,8 +65,8 @@ def check(path, lines):
 
 def own(path, here, target):
     there = folder_of(target)
-    if here == "probes" and is_pure(path, here) and there in SHELL:
-        return f"{path} may not include {there}: only {IMPURE_PARTS[0]}* does I/O in probes"
+    if here in MOSTLY_PURE and is_pure(path, here) and there in SHELL:
+        return f"{path} may not include {there}: only {MOSTLY_PURE[here][0]}* does I/O in {here}"
     if target.startswith("tests/"):
         return f"{target} is for tests" if here else None
     if not there:
@@ -75,7 +77,7 @@ def own(path, here, target):
 
 
 def is_pure(path, here):
-    return here in PURE or (here == "probes" and not path.startswith(IMPURE_PARTS))
+    return here in PURE or (here in MOSTLY_PURE and not path.startswith(MOSTLY_PURE[here]))
 
 
 def foreign(here, pure, target):

@@ -239,12 +239,20 @@ static const struct row plan_rows[] = {
     { BASE "reputation:\n  blocklists: [ { zone: dnsbl.sorbs.net, codes: { 10.0.0.1: 5 } } ]\n"
            "  feeds: [ { format: drop-json, url: \"ftp://x\", file: p }, { format: x } ]\n",
       NULL,
-      "5:25: found \"dnsbl.sorbs.net\", expected a list that is alive: sorbs.net is closed\n"
+      "5:25: found \"dnsbl.sorbs.net\", expected a list of addresses: sorbs.net is closed\n"
       "5:51: found \"10.0.0.1\", expected an answer in 127.0.0.0/8\n"
       "6:12: found both of file and url, expected exactly one\n"
       "6:38: found \"ftp://x\", expected a URL that begins with https:// or http://\n"
       "6:60: found none of file and url, expected exactly one\n"
       "6:70: found \"x\", expected one of netset drop-json rbldnsd list" },
+    { BASE "reputation:\n  blocklists: [ { zone: zen.spamhaus.org }, { zone: bl.example }, { zone: "
+           "k.zen.dq.spamhaus.net }, { zone: multi.surbl.org } ]\n",
+      NULL,
+      "5:53: \"bl.example\" is not among the lists known here: expected \"codes\" beside it, which "
+      "say what its answers mean\n"
+      "5:108: found \"multi.surbl.org\", expected a list of addresses: it is a list of domains, "
+      "not "
+      "of addresses" },
 };
 
 static const struct row policy_rows[] = {

@@ -2,8 +2,8 @@
 servers — real peers from Debian, each in a folder and on an address of its own
 
 Postfix runs as an instance of ours (own configuration, queue and data); the system's own service is
-never touched. knot and unbound serve the zone given as text; smtp-sink and smtp-source come with
-Postfix.
+never touched. knot and unbound serve the zone given as text, rbldnsd data files; smtp-sink and
+smtp-source come with Postfix.
 """
 import atexit
 import glob
@@ -11,6 +11,8 @@ import os
 import shutil
 import subprocess
 import tempfile
+
+from dnslib import DNSRecord
 
 from . import net, process
 
@@ -221,3 +223,35 @@ class SmtpSink:
 
     __enter__ = Knot.__enter__
     __exit__ = Knot.__exit__
+
+
+class Rbldnsd:
+    """rbldnsd with zones {name: (type, text of its data file)}; looks for changes every second."""
+
+    def __init__(self, zones):
+        self.dir, self.address = _folder("wp-rbldnsd-"), net.loopback()
+        for name, (_, text) in zones.items():
+            self.write(name, text)
+        specs = [f"{name}:{kind}:{name}.data" for name, (kind, _) in zones.items()]
+        self.child = process.Child(["rbldnsd", "-n", "-u", "nobody", "-b", f"{self.address}/53",
+                                    "-w", self.dir, "-c", "1", *specs], self.dir + "/log")
+        first = next(iter(zones))
+        net.wait_for("rbldnsd", lambda: answers(self.address, first))
+
+    def write(self, name, text):
+        with open(f"{self.dir}/{name}.new", "w") as f:
+            f.write(text)
+        os.replace(f"{self.dir}/{name}.new", f"{self.dir}/{name}.data")
+
+    host = Knot.host
+    __enter__ = Knot.__enter__
+    __exit__ = Knot.__exit__
+
+
+def answers(address, name):
+    """True when a name server answers there over UDP."""
+    try:
+        DNSRecord.question(name, "A").send(address, 53, timeout=0.5)
+        return True
+    except OSError:
+        return False

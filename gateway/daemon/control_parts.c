@@ -1,0 +1,139 @@
+#include "gateway/daemon/control_parts.h"
+
+#include <stdio.h>
+
+enum { RELIST_MS = 60000 };
+
+static void on_links_event(void *arg, const struct links_event *event)
+{
+    struct control_parts *c = arg;
+    control_report_event(c->report, event);
+    control_standing_links_event(c->standing, event);
+}
+
+static void on_advise(void *arg, struct advice *advice)
+{
+    struct control_parts *c = arg;
+    control_standing_advise(c->standing, advice);
+}
+
+static void on_report(void *arg, const struct reply_report *report)
+{
+    struct control_parts *c = arg;
+    control_standing_report(c->standing, report);
+}
+
+static void on_standing_changed(void *arg)
+{
+    struct control_parts *c = arg;
+    if (c->links)
+        control_links_renew(c->links);
+}
+
+static void note_standing(struct control_links *links, const struct standing_event *e)
+{
+    struct link_note note = { .kind = NOTE_EGRESS_STATE,
+                              .source = e->address,
+                              .egress = e->egress,
+                              .provider = e->provider,
+                              .state = slice_of(standing_state_names[e->to]),
+                              .reason = e->reason };
+    control_links_note(links, &note);
+}
+
+static void on_standing_event(void *arg, const struct standing_event *event)
+{
+    struct control_parts *c = arg;
+    if (event->kind != STANDING_TRANSITION || !c->links)
+        return;
+    note_standing(c->links, event);
+    if (c->lists && !event->provider.n)
+        control_lists_suspect(c->lists, &event->address,
+                              event->to != STANDING_CLEAN && event->to != STANDING_PROBATION);
+}
+
+static void note_listing(struct control_links *links, struct slice egress, const struct listing *l)
+{
+    char reason[STANDING_TEXT_MAX];
+    snprintf(reason, sizeof reason, "%.*s%s%s", SLICE_FMT(l->source), l->text[0] ? ": " : "",
+             l->text);
+    struct link_note note = { .kind = NOTE_LISTING,
+                              .source = l->address,
+                              .egress = egress,
+                              .state = slice_of(listing_state_names[l->state]),
+                              .reason = slice_of(reason) };
+    control_links_note(links, &note);
+}
+
+static void on_listing(void *arg, struct slice egress, const struct listing *l)
+{
+    struct control_parts *c = arg;
+    control_standing_listing(c->standing, egress, l);
+    if (l->state == LIST_LISTED || l->was == LIST_LISTED)
+        note_listing(c->links, egress, l);
+}
+
+static void on_hygiene(void *arg, struct slice egress, const struct hygiene *hygiene)
+{
+    struct control_parts *c = arg;
+    control_standing_hygiene(c->standing, egress, hygiene);
+}
+
+static void still_listed(void *arg, struct slice egress, const struct listing *l)
+{
+    struct control_parts *c = arg;
+    control_standing_listing(c->standing, egress, l);
+}
+
+static void on_relist(struct timer *timer)
+{
+    struct control_parts *c = CONTAINER_OF(timer, struct control_parts, relist);
+    control_lists_each(c->lists, still_listed, c);
+    timer_set(c->loop, timer, RELIST_MS);
+}
+
+/* ---- life ---- */
+
+void control_parts_start(struct control_parts *c, struct loop *loop, const char *relay_path,
+                         const char *history, const char *reputation)
+{
+    struct control_standing_env standing = { .loop = loop,
+                                             .folder = reputation,
+                                             .changed = on_standing_changed,
+                                             .event = on_standing_event,
+                                             .arg = c };
+    struct control_links_env links = { .loop = loop,
+                                       .relay_path = relay_path,
+                                       .event = on_links_event,
+                                       .advise = on_advise,
+                                       .report = on_report,
+                                       .arg = c };
+    struct control_lists_hooks lists = { .listing = on_listing, .hygiene = on_hygiene, .arg = c };
+    c->loop = loop;
+    c->report = control_report_new(loop, relay_path, history);
+    c->standing = control_standing_new(&standing);
+    c->links = control_links_new(&links);
+    control_report_watch(c->report, c->links);
+    c->lists = control_lists_new(loop, &lists);
+    timer_init(&c->relist, on_relist);
+    timer_set(loop, &c->relist, RELIST_MS);
+}
+
+void control_parts_configure(struct control_parts *c, struct policies *policies)
+{
+    control_links_configure(c->links, policies);
+    control_standing_configure(c->standing, policies);
+    control_lists_configure(c->lists, policies);
+}
+
+void control_parts_free(struct control_parts *c)
+{
+    if (!c->links)
+        return;
+    timer_stop(c->loop, &c->relist);
+    control_report_watch(c->report, NULL);
+    control_lists_free(&c->lists);
+    control_links_free(&c->links);
+    control_standing_free(&c->standing);
+    control_report_free(&c->report);
+}

@@ -1,0 +1,34 @@
+/*
+ * daemon/control_parts — the parts of control, and what each tells the others
+ *
+ *     relay ── observations ──► links ── faults ──► standing ◄── listings, names ── lists
+ *       ▲  └── reports ────────────────────────────►   │
+ *       └───────── advice ◄── links ◄── bars, shares ──┘          all events ──► report
+ *
+ *   Everything runs on control's loop.
+ */
+#ifndef WAYPOST_DAEMON_CONTROL_PARTS_H
+#define WAYPOST_DAEMON_CONTROL_PARTS_H
+
+#include "gateway/daemon/control_links.h"
+#include "gateway/daemon/control_lists.h"
+#include "gateway/daemon/control_report.h"
+#include "gateway/daemon/control_standing.h"
+#include "gateway/io/timer.h"
+
+struct control_parts {
+    struct loop *loop;
+    struct control_links *links; /* NULL, as all: not started */
+    struct control_standing *standing;
+    struct control_lists *lists;
+    struct control_report *report;
+    struct timer relist; /* what lists say is told to standing again */
+};
+
+/* The struct is zeroed and stays where it is. Folders: control may write there. */
+void control_parts_start(struct control_parts *parts, struct loop *loop, const char *relay_path,
+                         const char *history, const char *reputation);
+void control_parts_configure(struct control_parts *parts, struct policies *policies);
+void control_parts_free(struct control_parts *parts);
+
+#endif

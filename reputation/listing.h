@@ -1,0 +1,39 @@
+/*
+ * reputation/listing — what one list holds against one of our addresses
+ *
+ *   The common form of DNS blocklists and feeds: what callers are told when it changes, and what
+ *   reports show. A value; texts are valid during the call that hands it over.
+ */
+#ifndef WAYPOST_REPUTATION_LISTING_H
+#define WAYPOST_REPUTATION_LISTING_H
+
+#include "gateway/base/addr.h"
+#include "gateway/conf/zones.h"
+
+/* UNKNOWN neither lists nor clears: keep what was true before. */
+enum listing_state { LIST_UNKNOWN, LIST_CLEAR, LIST_LISTED };
+extern const char *const listing_state_names[]; /* "unknown", "clear", "listed", NULL */
+
+struct listing {
+    struct slice source; /* zone, or path or URL of the feed */
+    bool is_feed;
+    struct addr address;
+    enum listing_state state;
+    enum listing_state was; /* before this change; in a report the same as `state` */
+    int64_t since_ms;       /* monotonic */
+    int64_t checked_ms;     /* of the last look that had a result; 0: none yet */
+    const char *problem;    /* why the last look had none; NULL: it had one */
+    /* LIST_LISTED */
+    uint32_t answer; /* of a zone, host order; 0 for a feed */
+    unsigned points;
+    enum zone_kind kind;
+    const char *what; /* what it means to be listed so */
+    const char *text; /* of the list itself, printable; "" when it gives none */
+    const char *link; /* where to be removed; "" when there is none */
+    bool expires;     /* it goes by itself */
+};
+
+/* For a points figure of the operator's alone. */
+enum zone_kind listing_kind_of(unsigned points);
+
+#endif

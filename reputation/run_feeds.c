@@ -1,0 +1,359 @@
+#include "reputation/run_feeds.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "gateway/base/rnd.h"
+#include "gateway/io/timer.h"
+#include "reputation/feed.h"
+
+enum {
+    HOUR_MS = 60 * 60 * 1000,
+    RETRY_MS = 5 * 60 * 1000,
+    FETCH_MS = 2 * 60 * 1000,
+    DOUBLINGS = 6,
+    WHAT_MAX = 80
+};
+
+/* What a feed says of one of our addresses. */
+struct verdict {
+    struct addr address;
+    enum listing_state state;
+    int64_t since_ms;
+    struct feed_hit hit; /* LIST_LISTED */
+    char what[WHAT_MAX];
+};
+
+struct source {
+    struct run_feeds *run;
+    struct conf_feed conf; /* with texts of its own */
+    struct feed *feed;     /* NULL: none yet */
+    struct verdict *verdicts;
+    size_t n;
+    int64_t checked_ms;
+    char problem[256]; /* why the last content was not taken; "": it was */
+    /* URLs */
+    struct fetch_name *fetch;
+    struct timer next;
+    unsigned failures;
+    char etag[FETCH_FIELD_MAX], modified[FETCH_FIELD_MAX];
+};
+
+struct run_feeds {
+    struct loop *loop;
+    struct run_feeds_hooks hooks;
+    struct source **sources;
+    size_t n;
+    struct slice ca;
+    struct resolver *resolver;
+    struct fetcher *fetcher;
+    struct loop_task look; /* at all sets again, for addresses that are new */
+    struct rnd rnd;
+};
+
+static struct slice name_of(const struct source *s)
+{
+    return s->conf.file.n ? s->conf.file : s->conf.url;
+}
+
+/* ---- what a set says ---- */
+
+static struct listing listing_of(const struct source *s, const struct verdict *v)
+{
+    bool listed = v->state == LIST_LISTED;
+    return (struct listing){ .source = name_of(s),
+                             .is_feed = true,
+                             .address = v->address,
+                             .state = v->state,
+                             .was = v->state,
+                             .since_ms = v->since_ms,
+                             .checked_ms = s->checked_ms,
+                             .problem = s->problem[0] ? s->problem : NULL,
+                             .points = listed ? (unsigned)s->conf.points : 0,
+                             .kind = listing_kind_of((unsigned)s->conf.points),
+                             .what = listed ? v->what : "",
+                             .text = listed ? v->hit.text : "",
+                             .link = "" };
+}
+
+static bool same_hit(const struct feed_hit *a, const struct feed_hit *b)
+{
+    return a->network.prefix == b->network.prefix && addr_eq(&a->network.base, &b->network.base);
+}
+
+static void look(const struct source *s, struct verdict *v, int64_t now_ms)
+{
+    struct feed_hit hit = { .text = "" };
+    bool listed = feed_find(s->feed, &v->address, &hit);
+    enum listing_state state = listed ? LIST_LISTED : LIST_CLEAR;
+    bool same = v->state == state && (!listed || same_hit(&hit, &v->hit));
+    v->hit = hit; /* its text lies in the new set */
+    if (same)
+        return;
+    enum listing_state was = v->state;
+    if (was != state)
+        v->since_ms = now_ms;
+    v->state = state;
+    struct buf what;
+    buf_init(&what, WHAT_MAX - 1);
+    buf_puts(&what, "stands in the feed as ");
+    network_put(&what, &hit.network);
+    snprintf(v->what, sizeof v->what, "%.*s", listed ? (int)buf_len(&what) : 0, buf_slice(&what).p);
+    buf_free(&what);
+    struct listing listing = listing_of(s, v);
+    listing.was = was;
+    s->run->hooks.listing(s->run->hooks.arg, &listing);
+}
+
+static void look_at_all(const struct source *s)
+{
+    int64_t now_ms = loop_now_ms(s->run->loop);
+    for (size_t i = 0; s->feed && i < s->n; i++)
+        look(s, &s->verdicts[i], now_ms);
+}
+
+static void complain(struct source *s, const char *why)
+{
+    if (strcmp(s->problem, why) == 0)
+        return;
+    snprintf(s->problem, sizeof s->problem, "%s", why);
+    s->run->hooks.alarm(s->run->hooks.arg, name_of(s), s->problem);
+}
+
+static bool take(struct source *s, struct slice bytes)
+{
+    struct err err;
+    struct feed *next = NULL, *before = s->feed;
+    enum rc rc = feed_parse(bytes, (enum feed_format)s->conf.format, name_of(s).p, &next, &err);
+    if (rc == RC_OK)
+        rc = feed_accept(next, before, &err);
+    if (rc != RC_OK) {
+        feed_free(&next);
+        complain(s, err.text);
+        return false;
+    }
+    s->feed = next;
+    s->problem[0] = '\0';
+    s->checked_ms = loop_now_ms(s->run->loop);
+    look_at_all(s); /* leaves no pointer into the old set */
+    feed_free(&before);
+    return true;
+}
+
+void run_feeds_take(struct run_feeds *run, struct slice path, struct slice bytes, const char *error)
+{
+    for (size_t i = 0; i < run->n; i++) {
+        struct source *s = run->sources[i];
+        if (!slice_eq(s->conf.file, path))
+            continue;
+        if (error)
+            complain(s, error);
+        else
+            take(s, bytes);
+    }
+}
+
+/* ---- URLs ---- */
+
+static int64_t interval_of(const struct source *s)
+{
+    struct fetch_target target;
+    int64_t interval = s->conf.interval;
+    bool asks_for_patience = fetch_target_of(s->conf.url.p, &target, NULL) == RC_OK &&
+                             slice_ends_with(slice_of(target.host), "spamhaus.org");
+    return asks_for_patience && interval < HOUR_MS ? HOUR_MS : interval;
+}
+
+static void fetch_later(struct source *s, bool good)
+{
+    int64_t wait = interval_of(s);
+    int64_t retry = (int64_t)RETRY_MS << s->failures;
+    if (!good && retry < wait && interval_of(s) == s->conf.interval)
+        wait = retry;
+    s->failures = good ? 0 : s->failures + (s->failures < DOUBLINGS);
+    timer_set(s->run->loop, &s->next, rnd_jitter(&s->run->rnd, wait, 5));
+}
+
+static bool take_answer(struct source *s, const struct fetch_result *result)
+{
+    char why[256];
+    if (result->rc == RC_OK && result->status == 304) {
+        s->checked_ms = loop_now_ms(s->run->loop);
+        return true;
+    }
+    if (result->rc == RC_OK && result->status == 200) {
+        if (!take(s, result->body))
+            return false;
+        snprintf(s->etag, sizeof s->etag, "%s", result->etag);
+        snprintf(s->modified, sizeof s->modified, "%s", result->modified);
+        return true;
+    }
+    if (result->rc == RC_OK)
+        snprintf(why, sizeof why, "the server answers %d", result->status);
+    else
+        snprintf(why, sizeof why, "cannot be fetched: %s", result->error);
+    complain(s, why);
+    return false;
+}
+
+static void on_fetched(void *arg, const struct fetch_result *result)
+{
+    struct source *s = arg;
+    s->fetch = NULL;
+    bool good = take_answer(s, result);
+    if (good)
+        s->problem[0] = '\0';
+    fetch_later(s, good);
+}
+
+static void on_next(struct timer *timer)
+{
+    struct source *s = CONTAINER_OF(timer, struct source, next);
+    struct fetch_plan plan = { .url = s->conf.url.p,
+                               .etag = s->feed ? s->etag : NULL,
+                               .modified = s->feed ? s->modified : NULL,
+                               .ca = s->run->ca,
+                               .max = FEED_BYTES_MAX,
+                               .timeout_ms = FETCH_MS };
+    if (s->run->resolver)
+        s->fetch =
+            fetch_name_start(s->run->loop, s->run->fetcher, s->run->resolver, &plan, on_fetched, s);
+}
+
+/* ---- configuration ---- */
+
+static void source_free(struct source *s)
+{
+    timer_stop(s->run->loop, &s->next);
+    fetch_name_cancel(&s->fetch);
+    feed_free(&s->feed);
+    free((char *)(uintptr_t)s->conf.file.p);
+    free((char *)(uintptr_t)s->conf.url.p);
+    free(s->verdicts);
+    free(s);
+}
+
+static bool same_feed(const struct conf_feed *a, const struct conf_feed *b)
+{
+    return slice_eq(a->file, b->file) && slice_eq(a->url, b->url) && a->format == b->format;
+}
+
+static struct slice copy_text(struct slice s)
+{
+    return (struct slice){ mem_strndup(s.n ? s.p : "", s.n), s.n };
+}
+
+/* Takes over what the source before knows (NULL: nothing). */
+static struct source *source_new(struct run_feeds *run, const struct conf_feed *conf,
+                                 struct source *before)
+{
+    struct source *s = mem_zero(sizeof *s);
+    s->run = run;
+    s->conf = *conf;
+    s->conf.file = copy_text(conf->file);
+    s->conf.url = copy_text(conf->url);
+    timer_init(&s->next, on_next);
+    if (!before)
+        return s;
+    s->feed = before->feed;
+    before->feed = NULL;
+    s->checked_ms = before->checked_ms;
+    memcpy(s->problem, before->problem, sizeof s->problem);
+    memcpy(s->etag, before->etag, sizeof s->etag);
+    memcpy(s->modified, before->modified, sizeof s->modified);
+    return s;
+}
+
+static void set_addresses(struct source *s, const struct run_feeds_config *config,
+                          const struct source *before)
+{
+    s->n = config->address_n;
+    s->verdicts = mem_array(s->n + 1, sizeof *s->verdicts);
+    for (size_t i = 0; i < s->n; i++) {
+        s->verdicts[i] = (struct verdict){ .address = config->addresses[i],
+                                           .hit.text = "",
+                                           .since_ms = loop_now_ms(s->run->loop) };
+        for (size_t k = 0; s->feed && before && k < before->n; k++)
+            if (addr_same_host(&before->verdicts[k].address, &s->verdicts[i].address))
+                s->verdicts[i] = before->verdicts[k];
+    }
+}
+
+static struct source *find(const struct run_feeds *run, const struct conf_feed *conf)
+{
+    for (size_t i = 0; i < run->n; i++)
+        if (run->sources[i] && same_feed(&run->sources[i]->conf, conf))
+            return run->sources[i];
+    return NULL;
+}
+
+void run_feeds_configure(struct run_feeds *run, const struct run_feeds_config *config)
+{
+    struct source **made = mem_array(config->feed_n + 1, sizeof *made);
+    run->ca = config->ca;
+    run->resolver = config->resolver;
+    run->fetcher = config->fetcher;
+    for (size_t i = 0; i < config->feed_n; i++) {
+        struct source *before = find(run, &config->feeds[i]);
+        made[i] = source_new(run, &config->feeds[i], before);
+        set_addresses(made[i], config, before);
+        if (!made[i]->conf.url.n)
+            continue;
+        if (made[i]->feed) /* as fresh as it was */
+            fetch_later(made[i], true);
+        else
+            timer_set(run->loop, &made[i]->next, 0);
+    }
+    for (size_t i = 0; i < run->n; i++)
+        source_free(run->sources[i]);
+    free(run->sources);
+    run->sources = made;
+    run->n = config->feed_n;
+    loop_task_schedule(run->loop, &run->look);
+}
+
+static void on_look(struct loop_task *task)
+{
+    struct run_feeds *run = CONTAINER_OF(task, struct run_feeds, look);
+    for (size_t i = 0; i < run->n; i++)
+        look_at_all(run->sources[i]);
+}
+
+void run_feeds_each(const struct run_feeds *run,
+                    void (*fn)(void *arg, const struct listing *listing), void *arg)
+{
+    for (size_t i = 0; i < run->n; i++) {
+        const struct source *s = run->sources[i];
+        for (size_t k = 0; k < s->n; k++) {
+            struct listing listing = listing_of(s, &s->verdicts[k]);
+            fn(arg, &listing);
+        }
+    }
+}
+
+/* ---- life ---- */
+
+struct run_feeds *run_feeds_new(struct loop *loop, const struct run_feeds_hooks *hooks)
+{
+    struct run_feeds *run = mem_zero(sizeof *run);
+    run->loop = loop;
+    run->hooks = *hooks;
+    loop_task_init(&run->look, on_look);
+    rnd_seed_system(&run->rnd);
+    return run;
+}
+
+void run_feeds_free(struct run_feeds **run_p)
+{
+    struct run_feeds *run = *run_p;
+    if (!run)
+        return;
+    loop_task_cancel(&run->look);
+    for (size_t i = 0; i < run->n; i++)
+        source_free(run->sources[i]);
+    free(run->sources);
+    free(run);
+    *run_p = NULL;
+}

@@ -1,0 +1,50 @@
+/*
+ * reputation/run_feeds — feeds (feed.h) kept up to date, and our addresses looked up in them
+ *
+ *   A file's bytes are handed in when it has changed; a URL is fetched every interval (Spamhaus:
+ *   hourly at most), with ETag and Last-Modified. Only a feed that parses and can be true takes the
+ *   place of the one before; else that stays and an alarm says why, once for each reason. A fetch
+ *   that fails is tried again after five minutes, then doubling up to the interval.
+ *
+ *   An address that is in the new set is listed at once, one that is not any more is clear at once.
+ *
+ * Callbacks: from the loop or from inside run_feeds_take(); run_feeds_configure() reports what a
+ *            feed that stays says about new addresses at the next turn of the loop.
+ */
+#ifndef WAYPOST_REPUTATION_RUN_FEEDS_H
+#define WAYPOST_REPUTATION_RUN_FEEDS_H
+
+#include "gateway/conf/plan.h"
+#include "gateway/dns/fetch_name.h"
+#include "reputation/listing.h"
+
+struct run_feeds_hooks {
+    void (*listing)(void *arg, const struct listing *listing); /* the state has changed */
+    void (*alarm)(void *arg, struct slice feed, const char *text);
+    void *arg;
+};
+
+struct run_feeds;
+
+struct run_feeds *run_feeds_new(struct loop *loop, const struct run_feeds_hooks *hooks);
+void run_feeds_free(struct run_feeds **run);
+
+struct run_feeds_config {
+    const struct conf_feed *feeds;
+    size_t feed_n;
+    const struct addr *addresses; /* ours, each once */
+    size_t address_n;
+    struct slice ca;           /* whom to trust for https; lives until the next configuration */
+    struct resolver *resolver; /* for the hosts of URLs; NULL: none are fetched */
+    struct fetcher *fetcher;
+};
+/* Feeds that are in both configurations keep their content. */
+void run_feeds_configure(struct run_feeds *run, const struct run_feeds_config *config);
+/* The content of a file, whole; `error` (NULL: none) says why it cannot be read. */
+void run_feeds_take(struct run_feeds *run, struct slice path, struct slice bytes,
+                    const char *error);
+/* Everything, feed by feed. */
+void run_feeds_each(const struct run_feeds *run,
+                    void (*fn)(void *arg, const struct listing *listing), void *arg);
+
+#endif

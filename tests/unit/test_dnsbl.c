@@ -1,0 +1,199 @@
+/*
+ * tests/unit/test_dnsbl — blocklists in virtual time: what is believed, and when
+ */
+#include "tests/unit/dnsbl_rig.h"
+
+/* ---- listings ---- */
+
+static void test_two_resolvers_agree(void **state)
+{
+    (void)state;
+    clean_start(four, 2, 4);
+    int64_t appeared = w.now;
+    w.entries[0] = "3.2.0.192";
+    run(&w, 6 * MINUTE);
+    assert_int_equal(w.listings, 1);
+    assert_true(w.listed_at - appeared <= 5 * MINUTE + 5 * SECOND);
+    assert_string_equal(w.last_text, "because? of it");
+    assert_string_equal(w.last_link, "https://bl.test/?q=192.0.2.3&x");
+    assert_int_equal(w.last.points, 100);
+    assert_int_equal(w.last.kind, ZONE_HARD);
+    assert_int_equal(w.texts, 1);
+    end();
+}
+
+static void test_the_only_resolver_says_it_twice(void **state)
+{
+    (void)state;
+    clean_start(one, 1, 1);
+    w.entries[0] = "1.2.0.192";
+    int64_t appeared = w.now;
+    run(&w, 7 * MINUTE);
+    assert_int_equal(w.listings, 1);
+    assert_true(w.listed_at - appeared >= 1 * MINUTE);
+    assert_true(w.listed_at - appeared <= 6 * MINUTE + 5 * SECOND);
+    end();
+}
+
+static void test_clearing_takes_three_rounds(void **state)
+{
+    (void)state;
+    clean_start(four, 2, 4);
+    w.entries[0] = "1.2.0.192";
+    run(&w, 6 * MINUTE);
+    assert_int_equal(w.listings, 1);
+    w.entries[0] = NULL;
+    int64_t gone = w.now;
+    w.fault[0] = w.fault[1] = REFUSED; /* unknown does not clear */
+    run(&w, 60 * MINUTE);
+    assert_int_equal(w.clearings, 4);
+    w.fault[0] = w.fault[1] = HONEST;
+    run(&w, 60 * MINUTE);
+    assert_int_equal(w.clearings, 5);
+    assert_true(w.cleared_at - gone >= 60 * MINUTE + 2 * 4 * MINUTE);
+    assert_int_equal(w.listings, 1);
+    end();
+}
+
+static void test_one_silent_resolver_hides_nothing(void **state)
+{
+    static const enum fault faults[] = {
+        SILENT, REFUSED, LIAR_CLEAR, QUOTA, PARKED, WILDCARD, FLAKY
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        begin(&w, four, 2);
+        w.fault[1] = faults[i];
+        run(&w, 10 * MINUTE);
+        assert_int_equal(w.listings, 0);
+        w.entries[0] = "2.2.0.192";
+        run(&w, 15 * MINUTE);
+        assert_int_equal(w.listings, 1);
+        assert_true(addr_eq(&w.last.address, &(struct addr){ ADDR_V4, { 192, 0, 2, 2 }, 0 }));
+        end();
+    }
+}
+
+static void test_a_resolver_that_turns_bad_hides_nothing(void **state)
+{
+    static const enum fault faults[] = { SILENT, REFUSED, LIAR_CLEAR, QUOTA, PARKED, WILDCARD };
+    (void)state;
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        clean_start(four, 2, 4);
+        w.fault[0] = faults[i]; /* right after its test: for an hour it is believed to be good */
+        w.entries[0] = "2.2.0.192";
+        run(&w, 15 * MINUTE);
+        assert_int_equal(w.listings, 1);
+        end();
+    }
+}
+
+static void test_ipv6(void **state)
+{
+    static const char *const ours[] = { "2001:db8::1", NULL };
+    (void)state;
+    clean_start(ours, 2, 1);
+    w.entries[0] = "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2";
+    run(&w, 6 * MINUTE);
+    assert_int_equal(w.listings, 1);
+    end();
+}
+
+static void test_worse_code_is_told(void **state)
+{
+    (void)state;
+    clean_start(four, 2, 4);
+    w.entries[0] = w.entries[1] = "1.2.0.192";
+    w.answers[0] = w.answers[1] = "127.0.0.11";
+    run(&w, 6 * MINUTE);
+    assert_int_equal(w.last.points, 60);
+    w.answers[1] = "127.0.0.2";
+    run(&w, 6 * MINUTE);
+    assert_int_equal(w.listings, 2);
+    assert_int_equal(w.last.points, 100);
+    assert_int_equal(w.last.answer, 0x7f000002);
+    end();
+}
+
+/* ---- faults ---- */
+
+static void test_no_fault_lists_anybody(void **state)
+{
+    static const enum fault faults[] = { SILENT, REFUSED, LIAR_CLEAR, QUOTA, PARKED, WILDCARD };
+    (void)state;
+    for (size_t n = 1; n <= 2; n++) {
+        for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+            for (int late = 0; late < 2; late++) {
+                begin(&w, n == 1 ? one : four, n);
+                if (late)
+                    run(&w, 2 * SECOND);
+                w.fault[0] = w.fault[1] = faults[i];
+                run(&w, 4 * 60 * MINUTE);
+                assert_int_equal(w.listings, 0);
+                assert_int_equal(w.alarms, 1);
+                assert_non_null(strstr(w.alarm, "three hours"));
+                end();
+            }
+        }
+    }
+}
+
+static void test_codes_outside_the_table_say_nothing(void **state)
+{
+    (void)state;
+    begin(&w, one, 2);
+    w.entries[0] = "1.2.0.192";
+    w.answers[0] = "127.0.0.77";
+    run(&w, 20 * MINUTE);
+    assert_int_equal(w.listings, 0);
+    assert_int_equal(w.clearings, 1);
+    end();
+}
+
+static void test_most_of_us_at_once_waits(void **state)
+{
+    (void)state;
+    clean_start(four, 2, 4);
+    w.everything = true;
+    run(&w, 10 * MINUTE);
+    assert_int_equal(w.listings, 0);
+    assert_int_equal(w.alarms, 1);
+    assert_non_null(strstr(w.alarm, "4 of 4"));
+    w.everything = false; /* it was a fault */
+    run(&w, 60 * MINUTE);
+    assert_int_equal(w.listings, 0);
+    w.everything = true; /* this time it is true, and stays */
+    run(&w, 5 * MINUTE + 10 * SECOND + 15 * MINUTE);
+    assert_int_equal(w.listings, 4);
+    assert_int_equal(w.alarms, 2);
+    end();
+}
+
+static void test_half_of_us_is_believed(void **state)
+{
+    (void)state;
+    clean_start(four, 2, 4);
+    w.entries[0] = "1.2.0.192";
+    w.entries[1] = "2.2.0.192";
+    run(&w, 6 * MINUTE);
+    assert_int_equal(w.listings, 2);
+    end();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_two_resolvers_agree),
+        cmocka_unit_test(test_the_only_resolver_says_it_twice),
+        cmocka_unit_test(test_clearing_takes_three_rounds),
+        cmocka_unit_test(test_one_silent_resolver_hides_nothing),
+        cmocka_unit_test(test_a_resolver_that_turns_bad_hides_nothing),
+        cmocka_unit_test(test_ipv6),
+        cmocka_unit_test(test_worse_code_is_told),
+        cmocka_unit_test(test_no_fault_lists_anybody),
+        cmocka_unit_test(test_codes_outside_the_table_say_nothing),
+        cmocka_unit_test(test_most_of_us_at_once_waits),
+        cmocka_unit_test(test_half_of_us_is_believed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
