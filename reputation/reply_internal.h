@@ -37,6 +37,7 @@ void *reply_array_room(void *at, size_t n, size_t *cap, size_t size);
 /* A word or phrase; it begins and ends at the edge of a word unless that end is open. */
 struct reply_word {
     struct slice text;
+    uint64_t head, mask; /* its first bytes, to be compared at once */
     bool open_start, open_end;
     uint16_t id, bucket; /* from REPLY_BUCKETS on: open_start */
 };

@@ -24,6 +24,22 @@ static unsigned bucket_of(const char *p)
     return ((unsigned char)p[0] * 29u + (unsigned char)p[1]) % REPLY_BUCKETS;
 }
 
+/* The first bytes as one number; zeroes behind the end. */
+static uint64_t head_of(struct slice s)
+{
+    uint64_t head = 0;
+    memcpy(&head, s.p, s.n < sizeof head ? s.n : sizeof head);
+    return head;
+}
+
+/* All bits of the first n bytes of such a number. */
+static uint64_t head_mask(size_t n)
+{
+    uint64_t mask = 0;
+    memset(&mask, 0xff, n < sizeof mask ? n : sizeof mask);
+    return mask;
+}
+
 /* Letters, digits and bytes of other alphabets; '_' joins words, it is in none. */
 static bool in_word(char c)
 {
@@ -75,6 +91,8 @@ enum rc reply_words_add(struct reply_words *w, struct slice written, uint16_t *i
         return RC_LIMIT;
     word.open_start = word.open_start || !in_word(word.text.p[0]);
     word.open_end = word.open_end || !in_word(word.text.p[word.text.n - 1]);
+    word.head = head_of(word.text);
+    word.mask = head_mask(word.text.n);
     word.bucket = (uint16_t)(bucket_of(word.text.p) + (word.open_start ? REPLY_BUCKETS : 0));
     *id_r = word.id;
     *REPLY_PUSH(&w->words) = word;
@@ -110,9 +128,11 @@ static bool is_at(const struct reply_word *word, struct slice text, size_t at)
 static void find_in_bucket(const struct reply_words *w, unsigned bucket, struct slice text,
                            size_t at, struct reply_found *found)
 {
-    for (unsigned i = w->first[bucket]; i < w->first[bucket + 1]; i++) {
+    unsigned i = w->first[bucket], end = w->first[bucket + 1];
+    uint64_t head = i < end ? head_of(slice_skip(text, at)) : 0;
+    for (; i < end; i++) {
         const struct reply_word *word = &w->words.at[i];
-        if (is_at(word, text, at))
+        if ((head & word->mask) == word->head && is_at(word, text, at))
             found->bits[word->id / 64] |= 1ull << (word->id % 64);
     }
 }

@@ -267,6 +267,56 @@ static void words_that_mislead(void **state)
     reply_rules_free(&rules);
 }
 
+/* A reply that only mentions our address says nothing about it. */
+static void our_address_in_passing(void **state)
+{
+    (void)state;
+    static const struct {
+        uint16_t code;
+        enum reply_class class;
+        const char *text;
+    } rows[] = {
+        { 550, REPLY_CONTENT,
+          "Message rejected as spam (score 12.3) from 203.0.113.42, contact abuse@example.net" },
+        { 550, REPLY_CONTENT,
+          "Our mail server blocked this message because it contains a virus. Client IP: "
+          "203.0.113.42" },
+        { 550, REPLY_MAILBOX, "<u@example.net>: user unknown (203.0.113.42)" },
+        { 550, REPLY_CONTENT,
+          "High probability of spam, ip=203.0.113.42, report to abuse@example.net" },
+        { 451, REPLY_GREYLIST, "Temporarily deferred: greylisting in action for 203.0.113.42" },
+        { 550, REPLY_AUTH, "SPF fail: 203.0.113.42 is not allowed to send mail for example.com" },
+        { 550, REPLY_CONTENT, "Blocked attachment type .exe [203.0.113.42]" },
+        { 550, REPLY_CONTENT,
+          "Message blocked by our anti-spam system. See "
+          "http://example.net/blocked?ip=203.0.113.42" },
+        { 554, REPLY_CONTENT, "URL in body listed in SURBL, client 203.0.113.42" },
+        { 550, REPLY_DOMAIN_BLOCKED,
+          "Sender domain example.com is blocked, client [203.0.113.42]" },
+        { 550, REPLY_DOMAIN_BLOCKED,
+          "<spammer@example.com>: Sender address rejected: blocked by administrator "
+          "(203.0.113.42)" },
+        { 554, REPLY_CONTENT, "Mail from 203.0.113.42 refused: message contains malware Eicar" },
+        { 530, REPLY_TLS, "Must issue a STARTTLS command first, client 203.0.113.42" },
+        { 550, REPLY_CONTENT,
+          "Message looks like spam to our filters; sent via ip address 203.0.113.42" },
+    };
+    struct addr us = address("203.0.113.42");
+    struct reply_rules *rules = reply_rules_shipped();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct reply_judgement j;
+        struct reply_facts f = { .mx = SLICE_LIT("mx.example.net"),
+                                 .source = &us,
+                                 .code = rows[i].code,
+                                 .text = slice_of(rows[i].text) };
+        reply_classify(rules, &f, &j);
+        if (j.class != rows[i].class)
+            fail_msg("%s by %s: %s", reply_class_names[j.class], j.rule, rows[i].text);
+        assert_true(j.names_us);
+    }
+    reply_rules_free(&rules);
+}
+
 static void the_step_decides_when_nothing_else_does(void **state)
 {
     (void)state;
@@ -298,6 +348,7 @@ int main(void)
         cmocka_unit_test(replies_rules_were_written_on),
         cmocka_unit_test(replies_that_only_measure),
         cmocka_unit_test(words_that_mislead),
+        cmocka_unit_test(our_address_in_passing),
         cmocka_unit_test(the_step_decides_when_nothing_else_does),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
