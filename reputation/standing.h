@@ -134,12 +134,12 @@ extern const char *const standing_evidence_names[STANDING_EV_KINDS]; /* "ip-bloc
 struct standing_evidence {
     uint8_t kind;        /* enum standing_evidence_kind */
     bool standing, hard; /* counts in full until it is withdrawn; a hard listing */
+    uint8_t clear;       /* of a listing: checks in a row that no longer found it */
     struct slice source; /* list or feed; provider of a reply; empty */
     struct slice text;   /* what it said */
     double points;       /* now */
     int64_t at_ms;       /* first seen */
     int64_t gone_ms;     /* when it is worth less than a point; 0 while it stands */
-    uint8_t clear;       /* of a listing: checks in a row that no longer found it */
 };
 
 enum standing_event_kind {
