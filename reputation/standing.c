@@ -221,7 +221,7 @@ static void arrange(struct standing *s, const struct standing_config *config)
     want = want < STANDING_MEMBERS_MAX ? want : STANDING_MEMBERS_MAX;
     for (uint32_t i = 0; i < s->conf_n; i++)
         s->member[i]->parked_ms = s->now_ms;
-    s->member = mem_grow(s->member, (size_t)s->n + want + 1, sizeof *s->member);
+    s->member = mem_grow(s->member, (size_t)s->n + want + 1, sizeof(void *));
     for (; filled < want; filled++) {
         const struct standing_member *c = &config->member[filled];
         int at = find_among(s, filled, s->n, c->egress, &c->address);
@@ -230,8 +230,7 @@ static void arrange(struct standing *s, const struct standing_config *config)
             s->member[at] = begin_member(s, c);
         }
         struct member *m = s->member[at];
-        memmove(s->member + filled + 1, s->member + filled,
-                ((size_t)at - filled) * sizeof *s->member);
+        memmove(s->member + filled + 1, s->member + filled, ((size_t)at - filled) * sizeof(void *));
         s->member[filled] = m;
     }
     s->conf_n = filled;

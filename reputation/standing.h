@@ -134,12 +134,12 @@ extern const char *const standing_evidence_names[STANDING_EV_KINDS]; /* "ip-bloc
 struct standing_evidence {
     uint8_t kind;        /* enum standing_evidence_kind */
     bool standing, hard; /* counts in full until it is withdrawn; a hard listing */
+    uint8_t clear;       /* of a listing: checks in a row that no longer found it */
     struct slice source; /* list or feed; provider of a reply; empty */
     struct slice text;   /* what it said */
     double points;       /* now */
     int64_t at_ms;       /* first seen */
     int64_t gone_ms;     /* when it is worth less than a point; 0 while it stands */
-    uint8_t clear;       /* of a listing: checks in a row that no longer found it */
 };
 
 enum standing_event_kind {
@@ -255,7 +255,9 @@ enum rc standing_order(struct standing *s, int member, enum standing_order order
 
 /* Permission to begin up to `want` transactions: how many it may be. 0 when the member is not
  * eligible, the provider blocks it or the quota is used up; one when the canary may fly, whose
- * reply decides (without a reply within 15 minutes it may fly again). */
+ * reply decides (without a reply within 15 minutes it may fly again). Who hands permissions on to
+ * others takes some ahead and gives back what was not used. Without a limit it may be left out:
+ * volume is counted by the replies. */
 uint32_t standing_take(struct standing *s, int member, struct slice provider, uint32_t want,
                        int64_t now_ms);
 void standing_give_back(struct standing *s, int member, struct slice provider, uint32_t unused,
@@ -311,7 +313,8 @@ bool standing_provider_find(const struct standing *s, int member, struct slice p
 uint32_t standing_evidence(const struct standing *s, int member, int64_t now_ms,
                            struct standing_evidence *at, uint32_t max);
 
-/* How often to look at its lists: 60 s while suspect, listed, quarantined or draining; else 300. */
+/* How often to look at its lists: 60 s while suspect, draining, listed or quarantined, or while
+ * any list names it; else 5 minutes. */
 int64_t standing_check_every_ms(const struct standing *s, int member);
 
 #endif

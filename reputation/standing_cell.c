@@ -89,7 +89,7 @@ static void cell_drop(struct standing *s, struct member *m, uint32_t index, cons
     if (c->state != anew)
         standing_move(s, m, c, anew, reason);
     cell_free(c);
-    memmove(m->cell + index, m->cell + index + 1, (--m->cell_n - index) * sizeof *m->cell);
+    memmove(m->cell + index, m->cell + index + 1, (--m->cell_n - index) * sizeof(void *));
 }
 
 /* The higher, the more would be lost with it. */
@@ -124,9 +124,9 @@ struct cell *cell_get(struct standing *s, struct member *m, struct slice provide
         at = place_of(m, name, &there);
         if (m->cell_n == m->cell_cap) {
             m->cell_cap = m->cell_cap ? 2 * m->cell_cap : 8;
-            m->cell = mem_grow(m->cell, m->cell_cap, sizeof *m->cell);
+            m->cell = mem_grow(m->cell, m->cell_cap, sizeof(void *));
         }
-        memmove(m->cell + at + 1, m->cell + at, (m->cell_n - at) * sizeof *m->cell);
+        memmove(m->cell + at + 1, m->cell + at, (m->cell_n - at) * sizeof(void *));
         m->cell[at] = cell_new(m, name, s->now_ms);
         m->cell_n++;
     }

@@ -104,43 +104,40 @@ enum { HOLD_CONFIG = 1, HOLD_OPERATOR = 2, HOLD_FAULT = 4, HOLDS = 8 };
 struct member {
     char *egress, *reason;
     struct addr address;
-    uint32_t index;    /* of the configuration */
-    int64_t warmup_ms; /* as configured: wall clock */
-    int64_t parked_ms; /* not configured since */
-    uint8_t state;
-    int64_t since_ms, until_ms; /* until: drain or dwell */
-    uint8_t before;             /* disabled or draining by order: where it was */
-    int64_t before_ms;
+    uint8_t state, before; /* before: disabled or draining by order: where it was */
     uint8_t holds, fault;
-    bool begun;   /* warm-up has */
-    bool drained; /* by order: disabled when done */
+    uint8_t fcrdns, helo; /* enum standing_name */
+    bool begun;           /* warm-up has */
+    bool drained;         /* by order: disabled when done */
     bool capped, acknowledged;
-    bool last_resort; /* derived from the states */
-    uint32_t sessions;
+    bool ramp_good;             /* mail was delivered in this hour */
+    bool last_resort;           /* derived from the states */
+    uint32_t index;             /* of the configuration */
+    int64_t warmup_ms;          /* as configured: wall clock */
+    int64_t parked_ms;          /* not configured since */
+    int64_t since_ms, until_ms; /* until: drain or dwell */
+    int64_t before_ms;
     double e;
     int64_t e_ms;
     int64_t calm_ms;           /* E is low since */
-    int64_t good_ms;           /* hour in which ... */
-    uint32_t good_n;           /* ... so many deliveries were credited */
+    int64_t good_ms;           /* hour in which good_n deliveries were credited */
     int64_t bad_ms, listed_ms; /* last evidence; last listing */
     int64_t blocked_ms;        /* a provider's refusal counted */
     int64_t two_ms;            /* and it was the second provider within an hour */
-    uint32_t falls;            /* falls soon after a release, in a row */
     int64_t freed_ms;          /* last release from quarantine */
     double ramp;               /* after a release, of its weight; 1 */
     int64_t ramp_ms;
-    bool ramp_good;
-    uint32_t accepted, refused; /* since probation began */
-    uint8_t fcrdns, helo;       /* enum standing_name */
     int64_t fcrdns_ms, helo_ms;
     int64_t content_ms, content_scored_ms;
     uint32_t replies[2], contents[2]; /* this half hour and the one before */
-    struct listing listing[STANDING_LISTINGS_MAX];
-    uint32_t listing_n;
-    struct trace trace[STANDING_EVIDENCE_MAX]; /* oldest first */
-    uint32_t trace_n;
-    struct cell **cell; /* by name */
+    uint32_t accepted, refused;       /* since probation began */
+    uint32_t sessions, good_n;
+    uint32_t falls; /* falls soon after a release, in a row */
+    uint32_t listing_n, trace_n;
     uint32_t cell_n, cell_cap;
+    struct listing listing[STANDING_LISTINGS_MAX];
+    struct trace trace[STANDING_EVIDENCE_MAX]; /* oldest first */
+    struct cell **cell;                        /* by name */
     int64_t due_ms, checked_ms; /* its cells are looked at then; were last. Derived */
 };
 

@@ -157,9 +157,11 @@ static const struct field trace_rows[] = {
 static void put_number(struct buf *out, const char *at, size_t size)
 {
     uint64_t v = 0;
+    char bytes[sizeof v];
     memcpy(&v, at, size); /* little-endian, as is every machine this runs on */
     for (size_t i = 0; i < size; i++)
-        put_u8(out, (uint8_t)(v >> (8 * i)));
+        bytes[i] = (char)(v >> (8 * i));
+    buf_put(out, bytes, size);
 }
 
 static void put_fields(struct buf *out, const void *record, struct fields f)
@@ -347,7 +349,7 @@ static struct member *get_member(struct cursor *c, int64_t now_ms)
     if (!c->bad && impossible(m))
         c->bad = true;
     m->cell_cap = (uint32_t)cur_most(c, cur_u16(c), STANDING_PROVIDERS_MAX);
-    m->cell = m->cell_cap ? mem_array(m->cell_cap, sizeof *m->cell) : NULL;
+    m->cell = m->cell_cap ? mem_array(m->cell_cap, sizeof(void *)) : NULL;
     while (m->cell_n < m->cell_cap && !c->bad)
         get_cell(c, m, now_ms);
     return m;
@@ -365,7 +367,7 @@ static void get_all(struct cursor *c, struct standing *s)
         s->pool_empty[i] = (uint8_t)cur_most(c, (uint8_t)empty.p[i], 1);
     if (s->now_ms < 1 || n > 2 * STANDING_MEMBERS_MAX)
         c->bad = true;
-    s->member = mem_array((size_t)n + 1, sizeof *s->member);
+    s->member = mem_array((size_t)n + 1, sizeof(void *));
     while (s->n < n && !c->bad) {
         s->member[s->n] = get_member(c, s->now_ms);
         s->member[s->n]->index = s->n;

@@ -40,7 +40,8 @@ static int provider_named(struct slice name)
 static bool begun(const struct life *l, uint32_t m)
 {
     struct standing_view v; /* reading is allowed in a callback */
-    return standing_view(l->twin[0], (int)m, l->wall, &v) && (v.eligible || !life_carries(v.state));
+    return standing_view(l->twin[0], (int)m, l->wall, &v) &&
+           (v.eligible || (!life_carries(v.state) && l->wall >= l->member[m].warmup_ms));
 }
 
 static bool in_pool(const struct life *l, uint32_t p, uint32_t m)

@@ -115,9 +115,13 @@ static void send_some(struct life *l, int m, int p, uint32_t want)
         reply(l, m, p, answer(l, m, p));
 }
 
+/* Shares of content need numbers: while somebody sends it there is more mail. */
 static void mail(struct life *l)
 {
-    for (int i = 0; i < 4; i++)
+    int sends = 4;
+    for (uint32_t m = 0; m < l->config.member_n; m++)
+        sends = l->trouble.spam[m] > l->inner ? 40 : sends;
+    for (int i = 0; i < sends; i++)
         send_some(l, some_member(l), (int)rnd_below(&l->rnd, LIFE_PROVIDERS),
                   1 + (uint32_t)rnd_below(&l->rnd, chance(l, 0.1) ? 40 : 4));
 }

@@ -15,6 +15,8 @@
 
 #include "tests/sim/standing_life.h"
 
+enum { WORLDS = 8 };
+
 static void run(uint64_t seed, double years, struct life_figures *f)
 {
     if (!life_run(seed, years, false, f))
@@ -27,8 +29,8 @@ static void test_lives(void **state)
     uint64_t last = given ? strtoull(given, NULL, 10) : 13;
     struct life_figures f, all = { 0 };
     (void)state;
-    for (uint64_t seed = 1; seed <= 12; seed++) {
-        run(seed < 12 ? seed : last, 0.2, &f);
+    for (uint64_t seed = 1; seed <= WORLDS; seed++) {
+        run(seed < WORLDS ? seed : last, 0.2, &f);
         all.alarms += f.alarms;
         all.canaries += f.canaries;
         all.restarts += f.restarts;

@@ -264,6 +264,22 @@ static void test_restart(void **state)
     sr_state(r, 3, STANDING_PROBATION);
 }
 
+/* What was counted before the restart counts after it: 3 of 63, then 1 more. */
+static void test_counts_kept(void **state)
+{
+    struct standing_rig *r = *state;
+    for (int i = 0; i < 240; i++)
+        sr_reply(r, i % 4, "p", STANDING_OTHER, 1, false);
+    for (int i = 0; i < 3; i++)
+        sr_reply(r, 0, "p", STANDING_CONTENT, 1, false);
+    sr_wait(r, 31 * RIG_MINUTE);
+    sr_reply(r, 0, "p", STANDING_OTHER, 1, false);
+    sr_restart(r);
+    assert_true(sr_points(r, 0) <= 0);
+    sr_reply(r, 0, "p", STANDING_CONTENT, 1, false);
+    assert_true(sr_points(r, 0) > 9);
+}
+
 static void test_damage(void **state)
 {
     struct standing_rig *r = *state;
@@ -366,6 +382,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_faults, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_restart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_counts_kept, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_clock_set_back, set_up, tear_down),
