@@ -42,7 +42,8 @@ static void on_listing(void *arg, const struct listing *l)
         const struct owned *o = &c->owned[i];
         if (!addr_same_host(&o->address, &l->address))
             continue;
-        log_listing(l, o->egress->name, level);
+        if (l->changed)
+            log_listing(l, o->egress->name, level);
         if (c->hooks.listing)
             c->hooks.listing(c->hooks.arg, o->egress->name, l);
     }

@@ -23,7 +23,8 @@ struct control_lists;
 
 /* Once for each egress that has the address. Any may be NULL. */
 struct control_lists_hooks {
-    /* The state has changed, or what the listing is for. */
+    /* After every look that bears the state out, whether `changed` or only repeated: a few times
+     * an hour at the least. */
     void (*listing)(void *arg, struct slice egress, const struct listing *listing);
     /* After every check, hourly or so. */
     void (*hygiene)(void *arg, struct slice egress, const struct hygiene *hygiene);
