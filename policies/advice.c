@@ -1,6 +1,7 @@
 #include "policies/advice.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +44,16 @@ struct slice advice_text(struct advice *advice, struct slice text)
     return (struct slice){ arena_strndup(t->arena, text.p ? text.p : "", text.n), text.n };
 }
 
+void advice_standings(struct advice *a, uint32_t standing_n, uint32_t barred_n)
+{
+    assert(!a->standing && !a->barred);
+    assert(standing_n <= ADVICE_STANDINGS_MAX && barred_n <= ADVICE_BARRED_MAX);
+    a->standing_n = standing_n;
+    a->barred_n = barred_n;
+    a->standing = mem_array(standing_n, sizeof *a->standing);
+    a->barred = mem_array(barred_n, sizeof *a->barred);
+}
+
 struct advice *advice_ref(struct advice *advice)
 {
     struct table *t = CONTAINER_OF(advice, struct table, advice);
@@ -62,6 +73,8 @@ void advice_unref(struct advice **advice)
     free(t->advice.egress);
     free(t->advice.group);
     free(t->advice.path);
+    free(t->advice.standing);
+    free(t->advice.barred);
     free(t);
 }
 
@@ -123,6 +136,75 @@ const struct advice_path *advice_path(const struct advice *advice, int egress, i
         (uint32_t)group >= advice->group_n)
         return NULL;
     return &advice->path[(size_t)egress * advice->group_n + (size_t)group];
+}
+
+int advice_standing_cmp(const struct advice_standing *a, const struct advice_standing *b)
+{
+    int order = (a->egress > b->egress) - (a->egress < b->egress);
+    return order ? order : text_cmp(a->provider, b->provider);
+}
+
+static const struct advice_standing *find_standing(const struct advice *a, int egress,
+                                                   struct slice provider)
+{
+    const struct advice_standing key = { .egress = (int16_t)egress, .provider = provider };
+    uint32_t low = 0, high = a->standing_n;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        int order = advice_standing_cmp(&key, &a->standing[mid]);
+        if (order == 0)
+            return &a->standing[mid];
+        if (order < 0)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return NULL;
+}
+
+const struct advice_standing *advice_standing(const struct advice *a, int egress,
+                                              struct slice provider)
+{
+    const struct advice_standing *found = find_standing(a, egress, provider);
+    return found || !provider.n ? found : find_standing(a, egress, slice_of(""));
+}
+
+bool advice_bars(const struct advice *a, const struct addr *source)
+{
+    for (uint32_t i = 0; i < a->barred_n; i++)
+        if (addr_same_host(&a->barred[i], source))
+            return true;
+    return false;
+}
+
+static bool same_egresses(const struct advice *a, const struct advice *b)
+{
+    if (a->egress_n != b->egress_n)
+        return false;
+    for (uint32_t i = 0; i < a->egress_n; i++) {
+        const struct advice_egress *x = &a->egress[i], *y = &b->egress[i];
+        bool barred = x->fault == EGRESS_BARRED;
+        if (!slice_eq(x->name, y->name) || barred != (y->fault == EGRESS_BARRED) ||
+            fabs(x->share - y->share) > 0)
+            return false;
+    }
+    return true;
+}
+
+bool advice_same_standing(const struct advice *a, const struct advice *b)
+{
+    if (!same_egresses(a, b) || a->standing_n != b->standing_n || a->barred_n != b->barred_n)
+        return false;
+    for (uint32_t i = 0; i < a->standing_n; i++) {
+        const struct advice_standing *x = &a->standing[i], *y = &b->standing[i];
+        if (advice_standing_cmp(x, y) || fabsf(x->share - y->share) > 0 ||
+            x->per_hour != y->per_hour)
+            return false;
+    }
+    for (uint32_t i = 0; i < a->barred_n; i++)
+        if (!addr_eq(&a->barred[i], &b->barred[i]))
+            return false;
+    return true;
 }
 
 bool advice_stale(const struct advice *advice, int64_t now_ms)

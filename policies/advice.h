@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "gateway/base/addr.h"
 #include "gateway/base/buf.h"
 #include "gateway/base/rc.h"
 #include "gateway/base/slice.h"
@@ -28,6 +29,8 @@
 enum {
     ADVICE_EGRESS_MAX = 256,
     ADVICE_GROUPS_MAX = 1024,
+    ADVICE_STANDINGS_MAX = 32768,
+    ADVICE_BARRED_MAX = 4096,
     ADVICE_STALE_MS = 120 * 1000, /* control sends at least every 10 s */
     ADVICE_NONE = -1
 };
@@ -78,6 +81,14 @@ struct advice_path {
     uint32_t age_ms;  /* of the newest sample when the table was made */
 };
 
+/* How an egress stands with one receiver, where that is not as well as can be. */
+struct advice_standing {
+    int16_t egress;        /* its row */
+    struct slice provider; /* as reply_provider() names it; empty: with all others */
+    float share;           /* of the mail it would get that it may have; 0: none */
+    uint32_t per_hour;     /* mails, in all workers together; 0: no limit */
+};
+
 struct advice {
     uint64_t version; /* grows; of one control process */
     int64_t made_ms;  /* monotonic clock, which processes of one machine share */
@@ -85,11 +96,17 @@ struct advice {
     struct advice_egress *egress;
     struct advice_group *group;
     struct advice_path *path; /* [egress * group_n + group] */
+    uint32_t standing_n, barred_n;
+    struct advice_standing *standing; /* sorted by egress, then provider */
+    struct addr *barred;              /* source addresses that carry no mail, without port */
 };
 
 /* Zeroed tables of the given size with one reference; texts go in by advice_text(). */
 struct advice *advice_new(uint32_t egress_n, uint32_t group_n);
 struct slice advice_text(struct advice *advice, struct slice text); /* a copy that lives with it */
+/* Room for that many, zeroed; once for a table. The caller sorts with advice_standing_cmp(). */
+void advice_standings(struct advice *advice, uint32_t standing_n, uint32_t barred_n);
+int advice_standing_cmp(const struct advice_standing *a, const struct advice_standing *b);
 struct advice *advice_ref(struct advice *advice);
 void advice_unref(struct advice **advice); /* sets NULL */
 
@@ -101,6 +118,12 @@ int advice_group(const struct advice *advice, struct slice carrier, struct slice
 int advice_group_cmp(struct slice carrier_a, struct slice region_a, struct slice carrier_b,
                      struct slice region_b);
 const struct advice_path *advice_path(const struct advice *advice, int egress, int group);
+/* With this provider, else with all others; NULL: as well as can be. */
+const struct advice_standing *advice_standing(const struct advice *advice, int egress,
+                                              struct slice provider);
+bool advice_bars(const struct advice *advice, const struct addr *source); /* whatever its port */
+/* Do both say the same about who may carry mail: bars, shares and standings? */
+bool advice_same_standing(const struct advice *a, const struct advice *b);
 bool advice_stale(const struct advice *advice, int64_t now_ms); /* NULL is stale */
 
 void advice_pack(const struct advice *advice, struct buf *out);

@@ -9,8 +9,14 @@
 #include "gateway/base/cursor.h"
 #include "policies/advice.h"
 
-static const uint32_t MAGIC = 0x31615057; /* "WPa1" */
-enum { BLANK = 0xff, NAME_MAX_BYTES = 255, FAULTS = EGRESS_BARRED + 1, STATES = PATH_DOWN + 1 };
+static const uint32_t MAGIC = 0x32615057; /* "WPa2" */
+enum {
+    BLANK = 0xff,
+    NAME_MAX_BYTES = 255,
+    PER_HOUR_MAX = 1000000000,
+    FAULTS = EGRESS_BARRED + 1,
+    STATES = PATH_DOWN + 1
+};
 
 /* ---- out ---- */
 
@@ -51,6 +57,20 @@ static void put_path(struct buf *out, const struct advice_path *p)
     put_u32(out, p->age_ms);
 }
 
+static void put_standing(struct buf *out, const struct advice_standing *s)
+{
+    put_u16(out, (uint16_t)s->egress);
+    put_slice16(out, s->provider);
+    put_f32(out, s->share);
+    put_u32(out, s->per_hour);
+}
+
+static void put_address(struct buf *out, const struct addr *a)
+{
+    put_u8(out, a->family);
+    buf_put(out, a->bytes, addr_bits(a) / 8);
+}
+
 void advice_pack(const struct advice *a, struct buf *out)
 {
     put_u32(out, MAGIC);
@@ -58,6 +78,8 @@ void advice_pack(const struct advice *a, struct buf *out)
     put_u64(out, (uint64_t)a->made_ms);
     put_u32(out, a->egress_n);
     put_u32(out, a->group_n);
+    put_u32(out, a->standing_n);
+    put_u32(out, a->barred_n);
     for (uint32_t e = 0; e < a->egress_n; e++) {
         put_slice16(out, a->egress[e].name);
         put_u8(out, a->egress[e].fault);
@@ -74,6 +96,10 @@ void advice_pack(const struct advice *a, struct buf *out)
     }
     for (size_t i = 0; i < (size_t)a->egress_n * a->group_n; i++)
         put_path(out, &a->path[i]);
+    for (uint32_t i = 0; i < a->standing_n; i++)
+        put_standing(out, &a->standing[i]);
+    for (uint32_t i = 0; i < a->barred_n; i++)
+        put_address(out, &a->barred[i]);
 }
 
 /* ---- in ---- */
@@ -167,6 +193,31 @@ static void get_path(struct cursor *c, struct advice_path *p)
         c->bad = true;
 }
 
+static void get_standing(struct cursor *c, struct advice *a, uint32_t i)
+{
+    struct advice_standing *s = &a->standing[i];
+    s->egress = cur_row(c, a->egress_n);
+    struct slice provider = cur_slice16(c);
+    if (s->egress == ADVICE_NONE || provider.n > NAME_MAX_BYTES)
+        c->bad = true;
+    if (!c->bad)
+        s->provider = advice_text(a, provider);
+    s->share = cur_f32(c, 1);
+    s->per_hour = cur_u32(c);
+    if (s->per_hour > PER_HOUR_MAX || (i > 0 && !c->bad && advice_standing_cmp(s - 1, s) >= 0))
+        c->bad = true;
+}
+
+static void get_address(struct cursor *c, struct addr *a)
+{
+    a->family = cur_u8(c);
+    if (a->family != ADDR_V4 && a->family != ADDR_V6)
+        c->bad = true;
+    struct slice bytes = cur_bytes(c, c->bad ? 0 : addr_bits(a) / 8);
+    if (bytes.n)
+        memcpy(a->bytes, bytes.p, bytes.n);
+}
+
 static void get_all(struct cursor *c, struct advice *a)
 {
     for (uint32_t e = 0; e < a->egress_n && !c->bad; e++)
@@ -175,6 +226,10 @@ static void get_all(struct cursor *c, struct advice *a)
         get_group(c, a, g);
     for (size_t i = 0; i < (size_t)a->egress_n * a->group_n && !c->bad; i++)
         get_path(c, &a->path[i]);
+    for (uint32_t i = 0; i < a->standing_n && !c->bad; i++)
+        get_standing(c, a, i);
+    for (uint32_t i = 0; i < a->barred_n && !c->bad; i++)
+        get_address(c, &a->barred[i]);
 }
 
 enum rc advice_unpack(struct slice bytes, struct advice **advice_r, struct err *err)
@@ -185,11 +240,14 @@ enum rc advice_unpack(struct slice bytes, struct advice **advice_r, struct err *
         return err_set(err, RC_PARSE, "not an advice table");
     uint64_t version = cur_u64(&c), made = cur_u64(&c);
     uint32_t egress_n = cur_u32(&c), group_n = cur_u32(&c);
+    uint32_t standing_n = cur_u32(&c), barred_n = cur_u32(&c);
     if (c.bad || egress_n > ADVICE_EGRESS_MAX || group_n > ADVICE_GROUPS_MAX ||
-        (size_t)egress_n * group_n > cur_left(&c))
+        standing_n > ADVICE_STANDINGS_MAX || barred_n > ADVICE_BARRED_MAX ||
+        (size_t)egress_n * group_n + standing_n + barred_n > cur_left(&c))
         return err_set(err, RC_PARSE, "advice of %u egresses and %u groups in %zu bytes", egress_n,
                        group_n, bytes.n);
     struct advice *a = advice_new(egress_n, group_n);
+    advice_standings(a, standing_n, barred_n);
     a->version = version;
     a->made_ms = (int64_t)made;
     get_all(&c, a);

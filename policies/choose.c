@@ -22,6 +22,9 @@ const char *const choice_reason_texts[CHOICE_REASONS] = {
     [RULED_OUT_DOWN] = "ruled out: path down",
     [RULED_OUT_RESERVE] = "ruled out: weight 0, others are left",
     [RULED_OUT_SHARE] = "ruled out: may carry nothing now",
+    [RULED_OUT_REFUSED] = "ruled out: this receiver refuses it",
+    [RULED_OUT_SPENT] = "ruled out: its allowance for this receiver is used up",
+    [RULED_OUT_SITS_OUT] = "passed over: it has less than its share now",
 };
 
 void choice_rows_fill(const struct conf *conf, const struct advice *advice,
@@ -59,12 +62,15 @@ static int draw(const struct choice *c, struct rnd *rnd)
     return last;
 }
 
-static void by_weight(struct choice *c, struct rnd *rnd)
+static void by_weight(const struct choice_request *q, struct choice *c, struct rnd *rnd)
 {
-    c->chosen = draw(c, rnd);
+    int sticky = choice_open_egress(c, q->sticky);
+    c->chosen = sticky >= 0 ? sticky : draw(c, rnd);
     for (uint32_t i = 0; i < c->n; i++)
         if (is_open(&c->at[i]))
-            c->at[i].reason = (int)i == c->chosen ? CHOSEN_BY_WEIGHT : NOT_DRAWN;
+            c->at[i].reason = (int)i != c->chosen ? NOT_DRAWN
+                              : sticky >= 0       ? CHOSEN_STICKY
+                                                  : CHOSEN_BY_WEIGHT;
 }
 
 /* What each of the others would have been, seen from the chosen one. */
@@ -103,11 +109,11 @@ int choose(const struct choice_request *q, struct rnd *rnd, struct choice *c)
     c->n = 0;
     c->egress = EGRESS_NONE;
     c->chosen = c->second = -1;
-    c->destination_suspect = false;
+    c->destination_suspect = c->drawn = false;
     choice_collect(q, c);
     c->measured = choice_rank(q, rnd, c);
     if (!c->measured)
-        by_weight(c, rnd);
+        by_weight(q, c, rnd);
     if (c->chosen < 0)
         return EGRESS_NONE;
     struct candidate *at = &c->at[c->chosen];

@@ -3,10 +3,12 @@
  *
  *   choose() decides for one mail at the moment of dispatch, from the advice table and what the
  *   relay knows itself. In this order:
- *     1. eligible: usable, not excluded for this mail, no fault, not without weight while one with
- *        weight is left; DOWN only when nothing else is left; then the fallback set of the route.
- *     2. without advice (none, stale, unknown group): by weight, as if nothing were measured.
- *     3. sticky: a retry (greylisting) goes by the egress of the earlier try.
+ *     1. eligible: usable, not excluded for this mail, no fault, not refused by the receiver, with
+ *        something left of its allowance there, not without weight while one with weight is left;
+ *        DOWN only when nothing else is left; then the fallback set of the route. One that has less
+ *        than its share (suspect, throttled, warming up) sits out the rest.
+ *     2. sticky: a retry (greylisting) goes by the egress of the earlier try.
+ *     3. without advice (none, stale, unknown group): by weight, as if nothing were measured.
  *     4. the preferred egress of the group (hysteresis is control's work) or, when the route does
  *        not allow that one, the egress the caller used last, unless another is 15 % and 40 ms
  *        better; without either the cheapest for this mail.
@@ -42,6 +44,8 @@ struct egress_facts {
     bool excluded;   /* for this mail: it was refused there */
     bool warm;       /* an idle session to the destination stands */
     uint8_t fault;   /* enum egress_fault_kind that the relay itself knows of */
+    float withheld;  /* share of this receiver's mail that goes elsewhere; 1: all of it */
+    bool spent;      /* its allowance for this receiver is used up for now */
     uint32_t active; /* bulk transfers under way on it */
 };
 
@@ -65,6 +69,9 @@ enum choice_reason {
     RULED_OUT_DOWN,
     RULED_OUT_RESERVE, /* weight 0, and another one is left */
     RULED_OUT_SHARE,   /* advice: it may carry nothing */
+    RULED_OUT_REFUSED, /* the receiver refuses it, whatever the mail */
+    RULED_OUT_SPENT,
+    RULED_OUT_SITS_OUT, /* it has less than its share now, and this mail is another's */
     CHOICE_REASONS
 };
 extern const char *const choice_reason_texts[CHOICE_REASONS]; /* for people: "nothing measured" */
@@ -75,7 +82,8 @@ struct candidate {
     uint8_t reason;                 /* enum choice_reason */
     uint8_t fault;                  /* enum egress_fault_kind */
     int row;                        /* in the advice table; ADVICE_NONE */
-    double weight;                  /* after advice_egress.share */
+    double share;                   /* of its weight that it may carry, here and now */
+    double weight;                  /* after that */
     double better_pct;              /* than the chosen one, in time; negative: worse */
     const struct advice_path *path; /* NULL: not measured; lives as long as the table */
     struct cost cost;               /* zero when ruled out before the path was looked at */
@@ -86,6 +94,7 @@ struct choice {
     int chosen;               /* index into `at`; -1 */
     int second;               /* the best of the others that could carry it: for a race; -1 */
     bool measured;            /* false: by weight */
+    bool drawn;               /* some have less than their share: the next mail may go otherwise */
     bool destination_suspect; /* no path is to blame: a second egress would not help */
     uint32_t n;
     struct candidate at[CHOICE_MAX]; /* in the order of the configuration, fallback last */

@@ -1,7 +1,8 @@
 /*
  * policies/choose_eligible — who may carry a mail at all
  *
- *   Absolute: not usable, excluded, a fault the relay sees itself, barred, no share. By comparison,
+ *   Absolute: not usable, excluded, a fault the relay sees itself, barred, refused by the receiver,
+ *   its allowance there used up, no share. By comparison,
  *   so that there is always one left: what advice has found to be down, and weight 0. A set that
  *   has only down ones gives way to the fallback of the route.
  */
@@ -23,6 +24,10 @@ static uint8_t absolute(const struct choice_request *q, const struct candidate *
         return RULED_OUT_EXCLUDED;
     if (facts->fault != EGRESS_FINE || c->fault == EGRESS_BARRED)
         return RULED_OUT_FAULT;
+    if (facts->withheld >= 1)
+        return RULED_OUT_REFUSED;
+    if (facts->spent)
+        return RULED_OUT_SPENT;
     return share > 0 ? NOT_CHEAPEST : RULED_OUT_SHARE;
 }
 
@@ -34,13 +39,16 @@ static void add(const struct choice_request *q, bool fresh, uint16_t egress, boo
     struct candidate *c = &choice->at[choice->n++];
     *c = (struct candidate){ .egress = egress, .fallback = fallback, .row = ADVICE_NONE };
     double share = 1;
-    if (fresh && q->rows->row[egress] != ADVICE_NONE) {
-        c->row = q->rows->row[egress];
-        c->path = advice_path(q->advice, c->row, q->group);
-        c->fault = q->advice->egress[c->row].fault;
-        share = q->advice->egress[c->row].share;
+    int row = q->rows && q->advice ? q->rows->row[egress] : ADVICE_NONE;
+    if (row != ADVICE_NONE && (fresh || q->advice->egress[row].fault == EGRESS_BARRED))
+        c->fault = q->advice->egress[row].fault; /* an address that is listed stays so */
+    if (row != ADVICE_NONE && fresh) {
+        c->row = row;
+        c->path = advice_path(q->advice, row, q->group);
+        share = q->advice->egress[row].share;
     }
-    c->weight = (double)q->conf->egress.at[egress].weight * share;
+    c->share = share * (1 - (double)q->facts[egress].withheld);
+    c->weight = (double)q->conf->egress.at[egress].weight * c->share;
     c->reason = absolute(q, c, share);
     if (q->facts[egress].fault != EGRESS_FINE)
         c->fault = q->facts[egress].fault;

@@ -14,6 +14,9 @@ static inline bool is_open(const struct candidate *c)
     return c->reason == NOT_CHEAPEST;
 }
 
+/* The candidate of this egress when it is open, else -1. */
+int choice_open_egress(const struct choice *choice, int egress);
+
 /* Fills choice->at with the sets of the route and rules out whom nothing can justify. */
 void choice_collect(const struct choice_request *q, struct choice *choice);
 /* Picks among the open ones by cost; false when there are no measurements to go by. */

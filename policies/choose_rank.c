@@ -44,7 +44,7 @@ static int cheapest(const struct choice *c)
     return best;
 }
 
-static int open_egress(const struct choice *c, int egress)
+int choice_open_egress(const struct choice *c, int egress)
 {
     for (uint32_t i = 0; i < c->n && egress != EGRESS_NONE; i++)
         if (c->at[i].egress == egress && is_open(&c->at[i]))
@@ -69,7 +69,7 @@ static bool by_margin(const struct candidate *better, const struct candidate *th
 static int base(const struct choice_request *q, const struct advice_group *group, struct choice *c,
                 uint8_t *reason_r)
 {
-    int at = open_egress(c, q->sticky), best = cheapest(c);
+    int at = choice_open_egress(c, q->sticky), best = cheapest(c);
     *reason_r = CHOSEN_STICKY;
     if (at >= 0)
         return at;
@@ -79,7 +79,7 @@ static int base(const struct choice_request *q, const struct advice_group *group
                     !by_margin(&c->at[best], &c->at[at])))
         return at;
     if (at < 0)
-        at = open_egress(c, q->incumbent);
+        at = choice_open_egress(c, q->incumbent);
     if (at >= 0 && !by_margin(&c->at[best], &c->at[at]))
         return at;
     *reason_r = CHOSEN_CHEAPEST;
@@ -179,6 +179,28 @@ static bool anything_measured(const struct choice *c)
     return false;
 }
 
+static uint32_t open_ways(const struct choice *c)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->n; i++)
+        n += is_open(&c->at[i]);
+    return n;
+}
+
+/* By measurement the best takes all, whatever its weight. One that has half its share therefore
+ * passes on every second mail, as long as another is left; but not what is to come back to it. */
+static void sit_out(const struct choice_request *q, struct rnd *rnd, struct choice *c)
+{
+    for (uint32_t i = 0; i < c->n; i++) {
+        struct candidate *at = &c->at[i];
+        if (!is_open(at) || at->share >= 1)
+            continue;
+        c->drawn = true;
+        if (at->egress != q->sticky && rnd_unit(rnd) >= at->share && open_ways(c) > 1)
+            at->reason = RULED_OUT_SITS_OUT;
+    }
+}
+
 static int step(int from, int to, uint8_t why, uint8_t *reason_r)
 {
     if (to != from)
@@ -195,6 +217,7 @@ bool choice_rank(const struct choice_request *q, struct rnd *rnd, struct choice 
     uint8_t reason = CHOSEN_CHEAPEST;
     c->destination_suspect = group->destination_suspect;
     predict(q, c);
+    sit_out(q, rnd, c);
     int chosen = base(q, group, c, &reason);
     if (reason != CHOSEN_STICKY) {
         chosen = step(chosen, spread(q, c, chosen), CHOSEN_BY_HASH, &reason);

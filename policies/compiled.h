@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "policies/policies.h"
+#include "policies/reply.h"
 #include "policies/route.h"
 
 struct term {
@@ -40,6 +41,11 @@ struct compiled_route {
     struct egress_set egress, fallback;
 };
 
+struct compiled_reply {
+    struct when *when;
+    const char *name; /* "replies[2]" */
+};
+
 /* Arrays run parallel to those of conf. */
 struct policies {
     struct conf *conf;
@@ -49,6 +55,7 @@ struct policies {
     struct compiled_route *routes;
     struct when **traffic;
     unsigned traffic_needs; /* when_needs() of all of them */
+    struct compiled_reply *replies;
     struct patterns *client_recipients;
     struct patterns *user_senders;
 };
@@ -58,5 +65,6 @@ struct patterns patterns_compile(struct arena *arena, const struct conf_texts *t
 struct patterns names_compile(struct arena *arena, const struct conf_texts *texts,
                               struct conf_errors *errors);
 void routes_compile(struct policies *p, struct conf_errors *errors);
+void replies_compile(struct policies *p, struct conf_errors *errors);
 
 #endif

@@ -33,6 +33,7 @@ struct facts {
     struct slice site, carrier, region;
     enum lane lane;
     int64_t wall_ms;
+    struct slice text; /* of a remote reply, as one line */
 };
 
 #define FACT_BIT(key) (1u << (key))

@@ -26,8 +26,7 @@ static void compile_rules(struct policies *p, struct conf_errors *errors)
         p->traffic[i] = when_compile(p->arena, &r->traffic.at[i].when, errors);
         p->traffic_needs |= when_needs(p->traffic[i]);
     }
-    for (size_t i = 0; i < r->replies.n; i++) /* for the errors: nothing asks these rules yet */
-        when_compile(p->arena, &r->replies.at[i].when, errors);
+    replies_compile(p, errors);
     routes_compile(p, errors);
 }
 

@@ -77,7 +77,8 @@ static bool term_matches(const struct term *t, const struct facts *f)
         return t->lanes & (1u << f->lane);
     case WHEN_TIME:
         return any_window(t, f->wall_ms);
-    case WHEN_TEXT: /* reply rules only; nothing here has a reply yet */
+    case WHEN_TEXT:
+        return pattern_match_any(t->patterns, t->n, f->text);
     case WHEN_KEYS:
         break;
     }

@@ -139,6 +139,9 @@ void links_tick(struct links *links, int64_t now_ms, struct rnd *rnd);
 /* A new table with one reference when one is due (a change; 10 s since the last), else NULL. */
 struct advice *links_advice(struct links *links, int64_t now_ms);
 
+/* The next links_advice() gives a table: something else in it has changed. */
+void links_renew(struct links *links);
+
 /* One row for each path observed since the last call; to be called as a wall-clock minute ends. */
 void links_minutes(struct links *links, int64_t now_ms,
                    void (*row)(void *arg, const struct links_minute *minute), void *arg);

@@ -56,6 +56,11 @@ struct advice *links_advice(struct links *l, int64_t now_ms)
     return a;
 }
 
+void links_renew(struct links *l)
+{
+    l->changed = true;
+}
+
 /* ---- history ---- */
 
 static void emit(struct links *l, const struct group *g, int16_t slot, int64_t now_ms,

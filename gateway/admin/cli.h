@@ -58,6 +58,7 @@ extern const struct cli_verb cli_verbs[]; /* ends with a NULL name */
 int cli_check(struct cli *cli);
 int cli_reload(struct cli *cli);
 int cli_explain(struct cli *cli);
+int cli_explain_reply(struct cli *cli);
 int cli_egress(struct cli *cli);
 int cli_queue(struct cli *cli);
 int cli_report(struct cli *cli);

@@ -28,6 +28,14 @@ static const struct cli_option explain_options[] = {
     { NULL, NULL, NULL },
 };
 
+static const struct cli_option explain_reply_options[] = {
+    { "mx", "HOST", "who said it: the host name of the mail exchanger" },
+    { "ip", "IP", "our address as they see it" },
+    { "to", "ADDRESS", "the recipient, for rules that ask for it" },
+    { "at", "STEP", "what was answered: greeting ehlo tls auth mail rcpt data final" },
+    { NULL, NULL, NULL },
+};
+
 static const struct cli_option report_options[] = {
     { "since", "TIME", "of the last 30m, 1h (the default), 7d" },
     { "egress", "GLOB", "paths, or addresses, of these egresses" },
@@ -52,6 +60,11 @@ const struct cli_verb cli_verbs[] = {
     { "explain", "--to ADDRESS [--from ADDRESS] ...", "what would happen to this mail now",
       "Priority and route with the rules that set them, limits, and every egress. Sends nothing.",
       explain_options, 0, true, cli_explain },
+    { "explain-reply", "--mx HOST [--ip IP] 'REPLY'",
+      "what a remote reply means, by which rule, and what follows from it",
+      "REPLY as the other side sent it: '550 5.7.1 ...'. Several lines joined by \\n, by a line\n"
+      "break, or in a row with their codes. Reads the configuration: its `replies` come first.",
+      explain_reply_options, 1, true, cli_explain_reply },
     { "queue", "[list | show ID | retry | hold | release | drop | bounce] [filters]",
       "look at mail that waits, and act on it",
       "Without an action: a table of sites. list: one line a message and destination. show: all\n"

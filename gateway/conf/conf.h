@@ -10,7 +10,7 @@
  *
  *   Conventions: slices are NUL-terminated (.p is a C string) and empty when not configured; times
  * in milliseconds; sizes in bytes; lists are {at, n}. docs/CONFIG.md is printed from the same
- * tables. Keys marked "later" are read and checked but not acted on in this version.
+ * tables.
  */
 #ifndef WAYPOST_CONF_CONF_H
 #define WAYPOST_CONF_CONF_H
@@ -156,7 +156,7 @@ struct conf {
     struct conf_rules rules;
     struct conf_log log;
     struct conf_geo geo;
-    struct conf_probes probes; /* later */
+    struct conf_probes probes;
     struct conf_reputation reputation;
     struct conf_report report;
 };

@@ -41,8 +41,7 @@ static void put_key(const struct conf_key *key, struct buf *out)
         buf_puts(out, "required");
     else if (key->value)
         buf_printf(out, "`%s`", key->value);
-    buf_printf(out, " | %s%s |\n", key->help,
-               key->flags & KEY_LATER ? ". *Not in effect yet*" : "");
+    buf_printf(out, " | %s |\n", key->help);
 }
 
 static bool has_section(const struct conf_key *key)
@@ -84,8 +83,7 @@ static const char introduction[] =
     "Times are written `500ms 30s 5m 4h 5d`, sizes `64KiB 50MiB 2GiB`, rates `2/s 500/min 1000/h\n"
     "20000/day`. Relative paths start at the folder of the file they stand in. Where a list is "
     "asked\n"
-    "for, one value will do. Keys marked *not in effect yet* are read and checked, and `check` "
-    "warns.\n"
+    "for, one value will do.\n"
     "Anchors, aliases and tags of YAML are not used.\n";
 
 static const char patterns[] =

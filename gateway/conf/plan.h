@@ -117,6 +117,9 @@ struct conf_feed {
     uint64_t points;
 };
 
+/* What becomes of mail when no address of ours is fit to carry it. */
+enum conf_last_resort { CONF_HOLD, CONF_SEND };
+
 struct conf_reputation {
     struct {
         struct conf_blocklist *at;
@@ -126,6 +129,9 @@ struct conf_reputation {
         struct conf_feed *at;
         size_t n;
     } feeds;
+    unsigned last_resort; /* enum conf_last_resort */
+    uint64_t min_active;
+    bool acknowledge;
 };
 
 struct conf_report {

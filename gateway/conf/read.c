@@ -63,6 +63,18 @@ void read_expected(struct conf_reader *r, const struct yaml_node *node, const ch
     found_expected(r, NULL, node, expected);
 }
 
+/* Of the choices the one that was probably meant. */
+static void put_nearest(const struct conf_key *key, const struct yaml_node *node, struct buf *out)
+{
+    const char *const *names = key->more;
+    size_t n = 0;
+    while (names[n])
+        n++;
+    const char *near = nearest_name(node->text, names, n);
+    if (near)
+        buf_printf(out, "; did you mean %s?", near);
+}
+
 static void type_expected(struct conf_reader *r, const struct conf_key *key,
                           const struct conf_type *type, const struct yaml_node *node)
 {
@@ -72,6 +84,8 @@ static void type_expected(struct conf_reader *r, const struct conf_key *key,
         type->expected(key, &expected);
     else
         buf_puts(&expected, type->name);
+    if (type == &type_enum && node->kind == NODE_TEXT)
+        put_nearest(key, node, &expected);
     buf_putc(&expected, '\0');
     found_expected(r, key, node, buf_slice(&expected).p);
     buf_free(&expected);
@@ -192,9 +206,6 @@ static void look_at_names(struct conf_reader *r, const struct conf_section *s,
         const struct conf_key *key = key_find(s, node->entries[i].key);
         if (!key)
             unknown_in_section(r, s, &node->entries[i]);
-        else if (key->flags & KEY_LATER)
-            conf_warning(r->errors, node->entries[i].key_pos,
-                         "\"%s\" is accepted but not in effect in this version", key->name);
     }
 }
 

@@ -21,6 +21,22 @@ extern const char *const lane_names[LANE_COUNT + 1]; /* "urgent" ..., ends with 
 enum conf_tls_out { CONF_TLS_NONE, CONF_TLS_OPPORTUNISTIC, CONF_TLS_REQUIRED, CONF_TLS_VERIFY };
 extern const char *const conf_tls_out_names[];
 
+/* What a remote reply means for the router, not for the mail alone. */
+enum reply_class {
+    REPLY_NONE,           /* says nothing about anybody */
+    REPLY_IP_BLOCKED,     /* this address, its name or its network is refused: try another egress */
+    REPLY_IP_THROTTLED,   /* this address is deferred or limited: slow down */
+    REPLY_DOMAIN_BLOCKED, /* the sender's identity is refused or limited */
+    REPLY_CONTENT,        /* this message is refused: spam, virus, size, a rule of the receiver */
+    REPLY_MAILBOX,        /* the recipient: unknown, disabled, full, receiving too fast */
+    REPLY_GREYLIST,       /* come back later from the same address */
+    REPLY_AUTH,           /* SPF, DKIM, DMARC, SMTP AUTH, relaying */
+    REPLY_TLS,            /* TLS demanded, or not to be had */
+    REPLY_TEMP,           /* the receiver's own trouble */
+    REPLY_CLASSES
+};
+extern const char *const reply_class_names[REPLY_CLASSES + 1]; /* "none" ..., ends with NULL */
+
 enum when_key {
     WHEN_SENDER,
     WHEN_RECIPIENT,
@@ -133,7 +149,7 @@ struct conf_retry {
 struct conf_reply_rule {
     struct conf_pos pos;
     struct conf_when when;
-    struct slice class;
+    unsigned class; /* enum reply_class */
 };
 
 struct conf_rules {

@@ -44,7 +44,6 @@ struct conf_type {
 
 enum {
     KEY_REQUIRED = 1,
-    KEY_LATER = 2,    /* checked, not in effect: a warning when used */
     KEY_SECRET = 4,   /* never shown */
     KEY_NONZERO = 8,  /* an empty list is an error */
     KEY_OPTIONAL = 16 /* map: when it is absent its defaults do not come either */

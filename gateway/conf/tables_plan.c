@@ -196,7 +196,7 @@ static const struct conf_key egress_keys[] = {
     { "resolvers", &type_dns_servers, EGRESS(resolvers), .flags = KEY_NONZERO,
       .help = "the carrier's name servers, asked from this egress to measure the way. Port 53 when "
               "none is given" },
-    { "warmup", &type_section, 0, .more = &warmup_section, .flags = KEY_LATER | KEY_OPTIONAL,
+    { "warmup", &type_section, 0, .more = &warmup_section, .flags = KEY_OPTIONAL,
       .help = "a new address gets little mail at first" },
 };
 const struct conf_section section_egress = { "egress[]",

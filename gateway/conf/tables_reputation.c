@@ -105,11 +105,21 @@ static const struct conf_section feed_section = {
     .has_pos = true,          .check = check_feed
 };
 
+static const char *const resort_names[] = { "hold", "send", NULL };
+
 static const struct conf_key reputation_keys[] = {
     { "blocklists", &type_sections, offsetof(struct conf_reputation, blocklists),
       .more = &blocklist_section, .help = "DNS blocklists to watch" },
     { "feeds", &type_sections, offsetof(struct conf_reputation, feeds), .more = &feed_section,
       .help = "lists of networks to watch" },
+    { "last_resort", &type_enum, offsetof(struct conf_reputation, last_resort),
+      .more = resort_names, .value = "hold",
+      .help = "mail that no address of ours is fit to carry: wait, or leave by the "
+              "least bad" },
+    { "min_active", &type_uint, offsetof(struct conf_reputation, min_active), 0, 1000, "1",
+      .help = "addresses of a route that soft evidence never takes away; nor more than half" },
+    { "acknowledge", &type_bool, offsetof(struct conf_reputation, acknowledge), .value = "false",
+      .help = "an address leaves quarantine only after `waypost egress acknowledge`" },
 };
 const struct conf_section section_reputation = { "reputation", "Watching of our addresses.",
                                                  sizeof(struct conf_reputation),

@@ -4,6 +4,10 @@
 #include "gateway/conf/schema.h"
 
 const char *const lane_names[LANE_COUNT + 1] = { "urgent", "high", "normal", "bulk", NULL };
+const char *const reply_class_names[REPLY_CLASSES + 1] = {
+    "none",     "ip-blocked", "ip-throttled", "domain-blocked", "content", "mailbox",
+    "greylist", "auth",       "tls",          "temp",           NULL
+};
 static const char *const fallback_names[] = { "none", "any", NULL };
 
 enum { SECOND = 1000, HOUR = 3600 * SECOND };
@@ -122,13 +126,15 @@ static const struct conf_section retry_section = { "retry", "When deferred mail 
 
 static const struct conf_key reply_keys[] = {
     { "when", &type_when, offsetof(struct conf_reply_rule, when), .flags = KEY_REQUIRED,
-      .more = "text", .help = "also `text`: the remote reply" },
-    { "class", &type_name, offsetof(struct conf_reply_rule, class), .flags = KEY_REQUIRED,
-      .help = "what the reply means" },
+      .more = "text",
+      .help = "also `text`: the remote reply, its lines joined by a blank, without codes" },
+    { "class", &type_enum, offsetof(struct conf_reply_rule, class), .flags = KEY_REQUIRED,
+      .more = reply_class_names, .help = "what the reply means" },
 };
-static const struct conf_section reply_section = { "replies[]", "Before the shipped reply rules.",
-                                                   sizeof(struct conf_reply_rule),
-                                                   TABLE(reply_keys), .has_pos = true };
+static const struct conf_section reply_section = {
+    "replies[]", "The first match wins, before the shipped rules.", sizeof(struct conf_reply_rule),
+    TABLE(reply_keys), .has_pos = true
+};
 
 #define RULES(field) offsetof(struct conf_rules, field)
 static const struct conf_key rules_keys[] = {
@@ -140,7 +146,7 @@ static const struct conf_key rules_keys[] = {
       .help = "limits towards a site" },
     { "retry", &type_section, RULES(retry), .more = &retry_section,
       .help = "when deferred mail is tried again" },
-    { "replies", &type_sections, RULES(replies), .more = &reply_section, .flags = KEY_LATER,
+    { "replies", &type_sections, RULES(replies), .more = &reply_section,
       .help = "what remote replies mean" },
 };
 const struct conf_section section_policies = { "policies.yaml",

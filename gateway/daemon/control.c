@@ -13,6 +13,7 @@
 #include "gateway/daemon/control_links.h"
 #include "gateway/daemon/control_lists.h"
 #include "gateway/daemon/control_report.h"
+#include "gateway/daemon/control_standing.h"
 #include "gateway/daemon/geo_child.h"
 #include "gateway/daemon/ipc.h"
 #include "gateway/daemon/messages.h"
@@ -26,6 +27,7 @@ struct control {
     struct admin_server *server;
     struct control_links *links;
     struct control_lists *lists;
+    struct control_standing *standing;
     struct control_report *report;
     struct geo_child geo;
     char *relay_path; /* the relay's admin socket */
@@ -129,12 +131,14 @@ static void folder_of(const struct control *c, const char *name, char folder[FOL
 
 static enum rc enter_sandbox(struct control *c, struct err *err)
 {
-    char run[FOLDER_MAX], history[FOLDER_MAX];
+    char run[FOLDER_MAX], history[FOLDER_MAX], reputation[FOLDER_MAX];
     folder_of(c, NULL, run);
     folder_of(c, "history", history);
+    folder_of(c, "reputation", reputation);
     struct path_rule rules[] = {
         { run, PATH_READ }, /* sockets, and copies of the databases */
         { history, PATH_WRITE },
+        { reputation, PATH_WRITE },
         { "/proc/self", PATH_READ },
         { "/etc", PATH_READ }, /* resolv.conf, hosts */
         { "/dev/urandom", PATH_READ },
@@ -145,6 +149,64 @@ static enum rc enter_sandbox(struct control *c, struct err *err)
         rc = RC_OK;
     }
     return rc == RC_OK ? seccomp_enter(SANDBOX_CONTROL, err) : rc;
+}
+
+/* ---- between the parts ---- */
+
+static void on_links_event(void *arg, const struct links_event *event)
+{
+    struct control *c = arg;
+    control_report_event(c->report, event);
+    control_standing_links_event(c->standing, event);
+}
+
+static void on_advise(void *arg, struct advice *advice)
+{
+    struct control *c = arg;
+    control_standing_advise(c->standing, advice);
+}
+
+static void on_report(void *arg, const struct reply_report *report)
+{
+    struct control *c = arg;
+    control_standing_report(c->standing, report);
+}
+
+static void on_standing_changed(void *arg)
+{
+    struct control *c = arg;
+    if (c->links)
+        control_links_renew(c->links);
+}
+
+static void note_standing(struct control_links *links, const struct standing_event *e)
+{
+    struct link_note note = { .kind = NOTE_EGRESS_STATE,
+                              .source = e->address,
+                              .egress = e->egress,
+                              .provider = e->provider,
+                              .state = slice_of(standing_state_names[e->to]),
+                              .reason = e->reason };
+    control_links_note(links, &note);
+}
+
+static void on_standing_event(void *arg, const struct standing_event *event)
+{
+    struct control *c = arg;
+    if (c->links && event->kind == STANDING_TRANSITION)
+        note_standing(c->links, event);
+}
+
+static void start_standing(struct control *c)
+{
+    char folder[FOLDER_MAX];
+    folder_of(c, "reputation", folder);
+    struct control_standing_env env = { .loop = c->loop,
+                                        .folder = folder,
+                                        .changed = on_standing_changed,
+                                        .event = on_standing_event,
+                                        .arg = c };
+    c->standing = control_standing_new(&env);
 }
 
 static void start(struct control *c, struct ipc_message *m)
@@ -161,10 +223,13 @@ static void start(struct control *c, struct ipc_message *m)
     c->report = control_report_new(c->loop, c->relay_path, history);
     c->server = admin_server_new(c->loop, m->fds[0], verbs, c);
     m->fds[0] = -1;
+    start_standing(c);
     struct control_links_env env = { .loop = c->loop,
                                      .relay_path = c->relay_path,
-                                     .event = control_report_event,
-                                     .event_arg = c->report };
+                                     .event = on_links_event,
+                                     .advise = on_advise,
+                                     .report = on_report,
+                                     .arg = c };
     c->links = control_links_new(&env);
     control_report_watch(c->report, c->links);
     c->lists = control_lists_new(c->loop, &(struct control_lists_hooks){ .arg = c });
@@ -207,6 +272,7 @@ static void configure(struct control *c, struct slice bytes)
         log_set_level(policies_conf(policies)->log.level);
         control_links_configure(c->links, policies);
         control_lists_configure(c->lists, policies);
+        control_standing_configure(c->standing, policies);
         use_geo(c);
         control_report_configure(c->report);
         policies_unref(&policies);
@@ -275,6 +341,7 @@ int control_run(void)
         control_report_watch(c.report, NULL);
     control_links_free(&c.links);
     control_lists_free(&c.lists);
+    control_standing_free(&c.standing);
     control_report_free(&c.report);
     geo_child_free(&c.geo);
     admin_server_free(&c.server);

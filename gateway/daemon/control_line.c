@@ -46,6 +46,8 @@ static void opened(struct control_line *l)
 
 static enum rc take(struct control_line *l, const struct link_frame *frame)
 {
+    if (frame->type == LINK_REPORTS && l->open)
+        return link_read_reports(frame->content, l->ops->on_report, l->arg);
     if (frame->type != LINK_OBSERVATIONS)
         return RC_PARSE;
     opened(l);

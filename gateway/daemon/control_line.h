@@ -17,6 +17,7 @@
 struct control_line_ops {
     void (*on_open)(void *arg);
     void (*on_observation)(void *arg, const struct observation *observation);
+    void (*on_report)(void *arg, const struct reply_report *report);
 };
 
 struct control_line;

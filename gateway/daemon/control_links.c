@@ -55,6 +55,13 @@ static void on_observation(void *arg, const struct observation *o)
     observe(c, o);
 }
 
+static void on_report(void *arg, const struct reply_report *r)
+{
+    struct control_links *c = arg;
+    if (c->env.report)
+        c->env.report(c->env.arg, r);
+}
+
 static bool reached(const struct observation *o)
 {
     return o->result == OBS_OK || o->result == OBS_REPLY_4XX || o->result == OBS_REPLY_5XX;
@@ -84,7 +91,7 @@ static void put_note(struct control_links *c, const struct links_event *e)
                               .region = e->region,
                               .reason = slice_of(e->reason) };
     if (e->kind == LINKS_SWITCH) {
-        note.is_switch = true;
+        note.kind = NOTE_PATH_SWITCH;
         note.egress = e->to;
         note.previous = e->from;
     } else {
@@ -112,7 +119,7 @@ static void on_event(void *arg, const struct links_event *e)
     if (e->kind == LINKS_SWITCH || e->kind == LINKS_EGRESS_FAULT || e->kind == LINKS_EGRESS_FINE)
         put_note(c, e);
     if (c->env.event)
-        c->env.event(c->env.event_arg, e);
+        c->env.event(c->env.arg, e);
 }
 
 /* ---- advice ---- */
@@ -139,6 +146,8 @@ static void on_tick(struct timer *timer)
     links_tick(c->core, now, &c->rnd);
     struct advice *made = links_advice(c->core, now);
     if (made) {
+        if (c->env.advise)
+            c->env.advise(c->env.arg, made);
         if (c->advice)
             advice_unref(&c->advice);
         c->advice = made;
@@ -244,6 +253,16 @@ void control_links_use_geo(struct control_links *c, struct geo *geo)
 
 /* ---- for others ---- */
 
+void control_links_renew(struct control_links *c)
+{
+    links_renew(c->core);
+}
+
+void control_links_note(struct control_links *c, const struct link_note *note)
+{
+    control_line_note(c->line, note);
+}
+
 const struct policies *control_links_policies(const struct control_links *c)
 {
     return c->policies;
@@ -270,7 +289,7 @@ void control_links_get_stats(const struct control_links *c, struct control_links
 
 struct control_links *control_links_new(const struct control_links_env *env)
 {
-    static const struct control_line_ops line_ops = { on_line_open, on_observation };
+    static const struct control_line_ops line_ops = { on_line_open, on_observation, on_report };
     struct control_links *c = mem_zero(sizeof *c);
     c->loop = env->loop;
     c->env = *env;

@@ -12,6 +12,7 @@
 #ifndef WAYPOST_DAEMON_CONTROL_LINKS_H
 #define WAYPOST_DAEMON_CONTROL_LINKS_H
 
+#include "gateway/daemon/link_frame.h"
 #include "gateway/geo/group.h"
 #include "gateway/io/loop.h"
 #include "policies/policies.h"
@@ -25,7 +26,10 @@ struct control_links_env {
     /* Every event of the core, for the history; from inside its tick: copy and return. May be
      * NULL. */
     void (*event)(void *arg, const struct links_event *event);
-    void *event_arg;
+    /* What else belongs into a table before it is sent, and what the relay says of receivers. */
+    void (*advise)(void *arg, struct advice *advice);
+    void (*report)(void *arg, const struct reply_report *report);
+    void *arg;
 };
 
 struct control_links *control_links_new(const struct control_links_env *env);
@@ -33,6 +37,10 @@ void control_links_free(struct control_links **links);
 
 /* At the start and after each reload: before that nothing is watched. Takes a reference. */
 void control_links_configure(struct control_links *links, struct policies *policies);
+/* A new table is wanted soon. */
+void control_links_renew(struct control_links *links);
+/* A line in the relay's delivery log. */
+void control_links_note(struct control_links *links, const struct link_note *note);
 /* Another state of the databases; takes a reference. NULL: none, every address is "other". */
 void control_links_use_geo(struct control_links *links, struct geo *geo);
 

@@ -36,13 +36,24 @@ void link_put_observations(struct buf *out, uint64_t lost, const struct observat
 void link_put_note(struct buf *out, const struct link_note *note)
 {
     size_t began = link_frame_begin(out, LINK_EVENT);
-    put_u8(out, note->is_switch);
+    put_u8(out, (uint8_t)note->kind);
+    put_u8(out, note->source.family);
+    buf_put(out, note->source.bytes, addr_bits(&note->source) / 8);
     put_slice16(out, note->egress);
     put_slice16(out, note->previous);
     put_slice16(out, note->carrier);
     put_slice16(out, note->region);
+    put_slice16(out, note->provider);
     put_slice16(out, note->state);
     put_slice16(out, note->reason);
+    link_frame_end(out, began);
+}
+
+void link_put_reports(struct buf *out, const struct reply_report *at, unsigned n)
+{
+    size_t began = link_frame_begin(out, LINK_REPORTS);
+    for (unsigned i = 0; i < n; i++)
+        report_put(out, &at[i]);
     link_frame_end(out, began);
 }
 
@@ -77,7 +88,7 @@ enum rc link_reader_next(struct link_reader *reader, struct link_frame *frame_r)
     struct cursor c = cur_of(all.p, all.n);
     uint32_t n = cur_u32(&c);
     uint8_t type = cur_u8(&c);
-    if (n > LINK_FRAME_MAX || type < LINK_OBSERVATIONS || type > LINK_EVENT)
+    if (n > LINK_FRAME_MAX || type < LINK_OBSERVATIONS || type > LINK_REPORTS)
         return RC_PARSE;
     if (cur_left(&c) < n)
         return RC_AGAIN;
@@ -118,14 +129,34 @@ enum rc link_read_observations(struct slice content, uint64_t *lost_r,
     return RC_OK;
 }
 
+enum rc link_read_reports(struct slice content,
+                          void (*fn)(void *arg, const struct reply_report *report), void *arg)
+{
+    struct cursor c = cur_of(content.p, content.n);
+    struct reply_report r;
+    for (unsigned n = 0; cur_left(&c); n++) {
+        if (n == LINK_REPORTS_MAX || report_read(&c, &r) != RC_OK)
+            return RC_PARSE;
+        fn(arg, &r);
+    }
+    return RC_OK;
+}
+
 enum rc link_read_note(struct slice content, struct link_note *note_r)
 {
     struct cursor c = cur_of(content.p, content.n);
-    note_r->is_switch = cur_u8(&c) == 1;
+    uint8_t kind = cur_u8(&c), family = cur_u8(&c);
+    if (kind >= NOTE_KINDS || (family != ADDR_NONE && family != ADDR_V4 && family != ADDR_V6))
+        return RC_PARSE;
+    *note_r = (struct link_note){ .kind = (enum link_note_kind)kind, .source.family = family };
+    struct slice bytes = cur_bytes(&c, addr_bits(&note_r->source) / 8);
+    if (bytes.n)
+        memcpy(note_r->source.bytes, bytes.p, bytes.n);
     note_r->egress = cur_slice16(&c);
     note_r->previous = cur_slice16(&c);
     note_r->carrier = cur_slice16(&c);
     note_r->region = cur_slice16(&c);
+    note_r->provider = cur_slice16(&c);
     note_r->state = cur_slice16(&c);
     note_r->reason = cur_slice16(&c);
     return c.bad || cur_left(&c) ? RC_PARSE : RC_OK;

@@ -7,6 +7,7 @@
  *   OBSERVATIONS  relay -> control   u64 lost so far, then struct observation one after the other
  *   ADVICE        control -> relay   a packed advice table (policies/advice.h)
  *   EVENT         control -> relay   something for the delivery log
+ *   REPORTS       relay -> control   what replies said about our addresses (reputation/report.h)
  *
  *   Both ends are the same program, so an observation travels as it is in memory; all it holds is
  *   checked all the same. A reader that meets nonsense says RC_PARSE and the connection ends.
@@ -17,13 +18,15 @@
 #include "gateway/base/buf.h"
 #include "gateway/base/rc.h"
 #include "probes/observation.h"
+#include "reputation/report.h"
 
-enum link_frame_type { LINK_OBSERVATIONS = 1, LINK_ADVICE, LINK_EVENT };
+enum link_frame_type { LINK_OBSERVATIONS = 1, LINK_ADVICE, LINK_EVENT, LINK_REPORTS };
 
 enum {
     LINK_HEAD = 5,
     LINK_FRAME_MAX = 16 << 20, /* a table of 256 egresses and 512 groups fits twice */
-    LINK_OBSERVATIONS_MAX = 1024
+    LINK_OBSERVATIONS_MAX = 1024,
+    LINK_REPORTS_MAX = 256
 };
 
 /* ---- writing ---- */
@@ -35,10 +38,16 @@ void link_frame_end(struct buf *out, size_t began);
 void link_put_observations(struct buf *out, uint64_t lost, const struct observation *at,
                            unsigned n);
 
+void link_put_reports(struct buf *out, const struct reply_report *at, unsigned n);
+
+enum link_note_kind { NOTE_EGRESS_STATE, NOTE_PATH_SWITCH, NOTE_LISTING, NOTE_KINDS };
+
 /* A line of the delivery log; slices may be empty. */
 struct link_note {
-    bool is_switch; /* path_switch, else egress_state */
+    enum link_note_kind kind;
+    struct addr source; /* the address in question; ADDR_NONE: the egress as a whole */
     struct slice egress, previous, carrier, region;
+    struct slice provider; /* with whom; empty: with everybody */
     struct slice state, reason;
 };
 void link_put_note(struct buf *out, const struct link_note *note);
@@ -66,6 +75,9 @@ enum rc link_reader_next(struct link_reader *reader, struct link_frame *frame_r)
  * those before it. */
 enum rc link_read_observations(struct slice content, uint64_t *lost_r,
                                void (*fn)(void *arg, const struct observation *o), void *arg);
+/* As link_read_observations(). */
+enum rc link_read_reports(struct slice content,
+                          void (*fn)(void *arg, const struct reply_report *report), void *arg);
 /* Slices point into the content. */
 enum rc link_read_note(struct slice content, struct link_note *note_r);
 

@@ -8,7 +8,7 @@
 #include "gateway/daemon/link_frame.h"
 #include "gateway/io/mailbox.h"
 
-enum { BATCHES = 4, OUT_MAX = 64 << 10 };
+enum { BATCHES = 4, OUT_MAX = 64 << 10, REPORT_BATCHES = 8 };
 
 /* Observations on their way to the main thread. */
 struct batch {
@@ -19,10 +19,20 @@ struct batch {
     struct observation at[OBSERVE_BATCH_MAX];
 };
 
+/* The same with what replies said about our addresses. */
+struct report_batch {
+    struct mail mail;
+    struct link_outbox *outbox;
+    atomic_bool busy; /* the main thread's */
+    unsigned n;
+    struct reply_report at[TALLY_BATCH_MAX];
+};
+
 struct link_outbox {
     struct relay_links *links;
     _Atomic uint64_t lost;
     struct batch batches[BATCHES];
+    struct report_batch reports[REPORT_BATCHES];
     /* the other way */
     struct mail mail;
     struct mailbox *box;
@@ -90,6 +100,40 @@ void relay_links_observe(void *outbox, const struct observation *at, unsigned n)
     atomic_fetch_add_explicit(&o->lost, n, memory_order_relaxed);
 }
 
+/* ---- reports ---- */
+
+static void on_reports(struct mail *mail)
+{
+    struct report_batch *b = CONTAINER_OF(mail, struct report_batch, mail);
+    struct relay_links *l = b->outbox->links;
+    struct buf out;
+    if (l->call && !call_full(l->call)) {
+        buf_init(&out, OUT_MAX);
+        link_put_reports(&out, b->at, b->n);
+        call_raw(l->call, buf_slice(&out));
+        buf_free(&out);
+    } else {
+        l->lost += b->n;
+    }
+    atomic_store_explicit(&b->busy, false, memory_order_release);
+}
+
+void relay_links_report(void *outbox, const struct reply_report *at, unsigned n)
+{
+    struct link_outbox *o = outbox;
+    for (unsigned i = 0; i < REPORT_BATCHES; i++) {
+        struct report_batch *b = &o->reports[i];
+        if (atomic_load_explicit(&b->busy, memory_order_acquire))
+            continue;
+        for (b->n = 0; b->n < n && b->n < TALLY_BATCH_MAX; b->n++)
+            b->at[b->n] = at[b->n];
+        atomic_store_explicit(&b->busy, true, memory_order_relaxed);
+        mailbox_post(loop_mailbox(o->links->loop), &b->mail);
+        return;
+    }
+    atomic_fetch_add_explicit(&o->lost, n, memory_order_relaxed);
+}
+
 /* ---- advice ---- */
 
 static void at_worker(struct mail *mail)
@@ -132,12 +176,17 @@ static enum rc take_event(struct relay_links *l, struct slice content)
     struct link_note note;
     if (link_read_note(content, &note) != RC_OK)
         return RC_PARSE;
+    static const enum delivery_event_kind kinds[] = { [NOTE_EGRESS_STATE] = EVENT_EGRESS_STATE,
+                                                      [NOTE_PATH_SWITCH] = EVENT_PATH_SWITCH,
+                                                      [NOTE_LISTING] = EVENT_LISTING };
     struct delivery_event e;
-    delivery_event_init(&e, note.is_switch ? EVENT_PATH_SWITCH : EVENT_EGRESS_STATE);
+    delivery_event_init(&e, kinds[note.kind]);
+    e.source = note.source;
     e.egress = note.egress;
     e.previous = note.previous;
     e.carrier = note.carrier;
     e.region = note.region;
+    e.provider = note.provider;
     e.state = note.state;
     e.reason = note.reason;
     delivery_log_write(l->log, &e);
@@ -209,6 +258,10 @@ struct relay_links *relay_links_new(struct loop *loop, unsigned workers, struct 
         for (unsigned b = 0; b < BATCHES; b++) {
             o->batches[b].mail.fn = on_batch;
             o->batches[b].outbox = o;
+        }
+        for (unsigned b = 0; b < REPORT_BATCHES; b++) {
+            o->reports[b].mail.fn = on_reports;
+            o->reports[b].outbox = o;
         }
     }
     return l;

@@ -14,6 +14,7 @@
 
 #include "gateway/admin/server.h"
 #include "gateway/delivery/observe.h"
+#include "gateway/delivery/tally.h"
 #include "gateway/report/delivery_log.h"
 #include "policies/advice.h"
 
@@ -34,6 +35,9 @@ void relay_links_worker(struct relay_links *links, unsigned worker, struct mailb
 
 /* An observe_sink_fn; `outbox` is the worker's. On its thread. */
 void relay_links_observe(void *outbox, const struct observation *at, unsigned n);
+
+/* A tally_sink_fn; the same. */
+void relay_links_report(void *outbox, const struct reply_report *at, unsigned n);
 
 /* The verb `links`: takes the call over, instead of the one before. */
 void relay_links_serve(struct relay_links *links, struct call *call);

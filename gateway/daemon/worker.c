@@ -10,7 +10,9 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/daemon/worker_parts.h"
+#include "gateway/delivery/allowance.h"
 #include "gateway/io/listen.h"
+#include "reputation/reply.h"
 
 enum { BEAT_MS = 1000, STALLED_MS = 3000 };
 
@@ -162,6 +164,8 @@ enum rc workers_new(const struct workers_env *env, const struct workplan *plan,
     ws->queues = mem_array(env->count, sizeof(struct queue *));
     ws->resolvers = mem_array(env->count, sizeof(struct resolver *));
     ws->hub = ingress_hub_new(0);
+    ws->replies = reply_rules_shipped();
+    ws->allowances = allowances_new();
     enum rc rc = RC_OK;
     for (unsigned i = 0; i < env->count && rc == RC_OK; i++) {
         struct worker *w = &ws->at[i];
@@ -213,6 +217,8 @@ void workers_free(struct workers **ws_p)
     }
     mailbox_drain(loop_mailbox(ws->env.home)); /* what they posted last stands in their memory */
     ingress_hub_free(&ws->hub);
+    reply_rules_free(&ws->replies);
+    allowances_free(&ws->allowances);
     free(ws->queues);
     free(ws->resolvers);
     free(ws->at);

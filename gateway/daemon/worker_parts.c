@@ -141,7 +141,11 @@ static void make_queue(struct worker *w, const struct workplan *plan)
                                      .geo = w->geo,
                                      .count = ws->env.count,
                                      .observe = relay_links_observe,
-                                     .observe_arg = relay_links_outbox(ws->env.links, w->index) };
+                                     .observe_arg = relay_links_outbox(ws->env.links, w->index),
+                                     .replies = ws->replies,
+                                     .allowances = ws->allowances,
+                                     .report = relay_links_report,
+                                     .report_arg = relay_links_outbox(ws->env.links, w->index) };
     w->delivery = delivery_new(&delivery);
     relay_links_worker(ws->env.links, w->index, loop_mailbox(w->loop), on_advice, w);
     delivery_events(w->delivery, &events);

@@ -53,6 +53,8 @@ struct worker {
 struct workers {
     struct workers_env env;
     struct ingress_hub *hub;
+    struct reply_rules *replies;
+    struct allowances *allowances;
     struct queue **queues;
     struct resolver **resolvers;
     struct worker *at;

@@ -8,9 +8,11 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
+#include "gateway/delivery/repute.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
 #include "gateway/delivery/stall.h"
+#include "gateway/delivery/tally.h"
 
 enum { TLS_SESSIONS_MAX = 4096 };
 
@@ -90,6 +92,8 @@ static void take_policies(struct delivery *d, struct policies *policies)
         egress_inherit(d->egress, old);
     egress_free(&old);
     paths_reconfigure(d->paths, conf);
+    if (paths_advice(d->paths))
+        egress_bar(d->egress, paths_advice(d->paths));
     make_tls(d);
 }
 
@@ -111,9 +115,21 @@ void delivery_reconfigure(struct delivery *d, struct policies *policies)
     }
 }
 
+/* Whom mail must not leave by is known now, and who is allowed again: what waits looks anew. */
+static void kick_all(struct delivery *d)
+{
+    LIST_EACH (at, &d->targets) {
+        struct target *t = CONTAINER_OF(at, struct target, link);
+        queue_kick(d->queue, t->site);
+    }
+}
+
 void delivery_advise(struct delivery *d, struct advice *advice)
 {
-    paths_advise(d->paths, advice);
+    bool otherwise = paths_advise(d->paths, advice);
+    egress_bar(d->egress, advice);
+    if (otherwise)
+        kick_all(d);
 }
 
 /* ---- life ---- */
@@ -141,6 +157,10 @@ struct delivery *delivery_new(const struct delivery_env *env)
     timer_init(&d->sense_tick, sense_on_tick);
     timer_init(&d->stall_tick, stall_on_tick);
     d->observer = observer_new(d->loop, env->observe, env->observe_arg);
+    d->replies = env->replies;
+    d->allowances = env->allowances;
+    d->tally = tally_new(env->report, env->report_arg);
+    timer_init(&d->tally_tick, repute_on_flush);
     loop_task_init(&d->bury, session_bury);
     loop_task_init(&d->room, delivery_let_in);
     loop_task_init(&d->drained, on_drained);
@@ -175,6 +195,9 @@ void delivery_free(struct delivery **delivery)
     timer_stop(d->loop, &d->sense_tick);
     timer_stop(d->loop, &d->stall_tick);
     observer_free(&d->observer);
+    timer_stop(d->loop, &d->tally_tick);
+    tally_flush(d->tally);
+    tally_free(&d->tally);
     paths_free(&d->paths);
     peers_free(&d->peers);
     tls_client_free(&d->tls);

@@ -21,6 +21,7 @@
 
 #include "gateway/base/rnd.h"
 #include "gateway/delivery/observe.h"
+#include "gateway/delivery/tally.h"
 #include "gateway/dns/resolver.h"
 #include "gateway/io/loop.h"
 #include "gateway/queue/queue.h"
@@ -43,6 +44,10 @@ struct delivery_env {
     unsigned count;              /* workers: each may hold its share of connections_total */
     observe_sink_fn *observe;    /* what sessions and transactions were like; NULL: nobody asks */
     void *observe_arg;
+    const struct reply_rules *replies; /* what remote replies mean; NULL: not judged */
+    struct allowances *allowances;     /* of all workers; NULL: none are kept */
+    tally_sink_fn *report;             /* what replies say about our addresses; NULL: nobody asks */
+    void *report_arg;
 };
 
 struct delivery *delivery_new(const struct delivery_env *env);

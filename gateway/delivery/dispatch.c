@@ -19,6 +19,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/relay.h"
+#include "gateway/delivery/repute.h"
 #include "gateway/delivery/session.h"
 
 enum {
@@ -97,15 +98,21 @@ struct need {
     bool any; /* not only way.egress: any that may carry it */
 };
 
+/* It goes by the egress of its earlier try, or by none. */
+static bool is_sticky(const struct delivery *d, const struct item *item)
+{
+    return loop_now_ms(d->loop) < item->sticky_until_ms;
+}
+
 static bool usable_by(const struct session *s, const struct need *need)
 {
-    if (!session_suits(s, need->route))
+    if (!session_suits(s, need->route) || paths_barred(s->delivery->paths, s->egress, &s->source))
         return false;
-    if (!need->any)
+    if (!need->any || is_sticky(s->delivery, need->item))
         return s->egress == need->way.egress;
     return paths_is_able(&need->way, s->egress) &&
            egress_allowed(s->delivery->egress, need->route, s->egress) &&
-           !item_excludes(need->item, s->egress);
+           !item_refused(need->item, egress_conf(s->delivery->egress, s->egress)->name);
 }
 
 static struct session *find_idle(struct target *t, const struct need *need)
@@ -262,7 +269,8 @@ static bool dispatch_one(struct target *t, struct flow *flow, bool open)
     if (need.way.egress == EGRESS_NONE) { /* other mail or other routes may have one that can */
         char none[160];
         egress_why_none(t->delivery->egress, flow->route, none, sizeof none);
-        if (front->excluded)
+        paths_why_none(t->delivery->paths, none, sizeof none);
+        if (front->refused_n)
             flow_put_off(flow, front, none);
         else
             flow_failed(flow, none);
@@ -272,6 +280,10 @@ static bool dispatch_one(struct target *t, struct flow *flow, bool open)
     struct session *s = find_session(t, &need, open, &opening);
     if (!s && !opening)
         return false;
+    if (!repute_take(t, s ? s->egress : need.way.egress)) {
+        paths_forget(t); /* the last of its allowance is gone: choose again */
+        return true;
+    }
     struct attempt *a = take(t, flow);
     if (!a)
         return true;
@@ -290,7 +302,10 @@ static struct attempt *steal(struct target *t, const struct session *session)
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
         if (s->state == SESSION_OPENING && s->front && s->policies == session->policies &&
-            session_suits(session, s->route) && !item_excludes(s->front->item, session->egress) &&
+            session_suits(session, s->route) &&
+            (s->egress == session->egress || !is_sticky(t->delivery, s->front->item)) &&
+            !item_refused(s->front->item,
+                          egress_conf(t->delivery->egress, session->egress)->name) &&
             paths_is_able(&s->way, session->egress) &&
             egress_allowed(t->delivery->egress, s->route, session->egress)) {
             struct attempt *a = s->front;

@@ -28,6 +28,8 @@ struct way {
     bool refused; /* by the relay: mail tries it again, no check */
     char reason[128];
     bool *gone;        /* per address of its own */
+    bool *barred;      /* by advice, per address of its own */
+    bool *out;         /* either */
     unsigned families; /* of what is left */
     unsigned turn;     /* which of several addresses of a family is next */
     int64_t looked_ms; /* at its addresses */
@@ -101,6 +103,13 @@ static void log_address(const struct way *w, size_t i)
                 w->conf->name.p, "address", addr_text(&w->conf->addresses.at[i], text), NULL);
 }
 
+static void note_left(struct way *w)
+{
+    for (size_t i = 0; i < w->conf->addresses.n; i++)
+        w->out[i] = w->gone[i] || w->barred[i];
+    w->families = way_families(w->conf, w->out);
+}
+
 /* How many of its sources are left? */
 static size_t look_at_addresses(struct way *w)
 {
@@ -117,7 +126,7 @@ static size_t look_at_addresses(struct way *w)
         if (n > 1)
             log_address(w, i);
     }
-    w->families = way_families(w->conf, w->gone);
+    note_left(w);
     return left;
 }
 
@@ -189,6 +198,8 @@ struct egress_table *egress_new(struct loop *loop, struct resolver *resolver,
         w->table = t;
         w->conf = &conf->egress.at[i];
         w->gone = mem_array(w->conf->addresses.n + 1, sizeof *w->gone);
+        w->barred = mem_array(w->conf->addresses.n + 1, sizeof *w->barred);
+        w->out = mem_array(w->conf->addresses.n + 1, sizeof *w->out);
         w->families = way_families(w->conf, NULL);
         w->looked_ms = INT64_MIN / 2;
         list_init(&w->line.wanting);
@@ -208,6 +219,8 @@ void egress_free(struct egress_table **table)
         while (list_pop_front(&t->at[i].line.wanting)) /* they look again with the new table */
             ;
         free(t->at[i].gone);
+        free(t->at[i].barred);
+        free(t->at[i].out);
     }
     policies_unref(&t->policies);
     free(t->at);
@@ -238,7 +251,7 @@ static bool usable(struct way *w, const struct conf_route *route, unsigned famil
     bool relay = w->conf->via.kind == CONF_VIA_RELAY;
     if (relay && route->hosts.n) /* its mail goes to those hosts and nowhere else */
         return false;
-    return fine(w) && (relay || !families || (families & w->families));
+    return fine(w) && (relay || (!families && w->families) || (families & w->families));
 }
 
 static bool in_set(struct egress_set set, int egress)
@@ -259,7 +272,7 @@ bool egress_has_other(struct egress_table *t, const struct conf_route *route, un
 {
     for (size_t i = 0; i < t->n; i++) {
         int e = (int)i;
-        if (e != egress && !item_tried(item, e) && !item_excludes(item, e) &&
+        if (e != egress && !item_tried(item, e) && !item_refused(item, t->at[i].conf->name) &&
             (in_route(t, route, e) || in_set(policies_route_fallback(t->policies, route), e)) &&
             usable(&t->at[i], route, families))
             return true;
@@ -286,7 +299,17 @@ const struct conf_egress *egress_conf(const struct egress_table *t, int egress)
 void egress_source(struct egress_table *t, int egress, struct dial_source *source_r)
 {
     struct way *w = &t->at[egress];
-    way_source(w->conf, w->turn++, w->gone, source_r);
+    way_source(w->conf, w->turn++, w->out, source_r);
+}
+
+void egress_bar(struct egress_table *t, const struct advice *advice)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct way *w = &t->at[i];
+        for (size_t k = 0; k < w->conf->addresses.n; k++)
+            w->barred[k] = advice_bars(advice, &w->conf->addresses.at[k]);
+        note_left(w);
+    }
 }
 
 enum egress_fault_kind egress_fault(const struct egress_table *t, int egress)

@@ -32,6 +32,9 @@ void egress_free(struct egress_table **table);
 /* What was out in `old` under the same name is out, until it has been looked at. */
 void egress_inherit(struct egress_table *table, const struct egress_table *old);
 
+/* Leaves out the addresses that advice bars; an egress with none left is not usable. */
+void egress_bar(struct egress_table *table, const struct advice *advice);
+
 /* Is another one left for this mail than `egress` and those tried already? */
 bool egress_has_other(struct egress_table *table, const struct conf_route *route, unsigned families,
                       const struct item *item, int egress);

@@ -18,12 +18,16 @@
 #include "gateway/io/timer.h"
 #include "gateway/io/tls.h"
 #include "gateway/io/way.h"
+#include "reputation/report.h"
 
+struct allowances;
 struct attempt;
 struct egress_table;
 struct observer;
 struct peers;
+struct reply_rules;
 struct session;
+struct tally;
 
 struct delivery {
     struct loop *loop;
@@ -48,6 +52,10 @@ struct delivery {
     struct timer sense_tick, stall_tick;
     struct observer *observer;
     struct paths *paths;
+    const struct reply_rules *replies; /* NULL: replies are not judged */
+    struct allowances *allowances;     /* of all workers; NULL: none are kept */
+    struct tally *tally;
+    struct timer tally_tick;
     struct loop_task bury;
     struct loop_task room;    /* lets in those that stand in line */
     struct loop_task cut_off; /* ends sessions whose source is gone */
@@ -81,7 +89,8 @@ struct target {
     int64_t final_us;      /* smoothed: from the end of data to the reply */
     struct addr address;   /* where its mail goes, for the group; ADDR_NONE: not known yet */
     struct kept_way kept[PATHS_KEPT];
-    double tokens; /* of site->limit.rate */
+    char provider[REPORT_PROVIDER_MAX]; /* repute_provider(); empty: not asked yet */
+    double tokens;                      /* of site->limit.rate */
     int64_t tokens_ms;
     struct timer refill;
 };

@@ -2,7 +2,7 @@
  * delivery/explain — the choice of an egress for a mail that is only asked about
  */
 #include "gateway/conf/conf.h"
-#include "gateway/delivery/engine.h"
+#include "gateway/delivery/repute.h"
 
 static bool same_way(const struct site *site, const struct delivery_question *q)
 {
@@ -40,6 +40,7 @@ const struct choice *delivery_explain(struct delivery *d, const struct delivery_
 {
     struct paths_question x = { .target = find_target(d, q),
                                 .route = q->route,
+                                .provider = repute_provider_of(d, q->mx, q->route),
                                 .sender = q->sender,
                                 .recipient = q->recipient,
                                 .bytes = q->bytes,

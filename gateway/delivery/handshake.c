@@ -28,11 +28,7 @@ static bool good(const struct reply *reply)
 
 static void refused(struct session *s, enum where where, const struct reply *reply)
 {
-    struct finding f = { .where = (uint8_t)where,
-                         .fault = FAULT_NONE,
-                         .code = reply->code,
-                         .status = reply->enhanced,
-                         .text = reply->text };
+    struct finding f = session_finding(s, where, reply);
     open_failed(s, &f);
 }
 

@@ -15,6 +15,7 @@
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
 #include "gateway/delivery/race.h"
+#include "gateway/delivery/repute.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/io/stream.h"
 
@@ -313,6 +314,7 @@ void open_failed(struct session *s, const struct finding *finding)
     struct delivery *d = s->delivery;
     note_trouble(s, finding);
     sense_unfit(s, finding);
+    repute_tell_refused(s, finding);
     peers_failed(d->peers, s->egress, &s->address, loop_now_ms(d->loop));
     session_drop_stream(s);
     open_next_address(s);

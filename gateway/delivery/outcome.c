@@ -24,28 +24,17 @@ static bool mentions(struct slice text, const char *word)
     return false;
 }
 
-static bool mentions_any(struct slice text, const char *const *words)
-{
-    for (; *words; words++)
-        if (mentions(text, *words))
-            return true;
-    return false;
-}
-
-static const char *const greylist_words[] = { "greylist",  "graylist",  "grey list",
-                                              "gray list", "grey-list", NULL };
-static const char *const throttle_words[] = { "too many",  "too fast",  "rate limit",
-                                              "throttl",   "slow down", "quota exceeded for sender",
-                                              "ratelimit", NULL };
-
 static enum retry_cause cause_of_reply(const struct finding *f)
 {
     if (f->where == WHERE_TLS && f->code != 421)
         return RETRY_TLS;
-    if (mentions_any(f->text, greylist_words))
+    if (f->class == REPLY_GREYLIST)
         return RETRY_GREYLIST;
-    if (f->code == 421 || mentions_any(f->text, throttle_words))
+    if (f->class == REPLY_TLS)
+        return RETRY_TLS;
+    if (f->class == REPLY_IP_THROTTLED || f->code == 421 || outcome_too_many_rcpt(f))
         return RETRY_THROTTLED;
+    /* Policy (4.7.x) that no rule knows the words of; before the data it is mostly greylisting. */
     if (f->status.class_ == 4 && f->status.subject == 7)
         return f->status.detail == 1 && f->where == WHERE_RCPT ? RETRY_GREYLIST : RETRY_THROTTLED;
     return RETRY_REMOTE;
@@ -101,15 +90,28 @@ bool outcome_too_many_rcpt(const struct finding *f)
     return f->status.class_ || f->code == 452 || mentions(f->text, "too many");
 }
 
+bool outcome_is_address(const struct finding *f)
+{
+    return f->fault == FAULT_NONE && f->code >= 400 && f->class == REPLY_IP_BLOCKED;
+}
+
+static const char *class_of_reply(const struct finding *f, const char *otherwise)
+{
+    return f->class == REPLY_NONE ? otherwise : reply_class_names[f->class];
+}
+
 static struct verdict judge_reply(const struct finding *f)
 {
     if (f->code >= 200 && f->code < 300 && f->where == WHERE_FINAL)
         return (struct verdict){ .kind = VERDICT_DELIVERED, .status = status_for(f->status, 2) };
-    if (f->code >= 500 && !about_session(f->where) && !outcome_too_many_rcpt(f))
+    if (f->code >= 500 && !about_session(f->where) && !outcome_too_many_rcpt(f) &&
+        !f->ends_by_itself)
         return (struct verdict){ .kind = VERDICT_FAILED,
                                  .status = status_for(f->status, 5),
-                                 .class = "permanent" };
-    return deferred(cause_of_reply(f), f->status, false);
+                                 .class = class_of_reply(f, "permanent") };
+    struct verdict v = deferred(cause_of_reply(f), f->status, false);
+    v.class = class_of_reply(f, v.class);
+    return v;
 }
 
 static struct verdict judge_broken(const struct finding *f)

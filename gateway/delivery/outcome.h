@@ -5,10 +5,13 @@
  *   what broke. outcome_judge() is the one place that turns it into delivered, deferred or failed,
  *   with the kind of wait a deferral gets.
  *
+ *   What a reply means (struct finding, class) was found out before, by reputation/reply.
+ *
  *   The rules: 2yz to the end of data is delivered, and nothing else is. 4yz waits; 5yz fails, but
- *   only where it is about this mail: a 5yz greeting, EHLO, STARTTLS or AUTH is about the session
- *   or our configuration and waits. What broke (connection, time, protocol) waits; broken after the
- *   end of data was sent it may have been delivered all the same.
+ *   only where it is about this mail: a 5yz greeting, EHLO, STARTTLS or AUTH is about the session or
+ *   our configuration and waits, and so does one that ends by itself (a rate). What broke
+ *   (connection, time, protocol) waits; broken after the end of data was sent it may have been
+ *   delivered all the same.
  * See: RFC 5321 sections 4.2.1, 4.5.3.1.10, 6.1; RFC 3463.
  */
 #ifndef WAYPOST_DELIVERY_OUTCOME_H
@@ -18,6 +21,7 @@
 #include <stdint.h>
 
 #include "gateway/base/slice.h"
+#include "gateway/conf/rules.h"
 #include "gateway/mail/status.h"
 #include "policies/retry.h"
 
@@ -52,9 +56,18 @@ struct finding {
     uint16_t code; /* FAULT_NONE, or what we would have said; 0: none */
     struct enhanced status;
     struct slice text;
+    uint8_t class;       /* FAULT_NONE: enum reply_class */
+    bool ends_by_itself; /* a 5yz that is over in a while */
+    bool names_us;       /* it has our address in it */
+    const char *rule;    /* that gave the class; NULL: none. Lives as long as the relay's rules */
 };
 
-enum verdict_kind { VERDICT_DELIVERED, VERDICT_DEFERRED, VERDICT_FAILED };
+enum verdict_kind {
+    VERDICT_DELIVERED,
+    VERDICT_DEFERRED,
+    VERDICT_FAILED,
+    VERDICT_REROUTED /* by settle: at once, by another egress */
+};
 
 struct verdict {
     enum verdict_kind kind;
@@ -69,5 +82,8 @@ struct verdict outcome_judge(const struct finding *finding);
 /* 452 or 552 for too many recipients: the rest belongs in another transaction, at once when this
  * one has some recipients (RFC 5321 4.5.3.1.10). */
 bool outcome_too_many_rcpt(const struct finding *finding);
+
+/* Is it our address that was refused, and not the mail? Another egress may do. */
+bool outcome_is_address(const struct finding *finding);
 
 #endif

@@ -1,11 +1,13 @@
 #include "gateway/delivery/paths.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress.h"
+#include "gateway/delivery/repute.h"
 #include "gateway/delivery/session.h"
 #include "gateway/mail/envelope.h"
 #include "policies/route.h"
@@ -52,12 +54,46 @@ static void fill_rows(struct paths *p)
         choice_rows_fill(p->conf, p->advice, &p->rows);
 }
 
-void paths_advise(struct paths *p, struct advice *advice)
+bool paths_advise(struct paths *p, struct advice *advice)
 {
+    bool otherwise = !p->advice || !advice_same_standing(p->advice, advice);
     if (p->advice)
         advice_unref(&p->advice);
     p->advice = advice;
     fill_rows(p);
+    return otherwise;
+}
+
+const struct advice_standing *paths_standing(const struct paths *p, int egress,
+                                             struct slice provider)
+{
+    if (!p->advice || egress < 0 || egress >= CHOICE_MAX || p->rows.row[egress] == ADVICE_NONE)
+        return NULL;
+    return advice_standing(p->advice, p->rows.row[egress], provider);
+}
+
+const struct advice *paths_advice(const struct paths *p)
+{
+    return p->advice;
+}
+
+bool paths_barred(const struct paths *p, int egress, const struct addr *source)
+{
+    if (!p->advice || egress >= CHOICE_MAX || p->rows.row[egress] == ADVICE_NONE)
+        return false;
+    return p->advice->egress[p->rows.row[egress]].fault == EGRESS_BARRED ||
+           advice_bars(p->advice, source);
+}
+
+void paths_forget(struct target *t)
+{
+    for (size_t i = 0; i < PATHS_KEPT; i++)
+        t->kept[i].until_ms = 0;
+}
+
+bool paths_has_standings(const struct paths *p)
+{
+    return p->advice && p->advice->standing_n > 0;
 }
 
 void paths_reconfigure(struct paths *p, const struct conf *conf)
@@ -100,15 +136,17 @@ static void count_transfers(struct paths *p, const struct delivery *d)
 }
 
 static void fill_facts(struct paths *p, struct delivery *d, const struct conf_route *route,
-                       unsigned families, const struct target *t)
+                       struct slice provider, const struct target *t)
 {
     size_t n = delivery_conf(d)->egress.n;
+    unsigned families = t ? t->families : 0;
     for (size_t i = 0; i < n && i < CHOICE_MAX; i++) {
         bool usable = egress_usable(d->egress, route, families, (int)i);
         uint8_t fault = (uint8_t)egress_fault(d->egress, (int)i);
         p->facts[i] = (struct egress_facts){ .usable = usable || fault, .fault = fault };
     }
     count_transfers(p, d);
+    repute_facts(d, provider, p->facts);
     if (t)
         look_around(p, t);
 }
@@ -117,7 +155,8 @@ static void fill_facts(struct paths *p, struct delivery *d, const struct conf_ro
 static void exclude(struct paths *p, size_t n, const struct item *item, bool tried)
 {
     for (size_t i = 0; i < n && i < CHOICE_MAX; i++)
-        p->facts[i].excluded = item_excludes(item, (int)i) || (tried && item_tried(item, (int)i));
+        p->facts[i].excluded =
+            item_refused(item, p->conf->egress.at[i].name) || (tried && item_tried(item, (int)i));
 }
 
 /* ---- one choice ---- */
@@ -163,8 +202,7 @@ static struct choice_request request_of(struct paths *p, struct delivery *d,
 const struct choice *paths_explain(struct delivery *d, const struct paths_question *x)
 {
     struct paths *p = d->paths;
-    unsigned families = x->target ? x->target->families : 0;
-    fill_facts(p, d, x->route, families, x->target);
+    fill_facts(p, d, x->route, x->provider, x->target);
     struct choice_request q = request_of(p, d, x->route, &x->address);
     struct rnd rnd = *d->rnd; /* asking changes nothing */
     q.bytes = x->bytes;
@@ -232,7 +270,7 @@ static uint8_t size_class(uint64_t bytes)
 
 static bool is_special(const struct item *item)
 {
-    return item->excluded || item->tried_n || item->sticky_until_ms;
+    return item->refused_n || item->tried_n || item->sticky_until_ms;
 }
 
 static int sticky_egress(const struct item *item, const struct conf *conf, int64_t now_ms)
@@ -266,7 +304,7 @@ static void decide(struct target *t, struct kept_way *k, const struct item *item
     size_t n = delivery_conf(d)->egress.n;
     if (t->address.family == ADDR_NONE)
         find_address(t, k->route);
-    fill_facts(p, d, k->route, t->families, t);
+    fill_facts(p, d, k->route, repute_provider(t), t);
     exclude(p, n, item, true);
     struct choice_request q = request_of(p, d, k->route, &t->address);
     q.bytes = item->body_size;
@@ -284,7 +322,7 @@ static void decide(struct target *t, struct kept_way *k, const struct item *item
     k->way.measured = c->measured;
     k->generation = p->generation;
     k->families = t->families;
-    bool lasting = c->measured && c->at[c->chosen].reason != CHOSEN_EXPLORING &&
+    bool lasting = c->measured && !c->drawn && c->at[c->chosen].reason != CHOSEN_EXPLORING &&
                    !is_special(item) && item->body_size < EXACT_FROM;
     k->until_ms = lasting ? q.now_ms + PATHS_KEEP_MS : 0;
     if (lasting)
@@ -314,6 +352,33 @@ void paths_choose(struct target *t, const struct conf_route *route, const struct
     if (is_special(item) || !still_true(k, t, t->delivery->paths, loop_now_ms(t->delivery->loop)))
         decide(t, k, item);
     *way_r = k->way;
+}
+
+bool paths_has_way(struct target *t, const struct conf_route *route, const struct item *item)
+{
+    struct delivery *d = t->delivery;
+    struct paths *p = d->paths;
+    fill_facts(p, d, route, repute_provider(t), t);
+    exclude(p, delivery_conf(d)->egress.n, item, true);
+    struct choice_request q = request_of(p, d, route, &t->address);
+    struct rnd rnd = *d->rnd;
+    q.bytes = item->body_size;
+    q.lane = (enum lane)item->lane;
+    q.explore_ms = NULL;
+    return choose(&q, &rnd, &p->choice) != EGRESS_NONE;
+}
+
+void paths_why_none(const struct paths *p, char *text, size_t n)
+{
+    for (uint32_t i = 0; i < p->choice.n; i++) {
+        const struct candidate *c = &p->choice.at[i];
+        if (c->reason < RULED_OUT_EXCLUDED)
+            continue;
+        const char *why = c->reason == RULED_OUT_FAULT ? egress_fault_names[c->fault]
+                                                       : choice_reason_texts[c->reason];
+        snprintf(text, n, "egress %s: %s", p->conf->egress.at[c->egress].name.p, why);
+        return;
+    }
 }
 
 bool paths_is_able(const struct way_out *way, int egress)

@@ -48,13 +48,30 @@ struct paths;
 /* `geo`: the worker's groups; NULL: every address is of the same one. */
 struct paths *paths_new(unsigned workers, struct geo_cache *geo);
 void paths_free(struct paths **paths);
-void paths_advise(struct paths *paths, struct advice *advice); /* takes the reference over */
+/* Takes the reference over. True: who may carry mail to whom is another matter now. */
+bool paths_advise(struct paths *paths, struct advice *advice);
 /* Another configuration: egresses have other indexes. */
 void paths_reconfigure(struct paths *paths, const struct conf *conf);
 
 void paths_choose(struct target *t, const struct conf_route *route, const struct item *item,
                   struct way_out *way_r);
 bool paths_is_able(const struct way_out *way, int egress);
+
+/* How an egress of the configuration stands with this receiver, by the last advice however old it
+ * is; NULL: as well as can be. */
+const struct advice_standing *paths_standing(const struct paths *paths, int egress,
+                                             struct slice provider);
+/* The table in force; NULL: none yet. */
+const struct advice *paths_advice(const struct paths *paths);
+/* Must nothing leave by it, or from this source? */
+bool paths_barred(const struct paths *paths, int egress, const struct addr *source);
+/* What was decided a moment ago no longer holds. */
+void paths_forget(struct target *t);
+bool paths_has_standings(const struct paths *paths);
+/* Could the mail leave by another egress now than those that refused or failed it? */
+bool paths_has_way(struct target *t, const struct conf_route *route, const struct item *item);
+/* Why the latest choice found none; leaves `text` alone when it does not know. */
+void paths_why_none(const struct paths *paths, char *text, size_t n);
 
 /* Where the target's mail goes, as sessions find out. */
 void paths_note_address(struct target *t, const struct addr *address);
@@ -65,6 +82,7 @@ struct paths_question {
     struct target *target;
     const struct conf_route *route;
     struct addr address;
+    struct slice provider;          /* repute_provider_of() the destination */
     struct slice sender, recipient; /* addresses */
     uint64_t bytes;
     enum lane lane;

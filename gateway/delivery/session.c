@@ -13,6 +13,7 @@
 #include "gateway/delivery/peers.h"
 #include "gateway/delivery/race.h"
 #include "gateway/delivery/relay.h"
+#include "gateway/delivery/repute.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
 #include "gateway/io/stream.h"
@@ -101,7 +102,7 @@ void session_opened(struct session *s)
     sense_opened(s);
     site_succeeded(t->site);
     s->state = SESSION_WORKING;
-    if (s->front && target_outranks(t, s->front->item))
+    if (s->front && (target_outranks(t, s->front->item) || !repute_may_carry(s)))
         attempt_return(&s->front);
     if (s->front)
         transact_start(s, s->front);
@@ -191,6 +192,7 @@ void session_hop(struct session *s, struct hop *hop_r)
                            .via = conf_via_names[conf->egress.at[s->egress].via.kind],
                            .rtt_us = -1,
                            .retransmits = -1,
+                           .route = s->policies == s->delivery->policies ? s->route : NULL,
                            .reused = s->delivered > 0 };
     for (int i = 0; i < STAGES; i++)
         hop_r->stage_us[i] = s->delivered ? -1 : s->stage_us[i];

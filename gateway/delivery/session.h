@@ -134,6 +134,7 @@ struct hop {
     struct addr source, address;  /* source: as the other side sees it */
     const char *via; /* kind of proxy or relay, where rtt and retransmits end; NULL: none */
     bool connected, reused;
+    const struct conf_route *route; /* NULL: of a configuration that is no longer in force */
     int64_t rtt_us, retransmits;
     int64_t stage_us[STAGES]; /* of the opening; negative: not part of this attempt */
 };
@@ -170,6 +171,9 @@ void open_note_source(struct session *s, const struct dial_result *result);
 bool session_hides_passwords(const struct session *s);
 
 /* ---- steps.c: the dialogue ---- */
+/* What a reply means. The text is the reply's. */
+struct finding session_finding(const struct session *s, enum where where,
+                               const struct reply *reply);
 void session_expect(struct session *s, enum step step, uint32_t count, struct attempt *a);
 /* Sends a line (given without CRLF) and expects its reply. */
 void session_command(struct session *s, enum step step, const char *verb, struct slice argument);

@@ -4,6 +4,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/repute.h"
 #include "policies/retry.h"
 
 enum { UNTOLD_RETRY_MS = 300000 }; /* a notice could not be committed: all again after this */
@@ -22,6 +23,8 @@ static enum delivery_event_kind event_of(const struct attempt *a, enum verdict_k
         return EVENT_DELIVERED;
     case VERDICT_FAILED:
         return EVENT_BOUNCED;
+    case VERDICT_REROUTED:
+        return EVENT_REROUTED;
     case VERDICT_DEFERRED:
         break;
     }
@@ -70,6 +73,8 @@ static void consider_notice(struct settlement *st, struct recipient *r,
         if (a->planned && mailparams_relayed_dsn(&a->plan, r) &&
             dsn_wanted(sender, r->notify, DSN_RELAYED))
             add_notice(st, r, DSN_RELAYED);
+    } else if (event == EVENT_REROUTED) {
+        return;
     } else if (event != EVENT_DEFERRED) {
         if (dsn_wanted(sender, r->notify, DSN_FAILED))
             add_notice(st, r, DSN_FAILED);
@@ -178,12 +183,46 @@ static void note_sticky(struct attempt *a, const struct hop *hop)
         return;
     for (size_t i = 0; i < a->env.recipients_n; i++) {
         const struct finding *f = &a->findings[i];
-        if (f->fault != FAULT_NONE || f->where < WHERE_MAIL || f->code / 100 != 4)
+        if (f->fault != FAULT_NONE || f->where < WHERE_MAIL || f->code / 100 != 4 ||
+            f->class == REPLY_IP_BLOCKED)
             continue;
         a->item->sticky = (uint32_t)slice_hash_stable(hop->egress);
         a->item->sticky_until_ms = loop_now_ms(a->delivery->loop) + CHOICE_STICKY_MS;
         return;
     }
+}
+
+/* ---- refused for our address ---- */
+
+bool settle_other_address(struct attempt *a, const struct conf_route *route, struct slice egress)
+{
+    struct target *t = a->item->site ? a->item->site->delivery : NULL;
+    if (!t || expired(a) || !item_refuse(a->item, egress))
+        return false;
+    if (paths_has_way(t, route, a->item))
+        return true;
+    a->item->refused_n--; /* nobody else is left: what the receiver said holds */
+    return false;
+}
+
+/* Verdicts on the address, not on the mail: those recipients go by another egress at once. Returns
+ * how many. */
+static size_t reroute(struct attempt *a, const struct hop *hop, struct verdict *verdicts)
+{
+    size_t n = 0;
+    bool asked = false, other = false;
+    for (uint32_t i = 0; i < a->env.recipients_n; i++) {
+        if (verdicts[i].kind == VERDICT_DELIVERED || !outcome_is_address(&a->findings[i]))
+            continue;
+        if (!asked)
+            other = hop && hop->route && settle_other_address(a, hop->route, hop->egress);
+        asked = true;
+        if (!other)
+            break;
+        verdicts[i].kind = VERDICT_REROUTED;
+        n++;
+    }
+    return n;
 }
 
 void settle_attempt(struct attempt **attempt, const struct hop *hop)
@@ -195,10 +234,13 @@ void settle_attempt(struct attempt **attempt, const struct hop *hop)
     *attempt = NULL;
     body_forget(a);
     note_sticky(a, hop);
-    a->item->attempts++;
+    repute_tell(a, hop);
     for (size_t i = 0; i < n; i++)
         verdicts[i] = outcome_judge(&a->findings[i]);
-    st.due_ms = next_due(a, verdicts);
+    size_t rerouted = reroute(a, hop, verdicts);
+    if (rerouted < n)
+        a->item->attempts++;
+    st.due_ms = rerouted ? loop_wall_ms(a->delivery->loop) : next_due(a, verdicts);
     st.rest = arena_alloc(a->arena, n * sizeof *st.rest);
     for (uint32_t i = 0; i < n; i++) {
         struct recipient *r = &a->env.recipients[i];
@@ -206,7 +248,7 @@ void settle_attempt(struct attempt **attempt, const struct hop *hop)
         record_recipient(a, hop, i, event, &verdicts[i], st.due_ms);
         note_reply(a, r, &a->findings[i], &verdicts[i], hop);
         consider_notice(&st, r, event);
-        if (event == EVENT_DEFERRED)
+        if (event == EVENT_DEFERRED || event == EVENT_REROUTED)
             st.rest[st.rest_n++] = *r;
         else
             r->state = event == EVENT_DELIVERED ? RECIPIENT_DELIVERED : RECIPIENT_FAILED;

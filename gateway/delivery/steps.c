@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "gateway/conf/conf.h"
-#include "gateway/delivery/session.h"
+#include "gateway/delivery/repute.h"
 #include "gateway/io/stream.h"
 
 const struct step_ops step_table[STEPS] = {
@@ -97,19 +97,21 @@ void session_set_deadline(struct session *s)
 
 /* ---- replies ---- */
 
-static struct finding finding_of(enum where where, const struct reply *reply)
+struct finding session_finding(const struct session *s, enum where where, const struct reply *reply)
 {
-    return (struct finding){ .where = (uint8_t)where,
-                             .fault = FAULT_NONE,
-                             .code = reply->code,
-                             .status = reply->enhanced,
-                             .text = reply->text };
+    struct finding f = { .where = (uint8_t)where,
+                         .fault = FAULT_NONE,
+                         .code = reply->code,
+                         .status = reply->enhanced,
+                         .text = reply->text };
+    repute_judge(s, &f);
+    return f;
 }
 
 static void on_closing(struct session *s, const struct reply *reply)
 {
     enum where where = step_table[s->expected[s->expected_at].step].where;
-    struct finding f = finding_of(where, reply);
+    struct finding f = session_finding(s, where, reply);
     if (s->state == SESSION_OPENING)
         open_failed(s, &f);
     else

@@ -33,14 +33,14 @@ static bool pipelining(const struct session *s)
     return s->caps.ext & EXT_PIPELINING;
 }
 
-static struct finding finding_of(enum where where, const struct reply *reply)
+/* An answer that is no refusal makes sense to the end of data only. */
+static struct finding finding_of(const struct session *s, enum where where,
+                                 const struct reply *reply)
 {
-    bool sane = reply->code >= 400;
-    return (struct finding){ .where = (uint8_t)where,
-                             .fault = sane || where == WHERE_FINAL ? FAULT_NONE : FAULT_PROTOCOL,
-                             .code = reply->code,
-                             .status = reply->enhanced,
-                             .text = reply->text };
+    struct finding f = session_finding(s, where, reply);
+    if (reply->code < 400 && where != WHERE_FINAL)
+        f.fault = FAULT_PROTOCOL;
+    return f;
 }
 
 static void transact_batch(struct session *s, struct attempt *a);
@@ -240,7 +240,7 @@ void transact_body_failed(struct session *s, struct attempt *a, const struct fin
 void reply_rset(struct session *s, struct expected *e, const struct reply *reply)
 {
     if (!good(reply)) {
-        struct finding f = finding_of(WHERE_MAIL, reply);
+        struct finding f = finding_of(s, WHERE_MAIL, reply);
         session_kill(s, &f);
     } else if (!pipelining(s)) {
         send_envelope(s, e->attempt);
@@ -256,7 +256,7 @@ void reply_mail(struct session *s, struct expected *e, const struct reply *reply
     a->mail_ok = good(reply);
     a->mail_refused = !a->mail_ok;
     if (a->mail_refused) {
-        struct finding f = finding_of(WHERE_MAIL, reply);
+        struct finding f = finding_of(s, WHERE_MAIL, reply);
         attempt_find_batch(a, a->batch_n, &f);
     }
     if (pipelining(s))
@@ -290,7 +290,7 @@ void reply_rcpt(struct session *s, struct expected *e, const struct reply *reply
     if (good(reply)) {
         a->batch[a->accepted++] = recipient;
     } else if (!a->mail_refused) {
-        struct finding f = finding_of(WHERE_RCPT, reply);
+        struct finding f = finding_of(s, WHERE_RCPT, reply);
         if (!(a->accepted && outcome_too_many_rcpt(&f)))
             attempt_find(a, recipient, &f);
     }
@@ -320,10 +320,10 @@ void reply_data(struct session *s, struct expected *e, const struct reply *reply
         stream_write_ref(s->stream, SLICE_LIT(".\r\n"), NULL, NULL);
         session_expect(s, STEP_FINAL, 1, a);
     } else if (good(reply)) {
-        struct finding f = finding_of(WHERE_DATA, reply);
+        struct finding f = finding_of(s, WHERE_DATA, reply);
         session_kill(s, &f);
     } else {
-        struct finding f = finding_of(WHERE_DATA, reply);
+        struct finding f = finding_of(s, WHERE_DATA, reply);
         attempt_find_batch(a, a->accepted, &f);
         s->need_rset = a->mail_ok;
         batch_over(s, a);
@@ -367,7 +367,7 @@ void reply_final(struct session *s, struct expected *e, const struct reply *repl
         batch_over(s, a);
         return;
     }
-    struct finding f = finding_of(WHERE_FINAL, reply);
+    struct finding f = finding_of(s, WHERE_FINAL, reply);
     note_times(s, a);
     attempt_find_batch(a, a->accepted, &f);
     batch_over(s, a);
@@ -376,7 +376,7 @@ void reply_final(struct session *s, struct expected *e, const struct reply *repl
 void transact_interrupted(struct session *s, const struct reply *reply)
 {
     struct attempt *a = s->front;
-    struct finding f = finding_of(WHERE_DATA, reply);
+    struct finding f = finding_of(s, WHERE_DATA, reply);
     if (a && a->step != ATTEMPT_WAITING)
         attempt_find_batch(a, a->accepted, &f);
     struct finding rest = { .where = WHERE_DATA,

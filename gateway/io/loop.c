@@ -120,9 +120,12 @@ void loop_clock_unwatch(struct loop_clock *clock)
 
 static void look_at_clock(struct loop *loop)
 {
-    int64_t ahead = clock_wall_ms() - clock_mono_ms(), by = ahead - loop->wall_ahead_ms;
+    int64_t mono = clock_mono_ms(), ahead = clock_wall_ms() - mono;
+    int64_t by = ahead - loop->wall_ahead_ms;
     bool set = by >= CLOCK_SET_MS || by <= -CLOCK_SET_MS;
-    if (by >= -1 && by <= 1) /* two readings, each cut to a millisecond: time would go back */
+    if (clock_mono_ms() != mono) /* interrupted between the readings: the next turn looks again */
+        return;
+    if (by >= -1 && by <= 1) /* each is cut to a millisecond: time would go back */
         return;
     loop->wall_ahead_ms = ahead;
     if (set)

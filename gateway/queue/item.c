@@ -131,9 +131,23 @@ const char *item_state_name(enum item_state state)
     return names[state];
 }
 
-bool item_excludes(const struct item *item, int egress)
+bool item_refused(const struct item *item, struct slice egress)
 {
-    return egress < 8 && (item->excluded & 1u << egress);
+    if (!item->refused_n)
+        return false;
+    uint32_t name = (uint32_t)slice_hash_stable(egress);
+    for (unsigned i = 0; i < item->refused_n; i++)
+        if (item->refused[i] == name)
+            return true;
+    return false;
+}
+
+bool item_refuse(struct item *item, struct slice egress)
+{
+    if (item->refused_n == ITEM_REFUSED_MAX)
+        return false;
+    item->refused[item->refused_n++] = (uint32_t)slice_hash_stable(egress);
+    return true;
 }
 
 bool item_tried(const struct item *item, int egress)

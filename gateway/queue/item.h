@@ -39,7 +39,7 @@ struct site;
 /* due_ms of an item that waits for an operator, also in its record: a restart keeps it held. */
 #define ITEM_DUE_HELD INT64_MAX
 
-enum { ITEM_TRIED_MAX = 2 };
+enum { ITEM_TRIED_MAX = 2, ITEM_REFUSED_MAX = 2 };
 
 struct item {
     union {
@@ -66,17 +66,20 @@ struct item {
     uint16_t attempts;      /* attempts that ended, whatever came of them */
     uint8_t state, lane;    /* enum item_state, enum lane */
     uint8_t order;          /* what an operator asked while BUSY: enum item_order */
-    uint8_t excluded; /* set bits: egresses (by index, first 8) this mail must not use again */
-    uint8_t tried_n;
+    uint8_t tried_n, refused_n;
     uint32_t sticky; /* stable hash of the name of the egress that the next try should take, too */
-    int64_t sticky_until_ms;        /* monotonic; 0: none */
-    uint16_t tried[ITEM_TRIED_MAX]; /* egresses that failed for it since it became ready */
+    int64_t sticky_until_ms;            /* monotonic; 0: none */
+    uint16_t tried[ITEM_TRIED_MAX];     /* egresses that failed for it since it became ready */
+    uint32_t refused[ITEM_REFUSED_MAX]; /* stable hashes of the names of those whose address the
+                                           receiver did not take it from: never again */
     uint16_t key_len; /* destination key: "route/domain", or "route" for fixed hosts */
     uint32_t env_len;
     char data[]; /* packed envelope (gateway/mail/envelope.h), then the key */
 };
 
-bool item_excludes(const struct item *item, int egress);
+bool item_refused(const struct item *item, struct slice egress);
+/* Not by this one again. False: it has been refused from enough of them. */
+bool item_refuse(struct item *item, struct slice egress);
 bool item_tried(const struct item *item, int egress);
 /* False: it has tried enough of them. */
 bool item_try_other(struct item *item, int egress);

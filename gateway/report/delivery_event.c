@@ -24,6 +24,7 @@ const char *const delivery_event_names[EVENT_KINDS] = {
     [EVENT_RELOAD] = "reload",
     [EVENT_EGRESS_STATE] = "egress_state",
     [EVENT_PATH_SWITCH] = "path_switch",
+    [EVENT_LISTING] = "listing",
 };
 
 static const char *const stage_keys[STAGES] = {
@@ -146,6 +147,7 @@ static void put_path(struct buf *b, const struct delivery_event *e)
     put_addr(b, "address", &e->address);
     put_text(b, "carrier", e->carrier);
     put_text(b, "region", e->region);
+    put_text(b, "provider", e->provider);
     put_text(b, "previous", e->previous);
     put_text(b, "state", e->state);
     put_text(b, "reason", e->reason);

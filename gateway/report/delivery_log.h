@@ -42,6 +42,7 @@ enum delivery_event_kind {
     EVENT_RELOAD,       /* `reply` says what changed */
     EVENT_EGRESS_STATE, /* an egress went out or came back: `state`, `reason` */
     EVENT_PATH_SWITCH,  /* mail of a group leaves by `egress` now, by `previous` before: `reason` */
+    EVENT_LISTING,      /* a list has the address `source` of `egress`, or no longer: `reason` */
     EVENT_KINDS
 };
 extern const char *const delivery_event_names[EVENT_KINDS];
@@ -76,7 +77,7 @@ struct delivery_event {
     struct addr source;    /* local address of the connection */
     struct slice site, mx; /* site's name; host name of the mail exchanger */
     struct addr address;   /* its address and port */
-    struct slice carrier, region;
+    struct slice carrier, region, provider;
     struct slice previous, state, reason; /* of an egress; see the last two kinds */
     uint32_t attempt;                     /* counts from 1; 0: absent */
     uint16_t code;                        /* SMTP reply code; 0: absent */

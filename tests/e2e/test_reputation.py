@@ -1,346 +1,228 @@
 """
-test_reputation — blocklists, feeds and own names: what is believed of our egress addresses
-
-rbldnsd serves the lists, as it does in the world; servers of ours are the hostile ones.
+test_reputation — a receiver turns against one of our addresses: the mail leaves by another
 """
-import http.server
-import json
+import collections
+import csv
 import os
-import ssl
-import threading
 import time
 
 import pytest
-from dnslib import RR
+from wp import mail, net, smtpd, waypost
 
-from wp import certs, dns, net, servers
-
-TESTS = "127.0.0.2\n"                       # what a list must list (RFC 5782)
-TESTS6 = "::ffff:7f00:2\n"
-HEAD = "$TTL 5\n:127.0.0.2:Spam from $\n"
+BLOCKED = "550 5.7.1 Service unavailable; client [{ip}] blocked using zen.spamhaus.org"
+CORPUS = os.path.join(os.path.dirname(__file__), "../corpus/replies.tsv")
 
 
-def events(here, name, **fields):
-    """Lines of the daemon's log."""
-    out = []
-    for line in here.stderr().split("\n"):
-        if line.startswith("{") and f'"{name}"' in line:
-            row = json.loads(line)
-            if row.get("event") == name and fields.items() <= row.items():
-                out.append(row)
-    return out
+def egresses(*addresses, **more):
+    """Named a, b, c ... in the order of the addresses."""
+    return {"egress": [{"name": chr(ord("a") + i), "address": address, **more}
+                       for i, address in enumerate(addresses)]}
 
 
-def wait_event(here, name, timeout=None, **fields):
-    return net.wait_for(f"the event {name} {fields}", lambda: events(here, name, **fields),
-                        timeout, 0.1)[0]
+class Refuses(smtpd.Behaviour):
+    """Answers so at one moment when the peer is one of these addresses; takes all from others."""
+
+    def __init__(self, reply, *addresses, moment="mail"):
+        self.reply, self.addresses, self.moment, self.times = reply, set(addresses), moment, []
+
+    def answer(self, moment, s, otherwise):
+        if moment != self.moment or s.peer not in self.addresses:
+            return otherwise
+        self.times.append(time.monotonic())
+        return self.reply.format(ip=s.peer)
+
+    def connected(self, s):
+        return self.answer("connected", s, super().connected(s))
+
+    def mail(self, s, address, args):
+        return self.answer("mail", s, super().mail(s, address, args))
+
+    def rcpt(self, s, address, args):
+        return self.answer("rcpt", s, super().rcpt(s, address, args))
+
+    def received(self, s, message):
+        return self.answer("received", s, super().received(s, message))
 
 
-def rows(here, **fields):
-    out = here.cli("report", "reputation", "--json").stdout
-    found = [json.loads(line) for line in out.split("\n") if line]
-    return [r for r in found if fields.items() <= r.items()]
+def refused_then_taken(here, server, a, b, count=1):
+    """Sends until the refusing address was asked; gives the mails taken."""
+    for _ in range(count):
+        here.send(mail.message())
+    got = server.wait(count, 30)
+    assert {m.peer for m in got} <= {b}
+    return got
 
 
-def wait_states(here, expected, timeout=None, **fields):
-    def seen():
-        return [r["state"] for r in rows(here, **fields)] == expected
-    net.wait_for(f"states {expected} of {fields}", seen, timeout, 0.3)
+@pytest.mark.parametrize("moment", ["connected", "mail", "rcpt", "received"])
+def test_refused_for_the_address_goes_by_another(relay, sink, moment):
+    a, b = net.loopback(), net.loopback()
+    server = sink(Refuses(BLOCKED, a, moment=moment))
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+    refused_then_taken(here, server, a, b, 8)
+    assert server.behaviour.times, "eight mails of two equal egresses: some were refused"
+    rows = here.log("rerouted")
+    assert rows and all(r["egress"] == "a" and r["class"] == "ip-blocked" and r["code"] == 550 and
+                        "blocked using zen.spamhaus.org" in r["reply"] for r in rows)
+    assert not here.log("bounced") and not here.log("deferred")
+    assert {r["egress"] for r in here.wait_log("delivered", 8)} == {"b"}
+    assert len(server.messages) == 8                    # none doubled
 
 
-def egress(*addresses, name="e"):
-    return [{"name": f"{name}{i}", "address": a} for i, a in enumerate(addresses, 1)]
+def test_temporary_refusal_of_the_address_too(relay, sink):
+    """LATER: a deferral would wait for an hour."""
+    a, b = net.loopback(), net.loopback()
+    server = sink(Refuses("421 4.7.1 [{ip}] is on our block list", a))
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+    refused_then_taken(here, server, a, b, 8)
+    assert not here.log("deferred")
 
 
-def blocklist(zone, *resolvers, **more):
-    return {"zone": zone, "codes": {"127.0.0.2": 100}, "interval": "10s",
-            "resolvers": [r.host for r in resolvers], **more}
+def test_refused_from_all_addresses_at_most_three_times(relay, sink):
+    """One and two others; then what the receiver says holds, and the sender hears of it."""
+    where = [net.loopback() for _ in range(4)]
+    server = sink(Refuses(BLOCKED, *where))
+    here = relay(to=server, conf=egresses(*where), policies=waypost.LATER)
+    here.send(mail.message(), sender="a@client.test")
+    row = here.wait_log("bounced", 1, sender="a@client.test")[0]
+    assert row["class"] == "ip-blocked" and row["code"] == 550
+    assert len(here.log("rerouted")) == 2
+    tried = [r["egress"] for r in here.log("rerouted")] + [row["egress"]]
+    assert len(set(tried)) == 3
 
 
-def watch(relay, lists=(), feeds=(), addresses=None, conf=None, **how):
-    ours = addresses or [net.loopback()]
-    reputation = {"blocklists": list(lists), "feeds": list(feeds)}
-    here = relay(conf={"egress": egress(*ours), "reputation": reputation,
-                       "dns": {"servers": [net.loopback() + ":53"]}, **(conf or {})}, **how)
-    return here, ours
+def test_one_address_only_and_the_receiver_is_believed(relay, sink):
+    a = net.loopback()
+    server = sink(Refuses(BLOCKED, a))
+    here = relay(to=server, conf=egresses(a), policies=waypost.LATER)
+    here.send(mail.message(), sender="a@client.test")
+    here.wait_log("bounced", 1, sender="a@client.test")
+    assert not here.log("rerouted")
 
 
-# ---- blocklists
-
-@pytest.mark.timeout(300)
-def test_listing_appears_and_goes(relay, keep):
-    """Two rbldnsd agree about IPv4 and IPv6; the way back needs three looks."""
-    zones = {"bl.test": ("ip4set", HEAD + TESTS), "six.test": ("ip6trie", HEAD + TESTS6)}
-    one, two = keep(servers.Rbldnsd(zones)), keep(servers.Rbldnsd(zones))
-    ours = [net.loopback(), net.loopback(), "::1"]
-    here, _ = watch(relay, [blocklist("bl.test", one, two), blocklist("six.test", one, two)],
-                    addresses=ours)
-    wait_states(here, ["clear"], source="bl.test", egress="e2")
-    wait_states(here, ["clear"], source="six.test", egress="e3")
-    assert not events(here, "listing", state="listed")
-    for server in (one, two):
-        server.write("bl.test", HEAD + TESTS + ours[1] + "\n")
-        server.write("six.test", HEAD + TESTS6 + "::1\n")
-    event = wait_event(here, "listing", 60, state="listed", source="bl.test")
-    assert (event["egress"], event["address"], event["points"]) == ("e2", ours[1], "100")
-    assert event["text"] == "Spam from " + ours[1]
-    wait_event(here, "listing", 60, state="listed", source="six.test", address="::1")
-    row, = rows(here, source="bl.test", state="listed")
-    assert row["egress"] == "e2" and row["answer"] == "127.0.0.2" and row["weight"] == "hard"
-    assert "Spam from" in here.cli("report", "reputation").stdout
-    for server in (one, two):
-        server.write("bl.test", HEAD + TESTS)
-    wait_event(here, "listing", 120, state="clear", source="bl.test", egress="e2")
-    assert not events(here, "listing", state="listed", egress="e1")
+def test_refusals_of_other_kinds_stay_where_they_are(relay, sink):
+    """Neither the content nor the recipient is cured by another address."""
+    a, b = net.loopback(), net.loopback()
+    server = sink(Refuses("550 5.1.1 <b@dest.test>: user unknown", a, b, moment="rcpt"))
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+    for _ in range(6):
+        here.send(mail.message(), sender="a@client.test")
+    rows = here.wait_log("bounced", 6, sender="a@client.test")
+    assert all(r["class"] == "mailbox" and r["attempt"] == 1 for r in rows)
+    assert not here.log("rerouted")
 
 
-class Everything(dns.Zone):
-    """Answers every question for an address with the same one: a list or resolver gone mad."""
+def test_greylisting_keeps_its_egress(relay, sink):
+    a, b = net.loopback(), net.loopback()
 
-    def __init__(self, answer):
-        super().__init__()
-        self.always = answer
+    class Grey(smtpd.Behaviour):
+        seen = {}
 
-    def _right(self, question, name, kind):
-        reply = question.reply(aa=1, ra=1)
-        if kind == "A":
-            reply.add_answer(*RR.fromZone(f"{name}. 60 IN A {self.always}\n", origin="."))
-        return reply.pack()
+        def rcpt(self, s, address, args):
+            self.seen.setdefault(address, []).append(s.peer)
+            if len(self.seen[address]) == 1:
+                return "451 4.7.1 Greylisted, please try again in a second"
+            return super().rcpt(s, address, args)
 
-
-def broken(fault):
-    zone = dns.Zone()
-    zone.fault("*", fault)
-    return zone
-
-
-HOSTILE = {
-    "quota": lambda: Everything("127.255.255.255"),
-    "open-resolver": lambda: Everything("127.255.255.254"),
-    "typing-error": lambda: Everything("127.255.255.252"),
-    "wildcard": lambda: Everything("127.0.0.2"),
-    "parked": lambda: Everything("192.0.2.80"),
-    "empty": dns.Zone,
-    "refused": lambda: broken("refused"),
-    "servfail": lambda: broken("servfail"),
-    "silent": lambda: broken("silent"),
-    "wrong-id": lambda: broken("wrong_id"),
-    "garbage": lambda: broken("garbage"),
-    "cut": lambda: broken("short"),
-    "loop": lambda: broken("pointer_loop"),
-}
+    server = sink(Grey())
+    here = relay(to=server, conf=egresses(a, b))
+    for i in range(8):
+        here.send(mail.message(), to=f"u{i}@dest.test")
+    server.wait(8, 60)
+    assert all(len(set(peers)) == 1 for peers in Grey.seen.values()), Grey.seen
+    assert len(here.log("deferred", **{"class": "greylist"})) == 8
 
 
-def cautious(zone, address):
-    """A server that has the list's truth but sends it over TCP only."""
-    reverse = ".".join(reversed(address.split(".")))
-    truth = dns.Zone(f"2.0.0.127.{zone} A 127.0.0.2", f"{reverse}.{zone} A 127.0.0.2", ttl=5)
-    truth.fault("*", "truncated")
-    return truth
+def state_of(here, egress, provider=""):
+    """The last state of the delivery log."""
+    rows = [r for r in here.log("egress_state", egress=egress)
+            if r.get("provider", "") == provider]
+    return rows[-1]["state"] if rows else None
 
 
-@pytest.mark.timeout(300)
-def test_hostile_servers_list_nobody_and_hide_nothing(relay, keep):
-    """Each fault alone: nobody is listed. Beside a right server: what is listed there is found."""
-    hostile = {name: keep(dns.Server(make())) for name, make in HOSTILE.items()}
-    ours = [net.loopback() for _ in range(4)]
-    data = HEAD + TESTS + ours[2] + "\n"
-    right = keep(servers.Rbldnsd({f"with-{name}.test": ("ip4set", data) for name in HOSTILE}))
-    over_tcp = [keep(dns.Server(cautious("tcp.test", ours[2]))) for _ in range(2)]
-    lists = [blocklist(f"{name}.test", s) for name, s in hostile.items()]
-    lists += [blocklist(f"with-{name}.test", s, right) for name, s in hostile.items()]
-    here, _ = watch(relay, [*lists, blocklist("tcp.test", *over_tcp)], addresses=ours)
-    expected = {f"with-{name}.test" for name in HOSTILE} | {"tcp.test"}
+def test_a_receiver_that_blocks_an_address_is_not_asked_again(relay, sink):
+    """Three refusals that name the address: blocked there; no mail tries it for two hours."""
+    a, b = net.loopback(), net.loopback()
+    server = sink(Refuses(BLOCKED, a))
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
 
-    def listed():
-        return {(e["source"], e["address"]) for e in events(here, "listing", state="listed")}
-
-    net.wait_for("all listings", lambda: {s for s, _ in listed()} >= expected, 200, 0.5)
-    assert listed() == {(source, ours[2]) for source in expected}
-    for name, server in hostile.items():
-        assert server.zone.queries, name
-        for row in rows(here, source=f"{name}.test"):
-            assert row["state"] == "unknown" and row["problem"], row
+    def blocked():
+        for i in range(4):
+            here.send(mail.message(), sender=f"u@s{i}{time.monotonic_ns() % 97}.test")
+        states = [r["state"] for r in here.log("egress_state", egress="a") if r.get("provider")]
+        return "blocked" in states
+    net.wait_for("the state blocked", blocked, 60)
+    asked = len(server.behaviour.times)
+    for _ in range(20):
+        here.send(mail.message())
+    net.wait_for("all of it", lambda: not here.queue(), 30)
+    assert len(server.behaviour.times) <= asked + 4     # those that were on their way
+    assert {m.peer for m in server.messages} == {b}
 
 
-def test_listing_by_the_only_resolver_waits_for_a_second_look(relay, keep):
-    ours = net.loopback()
-    only = keep(servers.Rbldnsd({"bl.test": ("ip4set", HEAD + TESTS + ours + "\n")}))
-    began = time.monotonic()
-    here, _ = watch(relay, [blocklist("bl.test", only)], addresses=[ours])
-    wait_event(here, "listing", 120, state="listed")
-    assert time.monotonic() - began >= 60
+def test_states_survive_a_restart_and_kills(relay, sink):
+    a, b = net.loopback(), net.loopback()
+    server = sink(Refuses(BLOCKED, a))
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
 
-
-def test_everybody_at_once_is_held(relay, keep):
-    """A list that lists all of us and still passes its tests: an alarm, and no listing."""
-    ours = [net.loopback() for _ in range(3)]
-    zones = {"bl.test": ("ip4set", HEAD + TESTS + "\n".join(ours) + "\n")}
-    pair = keep(servers.Rbldnsd(zones)), keep(servers.Rbldnsd(zones))
-    here, _ = watch(relay, [blocklist("bl.test", *pair)], addresses=ours)
-    alarm = wait_event(here, "reputation_alarm", 60, source="bl.test")
-    assert "3 of 3" in alarm["text"]
-    assert not events(here, "listing", state="listed")
-
-
-# ---- feeds
-
-def test_feed_file_is_followed_and_a_bad_one_is_not(relay):
-    ours = net.loopback()
-    here, _ = watch(relay, [], [{"file": "drop.netset", "format": "netset", "points": 100}],
-                    addresses=[ours], start=False)
-    quiet = "".join(f"192.0.2.{i}\n" for i in range(10))
-    path = here.write("drop.netset", "# nobody of ours\n" + quiet)
+    def blocked():
+        for i in range(4):
+            here.send(mail.message(), sender=f"u@s{i}.test")
+        return any(r["state"] == "blocked" for r in here.log("egress_state", egress="a"))
+    net.wait_for("the state blocked", blocked, 60)
+    file = os.path.join(here.conf["state"], "reputation", "standing.bin")
+    net.wait_for("it to be kept", lambda: os.path.exists(file))
+    time.sleep(1.5)                                     # written within a second of a change
+    here.kill_tree()
     here.start()
-    wait_states(here, ["clear"], kind="feed")
-
-    def replaced(text):
-        here.write("drop.new", text)
-        os.replace(here.path("drop.new"), path)
-
-    replaced(quiet + ours + "/32\n")
-    event = wait_event(here, "listing", 10, state="listed")
-    assert event["source"] == path and ours in event["what"] and event["points"] == "100"
-    for bad, why in [("0.0.0.0/0\n" + quiet, "whole /0"),
-                     (quiet[:30], "shrank from 11 to"),
-                     (quiet + ours + "/3\n", f"{path}:11: found"),
-                     ("10.0.0.0/8\n11.0.0.0/8\n12.0.0.0/8\n" + quiet, "a hundredth of IPv4")]:
-        replaced(bad)
-        net.wait_for(why, lambda w=why: any(w in e["text"] for e in
-                                            events(here, "reputation_alarm", source=path)), 20)
-        row, = rows(here, kind="feed")
-        assert row["state"] == "listed" and why in row["problem"]
-    os.unlink(path)
-    wait_event(here, "reputation_alarm", 20, source=path, text="No such file or directory")
-    here.write("drop.netset", quiet)        # in place, not replaced
-    wait_event(here, "listing", 20, state="clear", egress="e1")
+    net.wait_for("the line between relay and control", lambda: any(
+        "refuses it" in text for text in [here.cli("explain", "--from", "a@client.test",
+                                                          "--to", "b@dest.test").stdout]), 30)
+    asked = len(server.behaviour.times)
+    for _ in range(10):
+        here.send(mail.message())
+    net.wait_for("all of it", lambda: not here.queue(), 30)
+    assert len(server.behaviour.times) == asked
 
 
-def test_unreadable_feed_says_so(relay):
-    here, _ = watch(relay, [], [{"file": "drop.netset", "format": "netset"}], start=False)
-    os.mkdir(here.path("drop.netset"))
-    here.start()
-    wait_event(here, "reputation_alarm", 20, text="not a regular file")
+def corpus(kind):
+    with open(CORPUS, encoding="utf-8") as f:
+        return [r for r in csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE)
+                if r["class"] == kind]
 
 
-def test_feed_of_another_reload_and_another_control(relay):
-    """A file named by a reload, which control's sandbox has never heard of; and a new control."""
-    ours = net.loopback()
-    here, _ = watch(relay, [], [], addresses=[ours])
-    here.write("late.data", f":127.0.0.2:text of it\n{ours}\n")
-    here.write_conf({"reputation": {"feeds": [{"file": "late.data", "format": "rbldnsd",
-                                               "points": 40}]}})
-    here.reload()
-    event = wait_event(here, "listing", 10, state="listed")
-    assert event["text"] == "text of it" and event["kind"] == "soft"
-    old = here.pid("control")
-    os.kill(old, 9)
-    net.wait_for("two listings", lambda: len(events(here, "listing", state="listed")) == 2, 30)
+def test_receivers_that_answer_from_the_corpus(relay, sink):
+    """Each reply of the corpus, for one recipient each, from one address: those about the address
+    make the mail leave by the other, and no other reply does."""
+    a, b = net.loopback(), net.loopback()
+    rows = {}
+    for kind in ("ip-blocked", "ip-throttled", "domain-blocked", "content", "mailbox", "auth",
+                 "tls", "greylist", "temp"):
+        for n, row in enumerate(corpus(kind)):
+            rows[f"{kind}.{n}"] = row
+    said = collections.Counter()
 
+    class Replays(smtpd.Behaviour):
+        def rcpt(self, s, address, args):
+            row = rows.get(address.split("@")[0])
+            if not row or s.peer != a:
+                return super().rcpt(s, address, args)
+            said[address] += 1
+            status = "" if row["enhanced"] == "-" else row["enhanced"] + " "
+            return f"{row['code']} {status}{row['text'].replace('203.0.113.42', a)}"
 
-class Web:
-    """HTTP on port 80 and HTTPS on 443 of an address; pages: {path: (status, fields, body)}."""
-
-    def __init__(self, host):
-        self.address, self.pages, self.asked, web = net.loopback(), {}, [], self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):                   # pylint: disable=invalid-name
-                web.asked.append((self.server.server_port, self.path, dict(self.headers)))
-                status, fields, body = web.pages[self.path]
-                if fields.get("ETag") and self.headers["If-None-Match"] == fields["ETag"]:
-                    status, body = 304, b""
-                self.send_response(status)
-                for key, value in fields.items():
-                    self.send_header(key, value)
-                if status != 304:
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.servers = [http.server.ThreadingHTTPServer((self.address, p), Handler)
-                        for p in (80, 443)]
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        tls.load_cert_chain(*certs.certificate(host))
-        self.servers[1].socket = tls.wrap_socket(self.servers[1].socket, server_side=True)
-
-    def __enter__(self):
-        for s in self.servers:
-            threading.Thread(target=s.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        for s in self.servers:
-            s.shutdown()
-            s.server_close()
-
-
-def drop_json(*networks):
-    lines = [json.dumps({"cidr": n, "sblid": "SBL7", "rir": "test"}) for n in networks]
-    lines.append(json.dumps({"type": "metadata", "records": len(networks)}))
-    return "\n".join(lines).encode() + b"\n"
-
-
-@pytest.mark.timeout(240)
-def test_feed_from_a_url(relay, keep, zone):
-    """https with our own authority, a redirect, the second time only when it has changed."""
-    z, server = zone
-    web, ours = keep(Web("feeds.test")), net.loopback()
-    z.host("feeds.test", web.address)
-    web.pages["/old"] = (302, {"Location": "https://feeds.test/drop.json"}, b"")
-    web.pages["/drop.json"] = (200, {"ETag": '"one"'}, drop_json(ours + "/32", "192.0.2.0/24"))
-    url = "http://feeds.test/old"
-    here, _ = watch(relay, [], [{"url": url, "format": "drop-json", "interval": "1m"}],
-                    addresses=[ours], conf={"dns": {"servers": [server.host]},
-                                            "delivery": {"ca_file": certs.authority()}})
-    event = wait_event(here, "listing", 30, state="listed")
-    assert event["source"] == url and event["text"] == "SBL7"
-    assert [a[:2] for a in web.asked] == [(80, "/old"), (443, "/drop.json")]
-    assert web.asked[1][2]["User-Agent"].startswith("waypost/")
-    net.wait_for("the second fetch", lambda: len(web.asked) >= 4, 90, 0.2)
-    assert web.asked[3][2]["If-None-Match"] == '"one"'
-    assert rows(here, kind="feed")[0]["state"] == "listed"
-    assert not events(here, "reputation_alarm")
-
-
-def test_feed_from_a_stranger_is_not_taken(relay, keep, zone):
-    """A certificate nobody vouches for, a page that is missing, a name that is not there."""
-    z, server = zone
-    web, ours = keep(Web("feeds.test")), net.loopback()
-    z.host("feeds.test", web.address).host("other.test", web.address)
-    web.pages["/drop.json"] = (200, {}, drop_json(ours + "/32"))
-    web.pages["/gone"] = (404, {}, b"no")
-    urls = {"https://other.test/drop.json": "cannot be fetched: SSL",
-            "http://feeds.test/gone": "the server answers 404",
-            "http://nowhere.test/x": "nowhere.test: no such host"}
-    here, _ = watch(relay, [], [{"url": u, "format": "drop-json"} for u in urls],
-                    addresses=[ours], conf={"dns": {"servers": [server.host]},
-                                            "delivery": {"ca_file": certs.authority()}})
-    for url, why in urls.items():
-        assert why in wait_event(here, "reputation_alarm", 30, source=url)["text"]
-    assert not events(here, "listing", state="listed")
-    here.send(b"Subject: x\r\n\r\nx\r\n")   # mail minds none of it
-
-
-# ---- own names
-
-def test_own_names(relay, zone):
-    z, server = zone
-    good, bad = net.loopback(), net.loopback()
-    for address, name in ((good, "mx1.ours.test"), (bad, "mx2.ours.test")):
-        z.add(".".join(reversed(address.split("."))) + ".in-addr.arpa", f"PTR {name}.")
-    z.host("mx1.ours.test", good).host("mx2.ours.test", "192.0.2.1")
-    conf = {"dns": {"servers": [server.host]},
-            "egress": [{"name": "good", "address": good, "ehlo": "mx1.ours.test"},
-                       {"name": "bad", "address": bad, "ehlo": "no.ours.test"}]}
-    here = relay(conf=conf)
-    event = wait_event(here, "hygiene", egress="good")
-    assert (event["reverse"], event["ehlo"], event["name"]) == ("ok", "ok", "mx1.ours.test")
-    event = wait_event(here, "hygiene", egress="bad")
-    assert (event["reverse"], event["ehlo"]) == ("broken", "broken")
-    row, = rows(here, kind="hygiene", egress="bad")
-    assert row["state"] == "broken" and "mx2.ours.test" in row["problem"]
-    assert z.asked(".".join(reversed(good.split("."))) + ".in-addr.arpa", "PTR")
+    server = sink(Replays())
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+    for name in rows:
+        here.send(mail.message(), to=f"{name}@dest.test", sender=f"{name}@client.test")
+    net.wait_for("each to be answered", lambda: len({
+        r["recipient"] for kind in ("delivered", "deferred", "bounced")
+        for r in here.log(kind) if r["recipient"].endswith("@dest.test")}) == len(rows), 60)
+    rerouted = {r["recipient"].split("@")[0]: r["class"] for r in here.log("rerouted")}
+    assert rerouted, "half of the mail met the address that is refused"
+    assert {c for c in rerouted.values()} == {"ip-blocked"}
+    assert all(name.startswith("ip-blocked.") for name in rerouted)
+    for r in here.log("deferred") + here.log("bounced"):
+        name = r["recipient"].split("@")[0]
+        if name in rows and r.get("code"):
+            assert r["class"] == rows[name]["class"], r
+            assert not name.startswith("ip-blocked."), r

@@ -198,7 +198,7 @@ struct mail_spec {
     int64_t accepted_ago_ms, expires_in_ms;
     bool from_spool; /* the body is not kept in memory */
     bool smtputf8;
-    uint8_t excluded; /* bits of egresses, as in struct item */
+    const char *refused[ITEM_REFUSED_MAX]; /* egresses it was refused from before */
     struct content_facts content;
 };
 
@@ -248,7 +248,8 @@ static void rig_mail(const struct mail_spec *spec)
     record.fence = rig.fence;
     rig.last_id = record.id;
     struct item *item = item_new(&record);
-    item->excluded = spec->excluded;
+    for (unsigned i = 0; i < ITEM_REFUSED_MAX && spec->refused[i]; i++)
+        item_refuse(item, slice_of(spec->refused[i]));
     item->body = spec->from_spool ? NULL : body_ref(body);
     body_unref(&body);
     buf_free(&env_text);

@@ -39,7 +39,39 @@ static struct advice *sample(void)
                                                .goodput = 1e4F,
                                                .samples = 3,
                                                .age_ms = 99 };
+    advice_standings(a, 3, 2);
+    a->standing[0] = (struct advice_standing){ .egress = 0, .share = 1, .per_hour = 20 };
+    a->standing[1] = (struct advice_standing){ 0, advice_text(a, slice_of("google")), 0.5F, 0 };
+    a->standing[2] = (struct advice_standing){ 1, advice_text(a, slice_of("qq")), 0, 0 };
+    assert_int_equal(addr_parse(slice_of("203.0.113.9"), &a->barred[0]), RC_OK);
+    assert_int_equal(addr_parse(slice_of("2001:db8::9"), &a->barred[1]), RC_OK);
     return a;
+}
+
+static void test_standing(void **state)
+{
+    (void)state;
+    struct advice *a = sample(), *b = sample();
+    struct addr source;
+    assert_int_equal(advice_standing(a, 0, slice_of("yahoo"))->per_hour, 20); /* all others */
+    assert_true(advice_standing(a, 0, slice_of("google"))->share < 1);
+    assert_null(advice_standing(a, 1, slice_of("yahoo")));
+    assert_true(advice_standing(a, 1, slice_of("qq"))->share <= 0);
+    addr_parse(slice_of("[2001:db8::9]:25"), &source);
+    assert_true(advice_bars(a, &source));
+    addr_parse(slice_of("203.0.113.8"), &source);
+    assert_false(advice_bars(a, &source));
+    b->made_ms++;
+    b->path[3].rtt_ms = 5;
+    assert_true(advice_same_standing(a, b)); /* paths are another matter */
+    b->egress[0].fault = EGRESS_BARRED;
+    assert_false(advice_same_standing(a, b));
+    advice_unref(&b);
+    b = sample();
+    b->standing[1].share = 0;
+    assert_false(advice_same_standing(a, b));
+    advice_unref(&a);
+    advice_unref(&b);
 }
 
 static void test_lookup(void **state)
@@ -104,6 +136,7 @@ static void test_wire(void **state)
     assert_int_equal(b->group[1].preferred, 1);
     assert_int_equal(b->group[0].preferred_large, ADVICE_NONE);
     assert_memory_equal(b->path, a->path, 8 * sizeof a->path[0]);
+    assert_true(advice_same_standing(a, b));
     pack(b, &again);
     assert_true(slice_eq(buf_slice(&wire), buf_slice(&again)));
     buf_free(&wire);
@@ -149,7 +182,7 @@ static void test_damage(void **state)
 static void test_refused(void **state)
 {
     (void)state;
-    for (int what = 0; what < 9; what++) {
+    for (int what = 0; what < 12; what++) {
         struct advice *a = sample();
         struct buf wire;
         switch (what) {
@@ -177,6 +210,15 @@ static void test_refused(void **state)
         case 7:
             a->path[6].state = 9;
             break;
+        case 8:
+            a->standing[1].provider = slice_of(""); /* twice */
+            break;
+        case 9:
+            a->standing[2].share = 1.5F;
+            break;
+        case 10:
+            a->standing[2].egress = 2;
+            break;
         default:
             a->egress[0].name = slice_of("");
             break;
@@ -191,8 +233,9 @@ static void test_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lookup), cmocka_unit_test(test_stale),   cmocka_unit_test(test_wire),
-        cmocka_unit_test(test_damage), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_standing), cmocka_unit_test(test_lookup),
+        cmocka_unit_test(test_stale),    cmocka_unit_test(test_wire),
+        cmocka_unit_test(test_damage),   cmocka_unit_test(test_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

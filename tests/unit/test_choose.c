@@ -299,6 +299,45 @@ static void test_cost(void **state)
     assert_true(cost_goodput_bound(100, 0.01) < cost_goodput_bound(100, 0.001));
 }
 
+static void test_standing(void **state)
+{
+    struct rig *r = *state;
+    r->facts[0].withheld = 1;
+    r->facts[1].spent = true;
+    assert_int_equal(pick(r), 2);
+    assert_int_equal(reason(r, 0), RULED_OUT_REFUSED);
+    assert_int_equal(reason(r, 1), RULED_OUT_SPENT);
+    assert_false(r->choice.drawn);
+    r->advice->egress[2].fault = EGRESS_BARRED;
+    r->facts[3].withheld = 1;
+    assert_int_equal(pick(r), EGRESS_NONE);
+    r->q.now_ms = 2000 + 2 * ADVICE_STALE_MS; /* control is gone: what it barred stays barred */
+    r->facts[3].withheld = 0;
+    assert_int_equal(pick(r), 3);
+    assert_int_equal(reason(r, 2), RULED_OUT_FAULT);
+}
+
+/* The best by measurement keeps the share it has, the rest goes to the next best. */
+static void test_less_than_its_share(void **state)
+{
+    struct rig *r = *state;
+    int got[N] = { 0 };
+    r->facts[0].withheld = 0.5F;
+    r->advice->egress[0].share = 0.5;
+    for (int i = 0; i < 10000; i++)
+        got[pick(r)]++;
+    assert_in_range(got[0], 2300, 2700);
+    assert_int_equal(got[0] + got[1], 10000);
+    assert_true(r->choice.drawn);
+    r->q.sticky = 0; /* what is to come back to it does */
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(pick(r), 0);
+    r->q.sticky = EGRESS_NONE;
+    for (int e = 1; e < N; e++)
+        r->facts[e].excluded = true;
+    assert_int_equal(pick(r), 0); /* nobody else is left */
+}
+
 /* Whatever the facts: never an ineligible one, and the reasons say so. */
 static void test_never_ineligible(void **state)
 {
@@ -310,7 +349,9 @@ static void test_never_ineligible(void **state)
                 (struct egress_facts){ .usable = x & 1,
                                        .excluded = (x & 6) == 6,
                                        .warm = x & 8,
-                                       .fault = x & 16 ? (uint8_t)rnd_below(&r->rnd, 5) : 0 };
+                                       .fault = x & 16 ? (uint8_t)rnd_below(&r->rnd, 5) : 0,
+                                       .withheld = x & 128 ? (float)rnd_below(&r->rnd, 3) / 2 : 0,
+                                       .spent = (x & 768) == 768 };
             r->egress[e].weight = x & 32 ? 1 : 0;
             r->advice->path[e].state = (uint8_t)rnd_below(&r->rnd, 4);
             r->advice->path[e].near = (uint8_t)rnd_below(&r->rnd, 4);
@@ -323,7 +364,7 @@ static void test_never_ineligible(void **state)
         bool any = false, alive = false;
         for (int e = 0; e < N; e++) {
             const struct egress_facts *f = &r->facts[e];
-            bool able = f->usable && !f->excluded && !f->fault &&
+            bool able = f->usable && !f->excluded && !f->fault && !f->spent && f->withheld < 1 &&
                         r->advice->egress[e].fault != EGRESS_BARRED;
             bool up = r->advice->path[e].state != PATH_DOWN && !r->advice->egress[e].fault;
             any = any || able;
@@ -351,6 +392,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_spread, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_explore, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_cost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_standing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_less_than_its_share, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_never_ineligible, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

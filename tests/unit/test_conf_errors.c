@@ -216,7 +216,6 @@ static const struct row plan_rows[] = {
       "4:11: found tls: verify and nothing in delivery.ca_file (\"empty\"), expected certificates "
       "to trust" },
     { BASE "egress: [ { name: a, warmup: { start: 2026-02-30 } } ]\n", NULL,
-      "4:22: warning: \"warmup\" is accepted but not in effect in this version\n"
       "4:39: found \"2026-02-30\", expected a date such as 2026-11-20" },
     { BASE "geo: { carriers: { x: 4134 }, regions: { y: [europe] }, asn_database: no.mmdb }\n",
       NULL,
@@ -337,7 +336,7 @@ static const struct row policy_rows[] = {
       "routes: [ { name: a, hosts: h.example, tls: verify, user: u, password_file: empty } ]\n",
       "1:77: found \"empty\" empty, expected a password in its first line" },
     { BASE, "routes: [ { name: a, fallback: some } ]\n",
-      "1:32: found \"some\", expected one of none any" },
+      "1:32: found \"some\", expected one of none any; did you mean none?" },
     { BASE, "retry: { first: 5h }\n",
       "1:8: found retry.first longer than retry.max, expected at most as long" },
     { BASE, "routes: [ { name: a, hosts: [h.example:0, \"0.0.0.0:25\"], egress: [] } ]\n",
@@ -352,8 +351,10 @@ static const struct row policy_rows[] = {
       "1:8: found retry.max longer than retry.expire, expected at most as long\n"
       "1:8: warning: no delay notice is ever sent: retry.delay_notice is not before retry.expire" },
     { BASE, "replies: [ { when: { text: \"*limit*\", size: x }, class: ip-throttled } ]\n",
-      "1:1: warning: \"replies\" is accepted but not in effect in this version\n"
       "1:45: found \"x\", expected a size or range such as \">1MiB\" \"<=10KiB\" \"1MiB..5MiB\"" },
+    { BASE, "replies: [ { when: { text: \"*limit*\" }, class: ip-throttle } ]\n",
+      "1:48: found \"ip-throttle\", expected one of none ip-blocked ip-throttled domain-blocked "
+      "content mailbox greylist auth tls temp; did you mean ip-throttled?" },
 };
 
 #define ROWS(rows, file) check_rows(rows, sizeof rows / sizeof rows[0], file)

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -28,7 +29,8 @@ static struct {
     struct admin_server *server;
     struct control_line *line;
     struct advice *taken; /* by the worker, the last one */
-    unsigned opened, observed, tables;
+    unsigned opened, observed, tables, reported;
+    struct reply_report report;
     struct observation last;
 } rig;
 
@@ -74,9 +76,16 @@ static void on_observation(void *arg, const struct observation *o)
     rig.last = *o;
 }
 
+static void on_report(void *arg, const struct reply_report *r)
+{
+    (void)arg;
+    rig.reported++;
+    rig.report = *r;
+}
+
 static int set_up(void **state)
 {
-    static const struct control_line_ops ops = { on_open, on_observation };
+    static const struct control_line_ops ops = { on_open, on_observation, on_report };
     (void)state;
     memset(&rig, 0, sizeof rig);
     temp_dir_make(rig.dir, sizeof rig.dir);
@@ -181,6 +190,47 @@ static void test_what_cannot_be_sent_is_lost_and_counted(void **state)
     assert_int_equal(control_line_lost(rig.line), 8 * OBSERVE_BATCH_MAX);
 }
 
+static void test_reports_and_notes(void **state)
+{
+    static const char text[] = "550 5.7.1 [203.0.113.9] is blocked";
+    struct reply_report at[2] = {
+        { .egress = 7, .count = 1, .class = REPLY_IP_BLOCKED, .code = 550 },
+        { .egress = 8, .count = 12, .class = REPLY_NONE, .code = 250 }
+    };
+    struct link_note note = { .kind = NOTE_LISTING,
+                              .egress = SLICE_LIT("e"),
+                              .provider = SLICE_LIT("google"),
+                              .state = SLICE_LIT("listed"),
+                              .reason = SLICE_LIT("zen.example has it") };
+    char line[2048] = "", path[96];
+    (void)state;
+    addr_parse(slice_of("203.0.113.9"), &at[0].source);
+    report_text(at[0].provider, sizeof at[0].provider, slice_of("google"));
+    report_text(at[0].text, sizeof at[0].text, slice_of(text));
+    note.source = at[0].source;
+    snprintf(path, sizeof path, "%s/log", rig.dir);
+    delivery_log_attach(rig.log, open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    listen_now();
+    until(&rig.opened, 1);
+    relay_links_report(relay_links_outbox(rig.links, 0), at, 1);
+    until(&rig.reported, 1);
+    assert_memory_equal(&rig.report, &at[0], sizeof at[0]);
+    relay_links_report(relay_links_outbox(rig.links, 0), at, 2);
+    until(&rig.reported, 3);
+    assert_memory_equal(&rig.report, &at[1], sizeof at[1]);
+    control_line_note(rig.line, &note);
+    for (int i = 0; i < 400 && !strstr(line, "zen.example"); i++) {
+        loop_turn(rig.loop, 10);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t n = read(fd, line, sizeof line - 1);
+        line[n > 0 ? n : 0] = '\0';
+        close(fd);
+    }
+    assert_non_null(strstr(line, "\"event\":\"listing\""));
+    assert_non_null(strstr(line, "\"source\":\"203.0.113.9\""));
+    assert_non_null(strstr(line, "\"provider\":\"google\""));
+}
+
 /* The relay goes away and comes back; the table it had stays with the workers meanwhile. */
 static void test_the_line_is_made_again(void **state)
 {
@@ -211,6 +261,7 @@ int main(void)
         T(test_the_newest_table_wins),
         T(test_what_cannot_be_sent_is_lost_and_counted),
         T(test_the_line_is_made_again),
+        T(test_reports_and_notes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,8 +58,9 @@ static void test_mail_that_keeps_away(void **state)
     static const char two[] = "egress: [ { name: a }, { name: b, weight: 0 } ]";
     struct mail_spec not_a = mail, nowhere = mail;
     (void)state;
-    not_a.excluded = 1;
-    nowhere.excluded = 3;
+    not_a.refused[0] = "a";
+    nowhere.refused[0] = "a";
+    nowhere.refused[1] = "b";
     for (int i = 0; i < 4; i++)
         play(0, takes_all);
     rig_start(two, "");
@@ -83,7 +84,7 @@ static void test_keeping_away_at_the_limit(void **state)
                               "delivery: { connections: 1 }";
     struct mail_spec not_a = mail;
     (void)state;
-    not_a.excluded = 1;
+    not_a.refused[0] = "a";
     play(0, works);
     play(0, works);
     rig_start(one, "");

@@ -19,10 +19,19 @@
 #include "gateway/delivery/outcome.h"
 #include "gateway/delivery/peers.h"
 #include "gateway/delivery/session.h"
+#include "reputation/reply.h"
+
+static struct reply_rules *rules;
 
 #define GIVEN VERDICT_DELIVERED
 #define WAIT VERDICT_DEFERRED
 #define FAIL VERDICT_FAILED
+
+/* what, where from, code, enhanced status */
+#define F(w, f, c, x, y, z)                                                                        \
+    {                                                                                              \
+        .where = w, .fault = f, .code = c, .status = { x, y, z }                                   \
+    }
 
 static const struct row {
     struct finding finding;
@@ -33,149 +42,62 @@ static const struct row {
     bool may_duplicate;
 } rows[] = {
     /* 2yz to the end of data, and nothing else, is delivered */
-    { { WHERE_FINAL, FAULT_NONE, 250, { 2, 6, 0 }, { 0 } }, "ok", GIVEN, 0, "2.6.0", false },
-    { { WHERE_FINAL, FAULT_NONE, 250, { 0, 0, 0 }, { 0 } }, "ok", GIVEN, 0, "2.0.0", false },
-    { { WHERE_DATA, FAULT_NONE, 250, { 0, 0, 0 }, { 0 } },
-      "ok",
-      WAIT,
-      RETRY_REMOTE,
-      "4.0.0",
-      false },
-    { { WHERE_FINAL, FAULT_NONE, 354, { 0, 0, 0 }, { 0 } },
-      "",
-      WAIT,
-      RETRY_REMOTE,
-      "4.0.0",
-      false },
+    { F(WHERE_FINAL, FAULT_NONE, 250, 2, 6, 0), "ok", GIVEN, 0, "2.6.0", false },
+    { F(WHERE_FINAL, FAULT_NONE, 250, 0, 0, 0), "ok", GIVEN, 0, "2.0.0", false },
+    { F(WHERE_DATA, FAULT_NONE, 250, 0, 0, 0), "ok", WAIT, RETRY_REMOTE, "4.0.0", false },
+    { F(WHERE_FINAL, FAULT_NONE, 354, 0, 0, 0), "", WAIT, RETRY_REMOTE, "4.0.0", false },
     /* 4yz by what it says */
-    { { WHERE_RCPT, FAULT_NONE, 450, { 4, 2, 0 }, { 0 } },
-      "later",
-      WAIT,
-      RETRY_REMOTE,
-      "4.2.0",
+    { F(WHERE_RCPT, FAULT_NONE, 450, 4, 2, 0), "later", WAIT, RETRY_REMOTE, "4.2.0", false },
+    { F(WHERE_RCPT, FAULT_NONE, 451, 4, 7, 1), "Greylisted", WAIT, RETRY_GREYLIST, "4.7.1", false },
+    { F(WHERE_RCPT, FAULT_NONE, 450, 4, 7, 1), "try later", WAIT, RETRY_GREYLIST, "4.7.1", false },
+    { F(WHERE_FINAL, FAULT_NONE, 451, 4, 7, 1), "no", WAIT, RETRY_THROTTLED, "4.7.1", false },
+    { F(WHERE_MAIL, FAULT_NONE, 421, 0, 0, 0), "bye", WAIT, RETRY_THROTTLED, "4.0.0", false },
+    { F(WHERE_MAIL, FAULT_NONE, 450, 0, 0, 0), "Too many messages", WAIT, RETRY_THROTTLED, "4.0.0",
       false },
-    { { WHERE_RCPT, FAULT_NONE, 451, { 4, 7, 1 }, { 0 } },
-      "Greylisted",
-      WAIT,
-      RETRY_GREYLIST,
-      "4.7.1",
-      false },
-    { { WHERE_RCPT, FAULT_NONE, 450, { 4, 7, 1 }, { 0 } },
-      "try later",
-      WAIT,
-      RETRY_GREYLIST,
-      "4.7.1",
-      false },
-    { { WHERE_FINAL, FAULT_NONE, 451, { 4, 7, 1 }, { 0 } },
-      "no",
-      WAIT,
-      RETRY_THROTTLED,
-      "4.7.1",
-      false },
-    { { WHERE_MAIL, FAULT_NONE, 421, { 0, 0, 0 }, { 0 } },
-      "bye",
-      WAIT,
-      RETRY_THROTTLED,
-      "4.0.0",
-      false },
-    { { WHERE_MAIL, FAULT_NONE, 450, { 0, 0, 0 }, { 0 } },
-      "Too many messages",
-      WAIT,
-      RETRY_THROTTLED,
-      "4.0.0",
-      false },
-    { { WHERE_FINAL, FAULT_NONE, 452, { 4, 3, 1 }, { 0 } },
-      "full",
-      WAIT,
-      RETRY_REMOTE,
-      "4.3.1",
-      false },
+    { F(WHERE_FINAL, FAULT_NONE, 452, 4, 3, 1), "full", WAIT, RETRY_REMOTE, "4.3.1", false },
     /* 5yz about this mail fails; the class of the code follows the reply */
-    { { WHERE_MAIL, FAULT_NONE, 550, { 5, 7, 1 }, { 0 } }, "no", FAIL, 0, "5.7.1", false },
-    { { WHERE_RCPT, FAULT_NONE, 550, { 5, 1, 1 }, { 0 } }, "who", FAIL, 0, "5.1.1", false },
-    { { WHERE_RCPT, FAULT_NONE, 550, { 4, 1, 1 }, { 0 } }, "who", FAIL, 0, "5.0.0", false },
-    { { WHERE_DATA, FAULT_NONE, 554, { 0, 0, 0 }, { 0 } }, "no", FAIL, 0, "5.0.0", false },
-    { { WHERE_FINAL, FAULT_NONE, 554, { 5, 7, 1 }, { 0 } }, "spam", FAIL, 0, "5.7.1", false },
-    { { WHERE_RCPT, FAULT_NONE, 552, { 5, 2, 2 }, { 0 } },
-      "mailbox full",
-      FAIL,
-      0,
-      "5.2.2",
-      false },
-    { { WHERE_RCPT, FAULT_NONE, 552, { 5, 5, 3 }, { 0 } },
-      "too many",
-      WAIT,
-      RETRY_THROTTLED,
-      "4.0.0",
-      false },
-    { { WHERE_RCPT, FAULT_NONE, 552, { 0, 0, 0 }, { 0 } }, "storage", FAIL, 0, "5.0.0", false },
+    { F(WHERE_MAIL, FAULT_NONE, 550, 5, 7, 1), "no", FAIL, 0, "5.7.1", false },
+    { F(WHERE_RCPT, FAULT_NONE, 550, 5, 1, 1), "who", FAIL, 0, "5.1.1", false },
+    { F(WHERE_RCPT, FAULT_NONE, 550, 4, 1, 1), "who", FAIL, 0, "5.0.0", false },
+    { F(WHERE_DATA, FAULT_NONE, 554, 0, 0, 0), "no", FAIL, 0, "5.0.0", false },
+    { F(WHERE_FINAL, FAULT_NONE, 554, 5, 7, 1), "spam", FAIL, 0, "5.7.1", false },
+    { F(WHERE_RCPT, FAULT_NONE, 552, 5, 2, 2), "mailbox full", FAIL, 0, "5.2.2", false },
+    { F(WHERE_RCPT, FAULT_NONE, 552, 5, 5, 3), "too many", WAIT, RETRY_THROTTLED, "4.0.0", false },
+    { F(WHERE_RCPT, FAULT_NONE, 552, 0, 0, 0), "storage", FAIL, 0, "5.0.0", false },
     /* 5yz about the session waits */
-    { { WHERE_GREETING, FAULT_NONE, 554, { 5, 3, 2 }, { 0 } },
-      "no",
-      WAIT,
-      RETRY_REMOTE,
-      "4.0.0",
-      false },
-    { { WHERE_EHLO, FAULT_NONE, 550, { 0, 0, 0 }, { 0 } },
-      "no",
-      WAIT,
-      RETRY_REMOTE,
-      "4.0.0",
-      false },
-    { { WHERE_TLS, FAULT_NONE, 502, { 0, 0, 0 }, { 0 } }, "no", WAIT, RETRY_TLS, "4.0.0", false },
-    { { WHERE_AUTH, FAULT_NONE, 535, { 5, 7, 8 }, { 0 } },
-      "no",
-      WAIT,
-      RETRY_REMOTE,
-      "4.0.0",
-      false },
+    { F(WHERE_GREETING, FAULT_NONE, 554, 5, 3, 2), "no", WAIT, RETRY_REMOTE, "4.0.0", false },
+    { F(WHERE_EHLO, FAULT_NONE, 550, 0, 0, 0), "no", WAIT, RETRY_REMOTE, "4.0.0", false },
+    { F(WHERE_TLS, FAULT_NONE, 502, 0, 0, 0), "no", WAIT, RETRY_TLS, "4.0.0", false },
+    { F(WHERE_AUTH, FAULT_NONE, 535, 5, 7, 8), "no", WAIT, RETRY_REMOTE, "4.0.0", false },
     /* broken */
-    { { WHERE_CONNECT, FAULT_CLOSED, 0, { 0, 0, 0 }, { 0 } },
-      "refused",
-      WAIT,
-      RETRY_REMOTE,
-      "4.4.1",
-      false },
-    { { WHERE_GREETING, FAULT_TIMEOUT, 0, { 0, 0, 0 }, { 0 } },
-      "",
-      WAIT,
-      RETRY_REMOTE,
-      "4.4.2",
-      false },
-    { { WHERE_DATA, FAULT_CLOSED, 0, { 0, 0, 0 }, { 0 } }, "", WAIT, RETRY_REMOTE, "4.4.2", false },
-    { { WHERE_FINAL, FAULT_CLOSED, 0, { 0, 0, 0 }, { 0 } }, "", WAIT, RETRY_REMOTE, "4.4.2", true },
-    { { WHERE_FINAL, FAULT_TIMEOUT, 0, { 0, 0, 0 }, { 0 } },
-      "",
-      WAIT,
-      RETRY_REMOTE,
-      "4.4.2",
-      true },
-    { { WHERE_EHLO, FAULT_PROTOCOL, 0, { 0, 0, 0 }, { 0 } },
-      "",
-      WAIT,
-      RETRY_REMOTE,
-      "4.5.0",
-      false },
-    { { WHERE_FINAL, FAULT_PROTOCOL, 0, { 0, 0, 0 }, { 0 } },
-      "",
-      WAIT,
-      RETRY_REMOTE,
-      "4.5.0",
-      true },
-    { { WHERE_TLS, FAULT_CLOSED, 0, { 0, 0, 0 }, { 0 } }, "", WAIT, RETRY_TLS, "4.4.2", false },
+    { F(WHERE_CONNECT, FAULT_CLOSED, 0, 0, 0, 0), "refused", WAIT, RETRY_REMOTE, "4.4.1", false },
+    { F(WHERE_GREETING, FAULT_TIMEOUT, 0, 0, 0, 0), "", WAIT, RETRY_REMOTE, "4.4.2", false },
+    { F(WHERE_DATA, FAULT_CLOSED, 0, 0, 0, 0), "", WAIT, RETRY_REMOTE, "4.4.2", false },
+    { F(WHERE_FINAL, FAULT_CLOSED, 0, 0, 0, 0), "", WAIT, RETRY_REMOTE, "4.4.2", true },
+    { F(WHERE_FINAL, FAULT_TIMEOUT, 0, 0, 0, 0), "", WAIT, RETRY_REMOTE, "4.4.2", true },
+    { F(WHERE_EHLO, FAULT_PROTOCOL, 0, 0, 0, 0), "", WAIT, RETRY_REMOTE, "4.5.0", false },
+    { F(WHERE_FINAL, FAULT_PROTOCOL, 0, 0, 0, 0), "", WAIT, RETRY_REMOTE, "4.5.0", true },
+    { F(WHERE_TLS, FAULT_CLOSED, 0, 0, 0, 0), "", WAIT, RETRY_TLS, "4.4.2", false },
     /* our own findings */
-    { { WHERE_DNS, FAULT_OURS, 0, { 5, 1, 2 }, { 0 } }, "no such domain", FAIL, 0, "5.1.2", false },
-    { { WHERE_DNS, FAULT_OURS, 0, { 4, 4, 3 }, { 0 } },
-      "no answer",
-      WAIT,
-      RETRY_DNS,
-      "4.4.3",
-      false },
-    { { WHERE_TLS, FAULT_OURS, 0, { 4, 7, 4 }, { 0 } }, "no TLS", WAIT, RETRY_TLS, "4.7.4", false },
-    { { WHERE_HOP, FAULT_OURS, 550, { 5, 6, 7 }, { 0 } }, "no SMTPUTF8", FAIL, 0, "5.6.7", false },
-    { { WHERE_SPOOL, FAULT_OURS, 0, { 4, 3, 0 }, { 0 } }, "", WAIT, RETRY_REMOTE, "4.3.0", false },
-    { { WHERE_QUEUE, FAULT_OURS, 0, { 5, 7, 0 }, { 0 } }, "", FAIL, 0, "5.7.0", false },
+    { F(WHERE_DNS, FAULT_OURS, 0, 5, 1, 2), "no such domain", FAIL, 0, "5.1.2", false },
+    { F(WHERE_DNS, FAULT_OURS, 0, 4, 4, 3), "no answer", WAIT, RETRY_DNS, "4.4.3", false },
+    { F(WHERE_TLS, FAULT_OURS, 0, 4, 7, 4), "no TLS", WAIT, RETRY_TLS, "4.7.4", false },
+    { F(WHERE_HOP, FAULT_OURS, 550, 5, 6, 7), "no SMTPUTF8", FAIL, 0, "5.6.7", false },
+    { F(WHERE_SPOOL, FAULT_OURS, 0, 4, 3, 0), "", WAIT, RETRY_REMOTE, "4.3.0", false },
+    { F(WHERE_QUEUE, FAULT_OURS, 0, 5, 7, 0), "", FAIL, 0, "5.7.0", false },
 };
+
+/* What a reply means is found out before (delivery/repute.c); here as that does it. */
+static void classify(struct finding *f)
+{
+    struct reply_judgement j;
+    struct reply_facts facts = { .code = f->code, .status = f->status, .text = f->text };
+    if (f->fault != FAULT_NONE)
+        return;
+    reply_classify(rules, &facts, &j);
+    f->class = (uint8_t)j.class;
+    f->ends_by_itself = j.ends_by_itself;
+}
 
 static void test_rows(void **state)
 {
@@ -183,6 +105,7 @@ static void test_rows(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct finding f = rows[i].finding;
         f.text = slice_of(rows[i].text);
+        classify(&f);
         struct verdict v = outcome_judge(&f);
         struct buf status;
         buf_init(&status, 32);
@@ -206,11 +129,11 @@ static void test_every_combination(void **state)
         for (unsigned fault = FAULT_NONE; fault <= FAULT_PROTOCOL; fault++)
             for (unsigned code = 200; code < 600; code += 7)
                 for (unsigned class_ = 0; class_ <= 5; class_++) {
-                    struct finding f = { (uint8_t)where,
-                                         (uint8_t)fault,
-                                         (uint16_t)code,
-                                         { (uint8_t)class_, 1, 1 },
-                                         { "x", 1 } };
+                    struct finding f = { .where = (uint8_t)where,
+                                         .fault = (uint8_t)fault,
+                                         .code = (uint16_t)code,
+                                         .status = { (uint8_t)class_, 1, 1 },
+                                         .text = { "x", 1 } };
                     struct verdict v = outcome_judge(&f);
                     static const int classes[] = { 2, 4, 5 };
                     assert_int_equal(v.status.class_, classes[v.kind]);
@@ -359,6 +282,20 @@ static void test_peers_are_bounded(void **state)
     peers_free(&p);
 }
 
+static int read_rules(void **state)
+{
+    (void)state;
+    rules = reply_rules_shipped();
+    return 0;
+}
+
+static int free_rules(void **state)
+{
+    (void)state;
+    reply_rules_free(&rules);
+    return 0;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,5 +307,5 @@ int main(void)
         cmocka_unit_test(test_peers),
         cmocka_unit_test(test_peers_are_bounded),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, read_rules, free_rules);
 }

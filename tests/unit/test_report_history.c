@@ -17,13 +17,14 @@
 #include <cmocka.h>
 #include <fcntl.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/report/history.h"
 #include "tests/support/temp_dir.h"
 
 enum { MINUTE = 60 * 1000, HOUR = 60 * MINUTE };
 #define DAY (24ll * HOUR)
-/* A whole hour in 2026. */
-#define T0 (1795352400000ll - 1795352400000ll % HOUR)
+
+static int64_t hour; /* a whole one of today: the clock throws away minutes of long ago */
 
 static char folder[64];
 static struct loop *loop;
@@ -50,7 +51,7 @@ static void wait_for_answers(unsigned n)
 
 static void ask_events(struct history *h)
 {
-    struct history_question q = { .what = HISTORY_EVENTS, .now_ms = T0 + DAY, .since_ms = T0 };
+    struct history_question q = { .what = HISTORY_EVENTS, .now_ms = hour + DAY, .since_ms = hour };
     unsigned before = answers;
     history_ask(h, &q, on_answer, NULL);
     assert_int_equal(answers, before); /* never from inside */
@@ -60,6 +61,7 @@ static void ask_events(struct history *h)
 static int open_loop(void **state)
 {
     (void)state;
+    hour = clock_wall_ms() / HOUR * HOUR - 2 * HOUR;
     temp_dir_make(folder, sizeof folder);
     loop = loop_new();
     buf_init(&answer, 1 << 20);
@@ -93,7 +95,7 @@ static void record_all(struct history *h)
     spread_add(&connect, 10);
     struct links_minute row = { .egress = slice_of("a"), .connect = &connect, .samples = 1 };
     struct links_event e = { .kind = LINKS_PATH_DOWN, .from = slice_of("a"), .reason = "x" };
-    struct history_minute *minute = history_begin(h, T0 + 1234);
+    struct history_minute *minute = history_begin(h, hour + 1234);
     history_row(minute, &row);
     char name[] = "gone before it is written";
     row.egress = slice_of(name);
@@ -102,7 +104,7 @@ static void record_all(struct history *h)
     connect.used = 0;
     history_write(&minute);
     assert_null(minute);
-    history_event(h, T0, &e);
+    history_event(h, hour, &e);
 }
 
 static void a_damaged_database_is_set_aside(void **state)
@@ -116,7 +118,7 @@ static void a_damaged_database_is_set_aside(void **state)
     ask_events(h);
     assert_int_equal(answer_rc, RC_OK);
     assert_true(buf_len(&answer) > 0); /* recorded in the new one */
-    struct history_question q = { .what = HISTORY_LINKS, .now_ms = T0 + HOUR, .since_ms = T0 };
+    struct history_question q = { .what = HISTORY_LINKS, .now_ms = hour + HOUR, .since_ms = hour };
     history_ask(h, &q, on_answer, NULL);
     wait_for_answers(2);
     assert_non_null(memmem(answer.mem, buf_len(&answer), "gone before it is written", 25));
@@ -153,7 +155,7 @@ static void questions_left_open_are_answered_at_the_end(void **state)
 {
     (void)state;
     struct history *h = history_new(loop, folder, 30 * DAY);
-    struct history_question q = { .what = HISTORY_EVENTS, .now_ms = T0 + DAY, .since_ms = T0 };
+    struct history_question q = { .what = HISTORY_EVENTS, .now_ms = hour + DAY, .since_ms = hour };
     history_ask(h, &q, on_answer, NULL);
     assert_int_equal(answers, 0);
     history_free(&h);

@@ -1,0 +1,232 @@
+/*
+ * admin/cli_reply — `waypost explain-reply`: what a remote reply means, and what follows from it
+ *
+ *   Needs no daemon. The operator's `replies` of the configuration come before the shipped rules.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "gateway/admin/cli.h"
+#include "gateway/base/json.h"
+#include "gateway/smtp/limits.h"
+#include "policies/reply.h"
+#include "reputation/reply.h"
+
+struct question {
+    struct reply_facts facts;
+    struct addr source;
+    struct slice mx;
+    const char *to; /* NULL: not given */
+    struct buf text;
+};
+
+/* ---- reading ---- */
+
+/* The next line: up to a line break or the two characters \n. */
+static bool next_line(struct slice *rest, struct slice *line_r)
+{
+    size_t n = 0;
+    if (rest->n == 0)
+        return false;
+    while (n < rest->n && rest->p[n] != '\n' && rest->p[n] != '\r' &&
+           !(rest->p[n] == '\\' && n + 1 < rest->n && rest->p[n + 1] == 'n'))
+        n++;
+    *line_r = (struct slice){ rest->p, n };
+    size_t used = n < rest->n ? n + (rest->p[n] == '\\' ? 2 : 1) : n;
+    *rest = slice_skip(*rest, used);
+    return true;
+}
+
+static void skip_code(struct slice *line, uint16_t code)
+{
+    uint64_t found;
+    struct slice digits = { line->p, 3 };
+    if (line->n < 3 || !slice_to_u64(digits, 599, &found) || found != code)
+        return;
+    if (line->n > 3 && line->p[3] != ' ' && line->p[3] != '-')
+        return;
+    *line = slice_skip(*line, line->n > 3 ? 4 : 3);
+}
+
+static bool read_reply(struct question *q, const char *text)
+{
+    struct slice line, rest = slice_trim(slice_of(text));
+    struct enhanced status;
+    uint64_t code;
+    if (rest.n < 3 || !slice_to_u64((struct slice){ rest.p, 3 }, 599, &code) || code < 200)
+        return false;
+    if (rest.n > 3 && !strchr(" -\\\r\n", rest.p[3]))
+        return false;
+    q->facts.code = (uint16_t)code;
+    while (next_line(&rest, &line)) {
+        line = slice_trim(line);
+        skip_code(&line, q->facts.code);
+        if (!q->facts.status.class_ && enhanced_parse(line, &status, NULL) &&
+            status.class_ == code / 100)
+            q->facts.status = status;
+        if (buf_len(&q->text))
+            buf_putc(&q->text, '\n');
+        buf_put_slice(&q->text, line);
+    }
+    q->facts.text = buf_slice(&q->text);
+    return !q->text.full;
+}
+
+static bool read_step(const char *name, enum reply_at *at_r)
+{
+    for (unsigned i = 0; reply_at_names[i]; i++) {
+        if (strcmp(reply_at_names[i], name) == 0) {
+            *at_r = (enum reply_at)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static int read_question(struct cli *cli, struct question *q)
+{
+    const char *mx = cli_option(cli, "mx"), *ip = cli_option(cli, "ip");
+    const char *at = cli_option(cli, "at");
+    q->to = cli_option(cli, "to");
+    if (!mx || cli->word_count == 0)
+        return cli_usage(cli, "--mx HOST and the reply are needed");
+    if (ip && (addr_parse(slice_of(ip), &q->source) != RC_OK || q->source.port))
+        return cli_usage(cli, "--ip %.60s is no address", ip);
+    if (q->to && !strchr(q->to, '@'))
+        return cli_usage(cli, "--to %.100s is no address", q->to);
+    if (at && !read_step(at, &q->facts.at))
+        return cli_usage(cli, "--at %.40s is no step of the dialogue", at);
+    if (!read_reply(q, cli->words[0]))
+        return cli_usage(cli,
+                         "the reply must begin with its code, such as 550, and have at most "
+                         "%d bytes",
+                         SMTP_REPLY_KEEP_MAX);
+    q->mx = q->facts.mx = slice_of(mx);
+    if (ip)
+        q->facts.source = &q->source;
+    return CLI_OK;
+}
+
+/* ---- judging ---- */
+
+static void ask_operator(const struct policies *policies, const struct question *q,
+                         struct reply_judgement *j)
+{
+    char text[REPLY_TEXT_MAX];
+    struct facts facts = { .known = FACT_BIT(WHEN_MX) | FACT_BIT(WHEN_TEXT),
+                           .mx = &q->mx,
+                           .mx_count = 1,
+                           .text = reply_normal(&q->facts, text) };
+    if (q->to)
+        facts_set_recipient(&facts, slice_of(q->to));
+    struct reply_choice choice = policies_reply(policies, &facts);
+    if (choice.rule)
+        reply_overrule(j, &q->facts, choice.class, choice.rule);
+}
+
+/* ---- telling ---- */
+
+static const char *const next_names[] = { "waits", "elsewhere", "returned" };
+
+static const char *next_text(enum reply_next next, const struct question *q,
+                             const struct reply_judgement *j)
+{
+    if (q->facts.code < 400)
+        return "goes on: this is no refusal";
+    if (next == REPLY_NEXT_ELSEWHERE)
+        return "is tried over another egress; refused there too, it is returned to its sender";
+    if (next == REPLY_NEXT_RETURNED)
+        return "is returned to its sender";
+    return j->class == REPLY_GREYLIST ? "waits, and is tried again from the same address"
+                                      : "waits, and is tried again";
+}
+
+static void put_json(const struct question *q, const struct reply_judgement *j, struct buf *out)
+{
+    json_open(out, '{');
+    json_cstr(out, "class", reply_class_names[j->class]);
+    json_cstr(out, "rule", j->rule);
+    json_cstr(out, "scope", reply_scope_names[j->scope]);
+    json_str(out, "provider", j->provider);
+    if (j->zone.n)
+        json_str(out, "list", j->zone);
+    json_bool(out, "names_us", j->names_us);
+    json_bool(out, "names_other", j->names_other);
+    json_bool(out, "ends_by_itself", j->ends_by_itself);
+    json_int(out, "points", reply_points(j->class));
+    if (q->facts.code >= 400)
+        json_cstr(out, "mail", next_names[reply_next(j, &q->facts)]);
+    json_close(out, '}');
+    buf_putc(out, '\n');
+}
+
+static void put_text(const struct question *q, const struct reply_judgement *j, struct buf *out)
+{
+    unsigned points = reply_points(j->class);
+    buf_printf(out, "class     %s%s\n", reply_class_names[j->class],
+               j->ends_by_itself ? ", for a while only" : "");
+    buf_printf(out, "rule      %s\n", j->rule);
+    buf_printf(out, "about     %s%s\n", reply_scope_names[j->scope],
+               j->names_us      ? " (names our address)"
+               : j->names_other ? " (names another address)"
+                                : "");
+    buf_printf(out, "provider  %.*s\n", SLICE_FMT(j->provider));
+    if (j->zone.n)
+        buf_printf(out, "list      %.*s\n", SLICE_FMT(j->zone));
+    if (points)
+        buf_printf(out, "costs     %u points of evidence against the egress\n", points);
+    else
+        buf_puts(out, "costs     the egress nothing\n");
+    buf_printf(out, "mail      %s\n", next_text(reply_next(j, &q->facts), q, j));
+}
+
+static int tell(struct cli *cli, const struct question *q, const struct policies *policies)
+{
+    struct reply_rules *rules = reply_rules_shipped();
+    struct reply_judgement j;
+    struct buf out;
+    reply_classify(rules, &q->facts, &j);
+    if (q->facts.code >= 400)
+        ask_operator(policies, q, &j);
+    buf_init(&out, 64 << 10);
+    if (cli->json)
+        put_json(q, &j, &out);
+    else
+        put_text(q, &j, &out);
+    fwrite(buf_slice(&out).p, 1, buf_len(&out), stdout);
+    buf_free(&out);
+    reply_rules_free(&rules);
+    return CLI_OK;
+}
+
+static int load_and_tell(struct cli *cli, const struct question *q)
+{
+    struct bundle *bundle = bundle_new_disk();
+    struct conf_errors *errors = conf_errors_new();
+    struct policies *policies = NULL;
+    int status = CLI_CONFIGURATION;
+    if (policies_load(bundle, cli->conf_path, &policies, errors) == RC_OK) {
+        status = tell(cli, q, policies);
+    } else {
+        struct buf text;
+        buf_init(&text, 4 << 20);
+        conf_errors_put_text(errors, &text);
+        fwrite(buf_slice(&text).p, 1, buf_len(&text), stderr);
+        buf_free(&text);
+    }
+    policies_unref(&policies);
+    conf_errors_free(&errors);
+    bundle_free(&bundle);
+    return status;
+}
+
+int cli_explain_reply(struct cli *cli)
+{
+    struct question q = { 0 };
+    buf_init(&q.text, SMTP_REPLY_KEEP_MAX);
+    int status = read_question(cli, &q);
+    if (status == CLI_OK)
+        status = load_and_tell(cli, &q);
+    buf_free(&q.text);
+    return status;
+}

@@ -1,0 +1,342 @@
+#include "gateway/daemon/control_standing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/conf/conf.h"
+#include "gateway/daemon/keeper.h"
+#include "gateway/io/timer.h"
+#include "policies/route.h"
+#include "reputation/standing_advice.h"
+
+enum { TICK_MS = 1000, COUNT_MAX = 10000 };
+static const char FILE_NAME[] = "standing.bin";
+
+struct control_standing {
+    struct loop *loop;
+    struct control_standing_env env;
+    struct policies *policies; /* NULL: not configured yet */
+    struct standing *core;
+    struct keeper *keeper;
+    uint64_t told; /* the version that was in the last table */
+    bool unsaved;
+    struct timer tick;
+};
+
+static const struct conf *conf_of(const struct control_standing *c)
+{
+    return policies_conf(c->policies);
+}
+
+static int64_t now(const struct control_standing *c)
+{
+    return loop_wall_ms(c->loop);
+}
+
+/* ---- kept on disk ---- */
+
+static void save(struct control_standing *c)
+{
+    struct buf bytes;
+    buf_init(&bytes, STANDING_PACK_MAX);
+    standing_pack(c->core, &bytes);
+    c->unsaved = false;
+    keeper_save(c->keeper, FILE_NAME, buf_slice(&bytes));
+    buf_free(&bytes);
+}
+
+static void load(struct control_standing *c, const struct standing_hooks *hooks)
+{
+    struct buf bytes;
+    struct err err;
+    buf_init(&bytes, STANDING_PACK_MAX);
+    enum rc rc = keeper_load(c->keeper, FILE_NAME, &bytes, &err);
+    if (rc == RC_OK)
+        rc = standing_unpack(buf_slice(&bytes), hooks, &c->core, &err);
+    if (rc != RC_OK && rc != RC_NOT_FOUND) {
+        log_error(NULL, "standing_damaged", "folder", c->env.folder, "error", err.text, "instead",
+                  "set aside as standing.bin.damaged, begun anew", NULL);
+        keeper_set_aside(c->keeper, FILE_NAME);
+    }
+    if (!c->core)
+        c->core = standing_new(hooks, now(c));
+    buf_free(&bytes);
+}
+
+/* ---- changes ---- */
+
+void control_standing_touched(struct control_standing *c)
+{
+    if (standing_version(c->core) == c->told)
+        return;
+    c->told = standing_version(c->core);
+    c->unsaved = true;
+    if (c->env.changed)
+        c->env.changed(c->env.arg);
+}
+
+static void on_tick(struct timer *timer)
+{
+    struct control_standing *c = CONTAINER_OF(timer, struct control_standing, tick);
+    standing_tick(c->core, now(c));
+    control_standing_touched(c);
+    if (c->unsaved)
+        save(c);
+    timer_set(c->loop, timer, TICK_MS);
+}
+
+static void log_event(const struct standing_event *e)
+{
+    char egress[64], address[ADDR_TEXT_MAX], provider[64], reason[STANDING_TEXT_MAX];
+    snprintf(egress, sizeof egress, "%.*s", SLICE_FMT(e->egress));
+    snprintf(provider, sizeof provider, "%.*s", SLICE_FMT(e->provider));
+    snprintf(reason, sizeof reason, "%.*s", SLICE_FMT(e->reason));
+    bool change = e->kind == STANDING_TRANSITION;
+    log_info(NULL, standing_event_names[e->kind], "egress", egress, "address",
+             addr_host_text(&e->address, address), "provider", provider, "from",
+             change ? standing_state_names[e->from] : "", "to",
+             change ? standing_state_names[e->to] : "", "reason", reason, NULL);
+}
+
+static void on_event(void *arg, const struct standing_event *event)
+{
+    struct control_standing *c = arg;
+    log_event(event);
+    c->unsaved = true;
+    if (c->env.event)
+        c->env.event(c->env.arg, event);
+}
+
+/* ---- members ---- */
+
+/* The addresses of an egress as receivers and lists see them. */
+static size_t addresses_of(const struct conf_egress *e, struct addr *one, const struct addr **at_r)
+{
+    *one = e->via.source;
+    one->port = 0;
+    *at_r = e->addresses.n ? e->addresses.at : one;
+    return e->addresses.n ? e->addresses.n : 1;
+}
+
+static uint32_t name_members(const struct conf *conf, struct standing_member *at)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < conf->egress.n; i++) {
+        const struct conf_egress *e = &conf->egress.at[i];
+        struct addr one;
+        const struct addr *address;
+        size_t count = addresses_of(e, &one, &address);
+        for (size_t k = 0; k < count && n < STANDING_MEMBERS_MAX; k++)
+            at[n++] = (struct standing_member){ .egress = e->name,
+                                                .address = address[k],
+                                                .warmup_ms = e->warmup_start,
+                                                .disabled = !e->usable };
+    }
+    return n;
+}
+
+static void add_egress(const struct conf *conf, const struct standing_member *member, uint32_t n,
+                       struct egress_set set, struct standing_set *pool)
+{
+    for (size_t i = 0; i < set.n; i++)
+        for (uint32_t m = 0; m < n; m++)
+            if (slice_eq(member[m].egress, conf->egress.at[set.at[i]].name))
+                pool->bits[m / 64] |= UINT64_C(1) << (m % 64);
+}
+
+/* A pool is what one route may use. */
+static uint32_t name_pools(const struct policies *p, const struct standing_member *member,
+                           uint32_t member_n, struct standing_set *pool)
+{
+    const struct conf *conf = policies_conf(p);
+    uint32_t n = 0;
+    for (size_t r = 0; r < conf->rules.routes.n && n < STANDING_POOLS_MAX; r++) {
+        const struct conf_route *route = &conf->rules.routes.at[r];
+        add_egress(conf, member, member_n, policies_route_egress(p, route), &pool[n]);
+        add_egress(conf, member, member_n, policies_route_fallback(p, route), &pool[n]);
+        n++;
+    }
+    return n;
+}
+
+void control_standing_configure(struct control_standing *c, struct policies *policies)
+{
+    struct policies *old = c->policies;
+    c->policies = policies_ref(policies);
+    const struct conf *conf = conf_of(c);
+    struct standing_member *member = mem_array(STANDING_MEMBERS_MAX, sizeof *member);
+    struct standing_set *pool = mem_array(STANDING_POOLS_MAX, sizeof *pool);
+    struct standing_config config = { .member = member,
+                                      .pool = pool,
+                                      .min_active = (uint32_t)conf->reputation.min_active,
+                                      .acknowledge = conf->reputation.acknowledge,
+                                      .last_resort = (uint8_t)conf->reputation.last_resort };
+    config.member_n = name_members(conf, member);
+    config.pool_n = name_pools(policies, member, config.member_n, pool);
+    standing_configure(c->core, &config, now(c));
+    free(member);
+    free(pool);
+    if (old)
+        policies_unref(&old);
+    else
+        timer_set(c->loop, &c->tick, TICK_MS);
+    control_standing_touched(c);
+}
+
+/* ---- evidence ---- */
+
+static const struct conf_egress *egress_hashed(const struct control_standing *c, uint64_t hash)
+{
+    const struct conf *conf = conf_of(c);
+    for (size_t i = 0; i < conf->egress.n; i++)
+        if (slice_hash_stable(conf->egress.at[i].name) == hash)
+            return &conf->egress.at[i];
+    return NULL;
+}
+
+/* Behind a proxy or NAT the receiver sees another address than we have; an egress of one address
+ * leaves no doubt which is meant. */
+static int member_of(const struct control_standing *c, const struct conf_egress *e,
+                     const struct addr *source)
+{
+    struct addr one;
+    const struct addr *address;
+    size_t n = addresses_of(e, &one, &address);
+    for (size_t i = 0; i < n; i++)
+        if (addr_same_host(&address[i], source))
+            return standing_find(c->core, e->name, &address[i]);
+    return n == 1 ? standing_find(c->core, e->name, &address[0]) : STANDING_NONE;
+}
+
+static int class_of(const struct reply_report *r)
+{
+    switch ((enum reply_class)r->class) {
+    case REPLY_NONE:
+        return STANDING_DELIVERED;
+    case REPLY_IP_BLOCKED:
+        return STANDING_IP_BLOCKED;
+    case REPLY_IP_THROTTLED:
+        return STANDING_IP_THROTTLED;
+    case REPLY_CONTENT:
+        return STANDING_CONTENT;
+    case REPLY_GREYLIST:
+    case REPLY_MAILBOX:
+        return STANDING_NONE; /* nothing about us */
+    case REPLY_DOMAIN_BLOCKED:
+    case REPLY_AUTH:
+    case REPLY_TLS:
+    case REPLY_TEMP:
+    case REPLY_CLASSES:
+        break;
+    }
+    return STANDING_OTHER;
+}
+
+void control_standing_report(struct control_standing *c, const struct reply_report *r)
+{
+    const struct conf_egress *e = c->policies ? egress_hashed(c, r->egress) : NULL;
+    int member = e ? member_of(c, e, &r->source) : STANDING_NONE, class = class_of(r);
+    struct slice provider = slice_of(r->provider);
+    if (member == STANDING_NONE || class == STANDING_NONE)
+        return;
+    struct standing_reply reply = { .reply_class = (uint8_t) class,
+                                    .temporary = r->code / 100 == 4,
+                                    .names_us = r->names_us,
+                                    .sender_domain = r->sender,
+                                    .text = slice_of(r->text) };
+    uint32_t count = r->count < COUNT_MAX ? r->count : COUNT_MAX;
+    standing_take(c->core, member, provider, count, now(c)); /* it has been sent already */
+    for (uint32_t i = 0; i < count; i++)
+        standing_reply(c->core, member, provider, &reply, now(c));
+    control_standing_touched(c);
+}
+
+void control_standing_links_event(struct control_standing *c, const struct links_event *event)
+{
+    bool fine = event->kind == LINKS_EGRESS_FINE;
+    bool local = event->fault == EGRESS_UNPLUMBED || event->fault == EGRESS_PROXY_DOWN;
+    if (!fine && !(event->kind == LINKS_EGRESS_FAULT && local))
+        return;
+    for (uint32_t m = 0; m < standing_member_n(c->core); m++) {
+        struct standing_view view;
+        if (standing_view(c->core, (int)m, now(c), &view) && slice_eq(view.egress, event->from))
+            standing_plumbing(c->core, (int)m,
+                              fine ? EGRESS_FINE : (enum egress_fault_kind)event->fault, now(c));
+    }
+    control_standing_touched(c);
+}
+
+/* ---- orders ---- */
+
+static bool is_meant(const struct standing_view *view, struct slice egress, struct slice address)
+{
+    char text[ADDR_TEXT_MAX];
+    return slice_eq(view->egress, egress) &&
+           (!address.n || slice_eq_str(address, addr_host_text(&view->address, text)));
+}
+
+enum rc control_standing_order(struct control_standing *c, struct slice name,
+                               enum standing_order order, struct err *err)
+{
+    struct slice egress, address;
+    struct standing_view view;
+    enum rc rc = RC_NOT_FOUND;
+    slice_cut(name, '/', &egress, &address);
+    err_set(err, RC_NOT_FOUND, "there is no egress \"%.*s\"", SLICE_FMT(name));
+    for (uint32_t m = 0; m < standing_member_n(c->core); m++) {
+        if (!standing_view(c->core, (int)m, now(c), &view) || !is_meant(&view, egress, address))
+            continue;
+        struct err why;
+        enum rc one = standing_order(c->core, (int)m, order, now(c), &why);
+        if (one == RC_OK || rc == RC_NOT_FOUND) /* one that did something is enough */
+            *err = why;
+        if (rc != RC_OK)
+            rc = one;
+    }
+    control_standing_touched(c);
+    if (rc == RC_OK)
+        save(c);
+    return rc;
+}
+
+void control_standing_advise(const struct control_standing *c, struct advice *a)
+{
+    standing_put_advice(c->core, now(c), a);
+}
+
+struct standing *control_standing_core(struct control_standing *c)
+{
+    return c->core;
+}
+
+/* ---- life ---- */
+
+struct control_standing *control_standing_new(const struct control_standing_env *env)
+{
+    struct control_standing *c = mem_zero(sizeof *c);
+    c->loop = env->loop;
+    c->env = *env;
+    c->keeper = keeper_new(env->folder);
+    struct standing_hooks hooks = { on_event, c };
+    load(c, &hooks);
+    timer_init(&c->tick, on_tick);
+    return c;
+}
+
+void control_standing_free(struct control_standing **standing)
+{
+    struct control_standing *c = *standing;
+    if (!c)
+        return;
+    timer_stop(c->loop, &c->tick);
+    save(c);
+    keeper_free(&c->keeper);
+    standing_free(&c->core);
+    if (c->policies)
+        policies_unref(&c->policies);
+    free(c);
+    *standing = NULL;
+}

@@ -1,0 +1,59 @@
+/*
+ * daemon/control_standing — what our addresses are worth, in control: evidence in, advice out
+ *
+ *   Owns the core of reputation/standing.h and keeps it on disk. What replies said comes from the
+ *   relay (control_line.h), faults of egresses from control_links, listings and names from
+ *   control_lists; orders from operators. What comes of it goes into each advice table before it is
+ *   sent, and events to whoever listens.
+ *
+ *   An egress with several addresses has a member each: those that may carry nothing are barred one
+ *   by one, and what one receiver holds against any of them counts for the egress, because its
+ *   addresses take turns.
+ *
+ *   Everything runs on control's loop. State is written within a second of a change; a damaged file
+ *   is set aside and said.
+ */
+#ifndef WAYPOST_DAEMON_CONTROL_STANDING_H
+#define WAYPOST_DAEMON_CONTROL_STANDING_H
+
+#include "gateway/io/loop.h"
+#include "policies/policies.h"
+#include "probes/links.h"
+#include "reputation/report.h"
+#include "reputation/standing.h"
+
+struct control_standing;
+
+struct control_standing_env {
+    struct loop *loop;
+    const char *folder;         /* where it keeps what it knows; control may write there */
+    void (*changed)(void *arg); /* a new advice table is wanted; may be NULL */
+    /* Every event of the core: copy and return. May be NULL. */
+    void (*event)(void *arg, const struct standing_event *event);
+    void *arg;
+};
+
+struct control_standing *control_standing_new(const struct control_standing_env *env);
+void control_standing_free(struct control_standing **standing); /* writes what is not yet written */
+
+/* At the start and after each reload. Takes a reference. */
+void control_standing_configure(struct control_standing *standing, struct policies *policies);
+
+/* What a receiver said. */
+void control_standing_report(struct control_standing *standing, const struct reply_report *report);
+/* LINKS_EGRESS_FAULT and LINKS_EGRESS_FINE; others are not looked at. */
+void control_standing_links_event(struct control_standing *standing,
+                                  const struct links_event *event);
+/* An order for all addresses of an egress, or for the one of them that is written after a slash
+ * ("gz-1/203.0.113.10"). RC_NOT_FOUND, RC_DENIED with the reason. */
+enum rc control_standing_order(struct control_standing *standing, struct slice name,
+                               enum standing_order order, struct err *err);
+
+/* Puts bars, shares and standings into a table that was just made. */
+void control_standing_advise(const struct control_standing *standing, struct advice *advice);
+
+/* The core, for lists that found something and for reports; call changed() after changing it. */
+struct standing *control_standing_core(struct control_standing *standing);
+void control_standing_touched(struct control_standing *standing);
+
+#endif

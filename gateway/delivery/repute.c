@@ -1,0 +1,231 @@
+#include "gateway/delivery/repute.h"
+
+#include <string.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/conf/conf.h"
+#include "gateway/delivery/allowance.h"
+#include "gateway/delivery/egress.h"
+#include "gateway/delivery/tally.h"
+#include "gateway/geo/group.h"
+#include "policies/facts.h"
+#include "policies/reply.h"
+#include "reputation/reply.h"
+
+enum { FLUSH_MS = 1000 };
+
+/* ---- judging ---- */
+
+static enum reply_at at_of(uint8_t where)
+{
+    static const uint8_t table[] = {
+        [WHERE_GREETING] = REPLY_AT_GREETING, [WHERE_EHLO] = REPLY_AT_EHLO,
+        [WHERE_TLS] = REPLY_AT_TLS,           [WHERE_AUTH] = REPLY_AT_AUTH,
+        [WHERE_MAIL] = REPLY_AT_MAIL,         [WHERE_RCPT] = REPLY_AT_RCPT,
+        [WHERE_DATA] = REPLY_AT_DATA,         [WHERE_FINAL] = REPLY_AT_FINAL
+    };
+    return where < sizeof table ? (enum reply_at)table[where] : REPLY_AT_UNKNOWN;
+}
+
+/* What a rule of the operator may ask for; only its destination is known of the mail as a whole. */
+static struct facts facts_of(const struct session *s, const struct slice *mx, struct slice text)
+{
+    struct facts f = { .known = FACT_BIT(WHEN_MX) | FACT_BIT(WHEN_SITE) | FACT_BIT(WHEN_TEXT),
+                       .final = true,
+                       .mx = mx,
+                       .mx_count = 1,
+                       .site = slice_of(s->target->site->name),
+                       .text = text };
+    if (s->front && s->front->item) {
+        f.recipient_domain = item_domain(s->front->item);
+        f.size = s->front->item->body_size;
+        f.lane = (enum lane)s->front->item->lane;
+        f.known |= FACT_BIT(WHEN_SIZE) | FACT_BIT(WHEN_PRIORITY);
+        if (f.recipient_domain.n)
+            f.known |= FACT_BIT(WHEN_RECIPIENT_DOMAIN);
+    }
+    if (s->delivery->geo && s->address.family != ADDR_NONE) {
+        const struct geo_group *group = geo_group(s->delivery->geo, &s->address);
+        f.carrier = group->carrier;
+        f.region = group->region;
+        f.known |= FACT_BIT(WHEN_CARRIER) | FACT_BIT(WHEN_REGION);
+    }
+    return f;
+}
+
+void repute_judge(const struct session *s, struct finding *f)
+{
+    if (f->fault != FAULT_NONE || f->code < 400 || !s->delivery->replies)
+        return;
+    char normal[REPLY_TEXT_MAX];
+    struct slice mx = session_mx(s);
+    struct reply_judgement j;
+    struct reply_facts facts = { .mx = mx,
+                                 .source = s->source.family != ADDR_NONE ? &s->source : NULL,
+                                 .code = f->code,
+                                 .status = f->status,
+                                 .text = f->text,
+                                 .at = at_of(f->where) };
+    reply_classify(s->delivery->replies, &facts, &j);
+    struct facts mail = facts_of(s, &mx, reply_normal(&facts, normal));
+    struct reply_choice own = policies_reply(s->policies, &mail);
+    if (own.rule)
+        reply_overrule(&j, &facts, own.class, own.rule);
+    f->class = (uint8_t)j.class;
+    f->ends_by_itself = j.ends_by_itself;
+    f->names_us = j.names_us;
+    f->rule = j.rule;
+}
+
+/* ---- telling ---- */
+
+static void tell(struct delivery *d, struct slice egress, const struct addr *source,
+                 struct slice mx, struct slice sender_domain, const struct finding *f)
+{
+    struct reply_report r = { .egress = slice_hash_stable(egress),
+                              .source = *source,
+                              .sender = slice_hash_stable(sender_domain),
+                              .count = 1,
+                              .class = f->code >= 400 ? f->class : (uint8_t)REPLY_NONE,
+                              .names_us = f->names_us,
+                              .code = f->code };
+    r.source.port = 0;
+    report_text(r.provider, sizeof r.provider, reply_provider(d->replies, mx));
+    if (f->code >= 400) {
+        report_text(r.rule, sizeof r.rule, slice_of(f->rule ? f->rule : ""));
+        report_text(r.text, sizeof r.text, f->text);
+    }
+    tally_add(d->tally, &r);
+    if (!tally_empty(d->tally) && !timer_is_set(&d->tally_tick))
+        timer_set(d->loop, &d->tally_tick, FLUSH_MS);
+}
+
+void repute_on_flush(struct timer *timer)
+{
+    tally_flush(CONTAINER_OF(timer, struct delivery, tally_tick)->tally);
+}
+
+static struct slice domain_of(struct slice address)
+{
+    for (size_t i = address.n; i > 0; i--)
+        if (address.p[i - 1] == '@')
+            return (struct slice){ address.p + i, address.n - i };
+    return slice_of("");
+}
+
+/* One attempt is one piece of evidence. What speaks against the address outweighs the rest, for the
+ * others were answered by the same server, at the same time. */
+static int gravity(const struct finding *f)
+{
+    if (f->fault != FAULT_NONE || !f->code)
+        return 0;
+    if (f->code >= 400 && f->class == REPLY_IP_BLOCKED)
+        return 4;
+    if (f->code >= 400 && f->class == REPLY_IP_THROTTLED)
+        return 3;
+    return f->code < 400 ? 2 : 1;
+}
+
+void repute_tell(const struct attempt *a, const struct hop *hop)
+{
+    const struct finding *worst = NULL;
+    if (!hop || !a->delivery->replies)
+        return;
+    for (uint32_t i = 0; i < a->env.recipients_n; i++)
+        if (gravity(&a->findings[i]) > (worst ? gravity(worst) : 0))
+            worst = &a->findings[i];
+    if (worst)
+        tell(a->delivery, hop->egress, &hop->source, hop->mx, domain_of(a->env.sender), worst);
+}
+
+void repute_tell_refused(const struct session *s, const struct finding *f)
+{
+    if (f->fault != FAULT_NONE || f->code < 400 || !s->delivery->replies)
+        return;
+    const struct conf_egress *e = &policies_conf(s->policies)->egress.at[s->egress];
+    tell(s->delivery, e->name, &s->source, session_mx(s),
+         s->front ? domain_of(s->front->env.sender) : slice_of(""), f);
+}
+
+/* ---- obeying ---- */
+
+struct slice repute_provider_of(const struct delivery *d, const struct mx_set *mx,
+                                const struct conf_route *route)
+{
+    struct slice host = slice_of("");
+    if (mx && mx->count)
+        host = slice_of(mx->hosts[0].name);
+    else if (!mx && route && route->hosts.n)
+        host = route->hosts.at[0].host;
+    return d->replies ? reply_provider(d->replies, host) : slice_of("");
+}
+
+struct slice repute_provider(struct target *t)
+{
+    if (!t->provider[0] && !list_empty(&t->site->flows)) {
+        const struct flow *flow = CONTAINER_OF(t->site->flows.next, struct flow, link);
+        report_text(t->provider, sizeof t->provider,
+                    repute_provider_of(t->delivery, t->site->mx, flow->route));
+    }
+    return slice_of(t->provider);
+}
+
+/* Whoever takes the mail by this egress. */
+static struct slice receiver(const struct delivery *d, int egress, struct slice provider)
+{
+    const struct conf_egress *e = egress_conf(d->egress, egress);
+    return e->via.kind == CONF_VIA_RELAY ? reply_provider(d->replies, e->via.relay.host) : provider;
+}
+
+static bool nothing_known(const struct delivery *d)
+{
+    return !d->replies || !paths_has_standings(d->paths);
+}
+
+static uint64_t key_of(const struct delivery *d, int egress, struct slice provider)
+{
+    return allowance_key(egress_conf(d->egress, egress)->name, receiver(d, egress, provider));
+}
+
+static const struct advice_standing *standing_of(const struct delivery *d, int egress,
+                                                 struct slice provider)
+{
+    return paths_standing(d->paths, egress, receiver(d, egress, provider));
+}
+
+void repute_facts(const struct delivery *d, struct slice provider, struct egress_facts *facts)
+{
+    size_t n = delivery_conf(d)->egress.n;
+    for (size_t i = 0; !nothing_known(d) && i < n && i < CHOICE_MAX; i++) {
+        const struct advice_standing *s = standing_of(d, (int)i, provider);
+        if (!s)
+            continue;
+        facts[i].withheld = 1 - s->share;
+        facts[i].spent = s->per_hour && d->allowances &&
+                         !allowance_left(d->allowances, key_of(d, (int)i, provider), s->per_hour,
+                                         clock_mono_us());
+    }
+}
+
+bool repute_may_carry(const struct session *s)
+{
+    const struct delivery *d = s->delivery;
+    if (s->policies != d->policies)
+        return true;
+    if (paths_barred(d->paths, s->egress, &s->source))
+        return false;
+    const struct advice_standing *standing =
+        nothing_known(d) ? NULL : standing_of(d, s->egress, repute_provider(s->target));
+    return !standing || standing->share > 0;
+}
+
+bool repute_take(struct target *t, int egress)
+{
+    struct delivery *d = t->delivery;
+    if (!d->allowances || nothing_known(d))
+        return true;
+    struct slice provider = repute_provider(t);
+    const struct advice_standing *s = standing_of(d, egress, provider);
+    return !s || !s->per_hour ||
+           allowance_take(d->allowances, key_of(d, egress, provider), s->per_hour, clock_mono_us());
+}

@@ -1,0 +1,191 @@
+#include "reputation/reply.h"
+
+#include "reputation/reply_internal.h"
+
+const char *const reply_at_names[REPLY_ATS + 1] = { "unknown", "greeting", "ehlo", "tls",   "auth",
+                                                    "mail",    "rcpt",     "data", "final", NULL };
+const char *const reply_scope_names[REPLY_SCOPES + 1] = { "none",     "address", "network",
+                                                          "sender",   "message", "recipient",
+                                                          "receiver", NULL };
+
+static const struct {
+    enum reply_scope scope;
+    unsigned points; /* of evidence against the egress */
+    bool ends;       /* a 5yz of this class is over in a while */
+} classes[REPLY_CLASSES] = {
+    [REPLY_NONE] = { REPLY_SCOPE_NONE, 0, false },
+    [REPLY_IP_BLOCKED] = { REPLY_SCOPE_ADDRESS, 30, false },
+    [REPLY_IP_THROTTLED] = { REPLY_SCOPE_ADDRESS, 8, true },
+    [REPLY_DOMAIN_BLOCKED] = { REPLY_SCOPE_SENDER, 0, false },
+    [REPLY_CONTENT] = { REPLY_SCOPE_MESSAGE, 0, false },
+    [REPLY_MAILBOX] = { REPLY_SCOPE_RECIPIENT, 0, false },
+    [REPLY_GREYLIST] = { REPLY_SCOPE_RECIPIENT, 0, true },
+    [REPLY_AUTH] = { REPLY_SCOPE_SENDER, 0, false },
+    [REPLY_TLS] = { REPLY_SCOPE_RECEIVER, 0, false },
+    [REPLY_TEMP] = { REPLY_SCOPE_RECEIVER, 0, true },
+};
+
+unsigned reply_points(enum reply_class class)
+{
+    return classes[class].points;
+}
+
+enum reply_next reply_next(const struct reply_judgement *judgement, const struct reply_facts *facts)
+{
+    bool session = facts->at >= REPLY_AT_GREETING && facts->at <= REPLY_AT_AUTH;
+    if (judgement->class == REPLY_IP_BLOCKED)
+        return REPLY_NEXT_ELSEWHERE;
+    if (facts->code >= 500 && !session && !judgement->ends_by_itself)
+        return judgement->class == REPLY_IP_THROTTLED ? REPLY_NEXT_ELSEWHERE : REPLY_NEXT_RETURNED;
+    return REPLY_NEXT_WAITS;
+}
+
+/* ---- does a rule match ---- */
+
+struct question {
+    uint16_t code;
+    struct enhanced status;
+    enum reply_at at;
+    unsigned facts;
+    struct reply_found found;
+    struct reply_hit hit;
+};
+
+static bool code_matches(const struct reply_rule *rule, uint16_t code)
+{
+    for (size_t i = 0; i < rule->codes.n; i++)
+        if (code >= rule->codes.at[i].min && code <= rule->codes.at[i].max)
+            return true;
+    return rule->codes.n == 0;
+}
+
+static bool status_matches(const struct reply_rule *rule, struct enhanced said)
+{
+    for (size_t i = 0; i < rule->statuses.n && said.class_; i++) {
+        const struct reply_status *s = &rule->statuses.at[i];
+        if ((!s->class_ || s->class_ == said.class_) &&
+            (s->any_subject || s->subject == said.subject) &&
+            (s->any_detail || (said.detail >= s->min && said.detail <= s->max)))
+            return true;
+    }
+    return rule->statuses.n == 0;
+}
+
+static bool rule_matches(const struct reply_rule *rule, const struct question *q)
+{
+    if ((rule->needs & ~q->facts) || (rule->forbids & q->facts))
+        return false;
+    if (rule->at && !(rule->at & (1u << q->at)))
+        return false;
+    if (!code_matches(rule, q->code) || !status_matches(rule, q->status))
+        return false;
+    for (size_t i = 0; i < rule->groups.n; i++) {
+        struct reply_group group = rule->groups.at[i];
+        bool hit = q->hit.bits[group.id / 64] >> (group.id % 64) & 1;
+        if (hit == group.negated)
+            return false;
+    }
+    return true;
+}
+
+/* ---- which rules are asked ---- */
+
+/* By the MX, and by the text: a customer's host in front of a provider has another name. */
+static void find_providers(const struct reply_rules *rules, const struct reply_found *found,
+                           struct slice mx, struct reply_providers *providers_r)
+{
+    uint16_t by_mx = reply_provider_find(rules, mx);
+    *providers_r = (struct reply_providers){ { 0 } };
+    if (by_mx != REPLY_NO_PROVIDER)
+        providers_r->bits[by_mx / 64] |= 1ull << (by_mx % 64);
+    for (size_t i = 0; i < rules->marks.n; i++) {
+        uint16_t by_text = rules->marks.at[i].provider;
+        if (reply_has(found, rules->marks.at[i].word))
+            providers_r->bits[by_text / 64] |= 1ull << (by_text % 64);
+    }
+}
+
+static bool section_asked(const struct reply_section *section,
+                          const struct reply_providers *providers)
+{
+    for (size_t i = 0; i < section->providers.n; i++) {
+        uint16_t here = section->providers.at[i];
+        if (providers->bits[here / 64] >> (here % 64) & 1)
+            return true;
+    }
+    return section->all;
+}
+
+static const struct reply_rule *find_rule(const struct reply_rules *rules, const struct question *q,
+                                          struct slice mx)
+{
+    struct reply_providers providers;
+    find_providers(rules, &q->found, mx, &providers);
+    for (size_t i = 0; i < rules->sections.n; i++) {
+        const struct reply_section *section = &rules->sections.at[i];
+        if (!section_asked(section, &providers))
+            continue;
+        for (size_t k = 0; k < section->rules.n; k++)
+            if (rule_matches(&section->rules.at[k], q))
+                return &section->rules.at[k];
+    }
+    return NULL;
+}
+
+/* ---- the judgement ---- */
+
+/* The reader of the dialogue knows the code; a text that still has one in front says it too. */
+static struct enhanced status_of(const struct reply_facts *facts)
+{
+    struct enhanced status = facts->status;
+    if (!status.class_ && (!enhanced_parse(slice_trim(facts->text), &status, NULL) ||
+                           status.class_ != facts->code / 100))
+        status = (struct enhanced){ 0, 0, 0 };
+    return status;
+}
+
+static void decide(struct reply_judgement *j, uint16_t code, enum reply_class class,
+                   const char *rule)
+{
+    j->class = class;
+    j->scope = classes[class].scope;
+    j->rule = rule;
+    j->ends_by_itself = code >= 500 && classes[class].ends;
+}
+
+void reply_classify(const struct reply_rules *rules, const struct reply_facts *facts,
+                    struct reply_judgement *judgement_r)
+{
+    char text[REPLY_TEXT_MAX];
+    struct reply_seen seen;
+    struct question q = { .code = facts->code, .status = status_of(facts), .at = facts->at };
+    struct slice normal = reply_normal(facts, text);
+    *judgement_r = (struct reply_judgement){ .provider = reply_provider(rules, facts->mx) };
+    if (facts->code < 400) {
+        decide(judgement_r, facts->code, REPLY_NONE, "no-refusal");
+        return;
+    }
+    reply_words_find(&rules->words, normal, &q.found);
+    reply_groups_find(rules, &q.found, &q.hit);
+    reply_look(rules, facts, normal, &q.found, &seen);
+    q.facts = seen.facts;
+    judgement_r->zone = seen.zone;
+    judgement_r->names_us = seen.facts & REPLY_FACT_US;
+    judgement_r->names_other = seen.names_other;
+    const struct reply_rule *rule = find_rule(rules, &q, facts->mx);
+    if (!rule) {
+        decide(judgement_r, facts->code, REPLY_NONE, "no-rule");
+        return;
+    }
+    decide(judgement_r, facts->code, rule->class, rule->name);
+    if (rule->scope != REPLY_SCOPE_NONE)
+        judgement_r->scope = rule->scope;
+    if (rule->ends && facts->code >= 500)
+        judgement_r->ends_by_itself = true;
+}
+
+void reply_overrule(struct reply_judgement *judgement, const struct reply_facts *facts,
+                    enum reply_class class, const char *rule)
+{
+    decide(judgement, facts->code, class, rule);
+}

@@ -1,0 +1,203 @@
+/*
+ * reputation/reply_internal — the compiled rules behind reply.h
+ *
+ *   Private to reputation/.
+ */
+#ifndef WAYPOST_REPUTATION_REPLY_INTERNAL_H
+#define WAYPOST_REPUTATION_REPLY_INTERNAL_H
+
+#include "gateway/base/map.h"
+#include "gateway/base/mem.h"
+#include "reputation/reply.h"
+
+enum {
+    REPLY_WORDS_MAX = 4096, /* different words and phrases in all rules */
+    REPLY_RULES_MAX = 4096,
+    REPLY_GROUPS_MAX = 4096, /* of words, in all rules */
+    REPLY_USES_MAX = 65536,
+    REPLY_PROVIDERS_MAX = 1024,
+    REPLY_SUFFIXES_MAX = 8192,
+    REPLY_LISTS_MAX = 512,
+    REPLY_NO_PROVIDER = UINT16_MAX
+};
+
+/* A growing array that is part of the rules. */
+#define REPLY_ARRAY(type)                                                                          \
+    struct {                                                                                       \
+        type *at;                                                                                  \
+        size_t n, cap;                                                                             \
+    }
+#define REPLY_PUSH(array)                                                                          \
+    ((array)->at = reply_array_room((array)->at, (array)->n, &(array)->cap, sizeof *(array)->at),  \
+     &(array)->at[(array)->n++])
+void *reply_array_room(void *at, size_t n, size_t *cap, size_t size);
+
+/* ---- words ---- */
+
+/* A word or phrase; it begins and ends at the edge of a word unless that end is open. */
+struct reply_word {
+    struct slice text;
+    bool open_start, open_end;
+    uint16_t id, bucket; /* from REPLY_BUCKETS on: open_start */
+};
+
+enum { REPLY_BUCKETS = 1024 };
+
+/* Most words can begin only where a word of the text does; the others are kept apart. */
+struct reply_words {
+    struct map *ids; /* by the word as written */
+    REPLY_ARRAY(struct reply_word) words;
+    uint16_t first[2 * REPLY_BUCKETS + 1]; /* words.at[] is sorted by bucket once closed */
+};
+
+/* Bit per word. */
+struct reply_found {
+    uint64_t bits[REPLY_WORDS_MAX / 64];
+};
+
+void reply_words_init(struct reply_words *w);
+void reply_words_free(struct reply_words *w);
+/* RC_PARSE: too short, not lower case, or a star inside; RC_LIMIT: too many. */
+enum rc reply_words_add(struct reply_words *w, struct slice written, uint16_t *id_r);
+void reply_words_close(struct reply_words *w); /* after the last word, before the first search */
+void reply_words_find(const struct reply_words *w, struct slice text, struct reply_found *found_r);
+
+/* Bit per group of words. */
+struct reply_hit {
+    uint64_t bits[REPLY_GROUPS_MAX / 64];
+};
+
+static inline bool reply_has(const struct reply_found *f, uint16_t id)
+{
+    return f->bits[id / 64] >> (id % 64) & 1;
+}
+
+/* ---- rules ---- */
+
+enum reply_list_kind { REPLY_LIST_IP, REPLY_LIST_DOMAIN };
+
+struct reply_list {
+    uint16_t word;
+    struct slice name;
+    enum reply_list_kind kind;
+};
+
+/* One of some words; negated: none of them. */
+struct reply_group {
+    bool negated;
+    uint16_t id;
+};
+
+/* A word is one of a group's. */
+struct reply_use {
+    uint16_t word, group;
+};
+
+struct reply_code {
+    uint16_t min, max;
+};
+
+struct reply_status {
+    uint8_t class_; /* 0: 4 and 5 */
+    bool any_subject, any_detail;
+    uint16_t subject, min, max; /* of the detail */
+};
+
+enum reply_fact {
+    REPLY_FACT_US = 1,           /* our address in the text */
+    REPLY_FACT_IP = 2,           /* an address in the text */
+    REPLY_FACT_LIST = 4,         /* a DNS list in the text */
+    REPLY_FACT_LIST_IP = 8,      /* one of addresses */
+    REPLY_FACT_LIST_DOMAIN = 16, /* one of names */
+    REPLY_FACT_NETWORK = 32      /* a network of addresses in the text */
+};
+
+struct reply_rule {
+    const char *name;
+    enum reply_class class;
+    enum reply_scope scope;
+    bool ends;
+    unsigned needs, forbids; /* enum reply_fact */
+    unsigned at;             /* bit per enum reply_at; 0: anywhere */
+    REPLY_ARRAY(struct reply_code) codes;
+    REPLY_ARRAY(struct reply_status) statuses;
+    REPLY_ARRAY(struct reply_group) groups;
+};
+
+/* Rules asked together: of all receivers, or of some. */
+struct reply_section {
+    bool all;
+    REPLY_ARRAY(uint16_t) providers;
+    REPLY_ARRAY(struct reply_rule) rules;
+};
+
+struct reply_suffix {
+    struct slice text;
+    uint16_t provider; /* REPLY_NO_PROVIDER: a public suffix of two labels */
+};
+
+struct reply_mark {
+    uint16_t word, provider;
+};
+
+/* Bit per provider. */
+struct reply_providers {
+    uint64_t bits[REPLY_PROVIDERS_MAX / 64];
+};
+
+struct reply_rules {
+    struct arena *arena;
+    struct reply_words words;
+    struct map *names; /* of rules */
+    REPLY_ARRAY(struct slice) providers;
+    REPLY_ARRAY(struct reply_suffix) suffixes; /* sorted once read */
+    REPLY_ARRAY(struct reply_mark) marks;      /* words that give a provider away */
+    REPLY_ARRAY(struct reply_list) lists;
+    REPLY_ARRAY(struct reply_section) sections;
+    REPLY_ARRAY(struct reply_use) uses; /* sorted by word once read */
+    uint32_t *first_use;                /* by word */
+    size_t rule_count, group_count;
+};
+
+/* The provider's index, or REPLY_NO_PROVIDER. */
+uint16_t reply_provider_find(const struct reply_rules *rules, struct slice mx);
+/* The groups that have one of the words found. */
+void reply_uses_sort(struct reply_rules *rules);
+void reply_groups_find(const struct reply_rules *rules, const struct reply_found *found,
+                       struct reply_hit *hit_r);
+void reply_suffixes_sort(struct reply_rules *rules);
+enum rc reply_providers_read(struct reply_rules *rules, struct slice text, struct err *err);
+enum rc reply_sections_read(struct reply_rules *rules, struct slice text, struct err *err);
+
+/* ---- lines of data ---- */
+
+struct reply_line {
+    const char *file; /* in errors */
+    unsigned number;
+    struct slice rest;
+};
+
+struct reply_token {
+    struct slice text; /* without quotes and '!' */
+    bool quoted, negated;
+};
+
+/* The next line that is not empty and no comment; false: none. */
+bool reply_line_next(struct slice *text, struct reply_line *line);
+/* RC_OK, RC_NOT_FOUND at the end of the line, RC_PARSE for a quote that does not end. */
+enum rc reply_token_next(struct reply_line *line, struct reply_token *token_r, struct err *err);
+enum rc reply_line_error(const struct reply_line *line, struct err *err, struct slice found,
+                         const char *expected);
+
+/* ---- facts in the text ---- */
+
+struct reply_seen {
+    unsigned facts; /* enum reply_fact */
+    struct slice zone;
+    bool names_other;
+};
+
+void reply_look(const struct reply_rules *rules, const struct reply_facts *facts,
+                struct slice normal, const struct reply_found *found, struct reply_seen *seen_r);
+
+#endif

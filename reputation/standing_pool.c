@@ -1,0 +1,122 @@
+/*
+ * reputation/standing_pool — what a pool can spare, and what happens when nothing of it is left
+ */
+#include "reputation/standing_internal.h"
+
+static bool in_pool(const struct standing *s, uint32_t pool, const struct member *m)
+{
+    return s->pool_n == 0 || (s->pool[pool].bits[m->index / 64] >> (m->index % 64) & 1);
+}
+
+static uint32_t pool_count(const struct standing *s)
+{
+    return s->pool_n ? s->pool_n : 1;
+}
+
+bool pools_share(const struct standing *s, const struct member *a, const struct member *b)
+{
+    for (uint32_t p = 0; p < pool_count(s); p++)
+        if (in_pool(s, p, a) && in_pool(s, p, b))
+            return true;
+    return false;
+}
+
+/* Of the members that are there at all, how many carry mail. */
+static void census(const struct standing *s, uint32_t pool, uint32_t *there_r, uint32_t *active_r)
+{
+    *there_r = *active_r = 0;
+    for (uint32_t i = 0; i < s->conf_n; i++) {
+        const struct member *m = s->member[i];
+        if (!in_pool(s, pool, m))
+            continue;
+        *there_r += m->begun && m->state != STANDING_DISABLED;
+        *active_r += member_eligible(m);
+    }
+}
+
+bool pools_permit(const struct standing *s, const struct member *m)
+{
+    for (uint32_t p = 0; p < pool_count(s); p++) {
+        uint32_t there = 0, active = 0;
+        if (!in_pool(s, p, m))
+            continue;
+        census(s, p, &there, &active);
+        uint32_t left = active - 1, out = there - left;
+        if (left < s->min_active || 2 * out > there)
+            return false;
+    }
+    return true;
+}
+
+/* The least bad of a pool: running out before quarantined before listed; then the first. */
+static struct member *least_bad(const struct standing *s, uint32_t pool)
+{
+    static const uint8_t rank[STANDING_STATES] = {
+        [STANDING_DRAINING] = 1, [STANDING_QUARANTINED] = 2, [STANDING_LISTED] = 3
+    };
+    struct member *best = NULL;
+    for (uint32_t i = 0; i < s->conf_n; i++) {
+        struct member *m = s->member[i];
+        if (!in_pool(s, pool, m) || !m->begun || !rank[m->state] || m->drained)
+            continue;
+        if (!best || member_hard_listed(m) < member_hard_listed(best) ||
+            (member_hard_listed(m) == member_hard_listed(best) &&
+             rank[m->state] < rank[best->state]))
+            best = m;
+    }
+    return best;
+}
+
+static void alarm_about(const struct standing *s, uint32_t pool, bool empty, bool sends)
+{
+    const char *reason = !empty  ? "an address of it may carry mail again"
+                         : sends ? "none of its addresses may carry mail; the least bad one does"
+                                 : "none of its addresses may carry mail: it waits";
+    struct standing_event event = { .kind = empty ? STANDING_POOL_EMPTY : STANDING_POOL_BACK,
+                                    .at_ms = s->wall_ms,
+                                    .member = STANDING_NONE,
+                                    .pool = (int)pool,
+                                    .reason = slice_of(reason) };
+    if (s->hooks.event)
+        s->hooks.event(s->hooks.arg, &event);
+}
+
+static bool has_members(const struct standing *s, uint32_t pool)
+{
+    for (uint32_t i = 0; i < s->conf_n; i++)
+        if (in_pool(s, pool, s->member[i]))
+            return true;
+    return false;
+}
+
+static void pool_check(struct standing *s, uint32_t pool)
+{
+    uint32_t there = 0, active = 0;
+    census(s, pool, &there, &active);
+    bool empty = active == 0 && has_members(s, pool);
+    struct member *chosen = empty && s->send ? least_bad(s, pool) : NULL;
+    if (chosen)
+        chosen->last_resort = true;
+    if (empty == (bool)s->pool_empty[pool])
+        return;
+    s->pool_empty[pool] = empty;
+    s->version++;
+    alarm_about(s, pool, empty, chosen != NULL);
+}
+
+void pools_check(struct standing *s)
+{
+    if (!s->dirty)
+        return;
+    for (uint32_t i = 0; i < s->conf_n; i++) {
+        struct member *m = s->member[i];
+        m->last_resort = false;
+        if (m->capped && m->state != STANDING_DISABLED)
+            member_settle(s, m); /* there may be room now: not a tick later */
+    }
+    s->dirty = false;
+    for (uint32_t p = 0; p < pool_count(s); p++)
+        pool_check(s, p);
+    for (uint32_t p = pool_count(s); p < STANDING_POOLS_MAX; p++)
+        s->pool_empty[p] = false;
+}

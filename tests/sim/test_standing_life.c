@@ -1,0 +1,49 @@
+/*
+ * tests/sim/test_standing_life — properties of standing over years, in worlds of several kinds
+ *
+ *   SIM_SEED=n takes another world as the last one. Each world runs until something breaks; what
+ *   broke, and when, is the message.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "tests/sim/standing_life.h"
+
+static void run(uint64_t seed, double years, struct life_figures *f)
+{
+    if (!life_run(seed, years, false, f))
+        fail_msg("seed %llu: %s", (unsigned long long)seed, f->broken);
+}
+
+static void test_lives(void **state)
+{
+    const char *given = getenv("SIM_SEED");
+    uint64_t last = given ? strtoull(given, NULL, 10) : 13;
+    struct life_figures f, all = { 0 };
+    (void)state;
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        run(seed < 12 ? seed : last, 0.2, &f);
+        all.alarms += f.alarms;
+        all.canaries += f.canaries;
+        all.restarts += f.restarts;
+        for (int i = 0; i < STANDING_STATES; i++)
+            all.to[i] += f.to[i];
+    }
+    for (int i = 0; i < STANDING_STATES; i++)
+        assert_true(all.to[i] > 20); /* the worlds visit everything */
+    assert_true(all.alarms > 5 && all.canaries > 100 && all.restarts > 1000);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lives),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

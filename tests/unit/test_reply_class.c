@@ -1,0 +1,304 @@
+/*
+ * tests/unit/test_reply_class — what remote replies mean: the stored replies, the traps
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/mem.h"
+#include "reputation/reply.h"
+#include "reputation/reply_data.h"
+#include "tests/unit/conf_fixture.h"
+
+enum { LINE_MAX_BYTES = 8192, COLUMNS_MAX = 7 };
+
+static struct addr address(const char *text)
+{
+    struct addr a;
+    assert_int_equal(addr_parse(slice_of(text), &a), RC_OK);
+    return a;
+}
+
+/* ---- stored replies ---- */
+
+enum column { CODE, ENHANCED, TEXT, CLASS, PROVIDER, SOURCE, HALF };
+
+struct score {
+    unsigned rows, exact, ip, ip_found, others, charged;
+};
+
+/* An MX host of the provider, from the shipped data: the first suffix of its line. */
+static const char *host_of(const char *provider, char *host, size_t size)
+{
+    struct slice line, name, rest, text = reply_data_providers;
+    snprintf(host, size, "mx.example.net");
+    while (slice_cut(text, '\n', &line, &text)) {
+        if (!slice_cut(line, ' ', &name, &rest) || !slice_eq_str(name, provider))
+            continue;
+        slice_cut(slice_trim(rest), ' ', &name, &rest);
+        snprintf(host, size, "mx1.%.*s", SLICE_FMT(name));
+    }
+    return host;
+}
+
+static struct reply_judgement judge_row(const struct reply_rules *rules, struct slice column[],
+                                        char *host, size_t size)
+{
+    struct addr us = address("203.0.113.42");
+    char provider[64];
+    uint64_t code;
+    snprintf(provider, sizeof provider, "%.*s", SLICE_FMT(column[PROVIDER]));
+    assert_true(slice_to_u64(column[CODE], 599, &code));
+    struct reply_facts facts = { .mx = slice_of(host_of(provider, host, size)),
+                                 .source = &us,
+                                 .code = (uint16_t)code,
+                                 .text = column[TEXT] };
+    if (!slice_eq_str(column[ENHANCED], "-"))
+        assert_true(enhanced_parse(column[ENHANCED], &facts.status, NULL));
+    struct reply_judgement j;
+    reply_classify(rules, &facts, &j);
+    return j;
+}
+
+static bool is_ip(const char *class)
+{
+    return strncmp(class, "ip-", 3) == 0;
+}
+
+static void add_row(const struct reply_rules *rules, struct slice column[], struct score *score,
+                    bool tell)
+{
+    char host[256], class[32];
+    struct reply_judgement j = judge_row(rules, column, host, sizeof host);
+    const char *got = reply_class_names[j.class];
+    snprintf(class, sizeof class, "%.*s", SLICE_FMT(column[CLASS]));
+    bool known = strcmp(host, "mx.example.net") != 0;
+    if (known)
+        assert_true(slice_eq(j.provider, column[PROVIDER]));
+    bool exact = strcmp(got, class) == 0;
+    if (!exact && tell)
+        print_message("%s is %s by %s: %.*s\n", class, got, j.rule, SLICE_FMT(column[TEXT]));
+    score->rows++;
+    score->exact += exact;
+    score->ip += is_ip(class);
+    score->ip_found += is_ip(class) && is_ip(got);
+    score->others += !is_ip(class);
+    score->charged += !is_ip(class) && is_ip(got);
+}
+
+/* Rows of one half; NULL: all. */
+static struct score score_file(const char *path, const char *half, bool tell)
+{
+    static char text[LINE_MAX_BYTES];
+    struct score score = { 0 };
+    struct reply_rules *rules = reply_rules_shipped();
+    FILE *f = fopen(path, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(text, sizeof text, f)); /* the header */
+    while (fgets(text, sizeof text, f)) {
+        struct slice column[COLUMNS_MAX] = { { 0 } }, rest = slice_of(text);
+        size_t n = 0;
+        rest.n -= slice_ends_with(rest, "\n");
+        for (bool more = true; more && n < COLUMNS_MAX; n++)
+            more = slice_cut(rest, '\t', &column[n], &rest);
+        assert_true(n > SOURCE);
+        if (!half || slice_eq_str(column[HALF], half))
+            add_row(rules, column, &score, tell);
+    }
+    fclose(f);
+    reply_rules_free(&rules);
+    return score;
+}
+
+static void stored_replies(void **state)
+{
+    (void)state;
+    struct score s = score_file("tests/corpus/replies.tsv", NULL, true);
+    assert_true(s.rows >= 54);
+    assert_int_equal(s.exact, s.rows);
+}
+
+static const char *const further[] = { "tests/corpus/replies-further.tsv",
+                                       "tests/corpus/replies-unseen.tsv" };
+
+static struct score score_half(const char *half, bool tell)
+{
+    struct score sum = { 0 };
+    for (size_t i = 0; i < sizeof further / sizeof further[0]; i++) {
+        struct score s = score_file(further[i], half, tell);
+        print_message("%s, %s: %u of %u exact, ip %u of %u, charged %u of %u\n", further[i], half,
+                      s.exact, s.rows, s.ip_found, s.ip, s.charged, s.others);
+        sum.rows += s.rows;
+        sum.exact += s.exact;
+        sum.ip += s.ip;
+        sum.ip_found += s.ip_found;
+        sum.others += s.others;
+        sum.charged += s.charged;
+    }
+    return sum;
+}
+
+static void replies_rules_were_written_on(void **state)
+{
+    (void)state;
+    struct score s = score_half("rules", true);
+    assert_true(s.rows >= 300);
+    assert_true(s.exact * 100 >= s.rows * 98);
+    assert_true(s.ip_found * 100 >= s.ip * 97);
+    assert_int_equal(s.charged, 0);
+}
+
+static void replies_that_only_measure(void **state)
+{
+    (void)state;
+    struct score s = score_half("measure", false);
+    assert_true(s.rows >= 300);
+    assert_true(s.exact * 100 >= s.rows * 90);
+    assert_true(s.ip_found * 100 >= s.ip * 95);
+    assert_true(s.charged * 50 <= s.others);
+}
+
+/* ---- traps ---- */
+
+static const struct trap {
+    const char *mx, *source, *text; /* as received, with codes */
+    uint16_t code;
+    const char *status;
+    enum reply_class class;
+    enum reply_scope scope;
+    bool names_us, names_other, ends;
+    const char *zone;
+} traps[] = {
+    /* 5.7.1 says nothing by itself. */
+    { "a.b.mail.protection.outlook.com", "203.0.113.42",
+      "5.7.1 Service unavailable, Client host [203.0.113.42] blocked using Spamhaus.", 550, "5.7.1",
+      REPLY_IP_BLOCKED, REPLY_SCOPE_ADDRESS, true, false, false, "spamhaus" },
+    { "mx.example.net", "203.0.113.42", "<u@example.net>: Relay access denied", 554, "5.7.1",
+      REPLY_AUTH, REPLY_SCOPE_SENDER, false, false, false, "" },
+    { "mx.example.net", "203.0.113.42", "Message considered as spam", 550, "5.7.1", REPLY_CONTENT,
+      REPLY_SCOPE_MESSAGE, false, false, false, "" },
+    { "mx.example.net", "203.0.113.42", "No such user!", 550, "5.7.1", REPLY_MAILBOX,
+      REPLY_SCOPE_RECIPIENT, false, false, false, "" },
+    /* For good by the code, over in minutes in truth. */
+    { "mx3.qq.com", "203.0.113.42", "Ip frequency limited.", 550, NULL, REPLY_IP_THROTTLED,
+      REPLY_SCOPE_ADDRESS, false, false, true, "" },
+    { "mx3.qq.com", "203.0.113.42", "Domain frequency limited.", 550, NULL, REPLY_DOMAIN_BLOCKED,
+      REPLY_SCOPE_SENDER, false, false, true, "" },
+    { "x.mail.protection.outlook.com", "203.0.113.42",
+      "5.4.1 Recipient address rejected: Access denied. [AM5.prod.protection.outlook.com]", 550,
+      "5.4.1", REPLY_MAILBOX, REPLY_SCOPE_RECIPIENT, false, false, false, "" },
+    /* Their own query was refused: no listing at all. */
+    { "mx.example.net", "203.0.113.42",
+      "5.7.1 Service unavailable; Client host [mail.example.com] blocked using multi.uribl.com; "
+      "127.0.0.1 -> Query Refused. See http://uribl.com/refused.shtml",
+      554, "5.7.1", REPLY_TEMP, REPLY_SCOPE_RECEIVER, false, false, true, "multi.uribl.com" },
+    { "mx.example.net", "203.0.113.42",
+      "Client host [203.0.113.42] blocked using zen.spamhaus.org; Error: open resolver; "
+      "https://www.spamhaus.org/returnc/pub/192.0.2.53",
+      554, "5.7.1", REPLY_TEMP, REPLY_SCOPE_RECEIVER, true, false, true, "zen.spamhaus.org" },
+    /* A list of names is about the sender, one of addresses about us. */
+    { "mx.example.net", "203.0.113.42",
+      "Service unavailable; Sender address [u@example.com] blocked using dbl.spamhaus.org", 554,
+      "5.7.1", REPLY_DOMAIN_BLOCKED, REPLY_SCOPE_SENDER, false, false, false, "dbl.spamhaus.org" },
+    { "mx.example.net", "203.0.113.42",
+      "Service unavailable; client [203.0.113.42] blocked using zen.spamhaus.org", 554, "5.7.1",
+      REPLY_IP_BLOCKED, REPLY_SCOPE_ADDRESS, true, false, false, "zen.spamhaus.org" },
+    { "mx.example.net", "203.0.113.42",
+      "Service unavailable; client [203.0.113.42] blocked using RBL.Receiver.example", 554, "5.7.1",
+      REPLY_IP_BLOCKED, REPLY_SCOPE_ADDRESS, true, false, false, "RBL.Receiver.example" },
+    /* Another address of ours: a reply through a relay or NAT. */
+    { "mx.example.net", "203.0.113.42",
+      "Service unavailable; client [203.0.113.99] blocked using zen.spamhaus.org", 554, "5.7.1",
+      REPLY_IP_BLOCKED, REPLY_SCOPE_ADDRESS, false, true, false, "zen.spamhaus.org" },
+    { "mx.example.net", NULL, "client [203.0.113.99] blocked using zen.spamhaus.org", 554, "5.7.1",
+      REPLY_IP_BLOCKED, REPLY_SCOPE_ADDRESS, false, false, false, "zen.spamhaus.org" },
+    /* Our address in other clothes. */
+    { "mx.example.net", "2001:db8::42", "Blocked: [IPv6:2001:DB8:0:0::42] is on our block list",
+      550, "5.7.1", REPLY_IP_BLOCKED, REPLY_SCOPE_ADDRESS, true, false, false, "" },
+    { "mx.example.net", "2001:db8::42", "Blocked: 2001:db8::142 is on our block list", 550, "5.7.1",
+      REPLY_IP_BLOCKED, REPLY_SCOPE_ADDRESS, false, true, false, "" },
+    { "mx.example.net", "203.0.113.42", "found 42.113.0.203.zen.spamhaus.org, ip=203.0.113.4", 550,
+      NULL, REPLY_IP_BLOCKED, REPLY_SCOPE_ADDRESS, true, false, false, "zen.spamhaus.org" },
+    { "mx.example.net", "203.0.113.4", "ip 203.0.113.42 is blacklisted", 550, NULL,
+      REPLY_IP_BLOCKED, REPLY_SCOPE_ADDRESS, false, true, false, "" },
+    /* Several lines, the codes in each. */
+    { "aspmx.l.google.com", "203.0.113.42",
+      "421-4.7.28 Gmail has detected an unusual rate of unsolicited mail originating\n"
+      "421-4.7.28 from your IP Netblock [203.0.113.0/24]. To protect our users\n"
+      "421 4.7.28 mail has been temporarily rate limited. - gsmtp",
+      421, "4.7.28", REPLY_IP_THROTTLED, REPLY_SCOPE_NETWORK, false, true, false, "" },
+    /* A customer's host in front of the provider: the text gives it away. */
+    { "mx.customer.example", "203.0.113.42",
+      "4.7.650 The mail server [203.0.113.42] has been temporarily rate limited. "
+      "https://postmaster.live.com (S775)",
+      451, NULL, REPLY_IP_THROTTLED, REPLY_SCOPE_ADDRESS, true, false, false, "" },
+    { "mx.example.net", "203.0.113.42", "Ok: queued as 203.0.113.42 blocked", 250, NULL, REPLY_NONE,
+      REPLY_SCOPE_NONE, false, false, false, "" },
+    { "", "203.0.113.42", "", 554, NULL, REPLY_CONTENT, REPLY_SCOPE_MESSAGE, false, false, false,
+      "" },
+};
+
+static void check_trap(const struct reply_rules *rules, const struct trap *t)
+{
+    struct addr source = { 0 };
+    struct reply_judgement j;
+    struct reply_facts f = { .mx = slice_of(t->mx), .code = t->code, .text = slice_of(t->text) };
+    if (t->source) {
+        source = address(t->source);
+        f.source = &source;
+    }
+    if (t->status)
+        assert_true(enhanced_parse(slice_of(t->status), &f.status, NULL));
+    reply_classify(rules, &f, &j);
+    if (j.class != t->class || j.scope != t->scope || j.names_us != t->names_us ||
+        j.names_other != t->names_other || j.ends_by_itself != t->ends)
+        fail_msg("%s %s by %s, us %d, other %d, ends %d: %s", reply_class_names[j.class],
+                 reply_scope_names[j.scope], j.rule, j.names_us, j.names_other, j.ends_by_itself,
+                 t->text);
+    assert_true(slice_eq_str(j.zone, t->zone));
+}
+
+static void words_that_mislead(void **state)
+{
+    (void)state;
+    struct reply_rules *rules = reply_rules_shipped();
+    for (size_t i = 0; i < sizeof traps / sizeof traps[0]; i++)
+        check_trap(rules, &traps[i]);
+    reply_rules_free(&rules);
+}
+
+static void the_step_decides_when_nothing_else_does(void **state)
+{
+    (void)state;
+    static const struct {
+        enum reply_at at;
+        enum reply_class class;
+    } rows[] = {
+        { REPLY_AT_GREETING, REPLY_IP_BLOCKED }, { REPLY_AT_EHLO, REPLY_IP_BLOCKED },
+        { REPLY_AT_MAIL, REPLY_DOMAIN_BLOCKED }, { REPLY_AT_RCPT, REPLY_MAILBOX },
+        { REPLY_AT_FINAL, REPLY_CONTENT },       { REPLY_AT_UNKNOWN, REPLY_MAILBOX },
+    };
+    struct reply_rules *rules = reply_rules_shipped();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct reply_judgement j;
+        struct reply_facts f = { .code = 550, .text = SLICE_LIT("no"), .at = rows[i].at };
+        reply_classify(rules, &f, &j);
+        assert_int_equal(j.class, rows[i].class);
+        f.code = 450;
+        reply_classify(rules, &f, &j);
+        assert_int_equal(j.class, REPLY_TEMP);
+    }
+    reply_rules_free(&rules);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(stored_replies),
+        cmocka_unit_test(replies_rules_were_written_on),
+        cmocka_unit_test(replies_that_only_measure),
+        cmocka_unit_test(words_that_mislead),
+        cmocka_unit_test(the_step_decides_when_nothing_else_does),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

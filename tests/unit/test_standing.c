@@ -1,0 +1,229 @@
+/*
+ * tests/unit/test_standing — each row of the table of states
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gateway/base/mem.h"
+#include "tests/support/standing_rig.h"
+
+static int set_up(void **state)
+{
+    struct standing_rig *r = mem_zero(sizeof *r);
+    sr_open(r, 4);
+    *state = r;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    sr_close(*state);
+    free(*state);
+    return 0;
+}
+
+static bool near(double a, double b)
+{
+    return fabs(a - b) < 1e-9;
+}
+
+/* ---- rows of the state machine ---- */
+
+static void test_suspect_and_back(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_names(r, 0, STANDING_NAME_BROKEN);
+    sr_state(r, 0, STANDING_SUSPECT);
+    assert_true(near(sr_view(r, 0).share, 0.5) && sr_view(r, 0).eligible);
+    assert_non_null(strstr(sr_view(r, 0).todo, "PTR"));
+    assert_int_equal(standing_check_every_ms(r->s, 0), RIG_MINUTE);
+    assert_int_equal(standing_check_every_ms(r->s, 1), 5 * RIG_MINUTE);
+    sr_wait(r, 12 * RIG_HOUR);
+    sr_state(r, 0, STANDING_SUSPECT);
+    sr_names(r, 0, STANDING_NAME_OK);
+    sr_wait(r, 29 * RIG_MINUTE);
+    sr_state(r, 0, STANDING_SUSPECT);
+    sr_wait(r, 2 * RIG_MINUTE);
+    sr_state(r, 0, STANDING_CLEAN);
+    assert_true(sr_logged(r, "a suspect>clean: little evidence for 30 minutes"));
+}
+
+static void test_calm_is_interrupted(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_names(r, 0, STANDING_NAME_BROKEN);
+    sr_names(r, 0, STANDING_NAME_OK);
+    sr_wait(r, 20 * RIG_MINUTE);
+    sr_list(r, 0, "z", 12, false);
+    sr_wait(r, 20 * RIG_MINUTE);
+    sr_state(r, 0, STANDING_SUSPECT);
+}
+
+/* Draining, listed, quarantined, probation, clean: all the way. */
+static void test_hard_listing(void **state)
+{
+    struct standing_rig *r = *state;
+    standing_sessions(r->s, 0, 3, r->now_ms);
+    sr_list(r, 0, "drop", 100, true);
+    sr_state(r, 0, STANDING_DRAINING);
+    assert_false(sr_view(r, 0).eligible);
+    assert_int_equal(sr_view(r, 0).until_ms, r->now_ms + 5 * RIG_MINUTE);
+    sr_wait(r, RIG_MINUTE);
+    sr_state(r, 0, STANDING_DRAINING);
+    standing_sessions(r->s, 0, 0, r->now_ms);
+    sr_state(r, 0, STANDING_LISTED);
+    for (int i = 0; i < 3; i++) {
+        sr_wait(r, 15 * RIG_MINUTE);
+        sr_state(r, 0, STANDING_LISTED);
+        sr_clear_check(r, 0, "drop");
+    }
+    sr_state(r, 0, STANDING_QUARANTINED);
+    sr_wait(r, 2 * RIG_HOUR); /* the dwell is over, but E is not below 10 */
+    sr_state(r, 0, STANDING_QUARANTINED);
+    sr_wait(r, 24 * RIG_HOUR);
+    sr_state(r, 0, STANDING_PROBATION);
+    assert_true(sr_logged(r, "a draining>listed: no sessions are left"));
+    sr_deliver(r, 0, "p", 499);
+    sr_wait(r, 72 * RIG_HOUR);
+    sr_state(r, 0, STANDING_PROBATION);
+    sr_deliver(r, 0, "p", 1);
+    sr_state(r, 0, STANDING_CLEAN);
+    assert_true(near(sr_view(r, 0).share, 1));
+}
+
+static void test_drain_deadline(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_list(r, 0, "drop", 100, true); /* nobody said how many sessions there are */
+    sr_wait(r, 5 * RIG_MINUTE - 1);
+    sr_state(r, 0, STANDING_DRAINING);
+    sr_wait(r, 1);
+    sr_state(r, 0, STANDING_LISTED);
+}
+
+static void test_two_providers(void **state)
+{
+    struct standing_rig *r = *state;
+    standing_sessions(r->s, 0, 0, r->now_ms);
+    sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 1, true);
+    sr_state(r, 0, STANDING_SUSPECT);
+    sr_wait(r, 61 * RIG_MINUTE);
+    sr_reply(r, 0, "q", STANDING_IP_BLOCKED, 1, true);
+    sr_state(r, 0, STANDING_SUSPECT); /* 30 + 27 points, and not within an hour */
+    sr_wait(r, 50 * RIG_MINUTE);
+    sr_reply(r, 0, "o", STANDING_IP_BLOCKED, 1, true);
+    assert_true(sr_logged(r, "a suspect>draining: two providers"));
+    sr_state(r, 0, STANDING_QUARANTINED);
+}
+
+static void test_many_points(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_list(r, 0, "x", 40, false);
+    sr_state(r, 0, STANDING_SUSPECT);
+    sr_names(r, 0, STANDING_NAME_BROKEN);
+    sr_state(r, 0, STANDING_DRAINING);
+    sr_wait(r, 5 * RIG_MINUTE);
+    sr_state(r, 0, STANDING_LISTED); /* a soft list of weight still names it */
+}
+
+static void test_probation_ends_early(void **state)
+{
+    struct standing_rig *r = *state;
+    for (int m = 0; m < 3; m++)
+        r->member[m].warmup_ms = r->now_ms;
+    sr_configure(r);
+    sr_wait(r, 2 * RIG_HOUR);
+    sr_clear(r);
+    sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 1, true);
+    sr_state(r, 0, STANDING_QUARANTINED);
+    sr_list(r, 1, "z", 9, false);
+    sr_state(r, 1, STANDING_PROBATION); /* too weak to act by itself */
+    sr_list(r, 1, "y", 15, false);
+    sr_state(r, 1, STANDING_QUARANTINED);
+    sr_list(r, 2, "drop", 100, true);
+    sr_state(r, 2, STANDING_LISTED);
+    assert_true(sr_logged(r, "c probation>quarantined: listed by drop"));
+    assert_true(sr_logged(r, "c quarantined>listed: listed by drop"));
+}
+
+static void test_too_many_refused(void **state)
+{
+    struct standing_rig *r = *state;
+    r->member[0].warmup_ms = r->now_ms;
+    sr_configure(r);
+    sr_deliver(r, 0, "p", 597);
+    for (int i = 0; i < 3; i++)
+        sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 7, false); /* one sender: no points */
+    sr_wait(r, 73 * RIG_HOUR);
+    sr_state(r, 0, STANDING_PROBATION); /* 0.5 % */
+    sr_deliver(r, 0, "p", 1);
+    sr_state(r, 0, STANDING_CLEAN);
+}
+
+/* One hour, doubled with each relapse within a week, at most a week. */
+static void test_dwell(void **state)
+{
+    struct standing_rig *r = *state;
+    static const int64_t hours[] = { 1, 2, 4, 8, 16, 32, 64, 128, 168, 168 };
+    standing_sessions(r->s, 0, 0, r->now_ms);
+    for (size_t i = 0; i < sizeof hours / sizeof hours[0]; i++) {
+        sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 1, true);
+        sr_reply(r, 0, "q", STANDING_IP_BLOCKED, 1, true);
+        sr_state(r, 0, STANDING_QUARANTINED);
+        int64_t dwell = sr_view(r, 0).until_ms - r->now_ms;
+        assert_int_equal(dwell / RIG_HOUR, hours[i]);
+        int64_t least = 18 * RIG_HOUR; /* 60 points fall below 10 in 15.5 h */
+        sr_wait(r, dwell > least ? dwell : least);
+        sr_state(r, 0, STANDING_PROBATION);
+    }
+    sr_wait(r, 8 * RIG_DAY);
+    sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 1, true);
+    assert_int_equal(sr_view(r, 0).until_ms - r->now_ms, RIG_HOUR);
+}
+
+static void test_acknowledge(void **state)
+{
+    struct standing_rig *r = *state;
+    struct err err;
+    r->config.acknowledge = true;
+    sr_configure(r);
+    standing_sessions(r->s, 0, 0, r->now_ms);
+    assert_int_equal(standing_order(r->s, 0, STANDING_ACKNOWLEDGE, r->now_ms, &err), RC_DENIED);
+    sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 1, true);
+    sr_reply(r, 0, "q", STANDING_IP_BLOCKED, 1, true);
+    sr_wait(r, 3 * RIG_DAY);
+    sr_state(r, 0, STANDING_QUARANTINED);
+    assert_true(sr_view(r, 0).wants_ack);
+    sr_names(r, 0, STANDING_NAME_BROKEN);
+    assert_int_equal(standing_order(r->s, 0, STANDING_ACKNOWLEDGE, r->now_ms, &err), RC_OK);
+    assert_false(sr_view(r, 0).wants_ack);
+    sr_wait(r, RIG_MINUTE);
+    sr_state(r, 0, STANDING_QUARANTINED); /* names are checked before it is let out */
+    sr_names(r, 0, STANDING_NAME_OK);
+    sr_state(r, 0, STANDING_PROBATION);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_suspect_and_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_calm_is_interrupted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_hard_listing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_drain_deadline, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_two_providers, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_many_points, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_probation_ends_early, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_too_many_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_dwell, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_acknowledge, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,374 @@
+/*
+ * tests/unit/test_standing_keep — pools, orders, faults, reloads, restarts, limits, odd clocks
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gateway/base/mem.h"
+#include "tests/support/standing_rig.h"
+
+static int set_up(void **state)
+{
+    struct standing_rig *r = mem_zero(sizeof *r);
+    sr_open(r, 4);
+    *state = r;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    sr_close(*state);
+    free(*state);
+    return 0;
+}
+
+static void condemn(struct standing_rig *r, int m)
+{
+    sr_reply(r, m, "p", STANDING_IP_BLOCKED, 1, true);
+    sr_reply(r, m, "q", STANDING_IP_BLOCKED, 1, true);
+}
+
+static enum rc order(struct standing_rig *r, int m, enum standing_order o)
+{
+    struct err err;
+    return standing_order(r->s, m, o, r->now_ms, &err);
+}
+
+/* ---- pools ---- */
+
+static uint32_t eligible(const struct standing_rig *r)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < standing_member_n(r->s); i++)
+        n += sr_view(r, (int)i).eligible;
+    return n;
+}
+
+static void test_half_a_pool(void **state)
+{
+    struct standing_rig *r = *state;
+    for (int m = 0; m < 4; m++)
+        condemn(r, m);
+    assert_int_equal(eligible(r), 2);
+    sr_state(r, 2, STANDING_SUSPECT);
+    assert_true(sr_view(r, 2).capped && fabs(sr_view(r, 2).share - 0.5) < 1e-9);
+    assert_non_null(strstr(sr_view(r, 2).todo, "cannot spare"));
+    sr_list(r, 2, "drop", 100, true); /* hard lists always count */
+    sr_list(r, 3, "drop", 100, true);
+    assert_int_equal(eligible(r), 0);
+    assert_true(sr_logged(r, "pool_empty 0"));
+    uint32_t events = r->events;
+    sr_wait(r, 20 * RIG_MINUTE);
+    for (uint32_t i = events; i < r->events; i++)
+        assert_null(strstr(r->log[i], "pool_"));
+    assert_false(sr_view(r, 0).last_resort); /* hold */
+    sr_wait(r, 17 * RIG_HOUR);
+    assert_true(sr_logged(r, "pool_back 0"));
+}
+
+/* A place that gets free goes to the one that waits for it. */
+static void test_cap_is_looked_at_again(void **state)
+{
+    struct standing_rig *r = *state;
+    for (int m = 0; m < 3; m++)
+        condemn(r, m);
+    sr_state(r, 2, STANDING_SUSPECT);
+    assert_int_equal(order(r, 0, STANDING_RESET), RC_OK);
+    assert_false(sr_view(r, 2).eligible);
+}
+
+static void test_min_active(void **state)
+{
+    struct standing_rig *r = *state;
+    r->config.min_active = 3;
+    sr_configure(r);
+    for (int m = 0; m < 4; m++)
+        condemn(r, m);
+    assert_int_equal(eligible(r), 3);
+}
+
+static void test_pools(void **state)
+{
+    struct standing_rig *r = *state;
+    struct standing_set pools[2] = { { { 0x3 } }, { { 0xe } } }; /* a b, b c d */
+    r->config.pool = pools;
+    r->config.pool_n = 2;
+    sr_configure(r);
+    condemn(r, 1); /* b is of both */
+    condemn(r, 0);
+    condemn(r, 2);
+    sr_state(r, 0, STANDING_SUSPECT);
+    sr_state(r, 2, STANDING_SUSPECT); /* 2 of 3 would be more than half */
+    sr_list(r, 0, "drop", 100, true);
+    assert_true(sr_logged(r, "pool_empty 0") && !sr_logged(r, "pool_empty 1"));
+}
+
+static void test_last_resort(void **state)
+{
+    struct standing_rig *r = *state;
+    r->config.last_resort = STANDING_SEND;
+    sr_configure(r);
+    order(r, 3, STANDING_DISABLE);
+    sr_list(r, 0, "drop", 100, true);
+    condemn(r, 1);
+    sr_list(r, 2, "drop", 100, true);
+    sr_list(r, 1, "pbl", 60, false);
+    condemn(r, 1);
+    assert_int_equal(eligible(r), 1); /* b: 1 of 3 left */
+    sr_list(r, 1, "drop", 100, true);
+    assert_int_equal(eligible(r), 0);
+    sr_wait(r, 10 * RIG_MINUTE);
+    assert_true(sr_view(r, 0).last_resort && !sr_view(r, 0).eligible);
+    assert_false(sr_view(r, 1).last_resort || sr_view(r, 3).last_resort);
+    assert_true(standing_take(r->s, 0, slice_of("x"), 3, r->now_ms) == 3);
+    assert_true(standing_take(r->s, 1, slice_of("x"), 3, r->now_ms) == 0);
+    order(r, 3, STANDING_ENABLE);
+    assert_false(sr_view(r, 0).last_resort);
+}
+
+/* ---- orders and faults ---- */
+
+static void test_orders(void **state)
+{
+    struct standing_rig *r = *state;
+    assert_int_equal(order(r, 9, STANDING_DRAIN), RC_NOT_FOUND);
+    assert_int_equal(order(r, 0, STANDING_RESUME), RC_DENIED);
+    standing_sessions(r->s, 0, 2, r->now_ms);
+    int64_t since = sr_view(r, 0).since_ms;
+    sr_wait(r, RIG_HOUR);
+    assert_int_equal(order(r, 0, STANDING_DRAIN), RC_OK);
+    sr_state(r, 0, STANDING_DRAINING);
+    assert_int_equal(order(r, 0, STANDING_DRAIN), RC_DENIED);
+    assert_int_equal(order(r, 0, STANDING_RESUME), RC_OK);
+    sr_state(r, 0, STANDING_CLEAN);
+    assert_int_equal(sr_view(r, 0).since_ms, since);
+    order(r, 0, STANDING_DRAIN);
+    standing_sessions(r->s, 0, 0, r->now_ms);
+    sr_state(r, 0, STANDING_DISABLED);
+    assert_int_equal(order(r, 0, STANDING_DISABLE), RC_DENIED);
+    sr_list(r, 0, "drop", 100, true); /* is noted, and acted on when it is back */
+    sr_state(r, 0, STANDING_DISABLED);
+    assert_int_equal(order(r, 0, STANDING_ENABLE), RC_OK);
+    sr_state(r, 0, STANDING_LISTED);
+    assert_int_equal(order(r, 0, STANDING_DRAIN), RC_OK); /* there is nothing to drain */
+    sr_state(r, 0, STANDING_DISABLED);
+    order(r, 0, STANDING_RESUME);
+    sr_state(r, 0, STANDING_LISTED);
+    assert_int_equal(order(r, 0, STANDING_RESET), RC_OK);
+    sr_state(r, 0, STANDING_CLEAN);
+    assert_true(sr_points(r, 0) <= 0);
+}
+
+static void test_faults(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_names(r, 0, STANDING_NAME_BROKEN);
+    standing_plumbing(r->s, 0, EGRESS_UNPLUMBED, r->now_ms);
+    sr_state(r, 0, STANDING_DISABLED);
+    assert_non_null(strstr(sr_view(r, 0).todo, "on this machine"));
+    order(r, 0, STANDING_DISABLE);
+    standing_plumbing(r->s, 0, EGRESS_FINE, r->now_ms);
+    sr_state(r, 0, STANDING_DISABLED); /* the operator's order stands */
+    order(r, 0, STANDING_ENABLE);
+    sr_state(r, 0, STANDING_SUSPECT);
+    order(r, 0, STANDING_DRAIN); /* a fault ends the drain, not the order */
+    standing_plumbing(r->s, 0, EGRESS_PROXY_DOWN, r->now_ms);
+    standing_plumbing(r->s, 0, EGRESS_FINE, r->now_ms);
+    sr_state(r, 0, STANDING_DISABLED);
+    order(r, 0, STANDING_RESUME);
+    sr_state(r, 0, STANDING_SUSPECT);
+    r->member[0].disabled = true;
+    sr_configure(r);
+    assert_int_equal(order(r, 0, STANDING_ENABLE), RC_DENIED);
+    sr_state(r, 0, STANDING_DISABLED);
+    r->member[0].disabled = false;
+    sr_configure(r);
+    sr_state(r, 0, STANDING_SUSPECT);
+}
+
+/* ---- reload and restart ---- */
+
+static void test_reload(void **state)
+{
+    struct standing_rig *r = *state;
+    struct standing_member a = r->member[0], b = r->member[1];
+    sr_list(r, 0, "z", 40, false);
+    sr_list(r, 1, "y", 40, false);
+    r->member[0] = b;
+    r->member[1] = a;
+    r->config.member_n = 2;
+    sr_configure(r);
+    assert_int_equal(standing_find(r->s, slice_of("a"), &a.address), 1);
+    sr_state(r, 1, STANDING_SUSPECT);
+    assert_int_equal(standing_find(r->s, slice_of("a"), &b.address), STANDING_NONE);
+    assert_int_equal(standing_find(r->s, slice_of("c"), &r->member[2].address), STANDING_NONE);
+    r->config.member_n = 1; /* a is gone, and comes back within 30 days */
+    sr_configure(r);
+    sr_wait(r, 29 * RIG_DAY);
+    sr_restart(r);
+    r->config.member_n = 2;
+    sr_configure(r);
+    sr_state(r, 1, STANDING_SUSPECT);
+    r->config.member_n = 1;
+    sr_configure(r);
+    sr_wait(r, 31 * RIG_DAY);
+    r->config.member_n = 2;
+    sr_configure(r);
+    sr_state(r, 1, STANDING_CLEAN);
+    struct slice sources[] = { slice_of("z") };
+    r->config.source = sources;
+    r->config.source_n = 1;
+    sr_configure(r); /* y is no list of ours any more */
+    assert_true(sr_points(r, 0) < 1);
+    r->member[1] = b; /* named twice: two members */
+    sr_configure(r);
+    assert_int_equal(standing_member_n(r->s), 2);
+    condemn(r, 1);
+    sr_configure(r);
+    assert_true(sr_points(r, 1) > 50 && sr_points(r, 0) < 1);
+}
+
+static void test_restart(void **state)
+{
+    struct standing_rig *r = *state;
+    struct standing_evidence before[8], after[8];
+    r->member[3].warmup_ms = r->now_ms;
+    sr_configure(r);
+    sr_deliver(r, 3, "p", 30);
+    sr_list(r, 0, "drop", 100, true);
+    condemn(r, 1);
+    order(r, 2, STANDING_DRAIN);
+    sr_wait(r, 3 * RIG_MINUTE);
+    uint32_t n = standing_evidence(r->s, 1, r->now_ms, before, 8);
+    assert_true(n == 2 && slice_eq_str(before[0].source, "q") &&
+                slice_eq_str(before[0].text, "5xx  yes"));
+    assert_int_equal(before[0].gone_ms - before[0].at_ms,
+                     (int64_t)(log2(30) * STANDING_HALF_LIFE_MS));
+    uint32_t events = r->events;
+    sr_restart(r);
+    assert_int_equal(r->events, events);
+    assert_int_equal(standing_evidence(r->s, 1, r->now_ms, after, 8), 2);
+    assert_true(slice_eq_str(after[1].source, "p") && after[0].points > 29);
+    sr_wait(r, 3 * RIG_MINUTE);
+    sr_state(r, 0, STANDING_LISTED);
+    sr_state(r, 1, STANDING_QUARANTINED);
+    sr_state(r, 2, STANDING_DISABLED);
+    sr_state(r, 3, STANDING_PROBATION);
+}
+
+static void test_damage(void **state)
+{
+    struct standing_rig *r = *state;
+    static const struct standing_hooks none = { NULL, NULL };
+    struct standing *again = NULL;
+    struct err err;
+    struct buf kept;
+    sr_deliver(r, 3, "p", 30);
+    condemn(r, 1);
+    buf_init(&kept, STANDING_PACK_MAX);
+    standing_pack(r->s, &kept);
+    struct slice whole = buf_slice(&kept);
+    for (size_t n = 0; n < whole.n; n++)
+        assert_int_equal(standing_unpack((struct slice){ whole.p, n }, &none, &again, &err),
+                         RC_PARSE);
+    for (size_t i = 0; i < whole.n; i++) { /* one bit: refused, or something that was written so */
+        struct buf out;
+        char saved = kept.mem[kept.start + i];
+        kept.mem[kept.start + i] ^= (char)(1 << i % 8);
+        if (standing_unpack(buf_slice(&kept), &none, &again, &err) == RC_OK) {
+            buf_init(&out, STANDING_PACK_MAX);
+            standing_pack(again, &out);
+            assert_true(slice_eq(buf_slice(&out), buf_slice(&kept)));
+            buf_free(&out);
+            standing_free(&again);
+        }
+        assert_null(again);
+        kept.mem[kept.start + i] = saved;
+    }
+    buf_putc(&kept, 0);
+    assert_int_equal(standing_unpack(buf_slice(&kept), &none, &again, &err), RC_PARSE);
+    buf_free(&kept);
+}
+
+/* ---- limits and clocks ---- */
+
+static void test_limits(void **state)
+{
+    struct standing_rig *r = *state;
+    struct standing_evidence at[60];
+    char name[400];
+    for (uint64_t i = 0; i < 3; i++)
+        sr_reply(r, 0, "blocks", STANDING_IP_BLOCKED, i, false);
+    for (int i = 0; i < 2 * STANDING_PROVIDERS_MAX; i++) {
+        r->now_ms++;
+        (void)snprintf(name, sizeof name, "provider-%d", i);
+        sr_deliver(r, 0, name, 1);
+    }
+    assert_int_equal(standing_provider_n(r->s, 0), STANDING_PROVIDERS_MAX);
+    assert_true(sr_provider(r, 0, "blocks").state == STANDING_BLOCKED); /* the idle go first */
+    for (int i = 0; i < 3 * STANDING_LISTINGS_MAX; i++) {
+        (void)snprintf(name, sizeof name, "list-%d", i);
+        sr_list(r, 1, name, i, false);
+    }
+    assert_int_equal(standing_evidence(r->s, 1, r->now_ms, at, 60),
+                     STANDING_LISTINGS_MAX + STANDING_EVIDENCE_MAX);
+    assert_true(slice_eq_str(at[0].source, "list-47"));
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = 0;
+    sr_list(r, 2, name, 1e300, false);
+    sr_deliver(r, 2, name, 1);
+    sr_deliver(r, 2, "", 1);
+    assert_int_equal(standing_evidence(r->s, 2, r->now_ms, at, 60), 1);
+    assert_true(at[0].source.n == STANDING_NAME_MAX && at[0].points <= 1000);
+    assert_int_equal(sr_provider(r, 2, name).provider.n, STANDING_NAME_MAX);
+    sr_restart(r);
+    assert_int_equal(standing_provider_n(r->s, 0), STANDING_PROVIDERS_MAX);
+}
+
+static void test_clock_set_back(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 1, true);
+    sr_wait(r, 6 * RIG_HOUR);
+    r->now_ms -= 100 * RIG_DAY;
+    standing_tick(r->s, r->now_ms);
+    assert_true(fabs(sr_points(r, 0) - 15) < 1e-9); /* no time has passed */
+    struct standing_evidence e;
+    assert_int_equal(standing_evidence(r->s, 0, r->now_ms, &e, 1), 1);
+    assert_int_equal(e.at_ms, r->now_ms - 6 * RIG_HOUR); /* as this clock has it */
+    sr_wait(r, 6 * RIG_HOUR);
+    assert_true(fabs(sr_points(r, 0) - 7.5) < 1e-9);
+    standing_tick(r->s, INT64_MAX);
+    standing_tick(r->s, INT64_MIN);
+    r->now_ms = 5;
+    sr_wait(r, RIG_DAY);
+    sr_restart(r);
+    sr_state(r, 0, STANDING_CLEAN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_half_a_pool, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cap_is_looked_at_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_min_active, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pools, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_last_resort, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_orders, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_faults, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_restart, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_clock_set_back, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
