@@ -66,7 +66,7 @@ struct dnsbl_question {
 struct dnsbl_hooks {
     /* Exactly one dnsbl_answered() must follow, unless the core is configured anew or freed. */
     void (*ask)(void *arg, const struct dnsbl_question *question);
-    /* The state has changed, or while listed what it is for. */
+    /* After every round that bears the state out, whether `changed` or only repeated. */
     void (*verdict)(void *arg, const struct listing *verdict);
     void (*alarm)(void *arg, struct slice zone, const char *text);
     void *arg;

@@ -116,13 +116,14 @@ void dnsbl_listing_of(const struct list_watch *l, const struct cell *c, struct b
 }
 
 static void tell(const struct dnsbl *d, const struct list_watch *l, const struct cell *c,
-                 enum listing_state was)
+                 enum listing_state was, bool changed)
 {
     struct listing verdict;
     struct buf link;
     buf_init(&link, 1024);
     dnsbl_listing_of(l, c, &link, &verdict);
     verdict.was = was;
+    verdict.changed = changed;
     d->hooks.verdict(d->hooks.arg, &verdict);
     buf_free(&link);
 }
@@ -141,7 +142,7 @@ static void change(const struct dnsbl *d, const struct list_watch *l, struct cel
         c->code = NULL;
         c->text[0] = '\0';
     }
-    tell(d, l, c, was);
+    tell(d, l, c, was, true);
 }
 
 static const struct dnsbl_finding *gravest(const struct list_watch *l, const struct cell *c)
@@ -160,7 +161,11 @@ static void list(const struct dnsbl *d, const struct list_watch *l, struct cell 
 {
     const struct dnsbl_finding *f = gravest(l, c);
     c->clear_rounds = 0;
-    if (!f || (c->state == LIST_LISTED && c->code == f->code))
+    if (c->state == LIST_LISTED && (!f || c->code == f->code)) {
+        tell(d, l, c, c->state, false);
+        return;
+    }
+    if (!f)
         return;
     c->code = f->code;
     c->answer = f->answer;
@@ -173,6 +178,8 @@ static void clear(const struct dnsbl *d, const struct list_watch *l, struct cell
     c->clear_rounds++;
     if (c->state == LIST_UNKNOWN || (c->state == LIST_LISTED && c->clear_rounds >= CLEAR_ROUNDS))
         change(d, l, c, LIST_CLEAR, now_ms);
+    else if (c->state == LIST_CLEAR)
+        tell(d, l, c, c->state, false);
 }
 
 /* ---- too many at once ---- */

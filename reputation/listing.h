@@ -19,7 +19,8 @@ struct listing {
     bool is_feed;
     struct addr address;
     enum listing_state state;
-    enum listing_state was; /* before this change; in a report the same as `state` */
+    enum listing_state was; /* before; the same as `state` when only repeated */
+    bool changed;           /* the state, or what the listing is for, is new; not in reports */
     int64_t since_ms;       /* monotonic */
     int64_t checked_ms;     /* of the last look that had a result; 0: none yet */
     const char *problem;    /* why the last look had none; NULL: it had one */

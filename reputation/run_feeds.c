@@ -12,6 +12,7 @@
 enum {
     HOUR_MS = 60 * 60 * 1000,
     RETRY_MS = 5 * 60 * 1000,
+    LOOK_MS = 5 * 60 * 1000,
     FETCH_MS = 2 * 60 * 1000,
     DOUBLINGS = 6,
     WHAT_MAX = 80
@@ -49,7 +50,7 @@ struct run_feeds {
     struct slice ca;
     struct resolver *resolver;
     struct fetcher *fetcher;
-    struct loop_task look; /* at all sets again, for addresses that are new */
+    struct timer look; /* at all sets again */
     struct rnd rnd;
 };
 
@@ -83,6 +84,16 @@ static bool same_hit(const struct feed_hit *a, const struct feed_hit *b)
     return a->network.prefix == b->network.prefix && addr_eq(&a->network.base, &b->network.base);
 }
 
+static void put_what(struct verdict *v, bool listed)
+{
+    struct buf what;
+    buf_init(&what, WHAT_MAX - 1);
+    buf_puts(&what, "stands in the feed as ");
+    network_put(&what, &v->hit.network);
+    snprintf(v->what, sizeof v->what, "%.*s", listed ? (int)buf_len(&what) : 0, buf_slice(&what).p);
+    buf_free(&what);
+}
+
 static void look(const struct source *s, struct verdict *v, int64_t now_ms)
 {
     struct feed_hit hit = { .text = "" };
@@ -90,20 +101,15 @@ static void look(const struct source *s, struct verdict *v, int64_t now_ms)
     enum listing_state state = listed ? LIST_LISTED : LIST_CLEAR;
     bool same = v->state == state && (!listed || same_hit(&hit, &v->hit));
     v->hit = hit; /* its text lies in the new set */
-    if (same)
-        return;
     enum listing_state was = v->state;
     if (was != state)
         v->since_ms = now_ms;
     v->state = state;
-    struct buf what;
-    buf_init(&what, WHAT_MAX - 1);
-    buf_puts(&what, "stands in the feed as ");
-    network_put(&what, &hit.network);
-    snprintf(v->what, sizeof v->what, "%.*s", listed ? (int)buf_len(&what) : 0, buf_slice(&what).p);
-    buf_free(&what);
+    if (!same)
+        put_what(v, listed);
     struct listing listing = listing_of(s, v);
     listing.was = was;
+    listing.changed = !same;
     s->run->hooks.listing(s->run->hooks.arg, &listing);
 }
 
@@ -291,7 +297,7 @@ static struct source *find(const struct run_feeds *run, const struct conf_feed *
 
 void run_feeds_configure(struct run_feeds *run, const struct run_feeds_config *config)
 {
-    struct source **made = mem_array(config->feed_n + 1, sizeof *made);
+    struct source **made = mem_array(config->feed_n + 1, sizeof(struct source *));
     run->ca = config->ca;
     run->resolver = config->resolver;
     run->fetcher = config->fetcher;
@@ -311,12 +317,13 @@ void run_feeds_configure(struct run_feeds *run, const struct run_feeds_config *c
     free(run->sources);
     run->sources = made;
     run->n = config->feed_n;
-    loop_task_schedule(run->loop, &run->look);
+    timer_set(run->loop, &run->look, 0);
 }
 
-static void on_look(struct loop_task *task)
+static void on_look(struct timer *timer)
 {
-    struct run_feeds *run = CONTAINER_OF(task, struct run_feeds, look);
+    struct run_feeds *run = CONTAINER_OF(timer, struct run_feeds, look);
+    timer_set(run->loop, timer, LOOK_MS);
     for (size_t i = 0; i < run->n; i++)
         look_at_all(run->sources[i]);
 }
@@ -340,7 +347,7 @@ struct run_feeds *run_feeds_new(struct loop *loop, const struct run_feeds_hooks 
     struct run_feeds *run = mem_zero(sizeof *run);
     run->loop = loop;
     run->hooks = *hooks;
-    loop_task_init(&run->look, on_look);
+    timer_init(&run->look, on_look);
     rnd_seed_system(&run->rnd);
     return run;
 }
@@ -350,7 +357,7 @@ void run_feeds_free(struct run_feeds **run_p)
     struct run_feeds *run = *run_p;
     if (!run)
         return;
-    loop_task_cancel(&run->look);
+    timer_stop(run->loop, &run->look);
     for (size_t i = 0; i < run->n; i++)
         source_free(run->sources[i]);
     free(run->sources);

@@ -7,6 +7,7 @@
  *   that fails is tried again after five minutes, then doubling up to the interval.
  *
  *   An address that is in the new set is listed at once, one that is not any more is clear at once.
+ *   Every five minutes what the sets say is repeated: who counts clear looks needs them.
  *
  * Callbacks: from the loop or from inside run_feeds_take(); run_feeds_configure() reports what a
  *            feed that stays says about new addresses at the next turn of the loop.
@@ -19,7 +20,8 @@
 #include "reputation/listing.h"
 
 struct run_feeds_hooks {
-    void (*listing)(void *arg, const struct listing *listing); /* the state has changed */
+    /* After every look at a set, whether `changed` or only repeated. */
+    void (*listing)(void *arg, const struct listing *listing);
     void (*alarm)(void *arg, struct slice feed, const char *text);
     void *arg;
 };

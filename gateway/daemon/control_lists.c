@@ -42,7 +42,8 @@ static void on_listing(void *arg, const struct listing *l)
         const struct owned *o = &c->owned[i];
         if (!addr_same_host(&o->address, &l->address))
             continue;
-        log_listing(l, o->egress->name, level);
+        if (l->changed)
+            log_listing(l, o->egress->name, level);
         if (c->hooks.listing)
             c->hooks.listing(c->hooks.arg, o->egress->name, l);
     }
@@ -272,29 +273,6 @@ void control_lists_feed(struct control_lists *c, struct slice message, int fd)
 void control_lists_suspect(struct control_lists *c, const struct addr *address, bool suspect)
 {
     dnsbl_suspect(run_dnsbl_core(c->dnsbl), address, suspect, loop_now_ms(c->loop));
-}
-
-struct each {
-    struct control_lists *lists;
-    void (*fn)(void *arg, struct slice egress, const struct listing *listing);
-    void *arg;
-};
-
-static void one(void *arg, const struct listing *l)
-{
-    const struct each *e = arg;
-    for (size_t i = 0; i < e->lists->owned_n; i++)
-        if (addr_same_host(&e->lists->owned[i].address, &l->address))
-            e->fn(e->arg, e->lists->owned[i].egress->name, l);
-}
-
-void control_lists_each(struct control_lists *c,
-                        void (*fn)(void *arg, struct slice egress, const struct listing *listing),
-                        void *arg)
-{
-    struct each e = { c, fn, arg };
-    dnsbl_each(run_dnsbl_core(c->dnsbl), one, &e);
-    run_feeds_each(c->feeds, one, &e);
 }
 
 /* ---- life ---- */

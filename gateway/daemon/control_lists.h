@@ -23,7 +23,8 @@ struct control_lists;
 
 /* Once for each egress that has the address. Any may be NULL. */
 struct control_lists_hooks {
-    /* The state has changed, or what the listing is for. */
+    /* After every look that bears the state out, whether `changed` or only repeated: a few times
+     * an hour at the least. */
     void (*listing)(void *arg, struct slice egress, const struct listing *listing);
     /* After every check, hourly or so. */
     void (*hygiene)(void *arg, struct slice egress, const struct hygiene *hygiene);
@@ -40,10 +41,6 @@ void control_lists_configure(struct control_lists *lists, struct policies *polic
 void control_lists_feed(struct control_lists *lists, struct slice message, int fd);
 /* Ask more often about this address. */
 void control_lists_suspect(struct control_lists *lists, const struct addr *address, bool suspect);
-/* Every list's word on every address, as the hook `listing` has it. */
-void control_lists_each(struct control_lists *lists,
-                        void (*fn)(void *arg, struct slice egress, const struct listing *listing),
-                        void *arg);
 /* The verb `report`, action reputation; field egress: a glob. Ends the call. */
 void control_lists_report(struct control_lists *lists, struct call *call,
                           const struct request *request);

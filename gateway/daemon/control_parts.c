@@ -2,8 +2,6 @@
 
 #include <stdio.h>
 
-enum { RELIST_MS = 60000 };
-
 static void on_links_event(void *arg, const struct links_event *event)
 {
     struct control_parts *c = arg;
@@ -69,7 +67,7 @@ static void on_listing(void *arg, struct slice egress, const struct listing *l)
 {
     struct control_parts *c = arg;
     control_standing_listing(c->standing, egress, l);
-    if (l->state == LIST_LISTED || l->was == LIST_LISTED)
+    if (l->changed && (l->state == LIST_LISTED || l->was == LIST_LISTED))
         note_listing(c->links, egress, l);
 }
 
@@ -77,19 +75,6 @@ static void on_hygiene(void *arg, struct slice egress, const struct hygiene *hyg
 {
     struct control_parts *c = arg;
     control_standing_hygiene(c->standing, egress, hygiene);
-}
-
-static void still_listed(void *arg, struct slice egress, const struct listing *l)
-{
-    struct control_parts *c = arg;
-    control_standing_listing(c->standing, egress, l);
-}
-
-static void on_relist(struct timer *timer)
-{
-    struct control_parts *c = CONTAINER_OF(timer, struct control_parts, relist);
-    control_lists_each(c->lists, still_listed, c);
-    timer_set(c->loop, timer, RELIST_MS);
 }
 
 /* ---- life ---- */
@@ -109,14 +94,11 @@ void control_parts_start(struct control_parts *c, struct loop *loop, const char 
                                        .report = on_report,
                                        .arg = c };
     struct control_lists_hooks lists = { .listing = on_listing, .hygiene = on_hygiene, .arg = c };
-    c->loop = loop;
     c->report = control_report_new(loop, relay_path, history);
     c->standing = control_standing_new(&standing);
     c->links = control_links_new(&links);
     control_report_watch(c->report, c->links);
     c->lists = control_lists_new(loop, &lists);
-    timer_init(&c->relist, on_relist);
-    timer_set(loop, &c->relist, RELIST_MS);
 }
 
 void control_parts_configure(struct control_parts *c, struct policies *policies)
@@ -130,7 +112,6 @@ void control_parts_free(struct control_parts *c)
 {
     if (!c->links)
         return;
-    timer_stop(c->loop, &c->relist);
     control_report_watch(c->report, NULL);
     control_lists_free(&c->lists);
     control_links_free(&c->links);

@@ -14,15 +14,12 @@
 #include "gateway/daemon/control_lists.h"
 #include "gateway/daemon/control_report.h"
 #include "gateway/daemon/control_standing.h"
-#include "gateway/io/timer.h"
 
 struct control_parts {
-    struct loop *loop;
     struct control_links *links; /* NULL, as all: not started */
     struct control_standing *standing;
     struct control_lists *lists;
     struct control_report *report;
-    struct timer relist; /* what lists say is told to standing again */
 };
 
 /* The struct is zeroed and stays where it is. Folders: control may write there. */

@@ -43,8 +43,8 @@ void control_standing_configure(struct control_standing *standing, struct polici
 
 /* What a receiver said. */
 void control_standing_report(struct control_standing *standing, const struct reply_report *report);
-/* What a list says of an address of this egress: at each change, and now and then meanwhile, for an
- * address is free again only after several looks that found nothing. */
+/* What a list says of an address of this egress, after each look: an address is free again only
+ * after several that found nothing. */
 void control_standing_listing(struct control_standing *standing, struct slice egress,
                               const struct listing *listing);
 /* Names count for addresses of the open Internet only. */

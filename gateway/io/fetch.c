@@ -49,15 +49,16 @@ static enum rc read_target(CURLU *url, struct fetch_target *t, struct err *err)
     uint64_t number = 0;
     struct addr a;
     enum rc rc = RC_OK;
-    if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) ||
-        curl_url_get(url, CURLUPART_HOST, &host, 0) ||
-        curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT))
+    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
+    curl_url_get(url, CURLUPART_HOST, &host, 0);
+    curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
+    if (!scheme || !host || !port)
         rc = err_set(err, RC_PARSE, "it names no host");
     else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
         rc = err_set(err, RC_PARSE, "\"%.20s\" is neither https nor http", scheme);
     else if (strlen(host) >= sizeof t->host || !slice_to_u64(slice_of(port), 65535, &number))
         rc = err_set(err, RC_PARSE, "its host is too long");
-    if (rc == RC_OK) {
+    if (rc == RC_OK && host) {
         size_t bracket = host[0] == '[';
         snprintf(t->host, sizeof t->host, "%.*s", (int)(strlen(host) - 2 * bracket),
                  host + bracket);
@@ -191,6 +192,7 @@ static int on_timeout_wanted(CURLM *multi, long ms, void *arg)
     return 0;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl's type */
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
     struct fetch *f = arg;

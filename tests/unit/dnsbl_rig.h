@@ -50,7 +50,7 @@ struct world {
     size_t pending_n;
     unsigned asked, asked_by[RESOLVERS], asked_second, most_in_second, texts;
     int64_t second;
-    unsigned listings, clearings, alarms;
+    unsigned listings, clearings, alarms, repeated;
     int64_t listed_at, cleared_at;
     struct listing last;
     char last_text[DNSBL_TEXT_MAX], last_link[128], alarm[256];
@@ -137,6 +137,10 @@ static void on_ask(void *arg, const struct dnsbl_question *q)
 static void on_verdict(void *arg, const struct listing *v)
 {
     struct world *w = arg;
+    w->repeated += !v->changed;
+    assert_true(v->changed || v->was == v->state);
+    if (!v->changed)
+        return;
     w->last = *v;
     snprintf(w->last_text, sizeof w->last_text, "%s", v->text);
     snprintf(w->last_link, sizeof w->last_link, "%s", v->link);
