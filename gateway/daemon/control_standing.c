@@ -12,7 +12,7 @@
 #include "policies/route.h"
 #include "reputation/standing_advice.h"
 
-enum { TICK_MS = 1000, COUNT_MAX = 10000 };
+enum { TICK_MS = 1000, SAVE_TICKS = 10, COUNT_MAX = 10000 };
 static const char FILE_NAME[] = "standing.bin";
 
 struct control_standing {
@@ -21,8 +21,9 @@ struct control_standing {
     struct policies *policies; /* NULL: not configured yet */
     struct standing *core;
     struct keeper *keeper;
-    uint64_t told; /* the version that was in the last table */
-    bool unsaved;
+    uint64_t told;    /* the version that was in the last table */
+    bool unsaved;     /* a state has changed: it is written at the next tick */
+    unsigned counted; /* ticks since figures alone have changed; 0: they have not */
     struct timer tick;
 };
 
@@ -44,6 +45,7 @@ static void save(struct control_standing *c)
     buf_init(&bytes, STANDING_PACK_MAX);
     standing_pack(c->core, &bytes);
     c->unsaved = false;
+    c->counted = 0;
     keeper_save(c->keeper, FILE_NAME, buf_slice(&bytes));
     buf_free(&bytes);
 }
@@ -73,7 +75,7 @@ void control_standing_touched(struct control_standing *c)
     if (standing_version(c->core) == c->told)
         return;
     c->told = standing_version(c->core);
-    c->unsaved = true;
+    c->counted = c->counted ? c->counted : 1;
     if (c->env.changed)
         c->env.changed(c->env.arg);
 }
@@ -83,8 +85,9 @@ static void on_tick(struct timer *timer)
     struct control_standing *c = CONTAINER_OF(timer, struct control_standing, tick);
     standing_tick(c->core, now(c));
     control_standing_touched(c);
-    if (c->unsaved)
+    if (c->unsaved || c->counted > SAVE_TICKS)
         save(c);
+    c->counted += c->counted > 0;
     timer_set(c->loop, timer, TICK_MS);
 }
 
@@ -138,6 +141,19 @@ static uint32_t name_members(const struct conf *conf, struct standing_member *at
     return n;
 }
 
+/* Listings by others are of an earlier configuration. */
+static uint32_t name_sources(const struct conf *conf, struct slice *at)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < conf->reputation.blocklists.n; i++)
+        at[n++] = conf->reputation.blocklists.at[i].zone;
+    for (size_t i = 0; i < conf->reputation.feeds.n; i++) {
+        const struct conf_feed *f = &conf->reputation.feeds.at[i];
+        at[n++] = f->file.n ? f->file : f->url;
+    }
+    return n;
+}
+
 static void add_egress(const struct conf *conf, const struct standing_member *member, uint32_t n,
                        struct egress_set set, struct standing_set *pool)
 {
@@ -169,16 +185,21 @@ void control_standing_configure(struct control_standing *c, struct policies *pol
     const struct conf *conf = conf_of(c);
     struct standing_member *member = mem_array(STANDING_MEMBERS_MAX, sizeof *member);
     struct standing_set *pool = mem_array(STANDING_POOLS_MAX, sizeof *pool);
+    struct slice *source =
+        mem_array(conf->reputation.blocklists.n + conf->reputation.feeds.n + 1, sizeof *source);
     struct standing_config config = { .member = member,
                                       .pool = pool,
+                                      .source = source,
                                       .min_active = (uint32_t)conf->reputation.min_active,
                                       .acknowledge = conf->reputation.acknowledge,
                                       .last_resort = (uint8_t)conf->reputation.last_resort };
     config.member_n = name_members(conf, member);
+    config.source_n = name_sources(conf, source);
     config.pool_n = name_pools(policies, member, config.member_n, pool);
     standing_configure(c->core, &config, now(c));
     free(member);
     free(pool);
+    free(source);
     if (old)
         policies_unref(&old);
     else
