@@ -9,8 +9,7 @@
  *
  *   The rules: 2yz to the end of data is delivered, and nothing else is. 4yz waits; 5yz fails, but
  *   only where it is about this mail: a 5yz greeting, EHLO, STARTTLS or AUTH is about the session
- *   or
- *   our configuration and waits, and so does one that ends by itself (a rate). What broke
+ *   or our configuration and waits, and so does one that ends by itself (a rate). What broke
  *   (connection, time, protocol) waits; broken after the end of data was sent it may have been
  *   delivered all the same.
  * See: RFC 5321 sections 4.2.1, 4.5.3.1.10, 6.1; RFC 3463.
