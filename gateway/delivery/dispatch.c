@@ -56,6 +56,7 @@ struct target *target_of(struct delivery *d, struct site *site)
 void target_free(struct target *t)
 {
     assert(list_empty(&t->idle) && list_empty(&t->others));
+    assert(slots_held(&t->site->order.slots) == 0);
     timer_stop(t->delivery->loop, &t->refill);
     t->site->delivery = NULL;
     list_del(&t->want);
@@ -91,6 +92,7 @@ static bool rate_allows(struct target *t)
 
 /* What a mail asks of a session. */
 struct need {
+    enum sched_for what;
     const struct conf_route *route;
     const struct item *item;
     struct way_out way;
@@ -121,12 +123,21 @@ static struct session *find_idle(struct target *t, const struct need *need)
     return NULL;
 }
 
+/* The slot of the mail in front will be its own: it must be one that it may have. Large mail waits
+ * for a slot of large mail. */
+static bool may_follow(const struct target *t, const struct attempt *front, const struct item *item)
+{
+    uint32_t all = t->site->order.slots.all;
+    return !sched_is_large(item->body_size) &&
+           slots_kept(all, (enum lane)front->lane) >= slots_kept(all, (enum lane)item->lane);
+}
+
 static struct session *find_behind(struct target *t, const struct need *need)
 {
     unsigned looked = 0;
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
-        if (session_takes_more(s) && usable_by(s, need))
+        if (session_takes_more(s) && may_follow(t, s->front, need->item) && usable_by(s, need))
             return s;
         if (++looked == LOOK_AT_MAX)
             break;
@@ -213,11 +224,12 @@ static bool may_open(struct target *t, const struct need *need)
 
 /* ---- one mail ---- */
 
-static struct attempt *take(struct target *t, struct flow *flow)
+static struct attempt *take(struct target *t, struct flow *flow, struct item *item,
+                            enum sched_for what)
 {
     struct delivery *d = t->delivery;
-    struct item *item = flow_take(flow);
-    struct attempt *a = item ? attempt_new(d, item) : NULL;
+    site_take(t->site, flow, item, what);
+    struct attempt *a = attempt_new(d, item);
     if (!a)
         return NULL;
     int64_t waited = loop_wall_ms(d->loop) - item->due_ms;
@@ -237,6 +249,11 @@ static struct session *find_session(struct target *t, const struct need *need, b
 {
     struct need any = *need;
     any.any = true;
+    if (need->what == SCHED_BEHIND) {
+        struct session *behind = find_behind(t, need);
+        *open_r = false;
+        return behind ? behind : find_behind(t, &any);
+    }
     struct session *s = find_idle(t, need);
     if (!s && cheap_behind(t))
         s = find_behind(t, need);
@@ -249,15 +266,14 @@ static struct session *find_session(struct target *t, const struct need *need, b
     return s ? s : find_behind(t, &any);
 }
 
-/* False: the mail in front of this flow has to wait. */
-static bool dispatch_one(struct target *t, struct flow *flow, bool open)
+/* False: the mail whose turn it is has to wait, or there is none. */
+static bool dispatch_one(struct target *t, struct flow *only, enum sched_for what, bool open)
 {
-    if (!flow->route || !rate_allows(t))
+    struct flow *flow;
+    struct item *front = site_front(t->site, only, what, &flow);
+    if (!front || !flow->route || !rate_allows(t))
         return false;
-    struct item *front = flow_front(flow);
-    if (!front)
-        return true;
-    struct need need = { .route = flow->route, .item = front };
+    struct need need = { .what = what, .route = flow->route, .item = front };
     paths_choose(t, flow->route, front, &need.way);
     if (need.way.egress == EGRESS_NONE) { /* other mail or other routes may have one that can */
         char none[160];
@@ -272,7 +288,7 @@ static bool dispatch_one(struct target *t, struct flow *flow, bool open)
     struct session *s = find_session(t, &need, open, &opening);
     if (!s && !opening)
         return false;
-    struct attempt *a = take(t, flow);
+    struct attempt *a = take(t, flow, front, what);
     if (!a)
         return true;
     if (s)
@@ -303,9 +319,8 @@ static struct attempt *steal(struct target *t, const struct session *session)
 
 bool target_outranks(const struct target *t, const struct item *item)
 {
-    const struct flow *flow = site_next_flow(t->site);
-    for (int lane = 0; flow && lane < item->lane; lane++)
-        if (flow->ready[lane])
+    for (enum lane lane = LANE_URGENT; lane <= LANE_HIGH && lane < item->lane; lane++)
+        if (site_ready_in(t->site, lane))
             return true;
     return false;
 }
@@ -321,14 +336,23 @@ static void give_bound(struct target *t)
     }
 }
 
-/* When the most urgent flow has to wait, mail of another route may still have a session. */
+/* When the mail whose turn it is has to wait, that of another route may still have a session. */
 static void run_other_flows(struct target *t)
 {
     LIST_EACH (at, &t->site->flows) {
         struct flow *flow = CONTAINER_OF(at, struct flow, link);
-        if (flow_ready(flow) && dispatch_one(t, flow, false))
+        if (flow_ready(flow) && dispatch_one(t, flow, SCHED_SLOT, false))
             t->again = true;
     }
+}
+
+/* First what may have a session of its own; then, behind it, what may not. */
+static void run_in_order(struct target *t)
+{
+    while (!t->delivery->draining && dispatch_one(t, NULL, SCHED_SLOT, true))
+        ;
+    while (!t->delivery->draining && dispatch_one(t, NULL, SCHED_BEHIND, false))
+        ;
 }
 
 void target_run(struct target *t)
@@ -340,10 +364,7 @@ void target_run(struct target *t)
     t->running = true;
     do {
         t->again = false;
-        struct flow *flow;
-        while (!t->delivery->draining && (flow = site_next_flow(t->site)))
-            if (!dispatch_one(t, flow, true))
-                break;
+        run_in_order(t);
         if (!t->delivery->draining && site_ready(t->site))
             run_other_flows(t);
         give_bound(t);

@@ -79,6 +79,22 @@ void sched_del(struct sched *s, struct sched_flow *flow, struct list *node)
     fair_del(flow->fair[size][m.lane], node);
 }
 
+bool sched_each(struct sched_flow *flow, bool (*fn)(void *arg, struct list *line), void *arg)
+{
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        for (int size = 0; size < SCHED_SIZES; size++)
+            if (!fair_each(flow->fair[size][lane], fn, arg))
+                return false;
+    return true;
+}
+
+void sched_drain(struct sched_flow *flow, struct list *to)
+{
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        for (int size = 0; size < SCHED_SIZES; size++)
+            fair_drain(flow->fair[size][lane], to);
+}
+
 /* ---- whose turn it is ---- */
 
 /* What stands in front of each lane of one size, and whether it may go. */

@@ -77,6 +77,12 @@ void sched_add(struct sched *s, struct sched_flow *flow, struct list *node, int6
 void sched_put_back(struct sched *s, struct sched_flow *flow, struct list *node, int64_t now_ms);
 void sched_del(struct sched *s, struct sched_flow *flow, struct list *node);
 
+/* The nodes of each client of a flow, lane by lane. The call may remove nodes, and add none here.
+ * Stops on false, which it returns. */
+bool sched_each(struct sched_flow *flow, bool (*fn)(void *arg, struct list *line), void *arg);
+/* Moves all nodes to the end of `to`; each still counts here until its sched_del(). */
+void sched_drain(struct sched_flow *flow, struct list *to);
+
 /* The node whose turn it is, and its flow; NULL: none that may go. `only` NULL: of all flows.
  * Nothing changes; asked again, it says the same until something does or time makes a lane age. */
 struct list *sched_next(struct sched *s, struct sched_flow *only, enum sched_for what,

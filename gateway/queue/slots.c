@@ -24,6 +24,14 @@ uint32_t slots_large_most(uint32_t all)
     return part_of(all, LARGE_PART);
 }
 
+uint32_t slots_held(const struct slots *s)
+{
+    uint32_t held = 0;
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        held += s->busy[lane];
+    return held;
+}
+
 /* Mail of a lane counts against what is left to it and against what is left to each lane above, so
  * that none above is pushed aside by those below together. */
 bool slots_allow(const struct slots *s, enum lane lane, bool large)

@@ -40,6 +40,7 @@ struct slots {
 uint32_t slots_kept(uint32_t all, enum lane lane);
 uint32_t slots_large_most(uint32_t all);
 
+uint32_t slots_held(const struct slots *s); /* of all kinds together */
 /* May mail of this kind hold one more? */
 bool slots_allow(const struct slots *s, enum lane lane, bool large);
 void slots_take(struct slots *s, enum lane lane, bool large);

@@ -21,6 +21,15 @@ enum { TURNS_MAX = 3000 };
 
 struct queue_world w;
 
+struct item *take_next(struct site *site)
+{
+    struct flow *flow;
+    struct item *item = site_front(site, NULL, SCHED_SLOT, &flow);
+    if (item)
+        site_take(site, flow, item, SCHED_SLOT);
+    return item;
+}
+
 static void note_taken(struct queue *q, struct item *item)
 {
     assert_true(w.taken_n < TAKEN_MAX);
@@ -35,11 +44,8 @@ static void on_ready(void *arg, struct site *site)
     w.last_site = site;
     if (!w.take)
         return;
-    for (struct flow *flow; (flow = site_next_flow(site));) {
-        struct item *item = flow_take(flow);
-        if (item)
-            note_taken(q, item);
-    }
+    for (struct item *item; (item = take_next(site));)
+        note_taken(q, item);
 }
 
 static void on_trouble(void *arg, struct item *item, enum queue_trouble why, const char *text)
