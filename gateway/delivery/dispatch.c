@@ -43,7 +43,7 @@ struct target *target_of(struct delivery *d, struct site *site)
     t = mem_zero(sizeof *t);
     t->delivery = d;
     t->site = site;
-    t->tokens = -1;
+    bucket_init(&t->rate, site->limit.rate, false, loop_now_ms(d->loop) * 1000);
     list_init(&t->idle);
     list_init(&t->others);
     list_init(&t->want);
@@ -66,26 +66,14 @@ void target_free(struct target *t)
 
 /* ---- the rate towards the site ---- */
 
-/* One second's worth may be saved up, at least one message. */
 static bool rate_allows(struct target *t)
 {
-    const struct rate *rate = &t->site->limit.rate;
-    if (rate->count == 0)
-        return true;
-    double per_ms = (double)rate->count / (double)rate->per_ms;
-    double most = per_ms * 1000 > 1 ? per_ms * 1000 : 1;
-    int64_t now = loop_now_ms(t->delivery->loop);
-    if (t->tokens < 0)
-        t->tokens = most;
-    else
-        t->tokens += (double)(now - t->tokens_ms) * per_ms;
-    t->tokens_ms = now;
-    if (t->tokens > most)
-        t->tokens = most;
-    if (t->tokens >= 1)
-        return true;
-    timer_set(t->delivery->loop, &t->refill, (int64_t)((1 - t->tokens) / per_ms) + 1);
-    return false;
+    int64_t now_us = loop_now_ms(t->delivery->loop) * 1000;
+    bucket_set(&t->rate, t->site->limit.rate, now_us);
+    int64_t wait_us = bucket_wait_us(&t->rate, 1, now_us);
+    if (wait_us > 0)
+        timer_set(t->delivery->loop, &t->refill, (wait_us + 999) / 1000);
+    return wait_us == 0;
 }
 
 /* ---- finding a session ---- */
@@ -234,7 +222,7 @@ static struct attempt *take(struct target *t, struct flow *flow, struct item *it
         return NULL;
     int64_t waited = loop_wall_ms(d->loop) - item->due_ms;
     a->stage_us[STAGE_QUEUE] = waited > 0 ? waited * 1000 : 0;
-    t->tokens -= 1;
+    bucket_take(&t->rate, 1, loop_now_ms(d->loop) * 1000);
     return a;
 }
 

@@ -18,6 +18,7 @@
 #include "gateway/io/timer.h"
 #include "gateway/io/tls.h"
 #include "gateway/io/way.h"
+#include "policies/bucket.h"
 
 struct attempt;
 struct egress_table;
@@ -81,8 +82,7 @@ struct target {
     int64_t final_us;      /* smoothed: from the end of data to the reply */
     struct addr address;   /* where its mail goes, for the group; ADDR_NONE: not known yet */
     struct kept_way kept[PATHS_KEPT];
-    double tokens; /* of site->limit.rate */
-    int64_t tokens_ms;
+    struct bucket rate; /* site->limit.rate */
     struct timer refill;
 };
 
