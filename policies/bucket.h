@@ -2,10 +2,9 @@
  * policies/bucket — so many per time, exactly: a token bucket, and leases of it for threads
  *
  *   In no stretch of `per` (half open) is more taken than the rate says, and with enough to do at
- *   least 98 % of it is. Both cannot be had with evenly spaced instants and clocks that are late, so
- *   what was not used lately may be caught up: a hundredth of `per` (at most 250 ms) worth, for
- *   which the tokens come that much slower. Whole arithmetic: nothing is lost by rounding, however
- *   often it is asked.
+ *   least 98 % of it is. Timers are late, so what was not used lately may be caught up: as much as
+ *   comes in a hundredth of `per` (at most 250 ms), for which all comes that much slower. Whole
+ *   arithmetic: nothing is lost by rounding, however often it is asked.
  *
  *   One thing may cost more than the bucket ever holds (a large message and bytes per second): it
  *   goes when the bucket is full, and what it costs beyond that is paid before the next.

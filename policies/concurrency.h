@@ -4,24 +4,25 @@
  *   One for each way to a site (egress and site). The level of an attempt is how many were under
  *   way when it began, itself included.
  *
- *   Growing.     One level above the limit is tried, once half a round of messages went through at
- *                the present one; two attempts taken there in a row make it the limit, six where
- *                the server refused before.
- *   Refusals.    421 and its kin are evidence, not proof: some servers refuse one in twenty
- *                whatever we do. Each refusal counts for "the limit is below this level", each
- *                attempt taken at that level or above against it, by how unlikely they are under the
- *                server's usual rate of refusals (a sequential probability ratio test). Beyond doubt
- *                the limit falls to just below the lowest level refused, and that is remembered.
- *   Experiment.  Refusals that are more than usual and not enough for that verdict: for a while the
- *                limit is a tenth lower, at least one. At least half of them gone: they came from our being too many,
- *                and it stays there; else that is how the server is, and the limit is restored.
- *   Trying again. The remembered ceiling is tried again after CONCURRENCY_PROBE attempts, doubled
- *                each time it holds, up to eight times that: so probing costs about one attempt in a
- *                hundred at first and one in a thousand later.
- *   Service time. While a message takes more than twice as long as at best, the limit does not
- *                grow; above three times it falls by one per round: the rest would only wait there.
- *   Half open.   Refused at level 1: nothing for a pause (15 s, doubling to 10 min), then one at a
- *                time until one is taken; from there it grows again.
+ *   - Growing. One level above the limit is tried, once half a round of messages went through at
+ *     the present one. Two attempts taken there in a row make it the limit; six where the server
+ *     refused before.
+ *   - Refusals. 421 and its kin are evidence, not proof: some servers refuse one in twenty whatever
+ *     we do. Each refusal counts for "the limit is below this level", each attempt taken at that
+ *     level or above against it, by how unlikely they are at the server's usual rate of refusals
+ *     (a sequential probability ratio test). Beyond doubt the limit falls to just below the lowest
+ *     level refused, and that ceiling is remembered.
+ *   - Experiment. Refusals that are more than usual and not enough for that verdict: for a while
+ *     the limit is a tenth lower, at least one. When half of them or more are gone, they came from
+ *     our being too many, and it stays there; else the server is like that, and the limit is
+ *     restored.
+ *   - Trying again. The ceiling is tried again after CONCURRENCY_PROBE attempts, doubled each time
+ *     it holds, up to eight times that: about one attempt in a hundred at first, then one in a
+ *     thousand.
+ *   - Service time. While a message takes more than twice as long as at best, the limit does not
+ *     grow; above three times it falls by one per round: the rest would only wait there.
+ *   - Half open. Refused at level 1: nothing for a pause (15 s, doubling to 10 min), then one at a
+ *     time until one is taken; from there it grows again.
  *
  *   Pure: time comes in, monotonic milliseconds. A plain value.
  */

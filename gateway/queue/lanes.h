@@ -1,11 +1,12 @@
 /*
  * queue/lanes — which lane's turn it is
  *
- *   Urgent goes first. Below it, high, normal and bulk share by weight (8 : 4 : 1, in cost, as long
- *   as they have mail); a lane that was empty joins at the present and has saved up nothing.
+ *   Urgent goes first. Below it, high, normal and bulk share by weight (8 : 4 : 1, in cost, as
+ *   long as they have mail); a lane that was empty joins at the present and has saved up nothing.
  *   Two things keep a lane from waiting for ever behind those above it:
  *     - for every LANES_URGENT_SHARE of urgent cost the lanes below have one of their own, so they
- *       keep a seventeenth under a flood of urgent mail. Nothing is saved up while they could not go;
+ *       keep a seventeenth under a flood of urgent mail; nothing is saved up while they could
+ *       not go;
  *     - a lane that had mail and was given nothing for lanes_age_ms[] goes next, at most every
  *       fourth time. Where mail goes slowly, so that weights mean long waits, this bounds them.
  *

@@ -55,13 +55,15 @@ static struct fair *enter(struct sched *s, struct sched_flow *flow, const struct
 
 void sched_add(struct sched *s, struct sched_flow *flow, struct list *node, int64_t now_ms)
 {
-    struct sched_mail m = s->look(node);
+    struct sched_mail m;
+    s->look(node, &m);
     fair_add(enter(s, flow, &m, now_ms), m.client, node);
 }
 
 void sched_put_back(struct sched *s, struct sched_flow *flow, struct list *node, int64_t now_ms)
 {
-    struct sched_mail m = s->look(node);
+    struct sched_mail m;
+    s->look(node, &m);
     enum sched_size size = size_of(&m);
     uint64_t cost = sched_cost(m.bytes), *spent = &flow->spent[size][m.lane];
     fair_put_back(enter(s, flow, &m, now_ms), m.client, node, cost);
@@ -71,7 +73,8 @@ void sched_put_back(struct sched *s, struct sched_flow *flow, struct list *node,
 
 void sched_del(struct sched *s, struct sched_flow *flow, struct list *node)
 {
-    struct sched_mail m = s->look(node);
+    struct sched_mail m;
+    s->look(node, &m);
     enum sched_size size = size_of(&m);
     assert(s->ready[size][m.lane] > 0 && flow->ready[m.lane] > 0);
     s->ready[size][m.lane]--;
@@ -138,7 +141,9 @@ static void look_at_fronts(const struct sched *s, struct sched_flow *only, enum 
             continue;
         f->flow[lane] = flow;
         f->node[lane] = node;
-        f->cost[lane] = sched_cost(s->look(node).bytes);
+        struct sched_mail m;
+        s->look(node, &m);
+        f->cost[lane] = sched_cost(m.bytes);
     }
     f->lane = lanes_next(&s->lanes[size], f->cost, now_ms);
 }
@@ -161,7 +166,8 @@ struct list *sched_next(struct sched *s, struct sched_flow *only, enum sched_for
 void sched_charge(struct sched *s, struct sched_flow *flow, struct list *node, enum sched_for what,
                   int64_t now_ms)
 {
-    struct sched_mail m = s->look(node);
+    struct sched_mail m;
+    s->look(node, &m);
     enum sched_size size = size_of(&m);
     uint64_t cost = sched_cost(m.bytes);
     struct fronts f;

@@ -41,7 +41,7 @@ struct sched_mail {
     uint64_t bytes;
 };
 
-typedef struct sched_mail sched_look_fn(struct list *node);
+typedef void sched_look_fn(struct list *node, struct sched_mail *mail_r);
 
 /* Mail of one route. Zero it before sched_flow_init(). */
 struct sched_flow {

@@ -39,12 +39,12 @@ uint32_t site_ready_in(const struct site *site, enum lane lane)
 
 /* ---- the order ---- */
 
-static struct sched_mail look_at(struct list *node)
+static void look_at(struct list *node, struct sched_mail *mail_r)
 {
     const struct item *item = CONTAINER_OF(node, struct item, node);
-    return (struct sched_mail){ .lane = (enum lane)item->lane,
-                                .client = item->client,
-                                .bytes = item->body_size };
+    *mail_r = (struct sched_mail){ .lane = (enum lane)item->lane,
+                                   .client = item->client,
+                                   .bytes = item->body_size };
 }
 
 struct item *site_front(struct site *site, struct flow *only, enum sched_for what,
