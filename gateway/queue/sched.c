@@ -21,6 +21,14 @@ void sched_flow_end(struct sched_flow *flow)
             fair_free(&flow->fair[size][lane]);
 }
 
+void sched_flow_trim(struct sched_flow *flow)
+{
+    for (int size = 0; size < SCHED_SIZES; size++)
+        for (int lane = 0; lane < LANE_COUNT; lane++)
+            if (fair_count(flow->fair[size][lane]) == 0)
+                fair_free(&flow->fair[size][lane]);
+}
+
 bool sched_is_large(uint64_t bytes)
 {
     return bytes >= SCHED_LARGE;

@@ -69,6 +69,10 @@ void sched_flow_init(struct sched *s, struct sched_flow *flow);
 /* Leaves the site; nodes still in it are let go, not touched again. */
 void sched_flow_end(struct sched_flow *flow);
 
+/* Gives back the memory of lanes in which nothing is ready, now and then; their clients owe nothing
+ * then, as nobody waited for what they had. */
+void sched_flow_trim(struct sched_flow *flow);
+
 bool sched_is_large(uint64_t bytes);
 uint64_t sched_cost(uint64_t bytes);
 

@@ -243,6 +243,9 @@ void site_sweep(struct queue *q, bool all)
                       now > site->backoff_until_ms;
         if (all || unused)
             site_free(site);
+        else
+            LIST_EACH (flow, &site->flows)
+                sched_flow_trim(&CONTAINER_OF(flow, struct flow, link)->order);
     }
 }
 

@@ -116,6 +116,8 @@ static void slots_are_kept(void **state)
                 settled_ms = w->now_ms + 3000;
             }
             end_those_due(&s);
+            if (step % 100 == 0)
+                sched_flow_trim(&w->flows[step / 100 % FLOWS]);
             arrive(w);
             bool all = begin_what_may(&s);
             if (w->now_ms < settled_ms)

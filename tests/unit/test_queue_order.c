@@ -1,5 +1,5 @@
 /*
- * tests/unit/test_queue_order — real items in the scheduler's order: clients, slots, what comes back
+ * tests/unit/test_queue_order — items in the scheduler's order: clients, slots, what comes back
  */
 #include "tests/support/queue_rig.h"
 
