@@ -164,8 +164,8 @@ static void conclude(struct concurrency *c)
         found_ceiling(c, c->limit);
     changed(c);
     c->rate_above = rate;
-    c->refused = rate * RATE_MEMORY / 2;
-    c->attempts = RATE_MEMORY / 2;
+    c->attempts = RATE_MEMORY * 0.5;
+    c->refused = rate * c->attempts;
 }
 
 static void count_attempt(struct concurrency *c, bool refused)

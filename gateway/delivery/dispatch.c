@@ -257,7 +257,7 @@ static struct session *find_session(struct target *t, const struct need *need, b
 /* False: the mail whose turn it is has to wait, or there is none. */
 static bool dispatch_one(struct target *t, struct flow *only, enum sched_for what, bool open)
 {
-    struct flow *flow;
+    struct flow *flow = NULL;
     struct item *front = site_front(t->site, only, what, &flow);
     if (!front || !flow->route || !rate_allows(t))
         return false;

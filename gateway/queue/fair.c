@@ -203,9 +203,15 @@ static void tidy(struct fair *f)
 {
     if (f->count || f->walked || f->clients_n <= SPARE_CLIENTS)
         return;
-    for (uint32_t i = 0; i < f->slots_n; i++)
-        while (f->slots[i])
-            forget(f, f->slots[i]);
+    for (uint32_t i = 0; i < f->slots_n; i++) {
+        for (struct client *c = f->slots[i], *next; c; c = next) {
+            next = c->chain;
+            leave_round(f, c);
+            free(c);
+        }
+        f->slots[i] = NULL;
+    }
+    f->clients_n = 0;
 }
 
 void fair_del(struct fair *f, struct list *node)

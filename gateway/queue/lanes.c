@@ -1,5 +1,7 @@
 #include "gateway/queue/lanes.h"
 
+#include <assert.h>
+
 const unsigned lanes_weight[LANE_COUNT] = { [LANE_HIGH] = 8, [LANE_NORMAL] = 4, [LANE_BULK] = 1 };
 const int64_t lanes_age_ms[LANE_COUNT] = {
     [LANE_HIGH] = 15000, [LANE_NORMAL] = 30000, [LANE_BULK] = 60000
@@ -77,6 +79,7 @@ static void charge_urgent(struct lanes *l, const uint64_t *cost, int64_t now_ms)
 
 void lanes_charge(struct lanes *l, enum lane lane, const uint64_t cost[LANE_COUNT], int64_t now_ms)
 {
+    assert(lane < LANE_COUNT);
     bool aged = lane != LANE_URGENT && lane == next_aged(l, cost, now_ms);
     l->since_ms[lane] = now_ms;
     if (lane == LANE_URGENT) {

@@ -23,7 +23,7 @@ struct queue_world w;
 
 struct item *take_next(struct site *site)
 {
-    struct flow *flow;
+    struct flow *flow = NULL;
     struct item *item = site_front(site, NULL, SCHED_SLOT, &flow);
     if (item)
         site_take(site, flow, item, SCHED_SLOT);

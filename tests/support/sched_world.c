@@ -43,7 +43,7 @@ struct sim_mail *world_send(struct world *w, int flow, enum lane lane, uint64_t 
 
 struct sim_mail *world_take(struct world *w)
 {
-    struct sched_flow *flow;
+    struct sched_flow *flow = NULL;
     struct list *node = sched_next(&w->sched, NULL, SCHED_SLOT, w->now_ms, &flow);
     if (!node)
         return NULL;

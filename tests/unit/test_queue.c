@@ -80,7 +80,7 @@ static void front_is_what_comes_next(void **state)
         queue_submit(w.queues[0],
                      item_to("fixed", "u@fixed.example", i % 2 ? LANE_BULK : LANE_NORMAL));
     turn_a_little();
-    struct flow *flow;
+    struct flow *flow = NULL;
     for (int i = 0; i < 19; i++) {
         struct item *front = site_front(w.last_site, NULL, SCHED_SLOT, &flow);
         assert_int_equal(front->state, ITEM_READY);

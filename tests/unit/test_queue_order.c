@@ -130,7 +130,7 @@ static void large_mail_has_a_quarter(void **state)
 static void a_flow_is_put_off_whole(void **state)
 {
     (void)state;
-    struct flow *flow;
+    struct flow *flow = NULL;
     submit("192.0.2.1", LANE_NORMAL, 5000, 4);
     submit("192.0.2.2", LANE_BULK, LARGE, 3);
     assert_non_null(site_front(w.last_site, NULL, SCHED_SLOT, &flow));
