@@ -79,7 +79,9 @@ static const struct conf_key delivery_keys[] = {
     { "timeouts", &type_section, DELIVERY(timeouts), .more = &timeouts_section,
       .help = "how long the other side may take" },
     { "connections", &type_uint, DELIVERY(connections), 1, 100000, "20",
-      .help = "connections at a time to one site; `traffic` may say less or more" },
+      .help =
+          "connections at a time to one site, some of them kept for urgent mail; `traffic` may say "
+          "less or more" },
     { "connections_total", &type_uint, DELIVERY(connections_total), 1, 1000000, "5000",
       .help = "outgoing connections at a time to all sites" },
     { "messages_per_connection", &type_uint, DELIVERY(messages_per_connection), 1, 1000000, "100",

@@ -54,12 +54,22 @@ struct attempt *attempt_new(struct delivery *d, struct item *item)
         set_aside(d, item);
         return NULL;
     }
+    a->lane = item->lane;
+    a->is_large = sched_is_large(item->body_size);
     size_t n = a->env.recipients_n;
     a->findings = arena_alloc(a->arena, n * sizeof *a->findings);
     a->batch = arena_alloc(a->arena, n * sizeof *a->batch);
     for (int i = 0; i < STAGES; i++)
         a->stage_us[i] = -1;
     return a;
+}
+
+void attempt_hold_slot(struct attempt *a)
+{
+    if (a->slots)
+        return;
+    a->slots = &a->item->site->order.slots;
+    slots_take(a->slots, (enum lane)a->lane, a->is_large);
 }
 
 void attempt_free(struct attempt **attempt)
@@ -71,6 +81,8 @@ void attempt_free(struct attempt **attempt)
     struct delivery *d = a->delivery;
     *attempt = NULL;
     d->attempts_n--;
+    if (a->slots)
+        slots_leave(a->slots, (enum lane)a->lane, a->is_large);
     if (d->spare_n >= SPARE_MAX || arena_used(a->arena) > KEEP_BYTES) {
         arena_free(&a->arena);
         free(a);

@@ -34,6 +34,8 @@ struct attempt {
     uint32_t *batch; /* recipients of this transaction, by index; the accepted ones come first */
     uint32_t batch_n, answered, accepted;
     uint8_t step;
+    uint8_t lane; /* that it was given out in */
+    bool is_large;
     bool planned;               /* plan is made: what this hop gets */
     bool mail_ok, mail_refused; /* the reply to MAIL */
     bool bdat;                  /* else DATA */
@@ -41,6 +43,7 @@ struct attempt {
     bool touched;               /* the peer has answered something of this attempt */
     bool clean; /* MAIL was sent with no reply due: its answer shows the round trip */
     struct mail_plan plan;
+    struct slots *slots; /* of the site, while it holds one; NULL: it does not */
     /* body */
     struct body_load *load;      /* being read into memory, or NULL */
     struct session *session;     /* that carries it; NULL: none */
@@ -56,6 +59,9 @@ struct attempt {
 
 /* Reads the envelope. NULL when it cannot be read: the item has been dealt with. */
 struct attempt *attempt_new(struct delivery *d, struct item *item);
+/* It is the one its session carries, or is opened for: from now to its end it holds a slot. Does
+ * nothing when it does already. */
+void attempt_hold_slot(struct attempt *a);
 /* The item is NULL already (settled, returned). */
 void attempt_free(struct attempt **attempt);
 /* Back to the queue, not counted. */

@@ -109,7 +109,6 @@ void delivery_reconfigure(struct delivery *d, struct policies *policies)
     quit_idle(d);
     LIST_EACH (at, &d->targets) {
         struct target *t = CONTAINER_OF(at, struct target, link);
-        t->tokens = -1;
         memset(t->kept, 0, sizeof t->kept);
         queue_kick(d->queue, t->site);
     }

@@ -44,7 +44,7 @@ struct target *target_of(struct delivery *d, struct site *site)
     t = mem_zero(sizeof *t);
     t->delivery = d;
     t->site = site;
-    t->tokens = -1;
+    bucket_init(&t->rate, site->limit.rate, false, loop_now_ms(d->loop) * 1000);
     list_init(&t->idle);
     list_init(&t->others);
     list_init(&t->want);
@@ -57,6 +57,7 @@ struct target *target_of(struct delivery *d, struct site *site)
 void target_free(struct target *t)
 {
     assert(list_empty(&t->idle) && list_empty(&t->others));
+    assert(slots_held(&t->site->order.slots) == 0);
     timer_stop(t->delivery->loop, &t->refill);
     t->site->delivery = NULL;
     list_del(&t->want);
@@ -66,32 +67,21 @@ void target_free(struct target *t)
 
 /* ---- the rate towards the site ---- */
 
-/* One second's worth may be saved up, at least one message. */
 static bool rate_allows(struct target *t)
 {
-    const struct rate *rate = &t->site->limit.rate;
-    if (rate->count == 0)
-        return true;
-    double per_ms = (double)rate->count / (double)rate->per_ms;
-    double most = per_ms * 1000 > 1 ? per_ms * 1000 : 1;
-    int64_t now = loop_now_ms(t->delivery->loop);
-    if (t->tokens < 0)
-        t->tokens = most;
-    else
-        t->tokens += (double)(now - t->tokens_ms) * per_ms;
-    t->tokens_ms = now;
-    if (t->tokens > most)
-        t->tokens = most;
-    if (t->tokens >= 1)
-        return true;
-    timer_set(t->delivery->loop, &t->refill, (int64_t)((1 - t->tokens) / per_ms) + 1);
-    return false;
+    int64_t now_us = loop_now_ms(t->delivery->loop) * 1000;
+    bucket_set(&t->rate, t->site->limit.rate, now_us);
+    int64_t wait_us = bucket_wait_us(&t->rate, 1, now_us);
+    if (wait_us > 0)
+        timer_set(t->delivery->loop, &t->refill, (wait_us + 999) / 1000);
+    return wait_us == 0;
 }
 
 /* ---- finding a session ---- */
 
 /* What a mail asks of a session. */
 struct need {
+    enum sched_for what;
     const struct conf_route *route;
     const struct item *item;
     struct way_out way;
@@ -128,12 +118,21 @@ static struct session *find_idle(struct target *t, const struct need *need)
     return NULL;
 }
 
+/* The slot of the mail in front will be its own: it must be one that it may have. Large mail waits
+ * for a slot of large mail. */
+static bool may_follow(const struct target *t, const struct attempt *front, const struct item *item)
+{
+    uint32_t all = t->site->order.slots.all;
+    return !sched_is_large(item->body_size) &&
+           slots_kept(all, (enum lane)front->lane) >= slots_kept(all, (enum lane)item->lane);
+}
+
 static struct session *find_behind(struct target *t, const struct need *need)
 {
     unsigned looked = 0;
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
-        if (session_takes_more(s) && usable_by(s, need))
+        if (session_takes_more(s) && may_follow(t, s->front, need->item) && usable_by(s, need))
             return s;
         if (++looked == LOOK_AT_MAX)
             break;
@@ -220,16 +219,17 @@ static bool may_open(struct target *t, const struct need *need)
 
 /* ---- one mail ---- */
 
-static struct attempt *take(struct target *t, struct flow *flow)
+static struct attempt *take(struct target *t, struct flow *flow, struct item *item,
+                            enum sched_for what)
 {
     struct delivery *d = t->delivery;
-    struct item *item = flow_take(flow);
-    struct attempt *a = item ? attempt_new(d, item) : NULL;
+    site_take(t->site, flow, item, what);
+    struct attempt *a = attempt_new(d, item);
     if (!a)
         return NULL;
     int64_t waited = loop_wall_ms(d->loop) - item->due_ms;
     a->stage_us[STAGE_QUEUE] = waited > 0 ? waited * 1000 : 0;
-    t->tokens -= 1;
+    bucket_take(&t->rate, 1, loop_now_ms(d->loop) * 1000);
     return a;
 }
 
@@ -244,6 +244,11 @@ static struct session *find_session(struct target *t, const struct need *need, b
 {
     struct need any = *need;
     any.any = true;
+    if (need->what == SCHED_BEHIND) {
+        struct session *behind = find_behind(t, need);
+        *open_r = false;
+        return behind ? behind : find_behind(t, &any);
+    }
     struct session *s = find_idle(t, need);
     if (!s && cheap_behind(t))
         s = find_behind(t, need);
@@ -256,15 +261,14 @@ static struct session *find_session(struct target *t, const struct need *need, b
     return s ? s : find_behind(t, &any);
 }
 
-/* False: the mail in front of this flow has to wait. */
-static bool dispatch_one(struct target *t, struct flow *flow, bool open)
+/* False: the mail whose turn it is has to wait, or there is none. */
+static bool dispatch_one(struct target *t, struct flow *only, enum sched_for what, bool open)
 {
-    if (!flow->route || !rate_allows(t))
+    struct flow *flow = NULL;
+    struct item *front = site_front(t->site, only, what, &flow);
+    if (!front || !flow->route || !rate_allows(t))
         return false;
-    struct item *front = flow_front(flow);
-    if (!front)
-        return true;
-    struct need need = { .route = flow->route, .item = front };
+    struct need need = { .what = what, .route = flow->route, .item = front };
     paths_choose(t, flow->route, front, &need.way);
     if (need.way.egress == EGRESS_NONE) { /* other mail or other routes may have one that can */
         char none[160];
@@ -284,7 +288,7 @@ static bool dispatch_one(struct target *t, struct flow *flow, bool open)
         paths_forget(t); /* the last of its allowance is gone: choose again */
         return true;
     }
-    struct attempt *a = take(t, flow);
+    struct attempt *a = take(t, flow, front, what);
     if (!a)
         return true;
     if (s)
@@ -318,9 +322,8 @@ static struct attempt *steal(struct target *t, const struct session *session)
 
 bool target_outranks(const struct target *t, const struct item *item)
 {
-    const struct flow *flow = site_next_flow(t->site);
-    for (int lane = 0; flow && lane < item->lane; lane++)
-        if (flow->ready[lane])
+    for (enum lane lane = LANE_URGENT; lane <= LANE_HIGH && lane < item->lane; lane++)
+        if (site_ready_in(t->site, lane))
             return true;
     return false;
 }
@@ -336,14 +339,23 @@ static void give_bound(struct target *t)
     }
 }
 
-/* When the most urgent flow has to wait, mail of another route may still have a session. */
+/* When the mail whose turn it is has to wait, that of another route may still have a session. */
 static void run_other_flows(struct target *t)
 {
     LIST_EACH (at, &t->site->flows) {
         struct flow *flow = CONTAINER_OF(at, struct flow, link);
-        if (flow_ready(flow) && dispatch_one(t, flow, false))
+        if (flow_ready(flow) && dispatch_one(t, flow, SCHED_SLOT, false))
             t->again = true;
     }
+}
+
+/* First what may have a session of its own; then, behind it, what may not. */
+static void run_in_order(struct target *t)
+{
+    while (!t->delivery->draining && dispatch_one(t, NULL, SCHED_SLOT, true))
+        ;
+    while (!t->delivery->draining && dispatch_one(t, NULL, SCHED_BEHIND, false))
+        ;
 }
 
 void target_run(struct target *t)
@@ -355,10 +367,7 @@ void target_run(struct target *t)
     t->running = true;
     do {
         t->again = false;
-        struct flow *flow;
-        while (!t->delivery->draining && (flow = site_next_flow(t->site)))
-            if (!dispatch_one(t, flow, true))
-                break;
+        run_in_order(t);
         if (!t->delivery->draining && site_ready(t->site))
             run_other_flows(t);
         give_bound(t);

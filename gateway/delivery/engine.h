@@ -18,6 +18,7 @@
 #include "gateway/io/timer.h"
 #include "gateway/io/tls.h"
 #include "gateway/io/way.h"
+#include "policies/bucket.h"
 #include "reputation/report.h"
 
 struct allowances;
@@ -90,8 +91,7 @@ struct target {
     struct addr address;   /* where its mail goes, for the group; ADDR_NONE: not known yet */
     struct kept_way kept[PATHS_KEPT];
     char provider[REPORT_PROVIDER_MAX]; /* repute_provider(); empty: not asked yet */
-    double tokens;                      /* of site->limit.rate */
-    int64_t tokens_ms;
+    struct bucket rate;                 /* site->limit.rate */
     struct timer refill;
 };
 

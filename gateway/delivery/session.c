@@ -73,6 +73,7 @@ struct session *session_open(struct target *target, const struct conf_route *rou
     d->opening_n++;
     d->sessions++;
     if (attempt) {
+        attempt_hold_slot(attempt);
         attempt->session = s;
         body_prepare(attempt);
     }
@@ -153,6 +154,7 @@ void session_give(struct session *s, struct attempt *attempt)
         list_del(&s->lru);
         s->delivery->idle_n--;
         s->front = attempt;
+        attempt_hold_slot(attempt);
     } else {
         assert(session_takes_more(s));
         s->behind = attempt;

@@ -64,6 +64,8 @@ static void attempt_over(struct session *s, struct attempt *a)
     if (s->front && s->front->begun_us)
         s->front->begun_us = clock_mono_us(); /* until now it stood in line */
     settle_attempt(&a, &hop);
+    if (s->front)
+        attempt_hold_slot(s->front);
     if (!s->front)
         session_rest(s);
 }

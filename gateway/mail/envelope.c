@@ -187,16 +187,34 @@ static void unpack_optional(struct cursor *c, uint64_t fields, struct envelope *
     e->origin.tls = get_if(c, fields, FIELD_TLS);
 }
 
+/* Everything up to the recipients but the facts. */
+static struct envelope peek_head(struct cursor *c)
+{
+    struct envelope e = { .recipients_n = 0 };
+    cur_varint(c); /* version */
+    uint64_t fields = cur_varint(c);
+    cur_varint(c); /* received */
+    cur_varint(c); /* size */
+    e.sender = cur_slice_varint(c);
+    unpack_optional(c, fields, &e);
+    return e;
+}
+
+struct slice envelope_client(struct slice record)
+{
+    struct cursor c = cur_of(record.p, record.n);
+    struct origin from = peek_head(&c).origin;
+    if (c.bad)
+        return (struct slice){ NULL, 0 };
+    if (from.user.n)
+        return from.user;
+    return from.name.n ? from.name : from.address;
+}
+
 void envelope_peek(struct slice record, struct slice *sender_r, struct slice *recipient_r)
 {
     struct cursor c = cur_of(record.p, record.n);
-    struct envelope e = { .recipients_n = 0 };
-    cur_varint(&c); /* version */
-    uint64_t fields = cur_varint(&c);
-    cur_varint(&c); /* received */
-    cur_varint(&c); /* size */
-    *sender_r = cur_slice_varint(&c);
-    unpack_optional(&c, fields, &e);
+    *sender_r = peek_head(&c).sender;
     cur_varint(&c); /* how many */
     cur_varint(&c); /* fields of the first */
     *recipient_r = cur_slice_varint(&c);

@@ -72,6 +72,9 @@ struct envelope {
 void envelope_pack(const struct envelope *envelope, struct buf *out);
 /* Sender and first recipient alone; slices of the record, empty when it is damaged. */
 void envelope_peek(struct slice record, struct slice *sender_r, struct slice *recipient_r);
+/* Whoever gave us the message: the user, else the client's name in `clients`, else its address; in
+ * this order a client is known best. Empty: we made it, or the record is damaged. */
+struct slice envelope_client(struct slice record);
 /* The recipients array comes from the arena, texts stay in `record`. RC_CORRUPT: not a record, or
  * of a later version; nothing in *envelope_r may be used then. */
 enum rc envelope_unpack(struct slice record, struct arena *arena, struct envelope *envelope_r);

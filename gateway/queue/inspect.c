@@ -68,8 +68,9 @@ struct visit {
     void *arg;
 };
 
-static bool visit_list(const struct visit *v, struct list *items)
+static bool visit_list(void *arg, struct list *items)
 {
+    struct visit *v = arg;
     LIST_EACH (node, items) {
         struct item *item = CONTAINER_OF(node, struct item, node);
         if (matches(v->queue, v->filter, item) && !v->fn(v->arg, item))
@@ -84,13 +85,12 @@ static bool visit_lookup(void *arg, struct slice domain, void *value)
     return visit_list(arg, lookup_items(value));
 }
 
-static bool visit_site(const struct visit *v, struct site *site)
+static bool visit_site(struct visit *v, struct site *site)
 {
     LIST_EACH (at, &site->flows) {
         struct flow *flow = CONTAINER_OF(at, struct flow, link);
-        for (int lane = 0; lane < LANE_COUNT; lane++)
-            if (!visit_list(v, &flow->lanes[lane]))
-                return false;
+        if (!sched_each(&flow->order, visit_list, v))
+            return false;
     }
     return visit_list(v, &site->busy_items) && visit_list(v, &site->waiting_items) &&
            visit_list(v, &site->held_items);
@@ -158,7 +158,7 @@ static void site_row(struct site *site, struct queue_site_row *row)
     };
     LIST_EACH (at, &site->flows)
         for (int lane = 0; lane < LANE_COUNT; lane++)
-            row->ready[lane] += CONTAINER_OF(at, struct flow, link)->ready[lane];
+            row->ready[lane] += CONTAINER_OF(at, struct flow, link)->order.ready[lane];
     visit_site(&v, site);
 }
 

@@ -41,7 +41,8 @@ struct queue {
 };
 
 /* ---- place.c: every change of an item's state ---- */
-void place_ready(struct item *item, struct flow *flow, bool front);
+/* untried: site_take() gave it out and it was not used; it goes first, and has cost nothing. */
+void place_ready(struct item *item, struct flow *flow, bool untried);
 void place_busy(struct queue *q, struct item *item);
 void place_waiting(struct queue *q, struct item *item, int64_t due_ms);
 /* Waits wait_ms and up to an eighth more, without its body: what is put off together does not come

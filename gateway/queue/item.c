@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/mail/envelope.h"
 
 static struct item *item_alloc(struct slice env, struct slice key)
 {
@@ -30,6 +31,7 @@ struct item *item_new(const struct spool_item *record)
     item->due_ms = record->due_ms;
     item->expire_ms = record->expire_ms;
     item->body_size = record->body_size;
+    item->client = slice_hash(envelope_client(record->env));
     item->sub = record->sub;
     item->siblings = record->count;
     item->attempts = record->attempts;

@@ -31,8 +31,8 @@ static struct list *home(struct queue *q, const struct item *item, uint32_t **co
 static void leave_lane(struct item *item)
 {
     struct flow *flow = site_flow_named(item->site, item_route(item));
-    assert(flow && flow->ready[item->lane] > 0);
-    flow->ready[item->lane]--;
+    assert(flow);
+    sched_del(&item->site->order, &flow->order, &item->node);
 }
 
 void place_nowhere(struct queue *q, struct item *item)
@@ -93,18 +93,18 @@ void place_put_off(struct queue *q, struct item *item, int64_t wait_ms)
     place_waiting(q, item, loop_wall_ms(q->env.loop) + wait_ms + spread);
 }
 
-void place_ready(struct item *item, struct flow *flow, bool front)
+void place_ready(struct item *item, struct flow *flow, bool untried)
 {
-    struct list *lane = &flow->lanes[item->lane];
-    place_nowhere(flow->site->queue, item);
-    item->site = flow->site;
+    struct site *site = flow->site;
+    int64_t now = loop_now_ms(site->queue->env.loop);
+    place_nowhere(site->queue, item);
+    item->site = site;
     item->state = ITEM_READY;
-    if (front)
-        list_push_front(lane, &item->node);
+    if (untried)
+        sched_put_back(&site->order, &flow->order, &item->node, now);
     else
-        list_push_back(lane, &item->node);
-    flow->ready[item->lane]++;
-    site_announce(flow->site);
+        sched_add(&site->order, &flow->order, &item->node, now);
+    site_announce(site);
 }
 
 void place_trouble(struct queue *q, struct item *item, enum queue_trouble why, const char *text)

@@ -72,9 +72,9 @@ static void free_site_items(struct queue *q, struct site *site)
     free_items(q, &site->waiting_items);
     free_items(q, &site->held_items);
     LIST_EACH (at, &site->flows) {
-        struct flow *flow = CONTAINER_OF(at, struct flow, link);
-        for (int lane = 0; lane < LANE_COUNT; lane++)
-            free_items(q, &flow->lanes[lane]);
+        struct list items = LIST_INIT(items);
+        sched_drain(&CONTAINER_OF(at, struct flow, link)->order, &items);
+        free_items(q, &items);
     }
 }
 
@@ -216,12 +216,10 @@ void queue_finish(struct queue *queue, struct item **item)
 /* Taken off the lane first: what belongs to this flow after all comes back to its end. */
 static void reroute_flow(struct queue *q, struct flow *flow)
 {
-    for (int lane = 0; lane < LANE_COUNT; lane++) {
-        struct list items = LIST_INIT(items);
-        list_splice_back(&items, &flow->lanes[lane]);
-        while (!list_empty(&items))
-            route_item(q, CONTAINER_OF(items.next, struct item, node));
-    }
+    struct list items = LIST_INIT(items);
+    sched_drain(&flow->order, &items);
+    while (!list_empty(&items))
+        route_item(q, CONTAINER_OF(items.next, struct item, node));
 }
 
 void queue_reconfigure(struct queue *queue, struct policies *policies)

@@ -13,64 +13,49 @@ enum {
     BACKOFF_FIRST_MS = 15000,
     BACKOFF_MAX_MS = 600000,
     UNUSED_MS = 600000, /* a site without mail or sessions is forgotten after this */
-    BULK_TURN = 5       /* every fifth item below `high` is bulk when both lanes have mail */
+    SLOTS_MOST = 1000000
 };
 
 uint32_t flow_ready(const struct flow *flow)
 {
     uint32_t n = 0;
     for (int lane = 0; lane < LANE_COUNT; lane++)
-        n += flow->ready[lane];
+        n += flow->order.ready[lane];
     return n;
 }
 
 uint32_t site_ready(const struct site *site)
 {
     uint32_t n = 0;
-    for (struct list *at = site->flows.next; at != &site->flows; at = at->next)
-        n += flow_ready(CONTAINER_OF(at, struct flow, link));
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        n += site_ready_in(site, (enum lane)lane);
     return n;
 }
 
-static int first_lane(const struct flow *flow)
+uint32_t site_ready_in(const struct site *site, enum lane lane)
 {
-    int lane = 0;
-    while (lane < LANE_COUNT && flow->ready[lane] == 0)
-        lane++;
-    return lane;
+    return site->order.ready[SCHED_SMALL_MAIL][lane] + site->order.ready[SCHED_LARGE_MAIL][lane];
 }
 
-struct flow *site_next_flow(struct site *site)
+/* ---- the order ---- */
+
+static void look_at(struct list *node, struct sched_mail *mail_r)
 {
-    struct flow *best = NULL;
-    int best_lane = LANE_COUNT;
-    LIST_EACH (at, &site->flows) {
-        struct flow *flow = CONTAINER_OF(at, struct flow, link);
-        int lane = first_lane(flow);
-        if (lane < best_lane) {
-            best = flow;
-            best_lane = lane;
-        }
-    }
-    return best;
+    const struct item *item = CONTAINER_OF(node, struct item, node);
+    *mail_r = (struct sched_mail){ .lane = (enum lane)item->lane,
+                                   .client = item->client,
+                                   .bytes = item->body_size };
 }
 
-/* Are normal and bulk mail taking turns? */
-static bool in_turns(const struct flow *flow)
+struct item *site_front(struct site *site, struct flow *only, enum sched_for what,
+                        struct flow **flow_r)
 {
-    return first_lane(flow) == LANE_NORMAL && flow->ready[LANE_BULK];
-}
-
-static int turn_lane(const struct flow *flow)
-{
-    return in_turns(flow) && (flow->turns + 1) % BULK_TURN == 0 ? LANE_BULK : first_lane(flow);
-}
-
-struct item *flow_front(struct flow *flow)
-{
-    struct queue *q = flow->site->queue;
-    for (int lane; (lane = turn_lane(flow)) < LANE_COUNT;) {
-        struct item *item = CONTAINER_OF(flow->lanes[lane].next, struct item, node);
+    struct queue *q = site->queue;
+    struct sched_flow *from = only ? &only->order : NULL, *at;
+    for (struct list *node;
+         (node = sched_next(&site->order, from, what, loop_now_ms(q->env.loop), &at));) {
+        struct item *item = CONTAINER_OF(node, struct item, node);
+        *flow_r = CONTAINER_OF(at, struct flow, order);
         if (loop_wall_ms(q->env.loop) < item->expire_ms)
             return item;
         place_trouble(q, item, TROUBLE_EXPIRED, "waited too long");
@@ -78,17 +63,11 @@ struct item *flow_front(struct flow *flow)
     return NULL;
 }
 
-struct item *flow_take(struct flow *flow)
+void site_take(struct site *site, struct flow *flow, struct item *item, enum sched_for what)
 {
-    struct site *site = flow->site;
-    struct item *item = flow_front(flow);
-    if (!item)
-        return NULL;
-    flow->turns += in_turns(flow);
-    place_busy(site->queue, item);
-    list_del(&flow->link);
-    list_push_back(&site->flows, &flow->link);
-    return item;
+    struct queue *q = site->queue;
+    sched_charge(&site->order, &flow->order, &item->node, what, loop_now_ms(q->env.loop));
+    place_busy(q, item);
 }
 
 static int64_t shorter(int64_t a, int64_t b)
@@ -99,10 +78,10 @@ static int64_t shorter(int64_t a, int64_t b)
 /* All that is ready. */
 static void put_off(struct flow *flow, int64_t wait_ms)
 {
-    for (int lane = 0; lane < LANE_COUNT; lane++) {
-        LIST_EACH (node, &flow->lanes[lane])
-            place_put_off(flow->site->queue, CONTAINER_OF(node, struct item, node), wait_ms);
-    }
+    struct list items = LIST_INIT(items);
+    sched_drain(&flow->order, &items);
+    LIST_EACH (node, &items)
+        place_put_off(flow->site->queue, CONTAINER_OF(node, struct item, node), wait_ms);
 }
 
 static void note_error(struct site *site, const char *reason)
@@ -171,8 +150,7 @@ struct flow *site_flow(struct site *site, const struct conf_route *route)
     memcpy(flow->name, route->name.p, route->name.n);
     flow->site = site;
     flow->route = route;
-    for (int lane = 0; lane < LANE_COUNT; lane++)
-        list_init(&flow->lanes[lane]);
+    sched_flow_init(&site->order, &flow->order);
     list_push_back(&site->flows, &flow->link);
     return flow;
 }
@@ -199,6 +177,8 @@ void site_set_limits(struct site *site, const struct item *sample)
         facts_set_recipient(&f, env.recipients[0].address);
     }
     policies_traffic(q->env.policies, &f, &site->limit);
+    uint64_t slots = site->limit.connections ? site->limit.connections : SLOTS_MOST;
+    site->order.slots.all = (uint32_t)(slots < SLOTS_MOST ? slots : SLOTS_MOST);
     arena_free(&arena);
 }
 
@@ -214,6 +194,7 @@ struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx,
         site->name = mem_strndup(name.p, name.n);
         list_init(&site->ready_link);
         list_init(&site->flows);
+        sched_init(&site->order, look_at);
         list_init(&site->busy_items);
         list_init(&site->waiting_items);
         list_init(&site->held_items);
@@ -238,8 +219,11 @@ static void site_free(struct site *site)
 {
     struct queue *q = site->queue;
     q->events.site_gone(q->events.arg, site);
-    LIST_EACH (at, &site->flows)
-        free(CONTAINER_OF(at, struct flow, link));
+    LIST_EACH (at, &site->flows) {
+        struct flow *flow = CONTAINER_OF(at, struct flow, link);
+        sched_flow_end(&flow->order);
+        free(flow);
+    }
     map_del(q->sites, slice_of(site->key));
     list_del(&site->link);
     list_del(&site->ready_link);
@@ -259,6 +243,9 @@ void site_sweep(struct queue *q, bool all)
                       now > site->backoff_until_ms;
         if (all || unused)
             site_free(site);
+        else
+            LIST_EACH (flow, &site->flows)
+                sched_flow_trim(&CONTAINER_OF(flow, struct flow, link)->order);
     }
 }
 

@@ -5,9 +5,10 @@
  *   lives on one worker, so its counters are plain integers. Mail of different routes to one site
  *   has a flow each (allowed egresses, TLS level and credentials differ), but shares the limits.
  *
- *   site_take() hands out the next ready item by lane; the item is then BUSY and counted in
- *   site->busy until delivery gives it back (queue_return), defers or finishes it. Connections are
- *   counted by delivery in site->sessions, which never exceeds site->limit.connections.
+ *   site_front() says which ready item is next, site_take() hands it out; the item is then BUSY and
+ *   counted in site->busy until delivery gives it back (queue_return), defers or finishes it.
+ *   Connections are counted by delivery in site->sessions, which never exceeds
+ *   site->limit.connections; what each kind of mail may hold of them is queue/slots.
  */
 #ifndef WAYPOST_QUEUE_SITE_H
 #define WAYPOST_QUEUE_SITE_H
@@ -18,6 +19,7 @@
 #include "gateway/base/list.h"
 #include "gateway/dns/resolver.h"
 #include "gateway/queue/item.h"
+#include "gateway/queue/sched.h"
 #include "policies/traffic.h"
 
 struct queue;
@@ -28,10 +30,8 @@ struct flow {
     struct list link; /* on site->flows */
     struct site *site;
     const struct conf_route *route; /* of the configuration in force; a reload changes it */
-    struct list lanes[LANE_COUNT];  /* READY items, oldest first */
-    uint32_t ready[LANE_COUNT];
-    uint32_t turns; /* items taken: shares between lanes */
-    char name[];    /* of the route: outlives configurations */
+    struct sched_flow order;        /* its READY items */
+    char name[];                    /* of the route: outlives configurations */
 };
 
 struct site {
@@ -45,6 +45,7 @@ struct site {
     struct list flows, busy_items, waiting_items, held_items;
     uint32_t busy, waiting, held;
     struct traffic_limits limit;
+    struct sched order;       /* of what is READY; delivery takes and leaves its slots */
     uint32_t sessions;        /* open or opening; kept by delivery */
     uint32_t failures;        /* whole host list failed, in a row; a success resets it */
     int64_t backoff_until_ms; /* monotonic; no session is opened before */
@@ -55,16 +56,16 @@ struct site {
 
 uint32_t flow_ready(const struct flow *flow);
 uint32_t site_ready(const struct site *site); /* of all flows */
+uint32_t site_ready_in(const struct site *site, enum lane lane);
 
-/* The flow whose turn it is: the one with the most urgent item, in turn among equals. NULL when
- * nothing is ready. Takes nothing. */
-struct flow *site_next_flow(struct site *site);
-/* The next item of the flow, still READY; NULL when it has none. Urgent before high before the
- * rest; of five items below, bulk has one, so it is never starved. An item that has expired
- * meanwhile goes to queue_events.trouble instead and the one behind it is given. */
-struct item *flow_front(struct flow *flow);
-/* The same, now BUSY: the item that flow_front() showed if nothing has happened in between. */
-struct item *flow_take(struct flow *flow);
+/* The item whose turn it is (queue/sched), still READY, and its flow; NULL: none may go. `only`
+ * NULL: of all flows. An item that has expired meanwhile goes to queue_events.trouble instead and
+ * the one behind it is given. */
+struct item *site_front(struct site *site, struct flow *only, enum sched_for what,
+                        struct flow **flow_r);
+/* That item is BUSY now, and its client, flow and lane have spent its cost. Whether it holds a slot
+ * is told by slots_take() and slots_leave() on site->order.slots. */
+void site_take(struct site *site, struct flow *flow, struct item *item, enum sched_for what);
 
 /* The whole host list failed: no session before backoff_until_ms (doubling from at most 15 s, with
  * jitter; never longer than retry.max or 10 min). Items that are or become ready meanwhile wait for

@@ -21,6 +21,15 @@ enum { TURNS_MAX = 3000 };
 
 struct queue_world w;
 
+struct item *take_next(struct site *site)
+{
+    struct flow *flow = NULL;
+    struct item *item = site_front(site, NULL, SCHED_SLOT, &flow);
+    if (item)
+        site_take(site, flow, item, SCHED_SLOT);
+    return item;
+}
+
 static void note_taken(struct queue *q, struct item *item)
 {
     assert_true(w.taken_n < TAKEN_MAX);
@@ -35,11 +44,8 @@ static void on_ready(void *arg, struct site *site)
     w.last_site = site;
     if (!w.take)
         return;
-    for (struct flow *flow; (flow = site_next_flow(site));) {
-        struct item *item = flow_take(flow);
-        if (item)
-            note_taken(q, item);
-    }
+    for (struct item *item; (item = take_next(site));)
+        note_taken(q, item);
 }
 
 static void on_trouble(void *arg, struct item *item, enum queue_trouble why, const char *text)
@@ -139,11 +145,13 @@ int tear_down(void **state)
     return 0;
 }
 
-struct item *item_to(const char *key, const char *recipient, enum lane lane)
+static struct item *make_item(const char *client, const char *key, const char *recipient,
+                              enum lane lane, uint64_t bytes)
 {
     struct recipient r = { .address = slice_of(recipient) };
     struct envelope env = { .sender = slice_of("alice@corp.example"),
-                            .size = 5000,
+                            .size = bytes,
+                            .origin.address = slice_of(client),
                             .received_ms = clock_wall_ms(),
                             .recipients = &r,
                             .recipients_n = 1 };
@@ -157,12 +165,22 @@ struct item *item_to(const char *key, const char *recipient, enum lane lane)
                                  .accepted_ms = clock_wall_ms(),
                                  .due_ms = 0,
                                  .expire_ms = clock_wall_ms() + 3600000,
-                                 .body_size = 5000,
+                                 .body_size = bytes,
                                  .dest = slice_of(key),
                                  .env = buf_slice(&packed) };
     struct item *item = item_new(&record);
     buf_free(&packed);
     return item;
+}
+
+struct item *item_to(const char *key, const char *recipient, enum lane lane)
+{
+    return make_item("", key, recipient, lane, 5000);
+}
+
+struct item *item_from(const char *client, const char *key, enum lane lane, uint64_t bytes)
+{
+    return make_item(client, key, "u@fixed.example", lane, bytes);
 }
 
 /* Turns both loops until `n` items came out; false when they do not. */

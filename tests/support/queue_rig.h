@@ -40,6 +40,9 @@ int tear_down(void **state);
 
 struct policies *policies_of(const char *rules); /* a gateway with these policies.yaml */
 struct item *item_to(const char *key, const char *recipient, enum lane lane);
+struct item *take_next(struct site *site); /* BUSY, holding no slot; NULL: nothing may go */
+/* The same from a client with this address, of this size. */
+struct item *item_from(const char *client, const char *key, enum lane lane, uint64_t bytes);
 bool turn_until_taken(size_t n); /* false: they do not come */
 void turn_a_little(void);
 void finish_all(void); /* what was taken */

@@ -49,11 +49,11 @@ static void lanes_in_order(void **state)
     turn_a_little();
     assert_int_equal(site_ready(w.last_site), 5);
     for (size_t i = 0; i < 5; i++) {
-        struct item *item = flow_take(site_next_flow(w.last_site));
+        struct item *item = take_next(w.last_site);
         assert_int_equal(item->lane, out[i]);
         queue_finish(w.last_site->queue, &item);
     }
-    assert_null(site_next_flow(w.last_site));
+    assert_null(take_next(w.last_site));
 }
 
 static void bulk_has_its_turn(void **state)
@@ -65,7 +65,7 @@ static void bulk_has_its_turn(void **state)
                      item_to("fixed", "u@fixed.example", i % 2 ? LANE_BULK : LANE_NORMAL));
     turn_a_little();
     for (int i = 0; i < 100; i++) {
-        struct item *item = flow_take(site_next_flow(w.last_site));
+        struct item *item = take_next(w.last_site);
         bulk += item->lane == LANE_BULK;
         queue_finish(w.last_site->queue, &item);
     }
@@ -80,16 +80,16 @@ static void front_is_what_comes_next(void **state)
         queue_submit(w.queues[0],
                      item_to("fixed", "u@fixed.example", i % 2 ? LANE_BULK : LANE_NORMAL));
     turn_a_little();
-    struct flow *flow = site_next_flow(w.last_site);
+    struct flow *flow = NULL;
     for (int i = 0; i < 19; i++) {
-        struct item *front = flow_front(flow);
+        struct item *front = site_front(w.last_site, NULL, SCHED_SLOT, &flow);
         assert_int_equal(front->state, ITEM_READY);
-        assert_ptr_equal(flow_front(flow), front);
-        assert_ptr_equal(flow_take(flow), front);
+        assert_ptr_equal(site_front(w.last_site, flow, SCHED_SLOT, &flow), front);
+        assert_ptr_equal(take_next(w.last_site), front);
         queue_finish(w.last_site->queue, &front);
     }
-    flow_put_off(flow, flow_front(flow), "not now");
-    assert_null(flow_front(flow));
+    flow_put_off(flow, site_front(w.last_site, NULL, SCHED_SLOT, &flow), "not now");
+    assert_null(site_front(w.last_site, NULL, SCHED_SLOT, &flow));
     assert_int_equal(w.last_site->waiting, 1);
     assert_string_equal(w.last_site->last_error, "not now");
 }
@@ -118,9 +118,9 @@ static void returned_goes_first(void **state)
     for (int i = 0; i < 3; i++)
         queue_submit(w.queues[0], item_to("fixed", "u@fixed.example", LANE_NORMAL));
     turn_a_little();
-    struct item *first = flow_take(site_next_flow(w.last_site));
+    struct item *first = take_next(w.last_site);
     queue_return(w.last_site->queue, first);
-    assert_ptr_equal(flow_take(site_next_flow(w.last_site)), first);
+    assert_ptr_equal(take_next(w.last_site), first);
     queue_finish(w.last_site->queue, &first);
 }
 
@@ -131,7 +131,7 @@ static void backoff_puts_off_and_ends(void **state)
         queue_submit(w.queues[0], item_to("fixed", "u@fixed.example", LANE_NORMAL));
     turn_a_little();
     struct site *site = w.last_site;
-    struct item *tried = flow_take(site_next_flow(site));
+    struct item *tried = take_next(site);
     site_failed(site, "connection refused");
     assert_int_equal(site_ready(site), 0);
     assert_int_equal(site->waiting, 2);
@@ -173,7 +173,7 @@ static void expired_in_a_lane_is_trouble(void **state)
     queue_submit(w.queues[0], item);
     turn_a_little();
     item->expire_ms = 1;
-    assert_null(flow_take(site_next_flow(w.last_site)));
+    assert_null(take_next(w.last_site));
     assert_int_equal(w.trouble[0], TROUBLE_EXPIRED);
     finish_all();
 }

@@ -44,7 +44,7 @@ static void changes_kind(const char *key, const char *recipient, const char *rul
     queue_submit(w.queues[0], item_to(key, recipient, LANE_NORMAL));
     turn_a_little();
     struct site *old = w.last_site;
-    struct item *item = flow_take(site_next_flow(old));
+    struct item *item = take_next(old);
     reload(rules);
     w.take = true;
     queue_return(old->queue, item);

@@ -1,0 +1,183 @@
+/*
+ * tests/sim/test_scheduler_slots — what each kind of mail may hold of a site's sessions
+ *
+ *   Sessions that take their time, in virtual time; arrivals, sizes and changes of the limit are
+ *   drawn from seeds.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* cmocka.h needs the four above */
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/sched_world.h"
+
+enum { SLOTS_MOST = 40 };
+
+struct sessions {
+    struct world w;
+    int64_t ends_ms[SLOTS_MOST];
+    struct sim_mail *carries[SLOTS_MOST]; /* NULL: it is free */
+    bool breaks;                          /* some do, before their mail was tried */
+};
+
+static uint32_t held(const struct world *w, enum lane from)
+{
+    uint32_t n = 0;
+    for (enum lane lane = from; lane < LANE_COUNT; lane++)
+        n += w->sched.slots.busy[lane];
+    return n;
+}
+
+static void check_slots(const struct world *w)
+{
+    const struct slots *s = &w->sched.slots;
+    assert_true(slots_held(s) <= s->all);
+    assert_true(held(w, LANE_HIGH) + slots_kept(s->all, LANE_HIGH) <= s->all);
+    assert_true(held(w, LANE_NORMAL) + slots_kept(s->all, LANE_NORMAL) <= s->all);
+    assert_true(s->large <= slots_large_most(s->all));
+}
+
+static void end_those_due(struct sessions *s)
+{
+    for (int i = 0; i < SLOTS_MOST; i++) {
+        struct sim_mail *m = s->carries[i];
+        if (!m || s->ends_ms[i] > s->w.now_ms)
+            continue;
+        slots_leave(&s->w.sched.slots, m->is.lane, sched_is_large(m->is.bytes));
+        s->carries[i] = NULL;
+        free(m);
+    }
+}
+
+/* False: one was put back, so that more may wait than has to. */
+static bool begin_what_may(struct sessions *s)
+{
+    struct world *w = &s->w;
+    for (struct sim_mail *m; (m = world_take(w));) {
+        if (s->breaks && rnd_below(&w->rnd, 50) == 0) {
+            sched_put_back(&w->sched, m->flow, &m->node, w->now_ms);
+            return false;
+        }
+        int i = 0;
+        while (s->carries[i])
+            i++;
+        s->carries[i] = m;
+        s->ends_ms[i] =
+            w->now_ms + 20 + (int64_t)(m->is.bytes / 5000) + (int64_t)rnd_below(&w->rnd, 60);
+        slots_take(&w->sched.slots, m->is.lane, sched_is_large(m->is.bytes));
+    }
+    return true;
+}
+
+static void sessions_end(struct sessions *s)
+{
+    for (int i = 0; i < SLOTS_MOST; i++)
+        free(s->carries[i]);
+    world_end(&s->w);
+}
+
+static void arrive(struct world *w)
+{
+    enum lane lane = rnd_below(&w->rnd, 20) ? (enum lane)(1 + rnd_below(&w->rnd, 3)) : LANE_URGENT;
+    bool large = rnd_below(&w->rnd, 100) == 0;
+    if (rnd_below(&w->rnd, 100) < w->sched.slots.all * 6)
+        world_send(w, (int)rnd_below(&w->rnd, FLOWS), lane, rnd_below(&w->rnd, CLIENTS),
+                   large ? SCHED_LARGE * (1 + rnd_below(&w->rnd, 10)) : some_bytes(&w->rnd));
+}
+
+/* Kept slots are free for those they are kept for. */
+static void check_urgent(const struct world *w)
+{
+    const struct slots *s = &w->sched.slots;
+    if (s->busy[LANE_URGENT] < slots_kept(s->all, LANE_HIGH))
+        assert_true(w->sched.ready[SCHED_SMALL_MAIL][LANE_URGENT] == 0);
+}
+
+/* Drawn arrivals up to twice what the site can carry, large ones among them, and a limit that
+ * changes: no kind of mail ever holds more than its slots, and urgent mail does not wait while one
+ * is kept for it. What began under a higher limit has three seconds to end. */
+static void slots_are_kept(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct sessions s = { .breaks = true };
+        struct world *w = &s.w;
+        int64_t settled_ms = 0;
+        world_make(w, seed, 1 + (uint32_t)(seed * 3) % SLOTS_MOST);
+        for (int step = 0; step < 40000; step++, w->now_ms += 2) {
+            if (step % 5000 == 4999) {
+                w->sched.slots.all = 1 + (uint32_t)rnd_below(&w->rnd, SLOTS_MOST);
+                settled_ms = w->now_ms + 3000;
+            }
+            end_those_due(&s);
+            if (step % 100 == 0)
+                sched_flow_trim(&w->flows[step / 100 % FLOWS]);
+            arrive(w);
+            bool all = begin_what_may(&s);
+            if (w->now_ms < settled_ms)
+                continue;
+            check_slots(w);
+            if (all)
+                check_urgent(w);
+        }
+        sessions_end(&s);
+    }
+}
+
+/* A message of 1 GiB, and more behind it: small mail of the same client passes them. */
+static void large_mail_holds_up_no_small(void **state)
+{
+    (void)state;
+    static const uint32_t slots[] = { 2, 3, 5, 20 };
+    for (size_t i = 0; i < sizeof slots / sizeof *slots; i++) {
+        struct sessions s = { .breaks = false };
+        world_make(&s.w, 1, slots[i]);
+        for (int n = 0; n < 40; n++)
+            world_send(&s.w, 0, LANE_NORMAL, 1, 1u << 30);
+        for (int n = 0; n < 40; n++)
+            world_send(&s.w, 0, LANE_NORMAL, 1, 3000);
+        begin_what_may(&s);
+        assert_int_equal(s.w.sched.slots.large, 1);
+        assert_true(s.w.sched.slots.busy[LANE_NORMAL] > 1);
+        sessions_end(&s);
+    }
+}
+
+/* One session: large mail has its turn, and small mail has most of them. */
+static void one_session_is_shared(void **state)
+{
+    (void)state;
+    struct sessions s = { .breaks = false };
+    int large = 0;
+    world_make(&s.w, 1, 1);
+    for (int n = 0; n < 170; n++) {
+        world_send(&s.w, 0, LANE_NORMAL, 1, SCHED_LARGE);
+        world_send(&s.w, 0, LANE_NORMAL, 1, 3000);
+    }
+    for (int n = 0; n < 170; n++) {
+        struct sim_mail *m = world_take(&s.w);
+        bool is_large = sched_is_large(m->is.bytes);
+        large += is_large;
+        slots_take(&s.w.sched.slots, m->is.lane, is_large);
+        slots_leave(&s.w.sched.slots, m->is.lane, is_large);
+        free(m);
+    }
+    assert_int_equal(large, 170 / (SLOTS_SMALL_TURNS + 1));
+    sessions_end(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(slots_are_kept),
+        cmocka_unit_test(large_mail_holds_up_no_small),
+        cmocka_unit_test(one_session_is_shared),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
