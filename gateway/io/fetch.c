@@ -43,29 +43,32 @@ static void library_init(void)
 
 /* ---- URLs ---- */
 
+static enum rc fill_target(const char *scheme, const char *host, const char *port,
+                           struct fetch_target *t, struct err *err)
+{
+    uint64_t number = 0;
+    struct addr a;
+    if (!scheme || !host || !port)
+        return err_set(err, RC_PARSE, "it names no host");
+    if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
+        return err_set(err, RC_PARSE, "\"%.20s\" is neither https nor http", scheme);
+    if (strlen(host) >= sizeof t->host || !slice_to_u64(slice_of(port), 65535, &number))
+        return err_set(err, RC_PARSE, "its host is too long");
+    size_t bracket = host[0] == '[';
+    snprintf(t->host, sizeof t->host, "%.*s", (int)(strlen(host) - 2 * bracket), host + bracket);
+    t->port = (uint16_t)number;
+    t->https = strcmp(scheme, "https") == 0;
+    t->literal = addr_parse(slice_of(t->host), &a) == RC_OK;
+    return RC_OK;
+}
+
 static enum rc read_target(CURLU *url, struct fetch_target *t, struct err *err)
 {
     char *scheme = NULL, *host = NULL, *port = NULL;
-    uint64_t number = 0;
-    struct addr a;
-    enum rc rc = RC_OK;
     curl_url_get(url, CURLUPART_SCHEME, &scheme, 0);
     curl_url_get(url, CURLUPART_HOST, &host, 0);
     curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT);
-    if (!scheme || !host || !port)
-        rc = err_set(err, RC_PARSE, "it names no host");
-    else if (strcmp(scheme, "https") != 0 && strcmp(scheme, "http") != 0)
-        rc = err_set(err, RC_PARSE, "\"%.20s\" is neither https nor http", scheme);
-    else if (strlen(host) >= sizeof t->host || !slice_to_u64(slice_of(port), 65535, &number))
-        rc = err_set(err, RC_PARSE, "its host is too long");
-    if (rc == RC_OK && host) {
-        size_t bracket = host[0] == '[';
-        snprintf(t->host, sizeof t->host, "%.*s", (int)(strlen(host) - 2 * bracket),
-                 host + bracket);
-        t->port = (uint16_t)number;
-        t->https = strcmp(scheme, "https") == 0;
-        t->literal = addr_parse(slice_of(t->host), &a) == RC_OK;
-    }
+    enum rc rc = fill_target(scheme, host, port, t, err);
     curl_free(scheme);
     curl_free(host);
     curl_free(port);
@@ -192,7 +195,6 @@ static int on_timeout_wanted(CURLM *multi, long ms, void *arg)
     return 0;
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl's type */
 static size_t on_body(char *p, size_t size, size_t n, void *arg)
 {
     struct fetch *f = arg;
@@ -212,6 +214,7 @@ static void keep_field(struct slice line, const char *name, char out[FETCH_FIELD
         snprintf(out, FETCH_FIELD_MAX, "%.*s", SLICE_FMT(value));
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): libcurl's type */
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
     struct fetch *f = arg;
