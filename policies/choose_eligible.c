@@ -18,11 +18,15 @@ enum standing {
 static uint8_t absolute(const struct choice_request *q, const struct candidate *c, double share)
 {
     const struct egress_facts *facts = &q->facts[c->egress];
-    if (!q->conf->egress.at[c->egress].usable || !facts->usable)
+    if (!q->conf->egress.at[c->egress].usable)
+        return RULED_OUT_UNUSABLE;
+    if (c->fault == EGRESS_BARRED) /* before what follows from it: none of its addresses is left */
+        return RULED_OUT_FAULT;
+    if (!facts->usable)
         return RULED_OUT_UNUSABLE;
     if (facts->excluded)
         return RULED_OUT_EXCLUDED;
-    if (facts->fault != EGRESS_FINE || c->fault == EGRESS_BARRED)
+    if (facts->fault != EGRESS_FINE)
         return RULED_OUT_FAULT;
     if (facts->withheld >= 1)
         return RULED_OUT_REFUSED;
