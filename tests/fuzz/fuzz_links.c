@@ -58,6 +58,20 @@ static void check_note(struct slice content)
     buf_free(&again);
 }
 
+static void put_again(void *arg, const struct reply_report *report)
+{
+    report_put(arg, report);
+}
+
+static void check_reports(struct slice content)
+{
+    struct buf again;
+    buf_init(&again, 1 << 20);
+    if (link_read_reports(content, put_again, &again) == RC_OK)
+        assert(again.full || slice_eq(buf_slice(&again), content));
+    buf_free(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct link_reader reader;
@@ -74,6 +88,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 check_observations(frame.content);
             else if (frame.type == LINK_ADVICE)
                 check_advice(frame.content);
+            else if (frame.type == LINK_REPORTS)
+                check_reports(frame.content);
             else
                 check_note(frame.content);
         }

@@ -1,0 +1,181 @@
+/*
+ * tests/unit/test_standing_advice — what standing means for the relay, in a table of advice
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "reputation/standing_advice.h"
+
+#define HOUR INT64_C(3600000)
+#define T0 (500 * 24 * HOUR)
+
+static struct addr address(const char *text)
+{
+    struct addr a = { .family = ADDR_NONE };
+    assert_int_equal(addr_parse(slice_of(text), &a), RC_OK);
+    return a;
+}
+
+/* Egress "two" has two addresses. */
+static struct standing *standing(bool warming)
+{
+    struct standing_member member[] = {
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.1") },
+        { .egress = SLICE_LIT("two"), .address = address("203.0.113.2") },
+        { .egress = SLICE_LIT("two"), .address = address("2001:db8::2") },
+        { .egress = SLICE_LIT("far"), .address = { .family = ADDR_NONE } },
+    };
+    struct standing_config config = { .member = member, .member_n = 4, .min_active = 1 };
+    const struct standing_hooks hooks = { NULL, NULL };
+    if (warming)
+        member[0].warmup_ms = T0 - HOUR;
+    struct standing *s = standing_new(&hooks, T0);
+    standing_configure(s, &config, T0);
+    return s;
+}
+
+static struct advice *table(const struct standing *s, int64_t now_ms)
+{
+    static const char *const names[] = { "far", "one", "two", "unknown" };
+    struct advice *a = advice_new(4, 0);
+    for (int i = 0; i < 4; i++)
+        a->egress[i].name = advice_text(a, slice_of(names[i]));
+    standing_put_advice(s, now_ms, a);
+    /* Whatever it is, it can be sent. */
+    struct buf wire;
+    struct advice *again;
+    struct err err;
+    buf_init(&wire, 1 << 20);
+    advice_pack(a, &wire);
+    assert_int_equal(advice_unpack(buf_slice(&wire), &again, &err), RC_OK);
+    assert_true(advice_same_standing(a, again));
+    advice_unref(&again);
+    buf_free(&wire);
+    return a;
+}
+
+enum { FAR, ONE, TWO, UNKNOWN };
+
+static void list(struct standing *s, int member, bool listed, int64_t now_ms)
+{
+    struct standing_check check = { .source = SLICE_LIT("zen.example"),
+                                    .points = 100,
+                                    .hard = true,
+                                    .verdict = listed ? STANDING_IS_LISTED : STANDING_CLEARED };
+    standing_listing(s, member, &check, now_ms);
+}
+
+static void test_all_is_well(void **state)
+{
+    (void)state;
+    struct standing *s = standing(false);
+    struct advice *a = table(s, T0);
+    for (int e = FAR; e <= UNKNOWN; e++) {
+        assert_int_equal(a->egress[e].fault, EGRESS_FINE);
+        assert_true(a->egress[e].share >= 1);
+    }
+    assert_int_equal(a->standing_n + a->barred_n, 0);
+    advice_unref(&a);
+    standing_free(&s);
+}
+
+static void test_one_address_of_two(void **state)
+{
+    (void)state;
+    struct standing *s = standing(false);
+    struct addr v6 = address("2001:db8::2");
+    list(s, 2, true, T0);
+    struct advice *a = table(s, T0);
+    assert_int_equal(a->egress[TWO].fault, EGRESS_FINE);
+    assert_int_equal(a->barred_n, 1);
+    assert_true(advice_bars(a, &v6));
+    advice_unref(&a);
+    list(s, 1, true, T0);
+    a = table(s, T0);
+    assert_int_equal(a->egress[TWO].fault, EGRESS_BARRED);
+    assert_int_equal(a->egress[ONE].fault, EGRESS_FINE);
+    assert_int_equal(a->barred_n, 2);
+    advice_unref(&a);
+    standing_free(&s);
+}
+
+/* A fault of its own says more than the bar that follows from it. */
+static void test_a_fault_stays_a_fault(void **state)
+{
+    (void)state;
+    struct standing *s = standing(false);
+    standing_plumbing(s, 0, EGRESS_UNPLUMBED, T0);
+    struct advice *a = advice_new(1, 0);
+    a->egress[0] = (struct advice_egress){ .name = advice_text(a, SLICE_LIT("one")),
+                                           .fault = EGRESS_UNPLUMBED };
+    standing_put_advice(s, T0, a);
+    assert_int_equal(a->egress[0].fault, EGRESS_UNPLUMBED);
+    advice_unref(&a);
+    standing_free(&s);
+}
+
+static void refuse(struct standing *s, int member, const char *provider, uint64_t sender,
+                   int64_t now_ms)
+{
+    struct standing_reply r = { .reply_class = STANDING_IP_BLOCKED,
+                                .names_us = true,
+                                .sender_domain = sender };
+    standing_reply(s, member, slice_of(provider), &r, now_ms);
+}
+
+/* Three refusals: nothing goes there from any address of the egress; then a canary may. */
+static void test_blocked_then_a_canary(void **state)
+{
+    (void)state;
+    struct standing *s = standing(false);
+    for (uint64_t i = 1; i <= 3; i++)
+        refuse(s, 1, "google", i, T0);
+    struct advice *a = table(s, T0);
+    const struct advice_standing *row = advice_standing(a, TWO, slice_of("google"));
+    assert_non_null(row);
+    assert_true(row->share <= 0);
+    assert_null(advice_standing(a, TWO, slice_of("yahoo")));
+    assert_null(advice_standing(a, ONE, slice_of("google")));
+    advice_unref(&a);
+    int64_t later = T0 + 3 * HOUR;
+    for (int64_t t = T0; t <= later; t += 60000)
+        standing_tick(s, t);
+    a = table(s, later);
+    row = advice_standing(a, TWO, slice_of("google"));
+    assert_non_null(row);
+    assert_true(row->share > 0 && row->per_hour > 0 && row->per_hour <= 10);
+    advice_unref(&a);
+    standing_free(&s);
+}
+
+/* Twenty an hour to each receiver, known or not. */
+static void test_warming_up(void **state)
+{
+    (void)state;
+    struct standing *s = standing(true);
+    struct advice *a = table(s, T0);
+    const struct advice_standing *row = advice_standing(a, ONE, slice_of("anybody"));
+    assert_non_null(row);
+    assert_int_equal(row->per_hour, 20);
+    assert_int_equal(row->provider.n, 0);
+    assert_null(advice_standing(a, TWO, slice_of("anybody")));
+    advice_unref(&a);
+    standing_free(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_all_is_well),
+        cmocka_unit_test(test_one_address_of_two),
+        cmocka_unit_test(test_a_fault_stays_a_fault),
+        cmocka_unit_test(test_blocked_then_a_canary),
+        cmocka_unit_test(test_warming_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
