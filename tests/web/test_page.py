@@ -23,6 +23,8 @@ def test_the_page_shows_all_parts_and_loads_nothing_from_elsewhere(world, browse
     assert len(driver.find_elements(By.CSS_SELECTOR, "#heat td button")) == 4 * 6
     wait(driver, lambda: "1,002" in driver.find_element(By.ID, "totals").text, "the totals")
     wait(driver, lambda: "mx.example.net" in driver.find_element(By.ID, "queue").text, "the queue")
+    wait(driver, lambda: "fine" in driver.find_element(By.ID, "egress").text, "the egresses")
+    wait(driver, lambda: "→" in driver.find_element(By.ID, "switches").text, "the switches")
     egress = driver.find_element(By.ID, "egress").text
     assert "socks5 127.0.0.1:1080" in egress and "fine" in egress
     switches = driver.find_element(By.ID, "switches").text
