@@ -18,6 +18,8 @@
 #include "probes/path.h"
 
 enum { SLOTS = ADVICE_EGRESS_MAX, PENDING_MAX = 256, WISHES_MAX = 256, NO_SLOT = -1 };
+enum { TARGET_RESERVE = 2 }; /* addresses of a group that ordinary probes leave to urgent ones */
+enum { LINKS_RATE_TAU_MS = 120 * 1000 }; /* over which the rate of mail is smoothed */
 enum size_class { SIZE_SMALL, SIZE_LARGE, SIZE_CLASSES };
 
 struct minute {
@@ -62,7 +64,8 @@ struct group {
     uint32_t target_n;
     double greet_ms, final_ms; /* think time */
     int64_t mail_ms;           /* last mail; 0: never */
-    double rate;               /* mails per second, smoothed */
+    double rate;               /* mails per second, smoothed, as of rate_ms */
+    int64_t rate_ms;
     bool destination_suspect;
     int64_t suspect_ms, fine_ms; /* when that began, and ended the last time */
     struct preference prefer[SIZE_CLASSES];
@@ -151,6 +154,8 @@ struct target *target_learn(struct group *g, const struct addr *address, int64_t
 /* The one probed from here the longest time ago among those that may be now; NULL: none. */
 struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool urgent,
                            int64_t now_ms);
+/* How many there are that may be probed now. */
+uint32_t target_spare(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms);
 void target_probed(struct target *t, int16_t slot, int64_t now_ms);
 
 /* links_probe.c */

@@ -11,7 +11,7 @@
 #include "probes/links_internal.h"
 
 static const double SYN_LOST_MS = 900;
-static const double THINK_GAIN = 0.05, RATE_TAU = 120e3;
+static const double THINK_GAIN = 0.05;
 static const double SEGMENTS_MOST = 64; /* of one observation: a long body is one experience */
 static const uint64_t BULK_BYTES = 256 * 1024;
 
@@ -106,8 +106,9 @@ static void count(struct group *g, struct cell *c, const struct observation *o, 
     }
     if (o->kind != OBS_MAIL)
         return;
-    double since = g->mail_ms ? (double)(at_ms - g->mail_ms) : RATE_TAU;
-    g->rate = g->rate * exp(-fmax(since, 0) / RATE_TAU) + 1000 / RATE_TAU;
+    double since = fmax((double)(at_ms - g->rate_ms), 0);
+    g->rate = g->rate * exp(-since / LINKS_RATE_TAU_MS) + 1000.0 / LINKS_RATE_TAU_MS;
+    g->rate_ms = at_ms;
     c->minute.mails++;
 }
 

@@ -11,7 +11,6 @@
 #include "gateway/base/mem.h"
 #include "probes/links_internal.h"
 
-enum { RESERVE = 2 };
 static const int64_t SLACK_MS = 500; /* probes that leave far apart may arrive closer together */
 
 static struct target *find(struct group *g, const struct addr *address, uint8_t kind)
@@ -102,10 +101,18 @@ static bool allowed(const struct target *t, int16_t slot, int64_t now_ms)
            (pair == 0 || now_ms - pair >= LINKS_PAIR_MS + SLACK_MS);
 }
 
+uint32_t target_spare(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->target_n; i++)
+        n += reachable(l, slot, &g->target[i]) && allowed(&g->target[i], slot, now_ms);
+    return n;
+}
+
 struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool urgent,
                            int64_t now_ms)
 {
-    uint32_t spare = 0, reserve = g->target_n > RESERVE ? RESERVE : g->target_n - 1;
+    uint32_t spare = 0, reserve = g->target_n > TARGET_RESERVE ? TARGET_RESERVE : g->target_n - 1;
     struct target *best = NULL;
     int64_t best_ms = 0;
     for (uint32_t i = 0; i < g->target_n; i++) {
