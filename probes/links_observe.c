@@ -62,7 +62,7 @@ static void take_loss(struct cell *c, const struct observation *o, int64_t at_ms
 {
     double sent = 0, lost = 0;
     if (!o->proxied && o->segments > 0) {
-        sent = fmin(o->segments, SEGMENTS_MOST);
+        sent = fmin(o->segments, SEGMENTS_MOST * (1.0 + o->more_sessions + o->more_mails));
         lost = o->retransmits * sent / o->segments;
     } else if (o->kind != OBS_MAIL) {
         sent = 1;
@@ -99,17 +99,17 @@ static void take_figures(struct links *l, struct group *g, int16_t slot,
 
 static void count(struct group *g, struct cell *c, const struct observation *o, int64_t at_ms)
 {
-    c->minute.samples++;
-    if (o->kind == OBS_CONNECT) {
-        c->minute.tries++;
-        c->minute.first_ok += !observation_is_path_failure(o);
-    }
-    if (o->kind != OBS_MAIL)
+    uint32_t tries = o->more_sessions + (o->kind == OBS_CONNECT);
+    uint32_t mails = o->more_mails + (o->kind == OBS_MAIL && o->code);
+    c->minute.samples += 1 + o->more_sessions + o->more_mails;
+    c->minute.tries += tries;
+    c->minute.first_ok += tries - (o->kind == OBS_CONNECT && observation_is_path_failure(o));
+    c->minute.mails += mails;
+    if (!mails)
         return;
     double since = fmax((double)(at_ms - g->rate_ms), 0);
-    g->rate = g->rate * exp(-since / LINKS_RATE_TAU_MS) + 1000.0 / LINKS_RATE_TAU_MS;
+    g->rate = g->rate * exp(-since / LINKS_RATE_TAU_MS) + 1000.0 * mails / LINKS_RATE_TAU_MS;
     g->rate_ms = at_ms;
-    c->minute.mails++;
 }
 
 /* Our own probes are known by their start; others say how long they took. */

@@ -84,8 +84,8 @@ static void report_session(struct sim *s, const struct mail *m, int egress, int6
     o.greeting_us = (int64_t)(1000 * greet);
     o.rtt_us = (int64_t)(1000 * rtt);
     o.segments = 8;
-    o.retransmits = (uint16_t)(sim_lost(s, 7, world_loss(s->world, egress, m->group, s->now_ms)) +
-                               (connected > 0));
+    o.retransmits =
+        sim_lost(s, 7, world_loss(s->world, egress, m->group, s->now_ms)) + (connected > 0);
     sim_observe_later(s, m->group, &o, end);
 }
 
@@ -99,8 +99,8 @@ static void report_mail(struct sim *s, const struct mail *m, int egress, int64_t
     o.code = 250;
     o.rtt_us = o.app_rtt_us = (int64_t)(1000 * rtt);
     o.final_us = (int64_t)(1000 * (rtt + sim_jitter(s, s->world->final_ms[m->group])));
-    o.segments = (uint16_t)segments;
-    o.retransmits = (uint16_t)sim_lost(s, segments, loss);
+    o.segments = segments;
+    o.retransmits = sim_lost(s, segments, loss);
     if (m->bytes >= 262144) {
         double bound = 1460 / rtt * sqrt(1.5 / fmax(loss, 1e-7));
         double rate = fmin(s->world->bandwidth[egress][m->group], bound);

@@ -92,6 +92,7 @@ static struct observation observation(const struct rig *r, int e, const struct a
     if (result == OBS_OK) {
         o.rtt_us = took_ms[e] * 1000;
         o.segments = 10;
+        o.code = kind == OBS_MAIL ? 250 : 0;
     }
     return o;
 }
