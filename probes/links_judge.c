@@ -204,7 +204,7 @@ static void judge_path(struct links *l, struct group *g, uint32_t index, int16_t
                        int64_t now_ms)
 {
     const struct path *p = &g->cell[slot]->path;
-    unsigned need = g->target_n > 1 ? 2 : 1;
+    unsigned need = target_count(l, g, slot) > 1 ? 2 : 1;
     if (path_condemned(p, need)) {
         int16_t other = witness(l, g, slot);
         if (other != NO_SLOT) {

@@ -140,7 +140,7 @@ void links_observe(struct links *l, const struct observation *o, int group, int6
     at_ms = at_ms > now_ms ? now_ms : at_ms;
     bool mail = o->kind == OBS_CONNECT || o->kind == OBS_MAIL;
     if (mail)
-        (void)target_learn(g, &o->address, at_ms);
+        (void)target_learn(l, g, slot, &o->address, at_ms);
     int64_t start_ms = start_of(l, (uint32_t)group, slot, o, at_ms);
     if (o->result == OBS_OVERDUE) {
         judge_failure(l, g, slot, &o->address, false, start_ms, at_ms);

@@ -146,9 +146,9 @@ static bool challenges(const struct group *g, int16_t slot)
 }
 
 /* So often that there is always an address that has not been asked for a minute. */
-static int64_t even_interval(const struct group *g)
+static int64_t even_interval(uint32_t targets)
 {
-    return LINKS_PAIR_MS / (g->target_n > TARGET_RESERVE ? g->target_n - TARGET_RESERVE : 1);
+    return LINKS_PAIR_MS / (targets > TARGET_RESERVE ? targets - TARGET_RESERVE : 1);
 }
 
 /* As long as half of the addresses may be asked there is no need to be sparing with them. */
@@ -157,8 +157,9 @@ static int64_t in_use_interval(const struct links *l, const struct group *g, int
 {
     double rate = g->rate * exp(-fmax((double)(now_ms - g->rate_ms), 0) / LINKS_RATE_TAU_MS);
     int64_t every = rate >= BUSY_RATE ? l->interval_ms / 8 : l->interval_ms / 3;
-    int64_t even = even_interval(g);
-    return every < even && 2 * target_spare(l, g, slot, now_ms) < g->target_n ? even : every;
+    uint32_t targets = target_count(l, g, slot);
+    int64_t even = even_interval(targets);
+    return every < even && 2 * target_spare(l, g, slot, now_ms) < targets ? even : every;
 }
 
 static bool comes_back(const struct group *g, int16_t slot)
@@ -169,17 +170,17 @@ static bool comes_back(const struct group *g, int16_t slot)
 
 /* A path that flaps is looked at evenly: no pause shall be missed because every address has been
  * asked. */
-static int64_t back_interval(const struct group *g, const struct path *p)
+static int64_t back_interval(const struct links *l, const struct group *g, int16_t slot)
 {
-    int64_t even = even_interval(g);
-    return p->span_ms && even > DOWN_MS ? even : BACK_MS;
+    int64_t even = even_interval(target_count(l, g, slot));
+    return g->cell[slot]->path.span_ms && even > DOWN_MS ? even : BACK_MS;
 }
 
 static int64_t interval(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms)
 {
     const struct cell *c = g->cell[slot];
     if (comes_back(g, slot))
-        return back_interval(g, &c->path);
+        return back_interval(l, g, slot);
     if (c && c->path.state == PATH_DOWN) {
         int64_t since = now_ms - c->path.down_ms;
         return since < MINUTE_MS ? DOWN_MS : since < 10 * MINUTE_MS ? DOWN_LATER_MS : DOWN_LONG_MS;

@@ -11,6 +11,7 @@
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
 #include "gateway/delivery/stall.h"
+#include "gateway/delivery/views.h"
 
 enum { TLS_SESSIONS_MAX = 4096 };
 
@@ -90,6 +91,8 @@ static void take_policies(struct delivery *d, struct policies *policies)
         egress_inherit(d->egress, old);
     egress_free(&old);
     paths_reconfigure(d->paths, conf);
+    views_free(&d->views);
+    d->views = views_new(d->loop, conf, resolver_allows_loopback(d->resolver));
     make_tls(d);
 }
 
@@ -177,6 +180,7 @@ void delivery_free(struct delivery **delivery)
     observer_free(&d->observer);
     paths_free(&d->paths);
     peers_free(&d->peers);
+    views_free(&d->views);
     tls_client_free(&d->tls);
     policies_unref(&d->policies);
     free(d);

@@ -23,6 +23,7 @@ struct attempt;
 struct egress_table;
 struct observer;
 struct peers;
+struct views;
 struct session;
 
 struct delivery {
@@ -39,6 +40,7 @@ struct delivery {
     struct tls_client *tls;
     struct egress_table *egress;
     struct peers *peers;
+    struct views *views;
     struct list targets;
     struct list idle;    /* sessions without work, the most recently used first */
     struct list dead;    /* sessions to be freed before the loop waits */
