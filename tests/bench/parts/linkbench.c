@@ -225,12 +225,18 @@ static void choices(struct bench *b)
     free(all);
 }
 
+/* The n-th argument, or `otherwise`. */
+static uint32_t argument(int argc, char **argv, int n, uint32_t otherwise)
+{
+    return argc > n ? (uint32_t)strtoul(argv[n], NULL, 10) : otherwise;
+}
+
 int main(int argc, char **argv)
 {
-    struct bench b = { .egress_n = argc > 3 ? (uint32_t)atoi(argv[1]) : 50,
-                       .groups = argc > 3 ? (uint32_t)atoi(argv[2]) : 200,
+    struct bench b = { .egress_n = argument(argc, argv, 1, 50),
+                       .groups = argument(argc, argv, 2, 200),
                        .now_ms = 1000000 };
-    int seconds = argc > 3 ? atoi(argv[3]) : 120;
+    int seconds = (int)argument(argc, argv, 3, 120);
     if (b.egress_n < 1 || b.egress_n > CHOICE_MAX || b.groups < 1 || b.groups > LINKS_GROUPS_MAX ||
         seconds < 1)
         return 2;
