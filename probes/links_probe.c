@@ -224,7 +224,9 @@ static double want(const struct links *l, struct group *g, int16_t slot, int64_t
     int64_t every = interval(l, g, slot, now_ms);
     const struct cell *c = g->cell[slot];
     if (c && now_ms - c->sample_ms < every) {
-        g->due_ms[slot] = c->sample_ms + every;
+        int64_t due = c->sample_ms + every; /* or sooner: addresses may become free */
+        g->due_ms[slot] =
+            due > now_ms + AGAIN_MS && prefer_in_use(g, slot) ? now_ms + AGAIN_MS : due;
         return 0;
     }
     double late_by = c ? (double)(now_ms - c->sample_ms - every) / (double)every : 1;
