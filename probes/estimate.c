@@ -15,6 +15,9 @@ static const double PH_DRIFT = 0.1, PH_CHANGE = 1.5, PH_MOST = 0.75;
 /* Loss test: a path is thought to lose at least LEAST; a change is a factor and at least WORSE. */
 static const double LOSS_LEAST = 0.004, LOSS_FACTOR = 4, LOSS_WORSE = 0.04, LOSS_WORTH = 0.02;
 static const double LOSS_CHANGE = 8, LOSS_MOST = 2.5;
+/* What got slower at a step is likely to lose more as well: less evidence will do for a while. */
+static const double LOSS_CHANGE_SLOWER = 4;
+static const int64_t SLOWER_MS = 120 * 1000;
 static const int64_t MIN_HALF_MS = 300 * 1000;
 static const double GOODPUT_TAU = 1800e3;
 static const uint32_t SATURATED = 1000;
@@ -55,8 +58,19 @@ static bool stepped(struct estimate *e, double rtt_ms)
     return e->ph_up > PH_CHANGE || e->ph_down > PH_CHANGE;
 }
 
-static void start_over(struct estimate *e)
+/* The path is another one than its past tells of: of the loss the share stays, not its weight. */
+static void doubt_loss(struct estimate *e, int64_t now_ms)
 {
+    double weight = fmin(1, LOSS_PRIOR_STEP / fmax(e->loss.all, 1));
+    e->loss.hits *= weight;
+    e->loss.all *= weight;
+    e->loss_step_ms = e->slower_ms = now_ms;
+}
+
+static void start_over(struct estimate *e, int64_t now_ms)
+{
+    if (e->ph_up > PH_CHANGE)
+        doubt_loss(e, now_ms);
     double a = e->recent[0], b = e->recent[1], c = e->recent[2];
     e->rtt_ms = fmax(fmin(a, b), fmin(fmax(a, b), c));
     e->var_ms = (fabs(a - e->rtt_ms) + fabs(b - e->rtt_ms) + fabs(c - e->rtt_ms)) / 3;
@@ -76,7 +90,7 @@ void estimate_rtt(struct estimate *e, double rtt_ms, int64_t now_ms)
         e->rtt_ms = sample;
         e->var_ms = sample / 4;
     } else if (e->rtt_n >= ESTIMATE_RECENT && stepped(e, sample)) {
-        start_over(e);
+        start_over(e, now_ms);
     } else {
         double gain = fmax(1 - kept(e->rtt_at_ms, now_ms, RTT_TAU), RTT_GAIN_LEAST);
         gain = fmax(gain, 1.0 / (e->rtt_n + 1));
@@ -96,7 +110,8 @@ double estimate_min_rtt(const struct estimate *e)
 /* ---- loss ---- */
 
 /* Adds to the evidence that the share is `then` rather than `now`. True: it has become so. */
-static bool drifted(struct drift *d, double lost, double sent, double now, double then)
+static bool drifted(struct drift *d, double lost, double sent, double now, double then,
+                    double change)
 {
     double gain = lost * log(then / now) + (sent - lost) * log((1 - then) / (1 - now));
     d->score += fmin(fmax(gain, -LOSS_MOST), LOSS_MOST);
@@ -104,7 +119,7 @@ static bool drifted(struct drift *d, double lost, double sent, double now, doubl
     d->all += sent;
     if (d->score <= 0)
         memset(d, 0, sizeof *d);
-    return d->score > LOSS_CHANGE;
+    return d->score > change;
 }
 
 static void keep_since(struct estimate *e, struct drift *d, int64_t now_ms)
@@ -123,9 +138,12 @@ void estimate_loss(struct estimate *e, double lost, double sent, int64_t now_ms)
     double hits = fmin(lost, sent), share = fmax(estimate_loss_share(e, now_ms), LOSS_LEAST);
     decaying_add(&e->loss, hits, sent, now_ms, LOSS_TAU);
     double worse = fmin(fmax(share * LOSS_FACTOR, LOSS_WORSE), 0.9);
-    if (share < worse && drifted(&e->worse, hits, sent, share, worse))
+    bool slower = e->slower_ms && now_ms - e->slower_ms < SLOWER_MS;
+    double change = slower ? LOSS_CHANGE_SLOWER : LOSS_CHANGE;
+    if (share < worse && drifted(&e->worse, hits, sent, share, worse, change))
         keep_since(e, &e->worse, now_ms);
-    else if (share > LOSS_WORTH && drifted(&e->better, hits, sent, share, share / LOSS_FACTOR))
+    else if (share > LOSS_WORTH &&
+             drifted(&e->better, hits, sent, share, share / LOSS_FACTOR, LOSS_CHANGE))
         keep_since(e, &e->better, now_ms);
 }
 

@@ -5,7 +5,8 @@
  *   deviation; a Page-Hinkley test on the logarithm notices a step and starts over from the last
  *   three samples. The minimum is that of the last 10 minutes. Loss: decaying counts (120 s) under
  *   a Beta prior; a likelihood-ratio test notices a step up or down and keeps only what came since,
- *   under a weaker prior.
+ *   under a weaker prior. A step up of the round trip is a hint: the past weighs less from then
+ *   on, and for two minutes less evidence makes a step of the loss.
  *   Failed sessions: decaying counts (300 s). Goodput: harmonic mean of the last 20 bulk transfers,
  *   moving towards the loss bound (Mathis) as they age.
  *
@@ -41,7 +42,8 @@ struct estimate {
     int64_t min_at_ms; /* when min_ms[0] began */
     struct decaying loss, session, samples;
     struct drift worse, better;
-    int64_t loss_step_ms; /* when the loss last changed; 0: never */
+    int64_t loss_step_ms; /* when the loss last changed, or may have; 0: never */
+    int64_t slower_ms;    /* when the round trip last rose at a step; 0: never */
     float transfers[ESTIMATE_TRANSFERS];
     uint8_t transfer_n, transfer_next;
     int64_t transfer_at_ms;

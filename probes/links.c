@@ -98,8 +98,7 @@ static void forget_slot(struct group *g, int16_t s)
     g->due_ms[s] = 0;
     g->carrier_rtt[s] = 0;
     for (uint32_t t = 0; t < g->target_n; t++)
-        if (g->target[t].pair_ms)
-            g->target[t].pair_ms[s] = 0;
+        target_forget(&g->target[t], s);
     for (int size = 0; size < SIZE_CLASSES; size++) {
         if (g->prefer[size].slot == s)
             g->prefer[size].slot = NO_SLOT;
@@ -149,6 +148,7 @@ void links_configure(struct links *l, const struct links_config *config, int64_t
         slot->v4 = e->v4;
         slot->v6 = e->v6;
         slot->proxied = e->proxied;
+        slot->own_view = e->own_view;
         limiter_set(&slot->limiter, config->per_egress, now_ms);
     }
     limiter_set(&l->total, config->total, now_ms);

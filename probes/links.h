@@ -49,6 +49,7 @@ struct links_egress {
     double cost_ms; /* of the configuration: policy_ms of every path */
     bool v4, v6;    /* families it can reach */
     bool proxied;   /* socks5, proxy or relay: TCP_INFO sees the first leg only */
+    bool own_view;  /* its mail goes to addresses that its own resolvers give */
 };
 
 struct links_config {
@@ -125,7 +126,8 @@ int links_group(struct links *links, struct slice carrier, struct slice region);
 uint32_t links_group_count(const struct links *links);
 
 /* `group` of the observed address; any value for OBS_EGRESS. Unknown egresses are ignored. MX
- * addresses that mail went to are remembered as targets. */
+ * addresses that mail went to are remembered as targets: of every egress, but those that only mail
+ * of egresses with views of their own went to are probed by these alone. */
 void links_observe(struct links *links, const struct observation *observation, int group,
                    int64_t now_ms);
 /* A target that is not learned: OBS_BEACON, or OBS_RESOLVER of one egress (else -1 for all). */

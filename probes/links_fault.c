@@ -87,8 +87,12 @@ static void blame(struct links *l, int16_t slot, const struct row *row, int64_t 
     char reason[160];
     for (uint32_t i = 0; i < l->group_n; i++) {
         struct cell *c = l->group[i]->cell[slot];
-        if (c && c->path.state != PATH_DOWN && c->path.ok_start_ms <= row->since_ms)
+        if (!c || c->path.ok_start_ms > row->since_ms)
+            continue;
+        if (c->path.state != PATH_DOWN)
             path_down(&c->path, true, now_ms);
+        else if (path_run_start(&c->path) >= row->since_ms)
+            c->path.by_egress = true; /* what showed it */
     }
     (void)snprintf(reason, sizeof reason, "%u groups fail that other egresses reach, %u do not",
                    row->bad, row->good);

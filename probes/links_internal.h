@@ -18,6 +18,8 @@
 #include "probes/path.h"
 
 enum { SLOTS = ADVICE_EGRESS_MAX, PENDING_MAX = 256, WISHES_MAX = 256, NO_SLOT = -1 };
+enum { TARGET_RESERVE = 2 }; /* addresses of a group that ordinary probes leave to urgent ones */
+enum { LINKS_RATE_TAU_MS = 120 * 1000 }; /* over which the rate of mail is smoothed */
 enum size_class { SIZE_SMALL, SIZE_LARGE, SIZE_CLASSES };
 
 struct minute {
@@ -42,6 +44,8 @@ struct target {
     bool failing;      /* the last connection to it failed, whatever the egress */
     int64_t probed_ms; /* by whatever egress; 0: never */
     int64_t *pair_ms;  /* [SLOTS], NULL until the first probe */
+    bool general;      /* OBS_PROBE: not only slots with views of their own send mail there */
+    uint64_t own[(SLOTS + 63) / 64]; /* those that do */
 };
 
 struct preference {
@@ -62,7 +66,8 @@ struct group {
     uint32_t target_n;
     double greet_ms, final_ms; /* think time */
     int64_t mail_ms;           /* last mail; 0: never */
-    double rate;               /* mails per second, smoothed */
+    double rate;               /* mails per second, smoothed, as of rate_ms */
+    int64_t rate_ms;
     bool destination_suspect;
     int64_t suspect_ms, fine_ms; /* when that began, and ended the last time */
     struct preference prefer[SIZE_CLASSES];
@@ -77,7 +82,7 @@ struct slot {
     char *name;
     uint64_t hash;
     double weight, cost_ms;
-    bool v4, v6, proxied;
+    bool v4, v6, proxied, own_view;
     int16_t conf_index;
     uint8_t fault;
     int64_t fault_ms;
@@ -147,10 +152,16 @@ bool prefer_in_use(const struct group *g, int16_t slot);
 
 /* links_targets.c */
 struct target *target_find(struct group *g, const struct addr *address); /* of any kind */
-struct target *target_learn(struct group *g, const struct addr *address, int64_t now_ms);
+/* Mail went there by this slot. */
+struct target *target_learn(const struct links *l, struct group *g, int16_t slot,
+                            const struct addr *address, int64_t now_ms);
 /* The one probed from here the longest time ago among those that may be now; NULL: none. */
 struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool urgent,
                            int64_t now_ms);
+/* How many the slot may be probed at, and how many of them now. */
+uint32_t target_count(const struct links *l, const struct group *g, int16_t slot);
+uint32_t target_spare(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms);
+void target_forget(struct target *t, int16_t slot);
 void target_probed(struct target *t, int16_t slot, int64_t now_ms);
 
 /* links_probe.c */

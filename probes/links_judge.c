@@ -12,6 +12,7 @@
 
 static const int64_t TOGETHER_MS = 100; /* begun in the same round of verification */
 static const int64_t VERIFY_EVERY_MS = 2000, CALM_MS = 1000, WISH_MS = 2500;
+static const int64_t COLUMN_MS = 3500;
 enum { OTHERS_FAILING = 2 };
 
 static uint64_t address_hash(const struct addr *a)
@@ -123,8 +124,9 @@ static int16_t witness(const struct links *l, const struct group *g, int16_t slo
     return NO_SLOT;
 }
 
-/* Do all others that were tried since fail as well, and were enough tried? */
-static bool all_fail(const struct links *l, const struct group *g, int16_t slot)
+/* Do all others that were tried since fail as well, and were enough tried? `overdue`: connections
+ * that have not answered yet count, where there are two such others. */
+static bool all_fail(const struct links *l, const struct group *g, int16_t slot, bool overdue)
 {
     int64_t start = path_run_start(&g->cell[slot]->path);
     unsigned failing = 0, able = 0;
@@ -137,10 +139,35 @@ static bool all_fail(const struct links *l, const struct group *g, int16_t slot)
         able++;
         if (c->path.ok_end_ms > start && c->path.ok_start_ms >= start)
             return false;
-        failing += c->path.state == PATH_SUSPECT && path_failures(&c->path) > 0 &&
-                   c->path.fail_start_ms >= start;
+        failing += c->path.state == PATH_SUSPECT && c->path.fail_start_ms >= start &&
+                   (overdue ? c->path.n > 0 : path_failures(&c->path) > 0);
     }
+    if (overdue && able < OTHERS_FAILING)
+        return false;
     return able > 0 && failing >= (able < OTHERS_FAILING ? able : OTHERS_FAILING);
+}
+
+/* Have connections to more than one address failed, by this egress or others? */
+static bool addresses_differ(const struct links *l, const struct group *g, int16_t slot)
+{
+    uint64_t first = g->cell[slot]->path.at[0].address;
+    for (uint32_t i = 0; i < l->egress_n; i++) {
+        const struct cell *c = g->cell[l->order[i]];
+        for (unsigned k = 0; c && c->path.state == PATH_SUSPECT && k < c->path.n; k++)
+            if (c->path.at[k].address != first)
+                return true;
+    }
+    return false;
+}
+
+/* The column of the failure matrix: for longer than two lost SYNs nothing has got through from
+ * anywhere. That takes no three failures of one path, for which a destination with one address
+ * gives no occasion: mail backs off, and probes of it are rare. */
+static bool column_fails(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms)
+{
+    const struct path *p = &g->cell[slot]->path;
+    return p->n > 0 && now_ms - path_run_start(p) >= COLUMN_MS && all_fail(l, g, slot, true) &&
+           (target_count(l, g, slot) < 2 || addresses_differ(l, g, slot));
 }
 
 /* ---- verification ---- */
@@ -204,17 +231,21 @@ static void judge_path(struct links *l, struct group *g, uint32_t index, int16_t
                        int64_t now_ms)
 {
     const struct path *p = &g->cell[slot]->path;
-    unsigned need = g->target_n > 1 ? 2 : 1;
+    unsigned need = target_count(l, g, slot) > 1 ? 2 : 1;
     if (path_condemned(p, need)) {
         int16_t other = witness(l, g, slot);
         if (other != NO_SLOT) {
             condemn(l, g, slot, other, now_ms);
             return;
         }
-        if (all_fail(l, g, slot)) {
+        if (all_fail(l, g, slot, false)) {
             suspect_destination(l, g, slot, now_ms);
             return;
         }
+    }
+    if (column_fails(l, g, slot, now_ms)) {
+        suspect_destination(l, g, slot, now_ms);
+        return;
     }
     if (prefer_in_use(g, slot) && now_ms - g->verify_ms >= VERIFY_EVERY_MS) {
         g->verify_ms = now_ms;

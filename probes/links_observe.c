@@ -11,7 +11,7 @@
 #include "probes/links_internal.h"
 
 static const double SYN_LOST_MS = 900;
-static const double THINK_GAIN = 0.05, RATE_TAU = 120e3;
+static const double THINK_GAIN = 0.05;
 static const double SEGMENTS_MOST = 64; /* of one observation: a long body is one experience */
 static const uint64_t BULK_BYTES = 256 * 1024;
 
@@ -62,7 +62,7 @@ static void take_loss(struct cell *c, const struct observation *o, int64_t at_ms
 {
     double sent = 0, lost = 0;
     if (!o->proxied && o->segments > 0) {
-        sent = fmin(o->segments, SEGMENTS_MOST);
+        sent = fmin(o->segments, SEGMENTS_MOST * (1.0 + o->more_sessions + o->more_mails));
         lost = o->retransmits * sent / o->segments;
     } else if (o->kind != OBS_MAIL) {
         sent = 1;
@@ -99,16 +99,17 @@ static void take_figures(struct links *l, struct group *g, int16_t slot,
 
 static void count(struct group *g, struct cell *c, const struct observation *o, int64_t at_ms)
 {
-    c->minute.samples++;
-    if (o->kind == OBS_CONNECT) {
-        c->minute.tries++;
-        c->minute.first_ok += !observation_is_path_failure(o);
-    }
-    if (o->kind != OBS_MAIL)
+    uint32_t tries = o->more_sessions + (o->kind == OBS_CONNECT);
+    uint32_t mails = o->more_mails + (o->kind == OBS_MAIL && o->code);
+    c->minute.samples += 1 + o->more_sessions + o->more_mails;
+    c->minute.tries += tries;
+    c->minute.first_ok += tries - (o->kind == OBS_CONNECT && observation_is_path_failure(o));
+    c->minute.mails += mails;
+    if (!mails)
         return;
-    double since = g->mail_ms ? (double)(at_ms - g->mail_ms) : RATE_TAU;
-    g->rate = g->rate * exp(-fmax(since, 0) / RATE_TAU) + 1000 / RATE_TAU;
-    c->minute.mails++;
+    double since = fmax((double)(at_ms - g->rate_ms), 0);
+    g->rate = g->rate * exp(-since / LINKS_RATE_TAU_MS) + 1000.0 * mails / LINKS_RATE_TAU_MS;
+    g->rate_ms = at_ms;
 }
 
 /* Our own probes are known by their start; others say how long they took. */
@@ -139,7 +140,7 @@ void links_observe(struct links *l, const struct observation *o, int group, int6
     at_ms = at_ms > now_ms ? now_ms : at_ms;
     bool mail = o->kind == OBS_CONNECT || o->kind == OBS_MAIL;
     if (mail)
-        (void)target_learn(g, &o->address, at_ms);
+        (void)target_learn(l, g, slot, &o->address, at_ms);
     int64_t start_ms = start_of(l, (uint32_t)group, slot, o, at_ms);
     if (o->result == OBS_OVERDUE) {
         judge_failure(l, g, slot, &o->address, false, start_ms, at_ms);

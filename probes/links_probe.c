@@ -14,6 +14,7 @@
 static const double TIMEOUT_LEAST_MS = 1500, TIMEOUT_MOST_MS = 5000;
 static const double URGENT_LEAST_MS = 900; /* before the first packet would be repeated */
 static const int64_t SUSPECT_MS = 2000, AGAIN_MS = 1000;
+static const int64_t BACK_MS = PATH_SPACING_MS + 200; /* less the jitter */
 static const int64_t DOWN_MS = 3000, DOWN_LATER_MS = 10 * 1000, DOWN_LONG_MS = 60 * 1000;
 static const int64_t MINUTE_MS = 60 * 1000, HOUR_MS = 60 * MINUTE_MS;
 static const double BUSY_RATE = 0.1; /* mails per second: the path in use is watched closely */
@@ -144,16 +145,42 @@ static bool challenges(const struct group *g, int16_t slot)
     return false;
 }
 
-static int64_t in_use_interval(const struct links *l, const struct group *g)
+/* So often that there is always an address that has not been asked for a minute. */
+static int64_t even_interval(uint32_t targets)
 {
-    return g->rate >= BUSY_RATE ? l->interval_ms / 8 : l->interval_ms / 3;
+    return LINKS_PAIR_MS / (targets > TARGET_RESERVE ? targets - TARGET_RESERVE : 1);
+}
+
+/* As long as half of the addresses may be asked there is no need to be sparing with them. */
+static int64_t in_use_interval(const struct links *l, const struct group *g, int16_t slot,
+                               int64_t now_ms)
+{
+    double rate = g->rate * exp(-fmax((double)(now_ms - g->rate_ms), 0) / LINKS_RATE_TAU_MS);
+    int64_t every = rate >= BUSY_RATE ? l->interval_ms / 8 : l->interval_ms / 3;
+    uint32_t targets = target_count(l, g, slot);
+    int64_t even = even_interval(targets);
+    return every < even && 2 * target_spare(l, g, slot, now_ms) < targets ? even : every;
+}
+
+static bool comes_back(const struct group *g, int16_t slot)
+{
+    const struct cell *c = g->cell[slot];
+    return c && c->path.state == PATH_DOWN && c->path.ups > 0;
+}
+
+/* A path that flaps is looked at evenly: no pause shall be missed because every address has been
+ * asked. */
+static int64_t back_interval(const struct links *l, const struct group *g, int16_t slot)
+{
+    int64_t even = even_interval(target_count(l, g, slot));
+    return g->cell[slot]->path.span_ms && even > DOWN_MS ? even : BACK_MS;
 }
 
 static int64_t interval(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms)
 {
     const struct cell *c = g->cell[slot];
-    if (c && c->path.state == PATH_DOWN && c->path.ups > 0)
-        return DOWN_MS;
+    if (comes_back(g, slot))
+        return back_interval(l, g, slot);
     if (c && c->path.state == PATH_DOWN) {
         int64_t since = now_ms - c->path.down_ms;
         return since < MINUTE_MS ? DOWN_MS : since < 10 * MINUTE_MS ? DOWN_LATER_MS : DOWN_LONG_MS;
@@ -162,7 +189,7 @@ static int64_t interval(const struct links *l, const struct group *g, int16_t sl
         return SUSPECT_MS;
     bool mail = g->mail_ms && now_ms - g->mail_ms < HOUR_MS;
     if (mail && prefer_in_use(g, slot))
-        return in_use_interval(l, g);
+        return in_use_interval(l, g, slot, now_ms);
     if (mail && challenges(g, slot))
         return l->interval_ms / 3;
     if (mail)
@@ -197,7 +224,9 @@ static double want(const struct links *l, struct group *g, int16_t slot, int64_t
     int64_t every = interval(l, g, slot, now_ms);
     const struct cell *c = g->cell[slot];
     if (c && now_ms - c->sample_ms < every) {
-        g->due_ms[slot] = c->sample_ms + every;
+        int64_t due = c->sample_ms + every; /* or sooner: addresses may become free */
+        g->due_ms[slot] =
+            due > now_ms + AGAIN_MS && prefer_in_use(g, slot) ? now_ms + AGAIN_MS : due;
         return 0;
     }
     double late_by = c ? (double)(now_ms - c->sample_ms - every) / (double)every : 1;
@@ -215,8 +244,8 @@ static bool send_most_wanted(struct links *l, int64_t now_ms, struct rnd *rnd)
         if (!ordinary && !room(l, s, IN_USE, now_ms))
             continue;
         for (uint32_t g = 0; g < l->group_n; g++) {
-            double wanted =
-                ordinary || prefer_in_use(l->group[g], s) ? want(l, l->group[g], s, now_ms) : 0;
+            bool first = prefer_in_use(l->group[g], s) || comes_back(l->group[g], s);
+            double wanted = ordinary || first ? want(l, l->group[g], s, now_ms) : 0;
             if (wanted > most) {
                 most = wanted;
                 group = g;

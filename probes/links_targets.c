@@ -11,7 +11,6 @@
 #include "gateway/base/mem.h"
 #include "probes/links_internal.h"
 
-enum { RESERVE = 2 };
 static const int64_t SLACK_MS = 500; /* probes that leave far apart may arrive closer together */
 
 static struct target *find(struct group *g, const struct addr *address, uint8_t kind)
@@ -53,13 +52,19 @@ static struct target *place(struct group *g, int64_t now_ms)
     return t;
 }
 
-struct target *target_learn(struct group *g, const struct addr *address, int64_t now_ms)
+struct target *target_learn(const struct links *l, struct group *g, int16_t slot,
+                            const struct addr *address, int64_t now_ms)
 {
     struct target *t = find(g, address, OBS_PROBE);
     if (!t && (t = place(g, now_ms)) != NULL)
         *t = (struct target){ .address = *address, .kind = OBS_PROBE, .egress = -1 };
-    if (t)
-        t->mail_ms = now_ms;
+    if (!t)
+        return NULL;
+    t->mail_ms = now_ms;
+    if (l->slot[slot].own_view)
+        t->own[slot / 64] |= UINT64_C(1) << (slot % 64);
+    else
+        t->general = true;
     return t;
 }
 
@@ -90,7 +95,8 @@ static bool reachable(const struct links *l, int16_t slot, const struct target *
 {
     const struct slot *s = &l->slot[slot];
     bool family = t->address.family == ADDR_V6 ? s->v6 : s->v4;
-    return family && (t->egress < 0 || t->egress == s->conf_index);
+    bool seen = t->kind != OBS_PROBE || t->general || t->own[slot / 64] >> (slot % 64) & 1;
+    return family && seen && (t->egress < 0 || t->egress == s->conf_index);
 }
 
 static bool allowed(const struct target *t, int16_t slot, int64_t now_ms)
@@ -102,10 +108,27 @@ static bool allowed(const struct target *t, int16_t slot, int64_t now_ms)
            (pair == 0 || now_ms - pair >= LINKS_PAIR_MS + SLACK_MS);
 }
 
+uint32_t target_count(const struct links *l, const struct group *g, int16_t slot)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->target_n; i++)
+        n += reachable(l, slot, &g->target[i]);
+    return n;
+}
+
+uint32_t target_spare(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->target_n; i++)
+        n += reachable(l, slot, &g->target[i]) && allowed(&g->target[i], slot, now_ms);
+    return n;
+}
+
 struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool urgent,
                            int64_t now_ms)
 {
-    uint32_t spare = 0, reserve = g->target_n > RESERVE ? RESERVE : g->target_n - 1;
+    uint32_t spare = 0, there = target_count(l, g, slot);
+    uint32_t reserve = there > TARGET_RESERVE ? TARGET_RESERVE : there ? there - 1 : 0;
     struct target *best = NULL;
     int64_t best_ms = 0;
     for (uint32_t i = 0; i < g->target_n; i++) {
@@ -120,6 +143,13 @@ struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool 
         }
     }
     return urgent || spare > reserve ? best : NULL;
+}
+
+void target_forget(struct target *t, int16_t slot)
+{
+    t->own[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
+    if (t->pair_ms)
+        t->pair_ms[slot] = 0;
 }
 
 void target_probed(struct target *t, int16_t slot, int64_t now_ms)

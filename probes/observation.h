@@ -41,11 +41,14 @@ enum observation_result {
 
 struct observation {
     uint8_t kind, result;
-    uint8_t proxied;         /* TCP_INFO sees the first leg only: rtt_us is not the path's */
-    uint8_t app_limited;     /* goodput is what we offered, not what the path gives */
-    uint16_t code;           /* SMTP reply code; 0 none */
-    uint16_t retransmits;    /* segments */
-    uint32_t segments;       /* sent; 0 unknown */
+    uint8_t proxied;      /* TCP_INFO sees the first leg only: rtt_us is not the path's */
+    uint8_t app_limited;  /* goodput is what we offered, not what the path gives */
+    uint16_t code;        /* SMTP reply code; 0 none */
+    uint32_t retransmits; /* segments */
+    uint32_t segments;    /* sent; 0 unknown */
+    /* It stands for so many more that succeeded by this path and told nothing of their own; their
+     * segments are in those of this one. */
+    uint32_t more_sessions, more_mails;
     uint64_t egress;         /* slice_hash_stable() of the egress's name */
     struct addr address;     /* destination, with port */
     int64_t at_us;           /* monotonic, when it ended */

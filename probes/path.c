@@ -14,6 +14,14 @@ static enum path_change become_up(struct path *p, int64_t now_ms)
     return PATH_NOW_UP;
 }
 
+/* Its first success since it went down. */
+static void alive_again(struct path *p, int64_t start_ms, int64_t end_ms)
+{
+    p->alive_ms = end_ms;
+    if (start_ms - path_run_start(p) < PATH_SHORT_MS && p->span_ms < PATH_SHORT_SPAN_MS)
+        p->span_ms = PATH_SHORT_SPAN_MS;
+}
+
 enum path_change path_success(struct path *p, int64_t start_ms, int64_t end_ms)
 {
     if (end_ms >= p->ok_end_ms) {
@@ -29,7 +37,12 @@ enum path_change path_success(struct path *p, int64_t start_ms, int64_t end_ms)
         if (end_ms <= p->fail_end_ms || (p->ups > 0 && end_ms - p->ups_ms < PATH_SPACING_MS))
             return PATH_SAME;
         p->ups_ms = end_ms;
-        return ++p->ups >= p->need ? become_up(p, end_ms) : PATH_SAME;
+        if (p->ups == 0)
+            alive_again(p, start_ms, end_ms);
+        if (p->ups < PATH_NEED_MOST)
+            p->ups++;
+        return p->ups >= p->need && end_ms - p->alive_ms >= p->span_ms ? become_up(p, end_ms)
+                                                                       : PATH_SAME;
     case PATH_UP:
         break;
     }
@@ -120,8 +133,11 @@ int64_t path_run_start(const struct path *p)
 void path_down(struct path *p, bool by_egress, int64_t now_ms)
 {
     bool relapse = p->down_ms && p->up_ms && now_ms - p->up_ms < PATH_RELAPSE_MS;
-    unsigned need = relapse ? p->need * (unsigned)PATH_NEED_FACTOR : PATH_NEED;
+    unsigned need = relapse ? 2u * p->need : PATH_NEED;
+    int64_t alive_ms = relapse ? (p->n ? path_run_start(p) : now_ms) - p->alive_ms : PATH_FLAP_MS;
     p->need = (uint8_t)(need > PATH_NEED_MOST ? PATH_NEED_MOST : need);
+    p->span_ms = alive_ms >= PATH_FLAP_MS ? 0 : 2 * alive_ms;
+    p->span_ms = p->span_ms > PATH_FLAP_MS ? PATH_FLAP_MS : p->span_ms;
     p->state = PATH_DOWN;
     p->down_ms = now_ms;
     p->by_egress = by_egress;
@@ -130,6 +146,7 @@ void path_down(struct path *p, bool by_egress, int64_t now_ms)
 
 void path_up(struct path *p, int64_t now_ms)
 {
+    p->alive_ms = now_ms;
     become_up(p, now_ms);
 }
 

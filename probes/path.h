@@ -5,8 +5,11 @@
  *   SUSPECT -> UP       a success that is newer than the failures
  *   SUSPECT -> DOWN     by path_down(), when the evidence suffices and the caller knows another
  *                       egress that gets through (the verify guard is links_judge.c)
- *   DOWN    -> UP       so many successes in a row, 2 s apart: 3, and eight times as many (at most
- *                       24) after each relapse within 15 minutes
+ *   DOWN    -> UP       so many successes in a row, 2 s apart: 3, and twice as many (at most 24)
+ *                       after each relapse within 15 minutes. A path that flaps must moreover be
+ *                       seen alive for twice as long as it stayed alive the last time (at most 2
+ *                       minutes); one that stayed alive for minutes fell ill anew: no flapping.
+ *                       After a short outage it must be seen alive for 45 s: more may come
  *
  *   Evidence is a connection that failed; one that is merely overdue counts too, but two of the
  *   three must have failed. Overdue and failure of one connection are one piece of evidence.
@@ -24,9 +27,11 @@ enum {
     PATH_FAILURES = 3, /* that make a path DOWN */
     PATH_SPACING_MS = 2000,
     PATH_NEED = 3,
-    PATH_NEED_FACTOR = 8,
     PATH_NEED_MOST = 24,
-    PATH_RELAPSE_MS = 15 * 60 * 1000
+    PATH_RELAPSE_MS = 15 * 60 * 1000,
+    PATH_FLAP_MS = 2 * 60 * 1000, /* alive for less than that between two outages */
+    PATH_SHORT_MS = 30 * 1000,    /* an outage */
+    PATH_SHORT_SPAN_MS = 45 * 1000
 };
 
 struct evidence {
@@ -44,7 +49,8 @@ struct path {
     int64_t ok_start_ms, ok_end_ms;     /* of the newest success; 0: never */
     int64_t down_ms, up_ms;             /* when it last became so */
     uint8_t need, ups;                  /* successes to be UP again, and so far */
-    int64_t ups_ms;                     /* when the last of those was */
+    int64_t alive_ms, ups_ms;           /* when the first and the last of those were */
+    int64_t span_ms;                    /* that must lie between those two to be UP again */
     bool by_egress;                     /* DOWN because the egress is */
 };
 

@@ -66,7 +66,7 @@ static void finish(struct run *r, enum observation_result result)
     if (r->stream && stream_tcp_info(r->stream, &tcp)) {
         o.rtt_us = tcp.min_rtt_us ? (int64_t)tcp.min_rtt_us : -1;
         o.segments = tcp.segments;
-        o.retransmits = tcp.retransmits > UINT16_MAX ? UINT16_MAX : (uint16_t)tcp.retransmits;
+        o.retransmits = tcp.retransmits;
     }
     if (r->stream && o.code) /* QUIT is on its way */
         stream_finish(&r->stream, QUIT_LINGER_MS);

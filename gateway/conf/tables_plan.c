@@ -194,8 +194,10 @@ static const struct conf_key egress_keys[] = {
     { "cost", &type_duration, EGRESS(cost), 0, HOUR,
       .help = "how much faster it must be to be preferred" },
     { "resolvers", &type_dns_servers, EGRESS(resolvers), .flags = KEY_NONZERO,
-      .help = "the carrier's name servers, asked from this egress to measure the way. Port 53 when "
-              "none is given" },
+      .help =
+          "the carrier's name servers, asked from this egress: how far away they are, and which "
+          "addresses MX hosts have there (GeoDNS). Not through a proxy or relay. Port 53 when "
+          "none is given" },
     { "warmup", &type_section, 0, .more = &warmup_section, .flags = KEY_OPTIONAL,
       .help = "a new address gets little mail at first" },
 };

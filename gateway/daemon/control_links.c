@@ -162,12 +162,14 @@ static void on_tick(struct timer *timer)
 static void describe(const struct conf_egress *e, struct links_egress *egress_r)
 {
     bool any = e->addresses.n == 0;
-    *egress_r = (struct links_egress){ .name = e->name,
-                                       .weight = (double)e->weight,
-                                       .cost_ms = (double)e->cost,
-                                       .v4 = any,
-                                       .v6 = any,
-                                       .proxied = e->via.kind != CONF_VIA_NONE };
+    *egress_r =
+        (struct links_egress){ .name = e->name,
+                               .weight = (double)e->weight,
+                               .cost_ms = (double)e->cost,
+                               .v4 = any,
+                               .v6 = any,
+                               .proxied = e->via.kind != CONF_VIA_NONE,
+                               .own_view = e->via.kind == CONF_VIA_NONE && e->resolvers.n > 0 };
     for (size_t i = 0; i < e->addresses.n; i++) {
         if (e->addresses.at[i].family == ADDR_V6)
             egress_r->v6 = true;

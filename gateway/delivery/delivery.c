@@ -13,6 +13,7 @@
 #include "gateway/delivery/settle.h"
 #include "gateway/delivery/stall.h"
 #include "gateway/delivery/tally.h"
+#include "gateway/delivery/views.h"
 
 enum { TLS_SESSIONS_MAX = 4096 };
 
@@ -94,6 +95,8 @@ static void take_policies(struct delivery *d, struct policies *policies)
     paths_reconfigure(d->paths, conf);
     if (paths_advice(d->paths))
         egress_bar(d->egress, paths_advice(d->paths));
+    views_free(&d->views);
+    d->views = views_new(d->loop, conf, resolver_allows_loopback(d->resolver));
     make_tls(d);
 }
 
@@ -199,6 +202,7 @@ void delivery_free(struct delivery **delivery)
     tally_free(&d->tally);
     paths_free(&d->paths);
     peers_free(&d->peers);
+    views_free(&d->views);
     tls_client_free(&d->tls);
     policies_unref(&d->policies);
     free(d);

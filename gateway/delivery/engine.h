@@ -29,6 +29,7 @@ struct peers;
 struct reply_rules;
 struct session;
 struct tally;
+struct views;
 
 struct delivery {
     struct loop *loop;
@@ -44,6 +45,7 @@ struct delivery {
     struct tls_client *tls;
     struct egress_table *egress;
     struct peers *peers;
+    struct views *views;
     struct list targets;
     struct list idle;    /* sessions without work, the most recently used first */
     struct list dead;    /* sessions to be freed before the loop waits */

@@ -2,7 +2,9 @@
  * delivery/observe — collects what sessions and transactions were like, for control
  *
  *   One per worker. Failures leave at the end of the loop's turn, successes within 100 ms, and of
- *   those at most 20 a second for each egress and address: more would teach nothing. What finds no
+ *   those at most 20 a second for each egress and address: more would teach nothing. The others are
+ *   counted: the next success of their path stands for them, or one of their own within a second
+ *   or two, so the sums are right. What finds no
  *   room, here or further on, is dropped and counted: mail never waits for it. No allocation and no
  *   system call in any of it.
  */
@@ -28,6 +30,9 @@ uint64_t observe_path(uint64_t egress, const struct addr *address);
 /* Would one more success of this path be taken now? Counts it as taken. Costs next to nothing: ask
  * before putting an observation together. */
 bool observe_wanted(struct observer *o, uint64_t path);
+/* One that was not wanted: its reply (session or mail), segments and retransmissions are kept for
+ * the next success of the path. */
+void observe_withhold(struct observer *o, const struct observation *observation);
 void observe_success(struct observer *o, const struct observation *observation);
 void observe_failure(struct observer *o, const struct observation *observation);
 

@@ -17,6 +17,7 @@
 #include "gateway/delivery/race.h"
 #include "gateway/delivery/repute.h"
 #include "gateway/delivery/sense.h"
+#include "gateway/delivery/views.h"
 #include "gateway/io/stream.h"
 
 enum { STAGGER_MS = 250, HOLD_MS = 15000 };
@@ -167,8 +168,10 @@ static bool resolve(struct session *s)
         return true;
     }
     struct host_set *set = resolver_host_cached(d->resolver, h->name);
-    if (set) {
-        take_host(s, set);
+    struct host_set *view =
+        s->relay || s->policies != d->policies ? NULL : views_host(d->views, s->egress, h->name);
+    if (view || set) {
+        take_host(s, view ? view : set);
         return true;
     }
     s->query = resolver_host(d->resolver, h->name, on_host, s);

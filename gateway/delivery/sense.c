@@ -57,7 +57,7 @@ static void put_tcp(struct session *s, struct observation *o)
     uint32_t again = s->tcp.retransmits - s->told.retransmits;
     o->rtt_us = s->tcp.min_rtt_us ? (int64_t)s->tcp.min_rtt_us : -1;
     o->segments = s->tcp.segments - s->told.segments;
-    o->retransmits = again > UINT16_MAX ? UINT16_MAX : (uint16_t)again;
+    o->retransmits = again;
     s->told.segments = s->tcp.segments;
     s->told.retransmits = s->tcp.retransmits;
 }
@@ -130,9 +130,11 @@ void sense_opened(struct session *s)
 {
     s->path = observe_path(slice_hash_stable(egress_of(s)->name), &s->address);
     ask_tcp(s);
-    if (!observe_wanted(s->delivery->observer, s->path))
-        return;
     struct observation o = start(s, OBS_CONNECT, &s->address);
+    if (!observe_wanted(s->delivery->observer, s->path)) {
+        observe_withhold(s->delivery->observer, &o);
+        return;
+    }
     o.connect_us = s->stage_us[STAGE_CONNECT];
     o.greeting_us = s->greeting_us ? s->greeting_us : -1;
     put_tcp(s, &o);
@@ -216,16 +218,18 @@ void sense_attempt(struct session *s, struct attempt *a)
     const struct finding *f = telling(a);
     if (f->fault != FAULT_NONE || !f->code)
         return;
-    if (!large && !observe_wanted(observer, s->path))
+    struct observation o = start(s, OBS_MAIL, &s->address);
+    o.result = (uint8_t)result_of(f);
+    o.code = f->code;
+    if (!large && !observe_wanted(observer, s->path)) { /* its segments: sense_quit() */
+        observe_withhold(observer, &o);
         return;
+    }
     struct stream_tcp_info now;
     if (large)
         ask_tcp(s);
     else
         sense_tcp(s, &now);
-    struct observation o = start(s, OBS_MAIL, &s->address);
-    o.result = (uint8_t)result_of(f);
-    o.code = f->code;
     o.final_us = a->stage_us[STAGE_FINAL];
     put_tcp(s, &o);
     if (large)
@@ -254,21 +258,25 @@ void sense_stalled(struct session *s)
 }
 
 /* Figures without a reply: of a connection that ends, or of a body that is on its way. */
-static void tell_figures(struct session *s, bool goodput)
+static void tell_figures(struct session *s, bool large)
 {
+    struct observer *observer = s->delivery->observer;
     struct observation o = start(s, OBS_MAIL, &s->address);
     ask_tcp(s);
     if (s->tcp.segments == s->told.segments)
         return;
     put_tcp(s, &o);
-    if (goodput)
+    if (large)
         put_goodput(s, &o);
-    observe_success(s->delivery->observer, &o);
+    if (large || observe_wanted(observer, s->path))
+        observe_success(observer, &o);
+    else
+        observe_withhold(observer, &o);
 }
 
 void sense_quit(struct session *s)
 {
-    if (s->path && observe_wanted(s->delivery->observer, s->path))
+    if (s->path)
         tell_figures(s, false);
 }
 

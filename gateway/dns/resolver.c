@@ -366,6 +366,11 @@ void resolver_free(struct resolver **resolver)
     *resolver = NULL;
 }
 
+bool resolver_allows_loopback(const struct resolver *r)
+{
+    return r->conf.allow_loopback;
+}
+
 void resolver_flush(struct resolver *r)
 {
     share_drop(r);

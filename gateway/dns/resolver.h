@@ -75,6 +75,11 @@ void host_set_unref(struct host_set **set);
 struct resolver_conf {
     const struct addr *servers; /* port 0 means 53; none at all: the system's resolv.conf */
     size_t server_count;
+    /* Questions leave by the first of these of the server's family, and by this interface; none,
+     * and empty: as the system likes. */
+    const struct addr *sources;
+    size_t source_count;
+    struct slice interface;
     int64_t timeout_ms;             /* of one lookup in all; 3000 */
     int64_t try_ms;                 /* of one server; 700 */
     unsigned tries;                 /* rounds over the servers; 2 */
@@ -112,6 +117,7 @@ struct host_set *resolver_host_cached(struct resolver *r, struct slice host);
  * may be freed while another one works. */
 void resolver_share(struct resolver *r, struct resolver *const *all, size_t n);
 
+bool resolver_allows_loopback(const struct resolver *r);
 void resolver_flush(struct resolver *r); /* forgets all answers */
 
 struct resolver_stats {

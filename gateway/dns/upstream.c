@@ -187,6 +187,19 @@ void upstream_drop(struct ask **ask_p)
         ask_free(ask);
 }
 
+static void leave_by(struct channel *channel, const struct addr *server,
+                     const struct resolver_conf *conf)
+{
+    struct addr source = { .family = ADDR_NONE };
+    char interface[64] = "";
+    for (size_t i = conf->source_count; i-- > 0;)
+        if (conf->sources[i].family == server->family)
+            source = conf->sources[i];
+    if (conf->interface.n && conf->interface.n < sizeof interface)
+        memcpy(interface, conf->interface.p, conf->interface.n);
+    channel_leave_by(channel, &source, interface[0] ? interface : NULL);
+}
+
 static enum rc open_channels(struct upstream *u, const struct resolver_conf *conf, struct err *err)
 {
     struct addr system[SERVERS_MAX];
@@ -203,7 +216,7 @@ static enum rc open_channels(struct upstream *u, const struct resolver_conf *con
             server.port = 53;
         rc = channel_new(u->loop, &server, conf->try_ms, &u->channels[i], err);
         if (rc == RC_OK)
-            u->count++;
+            leave_by(u->channels[u->count++], &server, conf);
     }
     return rc;
 }

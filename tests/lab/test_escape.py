@@ -8,7 +8,7 @@ import time
 
 import pytest
 from load import Load
-from topology import GROUPS, World, wait_measured
+from topology import GROUPS, World, domain, wait_measured
 from wp import net, process
 
 LOCALS = ("gz-1", "gz-2", "gz-3")
@@ -114,8 +114,23 @@ def switches(world, group):
     return len(world.here.log("path_switch", carrier=carrier, region=region))
 
 
+def verdict(world, group):
+    """Is it the destination that is to blame?"""
+    told = world.here.json("explain", "--to", f"b@{domain(group)}")
+    told = told[0] if isinstance(told, list) else told
+    return told["destination_suspect"]
+
+
+def until_verdict(world, group, suspect, timeout=30):
+    started = time.monotonic()
+    net.wait_for(f"the verdict on {group}", lambda: verdict(world, group) == suspect, timeout, 0.1)
+    return time.monotonic() - started
+
+
+@pytest.mark.figures
 def test_dead_destination_switches_nothing():
-    """All ways to one group vanish: that is the destination; no path is blamed, and it recovers."""
+    """All ways to one group vanish: that is the destination, and said so in time; no path is
+    blamed, and it recovers."""
     with World(LOCALS) as world:
         set_paths(world, {group: "gz-1" for group in GROUPS})
         with Load(world, GROUPS, 1) as load:
@@ -123,10 +138,15 @@ def test_dead_destination_switches_nothing():
             before = switches(world, NEAR)
             for name in LOCALS:
                 world.cut(name, NEAR)
-            time.sleep(25)
+            took = until_verdict(world, NEAR, True)
+            time.sleep(15)
             assert switches(world, NEAR) == before
+            assert verdict(world, NEAR)
             set_paths(world, {NEAR: "gz-1"})
+            until_verdict(world, NEAR, False, 90)
         load.check_all_arrived(120)
+    print("seconds until the verdict:", round(took, 1))
+    assert took <= 10, took
 
 
 @pytest.mark.figures

@@ -79,9 +79,10 @@ def test_rtt_follows_a_change():
 
 
 @pytest.mark.figures
-def test_loss():
-    """After 300 samples within two points of the truth. Mail comes slowly enough that every session
-    tells of itself: of a busy path the gateway looks at a part."""
+@pytest.mark.parametrize("rate", [6, 24])
+def test_loss(rate):
+    """After 300 samples within two points of the truth, also where more mail goes than tells of
+    itself one by one; and every mail is counted."""
     losses = {"gz-1": 0, "gz-2": 3, "gz-3": 8}
     with World(tuple(losses), conf=ONE_EACH, policies={
             "traffic": [{"when": {"recipient": "*"}, "connections": 200}],
@@ -89,7 +90,7 @@ def test_loss():
         loads = []
         for name, loss in losses.items():
             world.set(name, NEAR, 20, loss=loss)
-            loads.append(stack.enter_context(Load(world, [NEAR], 6, name)))
+            loads.append(stack.enter_context(Load(world, [NEAR], rate, name)))
         net.wait_for("300 messages each", lambda: min(len(x.sent) for x in loads) >= 300, 90, 0.5)
         told = world.explain(NEAR)
     for name, loss in losses.items():

@@ -7,6 +7,9 @@
 #include "tests/sim/sim_internal.h"
 
 static const int64_t WARM_MS = 15000; /* a session is kept that long */
+/* As in delivery/stall: bytes sent again twice, seen at the next look; then the mail moves on. */
+static const int64_t STALL_LEAST_MS = 500, STALL_LOOK_MS = 300, STALL_CUT_MS = 4000;
+static const double RTO_LEAST_MS = 200;
 
 static bool is_warm(const struct sim *s, int egress, const struct mail *m)
 {
@@ -81,8 +84,8 @@ static void report_session(struct sim *s, const struct mail *m, int egress, int6
     o.greeting_us = (int64_t)(1000 * greet);
     o.rtt_us = (int64_t)(1000 * rtt);
     o.segments = 8;
-    o.retransmits = (uint16_t)(sim_lost(s, 7, world_loss(s->world, egress, m->group, s->now_ms)) +
-                               (connected > 0));
+    o.retransmits =
+        sim_lost(s, 7, world_loss(s->world, egress, m->group, s->now_ms)) + (connected > 0);
     sim_observe_later(s, m->group, &o, end);
 }
 
@@ -96,8 +99,8 @@ static void report_mail(struct sim *s, const struct mail *m, int egress, int64_t
     o.code = 250;
     o.rtt_us = o.app_rtt_us = (int64_t)(1000 * rtt);
     o.final_us = (int64_t)(1000 * (rtt + sim_jitter(s, s->world->final_ms[m->group])));
-    o.segments = (uint16_t)segments;
-    o.retransmits = (uint16_t)sim_lost(s, segments, loss);
+    o.segments = segments;
+    o.retransmits = sim_lost(s, segments, loss);
     if (m->bytes >= 262144) {
         double bound = 1460 / rtt * sqrt(1.5 / fmax(loss, 1e-7));
         double rate = fmin(s->world->bandwidth[egress][m->group], bound);
@@ -117,6 +120,15 @@ static void report_failure(struct sim *s, const struct mail *m, int egress, uint
     sim_observe_later(s, m->group, &o, end);
 }
 
+/* How long after its bytes began to get lost a session is known to hang. */
+static int64_t stalled_after(struct sim *s, const struct mail *m, int egress)
+{
+    double rto = fmax(RTO_LEAST_MS, 2 * world_rtt(s->world, egress, m->group, s->now_ms));
+    int64_t twice = (int64_t)(rto + 2 * rto);
+    return (twice > STALL_LEAST_MS ? twice : STALL_LEAST_MS) +
+           (int64_t)rnd_below(&s->rnd, (uint64_t)STALL_LOOK_MS);
+}
+
 static void goes(struct sim *s, const struct mail *m, int egress, bool warm, int64_t connected)
 {
     double ms = world_time(s->world, egress, m->group, m->bytes, warm, s->now_ms);
@@ -127,7 +139,8 @@ static void goes(struct sim *s, const struct mail *m, int egress, bool warm, int
         world_group_alive(s->world, m->group, end))
         report_mail(s, m, egress, end);
     else
-        report_failure(s, m, egress, OBS_MAIL, OBS_BROKEN, end - s->now_ms + WORLD_CONNECT_MS);
+        report_failure(s, m, egress, OBS_MAIL, OBS_TIMEOUT,
+                       end - s->now_ms + stalled_after(s, m, egress));
     s->warm_ms[egress][m->group][m->address] = s->now_ms + connected + (int64_t)ms;
 }
 
@@ -178,9 +191,10 @@ static void open_session(struct sim *s, const struct mail *m, int egress)
 /* A session that stands, on a path that swallows everything. */
 static void hang(struct sim *s, const struct mail *m, int egress)
 {
+    int64_t stalled = stalled_after(s, m, egress);
     s->warm_ms[egress][m->group][m->address] = 0;
-    report_failure(s, m, egress, OBS_MAIL, OBS_BROKEN, WORLD_CONNECT_MS);
-    try_again(s, m, egress, WORLD_CONNECT_MS);
+    report_failure(s, m, egress, OBS_MAIL, OBS_TIMEOUT, stalled);
+    try_again(s, m, egress, stalled + STALL_CUT_MS);
 }
 
 void sim_mail(struct sim *s, const struct mail *mail)

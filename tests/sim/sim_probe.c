@@ -54,8 +54,8 @@ void sim_probe(void *arg, const struct links_probe *probe)
         o.greeting_us = (int64_t)(1000 * greet);
         o.rtt_us = (int64_t)(1000 * rtt);
         o.segments = 4;
-        o.retransmits = (uint16_t)(sim_lost(s, 3, world_loss(s->world, egress, group, s->now_ms)) +
-                                   (connected > 0));
+        o.retransmits =
+            sim_lost(s, 3, world_loss(s->world, egress, group, s->now_ms)) + (connected > 0);
     } else {
         o.result = OBS_TIMEOUT;
         o.connect_us = (int64_t)probe->timeout_ms * 1000;

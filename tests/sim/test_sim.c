@@ -1,11 +1,11 @@
 /*
  * tests/sim/test_sim — the goals of path choice, in fixed worlds of each kind
  *
- *   SIM_SEED=n takes another world as the last one. Some worlds in a hundred miss a goal (a short
- *   path whose loss is learned late, a group with two addresses only), so a run of the suite does
- *   not draw its own. Of the escape times those of the middle world of a scenario are judged, the
- *   other goals in each world. The simulation aborts by itself when a probe budget is broken or an
- *   excluded egress is chosen.
+ *   SIM_SEED=n takes another world as the last one. A world in a hundred misses a goal (the only
+ *   good path of a group flaps, and to use it between two outages would take more switches than
+ *   are allowed), so a run of the suite does not draw its own. Of the escape times those of the
+ *   middle world of a scenario are judged, the other goals in each world. The simulation aborts by
+ *   itself when a probe budget is broken or an excluded egress is chosen.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +18,7 @@
 
 #include "tests/sim/sim.h"
 
-enum { WORLDS = 3 };
+enum { WORLDS = 5 };
 
 static uint64_t last_seed(void)
 {
@@ -43,7 +43,7 @@ static int by_value(const void *a, const void *b)
 /* Worlds of one scenario: the last one can be chosen. */
 static void goals(enum scenario scenario, double hours, double rate, double p50_s, double p95_s)
 {
-    const uint64_t seeds[WORLDS] = { 11, 12, last_seed() };
+    const uint64_t seeds[WORLDS] = { 11, 12, 14, 15, last_seed() };
     double p50[WORLDS], p95[WORLDS];
     for (int i = 0; i < WORLDS; i++) {
         struct sim_figures f = run(scenario, hours, rate, seeds[i]);
@@ -52,7 +52,7 @@ static void goals(enum scenario scenario, double hours, double rate, double p50_
         assert_true(f.mails > 100);
         assert_int_equal(f.outage_switches, 0);
         if (rate >= 0.5) { /* rarer mail is too little for a share of a thousandth */
-            assert_true(f.extra_mean_pct <= 5);
+            assert_true(f.extra_mean_pct <= 4);
             assert_true(f.first_try_failures_pct <= 0.1);
         }
     }

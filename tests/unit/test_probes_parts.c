@@ -190,31 +190,70 @@ static void test_condemned(void **state)
     }
 }
 
-/* How many successes it takes after each relapse, a second apart: only every other one counts. */
+/* Down for `outage_ms`; then a success each second: ms from the first one until it is UP. */
+static int64_t down_and_up(struct path *p, int64_t *now_ms, int64_t outage_ms)
+{
+    path_failure(p, 1, true, *now_ms, *now_ms + 900);
+    path_down(p, false, *now_ms + 1000);
+    int64_t alive = *now_ms += outage_ms;
+    assert_int_equal(path_success(p, *now_ms - 10, *now_ms), PATH_SAME);
+    while (p->state == PATH_DOWN) {
+        *now_ms += 1000;
+        path_success(p, *now_ms - 10, *now_ms);
+        assert_true(*now_ms < alive + 1000000);
+    }
+    return *now_ms - alive;
+}
+
 static void test_flap_damping(void **state)
 {
     (void)state;
-    static const int need[] = { 3, 24, 24 };
+    static const struct {
+        const char *what;
+        int64_t outage_ms, after_ms; /* it stays up for so long afterwards */
+        int64_t takes_ms;            /* of life until it is UP */
+    } rows[] = {
+        { "long outages need three successes 2 s apart", 60000, 300000, 4000 },
+        { "six after a relapse", 60000, 25000, 10000 },
+        { "alive for 35 s only: 70 s", 60000, 20000, 70000 },
+        { "alive for 90 s: 2 minutes at most", 60000, 1200000, 120000 },
+        { "a short one may be one of many", 15000, 1200000, 46000 },
+    };
     struct path p = { .state = PATH_UP };
     int64_t now = 1000000;
-    for (int round = 0; round < 3; round++) {
-        path_failure(&p, 1, true, now, now + 900);
-        path_down(&p, false, now += 1000);
-        now += 3000;
-        assert_int_equal(path_success(&p, now - 10, now), PATH_SAME);
-        path_failure(&p, 1, true, now, now + 900); /* starts it over */
-        now += 1000;
-        int successes = 0;
-        while (p.state == PATH_DOWN && successes < 100) {
-            now += 1000;
-            path_success(&p, now - 10, now);
-            successes++;
-        }
-        assert_int_equal(successes, 2 * need[round] - 1);
-        now += 60000;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        print_message("%s\n", rows[i].what);
+        assert_int_equal(down_and_up(&p, &now, rows[i].outage_ms), rows[i].takes_ms);
+        now += rows[i].after_ms;
     }
-    path_down(&p, false, now += PATH_RELAPSE_MS + 60000); /* long enough quiet */
+    path_failure(&p, 1, true, now, now + 900);
+    path_down(&p, false, now + 1000);
     assert_int_equal(p.need, PATH_NEED);
+    path_success(&p, now + 40000, now + 40010);
+    path_failure(&p, 1, true, now + 41000, now + 42000); /* starts it over */
+    assert_int_equal(p.ups, 0);
+}
+
+/* The same two losses are a step of the loss only where the round trip has just risen, too. */
+static void test_loss_when_slower(void **state)
+{
+    (void)state;
+    double share[2];
+    for (int slower = 0; slower < 2; slower++) {
+        struct estimate e = { .rtt_ms = 0 };
+        int64_t now = 1000000;
+        for (int i = 0; i < 100; i++, now += 1000) {
+            estimate_rtt(&e, 20, now);
+            estimate_loss(&e, 0, 4, now);
+        }
+        for (int i = 0; i < 6; i++, now += 1000) {
+            estimate_rtt(&e, slower ? 50 : 20, now);
+            estimate_loss(&e, i >= 4, 4, now);
+        }
+        share[slower] = estimate_loss_share(&e, now);
+    }
+    assert_true(share[0] < 0.01);
+    assert_true(share[1] > 0.02);
 }
 
 static void test_acquit(void **state)
@@ -231,11 +270,11 @@ static void test_acquit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_loss_steps), cmocka_unit_test(test_sessions_and_goodput),
-        cmocka_unit_test(test_limiter),    cmocka_unit_test(test_up_and_suspect),
-        cmocka_unit_test(test_condemned),  cmocka_unit_test(test_flap_damping),
-        cmocka_unit_test(test_acquit),
+        cmocka_unit_test(test_round_trip),           cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_loss_steps),           cmocka_unit_test(test_loss_when_slower),
+        cmocka_unit_test(test_sessions_and_goodput), cmocka_unit_test(test_limiter),
+        cmocka_unit_test(test_up_and_suspect),       cmocka_unit_test(test_condemned),
+        cmocka_unit_test(test_flap_damping),         cmocka_unit_test(test_acquit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

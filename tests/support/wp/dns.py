@@ -47,7 +47,7 @@ class Zone:
 
     def __init__(self, *lines, ttl=60, negative=1):
         self.ttl, self.negative = ttl, negative
-        self.records, self.faults, self.queries = {}, {}, []
+        self.records, self.faults, self.queries, self.askers = {}, {}, [], set()
         for line in lines:
             self.add(*line.split(" ", 1))
 
@@ -158,6 +158,7 @@ class Server:
                 threading.Thread(target=self._one_udp, args=(query, peer), daemon=True).start()
 
     def _one_udp(self, query, peer):
+        self.zone.askers.add(peer[0])
         reply = self.zone.answer(query, False)
         if reply and len(reply) > 1232:
             reply = FAULTS["truncated"](query[:query.index(b"\0", 12) + 5], reply)
