@@ -22,7 +22,7 @@ static const struct {
     [REPLY_GREYLIST] = { REPLY_SCOPE_RECIPIENT, 0, true },
     [REPLY_AUTH] = { REPLY_SCOPE_SENDER, 0, false },
     [REPLY_TLS] = { REPLY_SCOPE_RECEIVER, 0, false },
-    [REPLY_TEMP] = { REPLY_SCOPE_RECEIVER, 0, true },
+    [REPLY_TEMP] = { REPLY_SCOPE_RECEIVER, 0, false },
 };
 
 unsigned reply_points(enum reply_class class)

@@ -272,8 +272,8 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     paths_choose(t, flow->route, front, &need.way);
     if (need.way.egress == EGRESS_NONE) { /* other mail or other routes may have one that can */
         char none[160];
-        egress_why_none(t->delivery->egress, flow->route, none, sizeof none);
-        paths_why_none(t->delivery->paths, none, sizeof none);
+        if (!egress_why_none(t->delivery->egress, flow->route, none, sizeof none))
+            paths_why_none(t->delivery->paths, none, sizeof none);
         if (front->refused_n)
             flow_put_off(flow, front, none);
         else

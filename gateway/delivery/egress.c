@@ -322,7 +322,7 @@ const char *egress_reason(const struct egress_table *t, int egress)
     return t->at[egress].reason;
 }
 
-void egress_why_none(const struct egress_table *t, const struct conf_route *route, char *text,
+bool egress_why_none(const struct egress_table *t, const struct conf_route *route, char *text,
                      size_t n)
 {
     struct egress_set set = policies_route_egress(t->policies, route);
@@ -332,8 +332,9 @@ void egress_why_none(const struct egress_table *t, const struct conf_route *rout
         if (!w->reason[0])
             continue;
         snprintf(text, n, "egress %s cannot be used: %s", w->conf->name.p, w->reason);
-        return;
+        return true;
     }
+    return false;
 }
 
 unsigned egress_down(const struct egress_table *t)

@@ -50,8 +50,9 @@ void egress_source(struct egress_table *table, int egress, struct dial_source *s
 enum egress_fault_kind egress_fault(const struct egress_table *table, int egress);
 /* Why it is out, for people; "" when it is not. */
 const char *egress_reason(const struct egress_table *table, int egress);
-/* Why nothing of the route can be used now: the first reason, or that there is none. */
-void egress_why_none(const struct egress_table *table, const struct conf_route *route, char *text,
+/* Why nothing of the route can be used now: the first reason. False: nothing is wrong with them
+ * here; `text` says that in general words. */
+bool egress_why_none(const struct egress_table *table, const struct conf_route *route, char *text,
                      size_t n);
 unsigned egress_down(const struct egress_table *table);
 struct relay_line *egress_line(struct egress_table *table, int egress); /* of relay.h */

@@ -93,7 +93,7 @@ static void gave_up(struct session *s)
         return;
     }
     bool works = others_work(s, true);
-    if (!works && detour_take(s, &s->trouble)) {
+    if ((!works || outcome_is_address(&s->trouble)) && detour_take(s, &s->trouble)) {
         session_kill(s, NULL);
         return;
     }
