@@ -39,6 +39,7 @@ struct reply_word {
     struct slice text;
     uint64_t head, mask; /* its first bytes, to be compared at once */
     bool open_start, open_end;
+    bool plain;          /* nothing an address or a URL is made of: not looked for inside one */
     uint16_t id, bucket; /* from REPLY_BUCKETS on: open_start */
 };
 
@@ -150,6 +151,7 @@ struct reply_rules {
     struct arena *arena;
     struct reply_words words;
     struct map *names; /* of rules */
+    struct map *named; /* words with a name: their group, from 1 */
     REPLY_ARRAY(struct slice) providers;
     REPLY_ARRAY(struct reply_suffix) suffixes; /* sorted once read */
     REPLY_ARRAY(struct reply_mark) marks;      /* words that give a provider away */
@@ -189,6 +191,16 @@ bool reply_line_next(struct slice *text, struct reply_line *line);
 enum rc reply_token_next(struct reply_line *line, struct reply_token *token_r, struct err *err);
 enum rc reply_line_error(const struct reply_line *line, struct err *err, struct slice found,
                          const char *expected);
+
+/* ---- conditions of a rule ---- */
+
+bool reply_name_find(const char *const *names, struct slice name, unsigned *index_r);
+enum rc reply_too_many(const struct reply_line *line, struct err *err, int most, const char *what);
+/* The rest of a line `words NAME "..."`. */
+enum rc reply_named_read(struct reply_rules *rules, struct reply_line *line, struct err *err);
+enum rc reply_condition_read(struct reply_rules *rules, struct reply_rule *rule,
+                             const struct reply_line *line, const struct reply_token *token,
+                             struct err *err);
 
 /* ---- facts in the text ---- */
 

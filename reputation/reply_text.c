@@ -35,6 +35,22 @@ static struct slice strip_codes(struct slice word, struct slice code, struct sli
     return word;
 }
 
+/* Letters of two bytes behind ASCII: Latin-1 (U+00C0 to U+00DE) and Cyrillic (U+0410 to U+042F). */
+static void lower_further(char *p, size_t n)
+{
+    for (size_t i = 0; i + 1 < n; i++) {
+        unsigned char lead = (unsigned char)p[i], next = (unsigned char)p[i + 1];
+        if (lead == 0xc3 && next >= 0x80 && next <= 0x9e && next != 0x97) {
+            p[i + 1] = (char)(next + 0x20);
+        } else if (lead == 0xd0 && next >= 0x90 && next <= 0x9f) {
+            p[i + 1] = (char)(next + 0x20);
+        } else if (lead == 0xd0 && next >= 0xa0 && next <= 0xaf) {
+            p[i] = (char)0xd1;
+            p[i + 1] = (char)(next - 0x20);
+        }
+    }
+}
+
 struct slice reply_normal(const struct reply_facts *facts, char text[REPLY_TEXT_MAX])
 {
     char code_text[8], status_text[24] = "";
@@ -57,6 +73,7 @@ struct slice reply_normal(const struct reply_facts *facts, char text[REPLY_TEXT_
         if (word.n > REPLY_TEXT_MAX)
             word.n = REPLY_TEXT_MAX;
         ascii_lower_copy(text + n, word.p, word.n);
+        lower_further(text + n, word.n);
         n += word.n;
     }
     return (struct slice){ text, n };

@@ -69,6 +69,15 @@ static bool well_written(struct slice s)
     return s.n >= WORD_MIN && s.n <= WORD_MAX;
 }
 
+/* Of letters, blanks and hyphens: nothing a URL or a mail address is known by. */
+static bool is_plain(struct slice s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!in_word(s.p[i]) && s.p[i] != ' ' && s.p[i] != '-' && s.p[i] != '\'')
+            return false;
+    return true;
+}
+
 enum rc reply_words_add(struct reply_words *w, struct slice written, uint16_t *id_r)
 {
     size_t known = (size_t)(uintptr_t)map_get(w->ids, written);
@@ -89,6 +98,7 @@ enum rc reply_words_add(struct reply_words *w, struct slice written, uint16_t *i
         return RC_PARSE;
     if (w->words.n == REPLY_WORDS_MAX)
         return RC_LIMIT;
+    word.plain = !word.open_start && is_plain(word.text);
     word.open_start = word.open_start || !in_word(word.text.p[0]);
     word.open_end = word.open_end || !in_word(word.text.p[word.text.n - 1]);
     word.head = head_of(word.text);
@@ -125,14 +135,35 @@ static bool is_at(const struct reply_word *word, struct slice text, size_t at)
            (word->open_end || end == text.n || !in_word(text.p[end]));
 }
 
+static size_t skip_run(struct slice text, size_t at)
+{
+    while (at < text.n && (in_word(text.p[at]) || memchr("._+=-", text.p[at], 5)))
+        at++;
+    return at;
+}
+
+/* Where the URL or mail address ends that starts at `at` with a run of letters up to `run`; `at`
+ * when none does. Words in one are names, not what the reply says. */
+static size_t opaque_until(struct slice text, size_t at, size_t run)
+{
+    struct slice rest = slice_skip(text, run);
+    if (slice_starts_with(rest, "@"))
+        return skip_run(text, run + 1);
+    if (!slice_starts_with(rest, "://") && !slice_starts_with(slice_skip(text, at), "www."))
+        return at;
+    while (run < text.n && !memchr(" <>()[]\"", text.p[run], 8))
+        run++;
+    return run;
+}
+
 static void find_in_bucket(const struct reply_words *w, unsigned bucket, struct slice text,
-                           size_t at, struct reply_found *found)
+                           size_t at, bool opaque, struct reply_found *found)
 {
     unsigned i = w->first[bucket], end = w->first[bucket + 1];
     uint64_t head = i < end ? head_of(slice_skip(text, at)) : 0;
     for (; i < end; i++) {
         const struct reply_word *word = &w->words.at[i];
-        if ((head & word->mask) == word->head && is_at(word, text, at))
+        if ((head & word->mask) == word->head && !(opaque && word->plain) && is_at(word, text, at))
             found->bits[word->id / 64] |= 1ull << (word->id % 64);
     }
 }
@@ -140,12 +171,17 @@ static void find_in_bucket(const struct reply_words *w, unsigned bucket, struct 
 void reply_words_find(const struct reply_words *w, struct slice text, struct reply_found *found_r)
 {
     bool inside = false; /* the byte before is part of a word */
+    size_t run = 0, opaque = 0;
     memset(found_r, 0, sizeof *found_r);
     for (size_t at = 0; at + WORD_MIN <= text.n; at++) {
         unsigned bucket = bucket_of(text.p + at);
+        if (at >= run && at >= opaque) {
+            run = skip_run(text, at);
+            opaque = opaque_until(text, at, run);
+        }
         if (!inside)
-            find_in_bucket(w, bucket, text, at, found_r);
-        find_in_bucket(w, bucket + REPLY_BUCKETS, text, at, found_r);
+            find_in_bucket(w, bucket, text, at, at < opaque, found_r);
+        find_in_bucket(w, bucket + REPLY_BUCKETS, text, at, at < opaque, found_r);
         inside = in_word(text.p[at]);
     }
 }

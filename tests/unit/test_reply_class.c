@@ -118,6 +118,15 @@ static void stored_replies(void **state)
     assert_int_equal(s.exact, s.rows);
 }
 
+/* Every subject with what is said of it, in ten languages. */
+static void composed_replies(void **state)
+{
+    (void)state;
+    struct score s = score_file("tests/corpus/replies-grammar.tsv", NULL, true);
+    assert_true(s.rows >= 250);
+    assert_int_equal(s.exact, s.rows);
+}
+
 static const char *const further[] = { "tests/corpus/replies-further.tsv",
                                        "tests/corpus/replies-unseen.tsv" };
 
@@ -345,6 +354,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(stored_replies),
+        cmocka_unit_test(composed_replies),
         cmocka_unit_test(replies_rules_were_written_on),
         cmocka_unit_test(replies_that_only_measure),
         cmocka_unit_test(words_that_mislead),
