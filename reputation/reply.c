@@ -188,4 +188,6 @@ void reply_overrule(struct reply_judgement *judgement, const struct reply_facts 
                     enum reply_class class, const char *rule)
 {
     decide(judgement, facts->code, class, rule);
+    if (class == REPLY_TEMP) /* whoever calls it so wants it tried again */
+        judgement->ends_by_itself = facts->code >= 500;
 }
