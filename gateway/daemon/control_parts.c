@@ -42,6 +42,7 @@ static void note_standing(struct control_links *links, const struct standing_eve
 static void on_standing_event(void *arg, const struct standing_event *event)
 {
     struct control_parts *c = arg;
+    control_report_standing(c->report, event);
     if (event->kind != STANDING_TRANSITION || !c->links)
         return;
     note_standing(c->links, event);
@@ -63,12 +64,18 @@ static void note_listing(struct control_links *links, struct slice egress, const
     control_links_note(links, &note);
 }
 
+static void tell_listing(struct control_parts *c, struct slice egress, const struct listing *l)
+{
+    note_listing(c->links, egress, l);
+    control_report_listing(c->report, egress, l);
+}
+
 static void on_listing(void *arg, struct slice egress, const struct listing *l)
 {
     struct control_parts *c = arg;
     control_standing_listing(c->standing, egress, l);
     if (l->changed && (l->state == LIST_LISTED || l->was == LIST_LISTED))
-        note_listing(c->links, egress, l);
+        tell_listing(c, egress, l);
 }
 
 static void on_hygiene(void *arg, struct slice egress, const struct hygiene *hygiene)
@@ -97,8 +104,8 @@ void control_parts_start(struct control_parts *c, struct loop *loop, const char 
     c->report = control_report_new(loop, relay_path, history);
     c->standing = control_standing_new(&standing);
     c->links = control_links_new(&links);
-    control_report_watch(c->report, c->links);
     c->lists = control_lists_new(loop, &lists);
+    control_report_watch(c->report, c);
 }
 
 void control_parts_configure(struct control_parts *c, struct policies *policies)
