@@ -25,6 +25,7 @@ struct control_report {
     struct history *history;
     struct web *web;
     ino_t served;                        /* of the socket; 0: none */
+    uint64_t state_events, listing_events;
     double points[STANDING_MEMBERS_MAX]; /* of each member, as the history has them */
     struct timer minute;
 };
@@ -96,6 +97,10 @@ static size_t metrics_of(void *arg, struct metric *out, size_t max)
         { "probes_failed_total", "Probes that failed.", true, (double)s.failed_probes },
         { "probes_refused_total", "Probes there was no room for.", true, (double)s.refused_probes },
         { "advice_tables_total", "Tables sent to the relay.", true, (double)s.tables },
+        { "address_events_total", "Changes of states of addresses and pools.", true,
+          (double)r->state_events },
+        { "listing_events_total", "Listings of addresses that began or ended.", true,
+          (double)r->listing_events },
         { "advice_line_up", "1: the line to the relay stands.", false, s.relay_open },
     };
     size_t n = sizeof all / sizeof all[0];
@@ -165,6 +170,7 @@ void control_report_standing(struct control_report *r, const struct standing_eve
                                      [STANDING_POOL_BACK] = STANDING_NOTE_POOL_BACK };
     char address[ADDR_TEXT_MAX];
     bool change = e->kind == STANDING_TRANSITION;
+    r->state_events++;
     struct standing_note note = { .kind = kinds[e->kind],
                                   .egress = e->egress,
                                   .address = slice_of(address_of(&e->address, address)),
@@ -187,6 +193,7 @@ void control_report_listing(struct control_report *r, struct slice egress, const
                                   .to = slice_of(listing_state_names[l->state]),
                                   .points = l->points,
                                   .reason = slice_of(l->text[0] ? l->text : l->what) };
+    r->listing_events++;
     keep_note(r, loop_wall_ms(r->loop), &note);
 }
 

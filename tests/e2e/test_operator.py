@@ -19,13 +19,16 @@ def standing(here, name):
     return here.json("egress", "list", name)["standing"][0]
 
 
-def wait_state(here, name, state):
-    net.wait_for(f"{name} to be {state}", lambda: standing(here, name)["state"] == state, 30, 0.1)
-
-
 def known(here):
     """The daemon has begun to judge its addresses."""
     net.wait_for("the states", lambda: here.cli("egress", check=False).stdout.count("\n") > 1, 30)
+
+
+def wait_allowed(here, *names):
+    """The workers have been told: these egresses and no others."""
+    net.wait_for(f"only {names} to be allowed", lambda: {
+        e["name"] for e in here.json("explain", "--from", "a@client.test", "--to", "b@dest.test")
+        ["egress"] if e["allowed"]} == set(names), 30, 0.1)
 
 
 def peers(server, here, count):
@@ -58,8 +61,7 @@ def test_drained_egress_carries_nothing_until_it_is_resumed(relay, sink):
     row = here.json("egress", "drain", "a")
     assert (row["egress"], row["address"], row["eligible"]) == ("a", a, False)
     assert row["state"] in ("draining", "disabled") and row["reason"] == "drained by the operator"
-    net.wait_for("the order to reach the workers", lambda: "drain" in here.cli(
-        "explain", "--from", "a@client.test", "--to", "b@dest.test").stdout, 30)
+    wait_allowed(here, "b")
     here.retry()
     assert {m.peer for m in server.wait(12, 60)} == {b}
     assert peers(server, here, 8) == {b}
@@ -75,9 +77,7 @@ def test_nothing_is_lost_when_all_are_disabled(relay, sink):
     known(here)
     for name in "ab":
         assert here.json("egress", "disable", name)["state"] == "disabled"
-    wait_state(here, "b", "disabled")
-    net.wait_for("the order to reach the workers", lambda: here.cli(
-        "explain", "--from", "a@client.test", "--to", "b@dest.test").stdout.count("disabled") >= 2, 30)
+    wait_allowed(here)
     for _ in range(5):
         here.send(mail.message())
     assert net.stays(lambda: not server.messages, 1)
@@ -95,11 +95,15 @@ def test_disabled_survives_kills_of_everything(relay, sink):
     here.kill_tree()
     here.start()
     known(here)
+    wait_allowed(here, "b")
     found = standing(here, "a")
     assert (found["state"], found["eligible"], found["share"]) == ("disabled", False, 0)
     assert found["todo"].startswith("enable")
     assert peers(server, here, 8) == {b}
-    assert here.json("report", "reputation", "--egress", "a")["state"] == "disabled"
+    rows = here.json("report", "reputation", "--egress", "a")
+    assert [r["state"] for r in rows if r.get("kind") == "address"] == ["disabled"]
+    past = [r for r in rows if r.get("event") == "egress_state"]
+    assert past[0]["to"] == "disabled" and past[0]["reason"] == "disabled by the operator"
 
 
 def test_orders_that_cannot_be_carried_out(relay, sink):

@@ -9,6 +9,8 @@
  *     brownout EGRESS CARRIER REGION   loss 8 %, round trip doubled, the group prefers another
  *     down EGRESS CARRIER REGION
  *     fault EGRESS                     its proxy is down
+ *     listed EGRESS                    a list names its first address
+ *     blocked EGRESS PROVIDER          this provider refuses its first address
  *     fine                             all is as in the beginning
  *     relay off | relay on             the relay's admin socket
  *     grow N                           N groups more
@@ -28,6 +30,7 @@
 #include "policies/cost.h"
 #include "policies/policies.h"
 #include "tests/web/invented_relay.h"
+#include "tests/web/invented_standing.h"
 
 enum { MINUTES = 360, MINUTE_MS = 60 * 1000, GROUPS_MAX = 300 };
 
@@ -43,6 +46,7 @@ struct world {
     struct policies *policies;
     struct history *history;
     struct web *web;
+    struct standing *standing;
     struct advice *advice;
     struct admin_server *relay; /* NULL: off */
     char relay_path[512];
@@ -169,6 +173,29 @@ static const struct conf *give_conf(void *arg)
     return conf_of(arg);
 }
 
+/* ---- addresses ---- */
+
+static const struct standing *give_standing(void *arg)
+{
+    return ((struct world *)arg)->standing;
+}
+
+static void on_standing(void *arg, const struct standing_event *e)
+{
+    struct world *w = arg;
+    char address[ADDR_TEXT_MAX];
+    struct standing_note note = { .kind = STANDING_NOTE_STATE,
+                                  .egress = e->egress,
+                                  .address = slice_of(addr_host_text(&e->address, address)),
+                                  .with = e->provider,
+                                  .from = slice_of(standing_state_names[e->from]),
+                                  .to = slice_of(standing_state_names[e->to]),
+                                  .points = e->points,
+                                  .reason = e->reason };
+    history_standing(w->history, e->at_ms, &note);
+    web_standing(w->web, e->at_ms, &note);
+}
+
 /* ---- history ---- */
 
 static void record_minute(struct world *w, int64_t at_ms, int i)
@@ -227,6 +254,7 @@ static void make_history(struct world *w)
     e.to = w->advice->egress[0].name;
     e.reason = "better by 35 % for 15 s";
     history_event(w->history, now - 128ll * MINUTE_MS, &e);
+    invented_past(w->history, w->advice->egress[0].name, slice_of("127.0.0.11"), now);
 }
 
 /* ---- commands ---- */
@@ -275,6 +303,10 @@ static void obey(struct world *w, char *line)
         snprintf(w->fault, sizeof w->fault, "%s", words[1]);
         make_advice(w);
         tell(w, &e, loop_wall_ms(w->loop));
+    } else if (strcmp(words[0], "listed") == 0 && n == 2) {
+        invented_listing(w->standing, words[1], loop_wall_ms(w->loop));
+    } else if (strcmp(words[0], "blocked") == 0 && n == 3) {
+        invented_block(w->standing, words[1], words[2], loop_wall_ms(w->loop));
     } else if (strcmp(words[0], "relay") == 0 && n == 2) {
         (strcmp(words[1], "on") == 0 ? relay_on : relay_off)(w);
     } else if (strcmp(words[0], "grow") == 0 && n == 2) {
@@ -340,6 +372,7 @@ static int serve(struct world *w, const char *folder)
                            .relay_path = w->relay_path,
                            .advice = give_advice,
                            .conf = give_conf,
+                           .standing = give_standing,
                            .arg = w };
     addr_parse(slice_of("127.0.0.1:0"), &address);
     if (listen_open(&address, 64, &fd, &err) != RC_OK) {
@@ -349,6 +382,8 @@ static int serve(struct world *w, const char *folder)
     net_local_of(fd, &address);
     env.history = w->history = history_new(w->loop, folder, 30 * 24 * 3600 * 1000ll);
     w->web = web_new(&env);
+    w->standing = invented_standing(conf_of(w), &(struct standing_hooks){ on_standing, w },
+                                    loop_wall_ms(w->loop));
     web_listen(w->web, fd);
     make_advice(w);
     make_history(w);
@@ -359,6 +394,7 @@ static int serve(struct world *w, const char *folder)
     loop_run(w->loop);
     loop_watch_free(&watch);
     web_free(&w->web);
+    standing_free(&w->standing);
     history_free(&w->history);
     relay_off(w);
     return 0;
