@@ -114,13 +114,13 @@ static bool judge_provider(struct alarms *a, const struct standing_event *e, int
 bool alarms_judge(struct alarms *a, const struct standing_event *e, bool acknowledge,
                   int64_t now_ms, struct alarm *alarm_r)
 {
-    *alarm_r = (struct alarm){ .egress = e->egress,
-                               .address = e->address,
-                               .with = e->provider,
-                               .reason = e->reason };
+    *alarm_r = (struct alarm){
+        .egress = e->egress, .address = e->address, .with = e->provider, .reason = e->reason
+    };
     if (e->kind != STANDING_TRANSITION) {
-        static const char *const states[] = { [STANDING_POOL_EMPTY] = "empty",
-                                              [STANDING_POOL_BACK] = "back" };
+        static const char *const states[] = {
+            [STANDING_POOL_EMPTY] = "empty", [STANDING_POOL_BACK] = "back"
+        };
         alarm_r->kind = ALARM_POOL;
         alarm_r->state = slice_of(states[e->kind]);
         alarm_r->with = alarm_r->state; /* that it is back is told, too */
@@ -192,8 +192,8 @@ int64_t alarms_due_ms(const struct alarms *a)
 {
     if (!a->fresh.n && !a->held.n)
         return -1;
-    int64_t due = a->fresh.n ? a->fresh.since_ms + ALARMS_GATHER_MS
-                             : a->held.since_ms + ALARMS_EACH_MS;
+    int64_t due =
+        a->fresh.n ? a->fresh.since_ms + ALARMS_GATHER_MS : a->held.since_ms + ALARMS_EACH_MS;
     return due > room_ms(a) ? due : room_ms(a);
 }
 

@@ -22,10 +22,10 @@
 enum {
     ALARMS_PER_HOUR = 10,
     ALARMS_GATHER_MS = 1000,
-    ALARMS_EACH_MS = 3600 * 1000,    /* of a subject, and before what is withheld goes alone */
+    ALARMS_EACH_MS = 3600 * 1000, /* of a subject, and before what is withheld goes alone */
     ALARMS_MEMORY_MS = 7 * 24 * 3600 * 1000, /* a provider that blocks again within it */
-    ALARM_LINES_MAX = 50,            /* of a message, fresh and held each; the rest is counted */
-    ALARM_SUBJECTS_MAX = 1024        /* remembered; beyond them the oldest is forgotten */
+    ALARM_LINES_MAX = 50,     /* of a message, fresh and held each; the rest is counted */
+    ALARM_SUBJECTS_MAX = 1024 /* remembered; beyond them the oldest is forgotten */
 };
 
 enum alarm_kind {

@@ -138,10 +138,10 @@ static const struct conf_key notify_keys[] = {
       .help = "a mailbox: mail leaves by an egress that still works" },
 };
 static const struct conf_section notify_section = {
-    "reputation.notify",        "Who is told what needs a person: at most once an hour of each thing, "
-                                "ten times an hour in all.",
-    sizeof(struct conf_notify), TABLE(notify_keys),
-    .check = check_notify
+    "reputation.notify",
+    "Who is told what needs a person: at most once an hour of each thing, "
+    "ten times an hour in all.",
+    sizeof(struct conf_notify), TABLE(notify_keys), .check = check_notify
 };
 
 static const char *const resort_names[] = { "hold", "send", NULL };
@@ -160,8 +160,7 @@ static const struct conf_key reputation_keys[] = {
     { "acknowledge", &type_bool, offsetof(struct conf_reputation, acknowledge), .value = "false",
       .help = "an address leaves quarantine only after `waypost egress acknowledge`" },
     { "notify", &type_section, offsetof(struct conf_reputation, notify), .more = &notify_section,
-      .flags = KEY_OPTIONAL,
-      .help = "who is told what needs a person" },
+      .flags = KEY_OPTIONAL, .help = "who is told what needs a person" },
 };
 const struct conf_section section_reputation = { "reputation", "Watching of our addresses.",
                                                  sizeof(struct conf_reputation),

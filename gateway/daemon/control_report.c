@@ -24,7 +24,7 @@ struct control_report {
     const struct control_parts *parts; /* NULL: none to look at */
     struct history *history;
     struct web *web;
-    ino_t served;                        /* of the socket; 0: none */
+    ino_t served; /* of the socket; 0: none */
     uint64_t state_events, listing_events;
     double points[STANDING_MEMBERS_MAX]; /* of each member, as the history has them */
     struct timer minute;
@@ -89,6 +89,7 @@ static size_t metrics_of(void *arg, struct metric *out, size_t max)
     if (!r->parts)
         return 0;
     control_links_get_stats(r->parts->links, &s);
+    struct control_alarm_stats alarm = control_alarm_stats(r->parts->alarm);
     const struct metric all[] = {
         { "observations_total", "What the relay's sessions told of paths.", true,
           (double)s.observations },
@@ -101,6 +102,8 @@ static size_t metrics_of(void *arg, struct metric *out, size_t max)
           (double)r->state_events },
         { "listing_events_total", "Listings of addresses that began or ended.", true,
           (double)r->listing_events },
+        { "alarms_total", "Messages to people.", true, (double)alarm.messages },
+        { "alarms_lost_total", "Webhooks and mail to people given up.", true, (double)alarm.lost },
         { "advice_line_up", "1: the line to the relay stands.", false, s.relay_open },
     };
     size_t n = sizeof all / sizeof all[0];

@@ -1,8 +1,10 @@
 """
 test_operator — the operator's side of reputation: orders, reports, alarms
 """
+import http.server
 import json
 import os
+import threading
 
 import pytest
 from wp import mail, net, smtpd, waypost
@@ -129,3 +131,122 @@ def test_orders_that_cannot_be_carried_out(relay, sink):
     here.cli("egress", "enable", f"b/{b2}")             # one of the two
     table = here.cli("egress", "list").stdout.splitlines()
     assert [line.split()[3] for line in table[1:]] == ["clean", "disabled", "clean"]
+
+
+# ---- alarms
+
+class Hook:
+    """A webhook: what is posted to it; answers 500 so many times first."""
+
+    def __init__(self, failures=0):
+        self.posts, self.heads, self.left = [], [], failures
+        hook = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.heads.append((self.path, dict(self.headers)))
+                fails = hook.left > 0
+                hook.left -= fails
+                if not fails:
+                    hook.posts.append(json.loads(body))
+                self.send_response(500 if fails else 204)
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer((net.loopback(), 0), Handler)
+        self.url = "http://%s:%d/hook?key=secret" % self.server.server_address
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+@pytest.fixture
+def hook(keep):
+    return lambda **how: keep(Hook(**how))
+
+
+def to(messages, recipient):
+    return [m for m in messages if m.rcpts[0][0] == recipient]
+
+
+def feed_of(addresses):
+    """A netset of the world, and these."""
+    return "".join(f"198.51.{i}.0/24\n" for i in range(20)) + "".join(a + "\n" for a in addresses)
+
+
+def listed_by(here, name, addresses):
+    """Swaps the content of the feed file."""
+    path = os.path.join(here.dir, name)
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        f.write(feed_of(addresses))
+    os.replace(path + ".new", path)
+
+
+def watched(relay, server, addresses, notify, **more):
+    feeds = [{"file": "bad.netset", "format": "netset", "points": 100}]
+    here = relay(to=server, conf={**egresses(*addresses),
+                                  "reputation": {"feeds": feeds, "notify": notify}, **more},
+                 files={"bad.netset": feed_of([])})
+    known(here)
+    return here
+
+
+def test_a_listing_is_told_once_by_webhook_and_by_mail_through_the_other_egress(relay, sink, hook):
+    a, b = net.loopback(), net.loopback()
+    server, told = sink(), hook(failures=1)             # tried again ten seconds later
+    here = watched(relay, server, [a, b],
+                   {"webhook": told.url, "mail": "postmaster@dest.test"})
+    listed_by(here, "bad.netset", [a])
+    net.wait_for("the mail", lambda: to(server.messages, "postmaster@dest.test"), 60)
+    net.wait_for("the webhook", lambda: told.posts, 60)
+    got, = to(server.messages, "postmaster@dest.test")
+    assert got.peer == b and got.sender == ""
+    m = mail.parse(got.data)
+    assert m["Auto-Submitted"] == "auto-generated" and m["To"] == "<postmaster@dest.test>"
+    assert m["Date"] and m["Message-ID"] and a in m["Subject"] and "Waypost" in m["Subject"]
+    text = m.get_payload()
+    assert a in text and "bad.netset" in text and "What to do: find out" in text
+    post, = told.posts
+    assert post["hostname"] == here.conf["hostname"] and a in post["text"]
+    alarm = post["alarms"][0]
+    assert (alarm["kind"], alarm["egress"], alarm["address"]) == ("address", "a", a)
+    assert alarm["state"] in ("draining", "listed") and alarm["todo"] and alarm["reason"]
+    path, head = told.heads[0]
+    assert path == "/hook?key=secret" and head["Content-Type"] == "application/json"
+    assert "secret" not in here.stderr()                # its host alone is told
+    assert net.stays(lambda: len(told.posts) == 1 and
+                     len(to(server.messages, "postmaster@dest.test")) == 1, 3)
+
+
+@pytest.mark.timeout(240)
+def test_a_storm_gives_no_more_than_the_limit(relay, sink, hook):
+    """Fourteen addresses are listed one after the other, each when the one before was told."""
+    ours = [net.loopback() for _ in range(14)]
+    server, told = sink(), hook()
+    here = watched(relay, server, ours, {"webhook": told.url, "mail": "postmaster@dest.test"})
+    for n in range(1, len(ours) + 1):
+        listed_by(here, "bad.netset", ours[:n])
+        name = chr(ord("a") + n - 1)
+        net.wait_for(f"{name} to be out", lambda: any(
+            r["state"] in ("draining", "listed") for r in here.log("egress_state", egress=name)), 30)
+        net.wait_for("its alarm", lambda: len(told.posts) >= min(n, 10), 30)
+    assert net.stays(lambda: len(told.posts) == 10, 3)  # the others are told within the hour
+    assert len(here.log("egress_state", state="listed")) + \
+        len(here.log("egress_state", state="draining")) >= 14
+    # The postmaster's mail waits with all other mail when no address is left.
+    assert len(to(server.messages, "postmaster@dest.test")) <= 10
+    assert here.stderr().count('"event":"alarm"') == 10
+
+
+def test_wrong_notify_is_an_error(relay, sink):
+    here = relay(to=sink(), start=False)
+    for notify, words in (({"webhook": "ftp://x.test/"}, "https://"), ({"mail": "nobody"}, "mailbox"),
+                          ({}, "neither webhook nor mail"), ({"webhok": "http://x/"}, "webhook")):
+        here.write_conf({"reputation": {"notify": notify}})
+        got = here.cli("check", check=False)
+        assert got.returncode == 78 and words in got.stdout + got.stderr, got
