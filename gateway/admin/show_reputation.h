@@ -1,5 +1,8 @@
 /*
  * admin/show_reputation — `report reputation` as tables: addresses, evidence, lists, what happened
+ *
+ *   Rows come in any order; each finds its table by its members `event` and `kind`. Printed when
+ *   all have come.
  */
 #ifndef WAYPOST_ADMIN_SHOW_REPUTATION_H
 #define WAYPOST_ADMIN_SHOW_REPUTATION_H

@@ -1,5 +1,8 @@
 /*
  * admin/show_standing — what our addresses are worth, for people: one line an address
+ *
+ *   Rows are those of report/standing_rows.h. Times are cut to the minute; WITH is "all", or the
+ *   provider that a line is about.
  */
 #ifndef WAYPOST_ADMIN_SHOW_STANDING_H
 #define WAYPOST_ADMIN_SHOW_STANDING_H

@@ -1,5 +1,8 @@
 /*
  * daemon/alarm_text — a digest of alarms as text for people and as JSON for machines (pure)
+ *
+ *   What to do is that of the moment of writing, not of the alarm. Everything is borrowed for the
+ *   call; what does not fit into `out` is cut off (`full`).
  */
 #ifndef WAYPOST_DAEMON_ALARM_TEXT_H
 #define WAYPOST_DAEMON_ALARM_TEXT_H

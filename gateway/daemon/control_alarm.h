@@ -5,8 +5,8 @@
  *   when, and tells it: JSON by POST to the webhook, and a message to the mailbox, which the relay
  *   stores and sends like any other mail: by an egress that still works.
  *
- *   A webhook that fails is tried again five times in half an hour, then given up with a line in the
- *   log. Mail waits here while the relay does not answer.
+ *   A webhook that fails is tried again four times in half an hour, then given up with a line in
+ *   the log. Mail waits here while the relay does not answer.
  *
  *   Everything runs on control's loop. The inputs may be called from inside the callbacks of the
  *   core of standing: what is told of it is read later.

@@ -202,7 +202,8 @@ enum rc store_ask(struct store *s, const struct history_question *q, struct buf 
     if (rc != RC_OK)
         return rc;
     int level = level_for(q);
-    int64_t since = q->since_ms - q->since_ms % store_levels[level].span_ms;
+    bool spans = q->what == HISTORY_LINKS || q->what == HISTORY_SERIES;
+    int64_t since = q->since_ms - (spans ? q->since_ms % store_levels[level].span_ms : 0);
     store_bind_text(stmt, 1, q->egress);
     store_bind_text(stmt, 2, q->carrier);
     store_bind_text(stmt, 3, q->region);

@@ -6,28 +6,52 @@
 #ifndef WAYPOST_TESTS_WEB_INVENTED_STANDING_H
 #define WAYPOST_TESTS_WEB_INVENTED_STANDING_H
 
-#include "gateway/conf/conf.h"
-#include "gateway/report/history.h"
+#include <string.h>
+
+#include "gateway/admin/web.h"
 
 enum { INVENTED_MAX = 16, INVENTED_HOURS = 6 };
 
+struct invented {
+    struct standing *core;
+    struct history *history;
+    struct web *web;
+};
+
+static void invented_event(void *arg, const struct standing_event *e)
+{
+    struct invented *i = arg;
+    char address[ADDR_TEXT_MAX];
+    struct standing_note note = { .kind = STANDING_NOTE_STATE,
+                                  .egress = e->egress,
+                                  .address = slice_of(addr_host_text(&e->address, address)),
+                                  .with = e->provider,
+                                  .from = slice_of(standing_state_names[e->from]),
+                                  .to = slice_of(standing_state_names[e->to]),
+                                  .points = e->points,
+                                  .reason = e->reason };
+    history_standing(i->history, e->at_ms, &note);
+    web_standing(i->web, e->at_ms, &note);
+}
+
 /* A member for each address of the configuration. */
-static struct standing *invented_standing(const struct conf *conf,
-                                          const struct standing_hooks *hooks, int64_t now_ms)
+static void invented_begin(struct invented *i, const struct conf *conf, int64_t now_ms)
 {
     struct standing_member member[INVENTED_MAX];
     struct standing_config config = { .member = member, .min_active = 1 };
+    struct standing_hooks hooks = { invented_event, i };
     static const struct addr none;
-    for (size_t i = 0; i < conf->egress.n; i++) {
-        const struct conf_egress *e = &conf->egress.at[i];
-        for (size_t k = 0; k < (e->addresses.n ? e->addresses.n : 1); k++)
+    for (size_t e = 0; e < conf->egress.n; e++) {
+        const struct conf_egress *egress = &conf->egress.at[e];
+        size_t n = egress->addresses.n ? egress->addresses.n : 1;
+        for (size_t k = 0; k < n; k++)
             member[config.member_n++] =
-                (struct standing_member){ .egress = e->name,
-                                          .address = e->addresses.n ? e->addresses.at[k] : none };
+                (struct standing_member){ .egress = egress->name,
+                                          .address = egress->addresses.n ? egress->addresses.at[k]
+                                                                         : none };
     }
-    struct standing *s = standing_new(hooks, now_ms);
-    standing_configure(s, &config, now_ms);
-    return s;
+    i->core = standing_new(&hooks, now_ms);
+    standing_configure(i->core, &config, now_ms);
 }
 
 /* Points of the first egress that rose four hours ago, and fade. */
@@ -81,6 +105,18 @@ static void invented_block(struct standing *s, const char *egress, const char *p
                                         .text = slice_of("550 5.7.1 blocked <b>bold</b>") };
         standing_reply(s, invented_member(s, egress), slice_of(provider), &reply, now_ms);
     }
+}
+
+/* False: it is no command of this part. */
+static bool invented_obey(struct invented *i, char *const *words, size_t n, int64_t now_ms)
+{
+    if (strcmp(words[0], "listed") == 0 && n == 2)
+        invented_listing(i->core, words[1], now_ms);
+    else if (strcmp(words[0], "blocked") == 0 && n == 3)
+        invented_block(i->core, words[1], words[2], now_ms);
+    else
+        return false;
+    return true;
 }
 
 #endif

@@ -46,7 +46,7 @@ struct world {
     struct policies *policies;
     struct history *history;
     struct web *web;
-    struct standing *standing;
+    struct invented addresses;
     struct advice *advice;
     struct admin_server *relay; /* NULL: off */
     char relay_path[512];
@@ -173,27 +173,9 @@ static const struct conf *give_conf(void *arg)
     return conf_of(arg);
 }
 
-/* ---- addresses ---- */
-
 static const struct standing *give_standing(void *arg)
 {
-    return ((struct world *)arg)->standing;
-}
-
-static void on_standing(void *arg, const struct standing_event *e)
-{
-    struct world *w = arg;
-    char address[ADDR_TEXT_MAX];
-    struct standing_note note = { .kind = STANDING_NOTE_STATE,
-                                  .egress = e->egress,
-                                  .address = slice_of(addr_host_text(&e->address, address)),
-                                  .with = e->provider,
-                                  .from = slice_of(standing_state_names[e->from]),
-                                  .to = slice_of(standing_state_names[e->to]),
-                                  .points = e->points,
-                                  .reason = e->reason };
-    history_standing(w->history, e->at_ms, &note);
-    web_standing(w->web, e->at_ms, &note);
+    return ((struct world *)arg)->addresses.core;
 }
 
 /* ---- history ---- */
@@ -303,10 +285,8 @@ static void obey(struct world *w, char *line)
         snprintf(w->fault, sizeof w->fault, "%s", words[1]);
         make_advice(w);
         tell(w, &e, loop_wall_ms(w->loop));
-    } else if (strcmp(words[0], "listed") == 0 && n == 2) {
-        invented_listing(w->standing, words[1], loop_wall_ms(w->loop));
-    } else if (strcmp(words[0], "blocked") == 0 && n == 3) {
-        invented_block(w->standing, words[1], words[2], loop_wall_ms(w->loop));
+    } else if (invented_obey(&w->addresses, words, n, loop_wall_ms(w->loop))) {
+        make_advice(w);
     } else if (strcmp(words[0], "relay") == 0 && n == 2) {
         (strcmp(words[1], "on") == 0 ? relay_on : relay_off)(w);
     } else if (strcmp(words[0], "grow") == 0 && n == 2) {
@@ -382,8 +362,8 @@ static int serve(struct world *w, const char *folder)
     net_local_of(fd, &address);
     env.history = w->history = history_new(w->loop, folder, 30 * 24 * 3600 * 1000ll);
     w->web = web_new(&env);
-    w->standing = invented_standing(conf_of(w), &(struct standing_hooks){ on_standing, w },
-                                    loop_wall_ms(w->loop));
+    w->addresses = (struct invented){ .history = w->history, .web = w->web };
+    invented_begin(&w->addresses, conf_of(w), loop_wall_ms(w->loop));
     web_listen(w->web, fd);
     make_advice(w);
     make_history(w);
@@ -394,7 +374,7 @@ static int serve(struct world *w, const char *folder)
     loop_run(w->loop);
     loop_watch_free(&watch);
     web_free(&w->web);
-    standing_free(&w->standing);
+    standing_free(&w->addresses.core);
     history_free(&w->history);
     relay_off(w);
     return 0;
@@ -403,10 +383,8 @@ static int serve(struct world *w, const char *folder)
 int main(int argc, char **argv)
 {
     struct world w = { .loop = NULL };
-    if (argc != 3) {
-        fputs("usage: web_world FOLDER CONFIGURATION\n", stderr);
+    if (argc != 3)
         return 2;
-    }
     w.policies = load(argv[2]);
     if (!w.policies)
         return 78;
