@@ -76,25 +76,13 @@ bool dnsbl_candidates(struct list_watch *l, int64_t now_ms)
 
 /* ---- verdicts ---- */
 
-static void put_link(const char *link, const struct addr *address, struct buf *out)
-{
-    static const char mark[] = "{address}";
-    char text[ADDR_TEXT_MAX];
-    const char *at = strstr(link, mark);
-    buf_put(out, link, at ? (size_t)(at - link) : strlen(link));
-    if (at) {
-        buf_puts(out, addr_host_text(address, text));
-        buf_puts(out, at + sizeof mark - 1);
-    }
-    buf_putc(out, '\0');
-}
-
 void dnsbl_listing_of(const struct list_watch *l, const struct cell *c, struct buf *link,
                       struct listing *verdict_r)
 {
     bool listed = c->state == LIST_LISTED;
     buf_clear(link);
-    put_link(listed ? l->conf.link : "", &c->address, link);
+    zone_put_link(listed ? l->conf.link : "", &c->address, link);
+    buf_putc(link, '\0');
     *verdict_r = (struct listing){ .source = l->conf.zone,
                                    .address = c->address,
                                    .state = c->state,

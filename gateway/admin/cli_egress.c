@@ -1,44 +1,54 @@
 /*
- * admin/cli_egress — `waypost egress list` for people: one line an egress
+ * admin/cli_egress — `waypost egress`: what our addresses are worth, for people; orders
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/admin/client.h"
-#include "gateway/admin/show.h"
+#include "gateway/admin/show_standing.h"
 
-static const char *text_of(const json_t *row, const char *key)
+static const char *const orders[] = { "drain", "resume",      "disable", "enable",
+                                      "reset", "acknowledge", NULL };
+
+/* NULL: not one of them. */
+static const char *order_of(const char *word)
 {
-    const char *text = json_string_value(json_object_get(row, key));
-    return text ? text : "";
+    for (size_t i = 0; orders[i]; i++)
+        if (strcmp(orders[i], word) == 0)
+            return orders[i];
+    return NULL;
 }
 
-static void show_egress(void *arg, const json_t *row)
+static int ask(struct cli *cli, const char *action, client_row_fn *show)
 {
-    static const char *const keys[] = { "egress", "kind", "state", "carrier", "region" };
-    struct table *t = arg;
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        table_cell(t, text_of(row, keys[i]));
-    table_number(t, json_integer_value(json_object_get(row, "weight")));
-    table_cell(t, text_of(row, "since"));
-    table_cell(t, text_of(row, "evidence"));
-}
-
-int cli_egress(struct cli *cli)
-{
-    static const char *const heads[] = { "EGRESS",  "KIND",  "STATE",    "CARRIER", "REGION",
-                                         ">WEIGHT", "SINCE", "EVIDENCE", NULL };
     struct request request;
     char *text;
-    if (cli->word_count && strcmp(cli->words[0], "list") != 0)
-        return cli_usage(cli, "egress knows list only");
-    client_request(cli, "egress", "list", &request);
-    struct table *t = table_new(heads, cli->color);
-    int status = client_ask(cli, &request, cli->json ? client_print_json : show_egress, t, &text);
+    client_request(cli, "egress", action, &request);
+    if (cli->word_count > 1)
+        request_add(&request, "name", cli->words[1]);
+    struct table *t = show_standing_begin(cli->color);
+    int status = client_ask(cli, &request, cli->json ? client_print_json : show, t, &text);
     if (status == CLI_OK && !cli->json)
         table_print(t, stdout);
     table_free(&t);
     free(text);
     request_free(&request);
     return status;
+}
+
+int cli_egress(struct cli *cli)
+{
+    const char *word = cli->word_count ? cli->words[0] : "list";
+    const char *order = order_of(word);
+    if (strcmp(word, "list") == 0)
+        return ask(cli, "list", show_egress);
+    if (!order)
+        return cli_usage(cli,
+                         "egress knows list, drain, resume, disable, enable, reset and "
+                         "acknowledge, not \"%s\"",
+                         word);
+    if (cli->word_count < 2)
+        return cli_usage(cli, "egress %s which? NAME, or NAME/ADDRESS", order);
+    return ask(cli, order, show_standing);
 }

@@ -29,26 +29,6 @@ static int report_deliveries(struct cli *cli)
     return status;
 }
 
-static int report_reputation(struct cli *cli)
-{
-    static const char *const foreign[] = { "since", "carrier", "region", "limit", "format" };
-    struct request request;
-    char *text;
-    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
-        if (cli_option(cli, foreign[i]))
-            return cli_usage(cli, "report reputation takes no --%s", foreign[i]);
-    struct table *table = cli->json ? NULL : show_reputation_begin(cli->color);
-    client_request(cli, "report", "reputation", &request);
-    int status =
-        client_ask(cli, &request, cli->json ? client_print_json : show_reputation, table, &text);
-    if (status == CLI_OK && table)
-        table_print(table, stdout);
-    table_free(&table);
-    free(text);
-    request_free(&request);
-    return status;
-}
-
 /* The daemon checks it again; here it is wrong usage, and told without one. */
 static int check_since(struct cli *cli)
 {
@@ -57,6 +37,29 @@ static int check_since(struct cli *cli)
     if (since && (units_duration(slice_of(since), &ms) != RC_OK || ms <= 0))
         return cli_usage(cli, "--since %s is no time such as 30m, 4h or 2d", since);
     return CLI_OK;
+}
+
+static int report_reputation(struct cli *cli)
+{
+    static const char *const foreign[] = { "carrier", "region", "format" };
+    struct request request;
+    char *text;
+    for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
+        if (cli_option(cli, foreign[i]))
+            return cli_usage(cli, "report reputation takes no --%s", foreign[i]);
+    int status = check_since(cli);
+    if (status != CLI_OK)
+        return status;
+    struct reputation_tables *tables = cli->json ? NULL : show_reputation_begin(cli->color);
+    client_request(cli, "report", "reputation", &request);
+    status =
+        client_ask(cli, &request, cli->json ? client_print_json : show_reputation, tables, &text);
+    if (status == CLI_OK && tables)
+        show_reputation_print(tables, stdout);
+    show_reputation_free(&tables);
+    free(text);
+    request_free(&request);
+    return status;
 }
 
 static int report_switches(struct cli *cli)

@@ -37,11 +37,11 @@ static const struct cli_option explain_reply_options[] = {
 };
 
 static const struct cli_option report_options[] = {
-    { "since", "TIME", "of the last 30m, 1h (the default), 7d" },
+    { "since", "TIME", "of the last 30m, 1h (the default; reputation: 24h), 7d" },
     { "egress", "GLOB", "paths, or addresses, of these egresses" },
     { "carrier", "GLOB", "paths to these carriers" },
     { "region", "GLOB", "paths to these regions" },
-    { "limit", "N", "switches: at most so many; without: 200" },
+    { "limit", "N", "switches, reputation: at most so many events; without: 200" },
     { "format", "FORM", "links: table (the default), json, csv or html" },
     { NULL, NULL, NULL },
 };
@@ -72,18 +72,23 @@ const struct cli_verb cli_verbs[] = {
       "without a word. bounce: return to the sender. All but retry need a filter; --to '*' is all\n"
       "mail. Filters are joined by and; globs know `*`.",
       queue_options, 2, true, cli_queue },
-    { "egress", "[list]", "the ways out and their states",
-      "One line an egress: its kind, state, labels, weight, and the evidence when it is out.", NULL,
-      1, true, cli_egress },
+    { "egress", "[list [NAME] | ORDER NAME[/ADDRESS]]", "what our addresses are worth, and orders",
+      "list: a line for each address: its state, points, share, the reason and what to do, and "
+      "the\n"
+      "providers whose opinion of it is not clean. Orders, for all addresses of an egress or one:\n"
+      "drain: let sessions end, then disabled. disable: at once. resume, enable: take both back.\n"
+      "reset: forget what is held against it. acknowledge: its quarantine has been looked at.",
+      NULL, 2, true, cli_egress },
     { "report", "links | switches | deliveries | reputation [options]",
       "quality of every path, switches, what became of mail, who lists us",
       "links: times to connect, loss, goodput, first-try success and predicted time of a small\n"
       "mail, for each egress and destination group. switches: changes of paths and faults, newest\n"
       "first. deliveries: delivered, deferred, bounced since the start, with top reasons (takes "
       "no\n"
-      "options). reputation: what blocklists and feeds hold against the egress addresses, and "
-      "whether\n"
-      "their names fit (takes --egress). Globs know `*`.",
+      "options). reputation: each egress address with the evidence against it, what blocklists "
+      "and\n"
+      "feeds say of it, whether its names fit, and what happened (takes --egress, --since,\n"
+      "--limit). Globs know `*`.",
       report_options, 1, true, cli_report },
     { "hash-password", "", "read a password, print a hash for `users`",
       "Asks twice on a terminal; else reads one line from stdin.", NULL, 0, false,

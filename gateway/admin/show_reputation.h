@@ -1,8 +1,8 @@
 /*
- * admin/show_reputation — rows of `report reputation`, for people
+ * admin/show_reputation — `report reputation` as tables: addresses, evidence, lists, what happened
  *
- *   One line for each address and list; below a listing what it means and where it ends, below a
- *   fault what it is. Prints to stdout when the table is printed.
+ *   Rows come in any order; each finds its table by its members `event` and `kind`. Printed when
+ *   all have come.
  */
 #ifndef WAYPOST_ADMIN_SHOW_REPUTATION_H
 #define WAYPOST_ADMIN_SHOW_REPUTATION_H
@@ -11,8 +11,12 @@
 
 #include "gateway/admin/table.h"
 
-struct table *show_reputation_begin(bool color);
-/* A client_row_fn, with the table as `arg`. */
-void show_reputation(void *table, const json_t *row);
+struct reputation_tables;
+
+struct reputation_tables *show_reputation_begin(bool color);
+void show_reputation_free(struct reputation_tables **tables); /* NULL is fine */
+/* A client_row_fn, with the tables. */
+void show_reputation(void *tables, const json_t *row);
+void show_reputation_print(const struct reputation_tables *tables, FILE *out);
 
 #endif

@@ -60,6 +60,13 @@ void table_number(struct table *t, long long number)
     add(t, number ? text : "-");
 }
 
+void table_minute(struct table *t, const char *time)
+{
+    char text[20];
+    snprintf(text, sizeof text, "%.16s", time);
+    add(t, text[0] ? text : "-");
+}
+
 size_t table_rows(const struct table *t)
 {
     return t->cells / t->columns - 1;

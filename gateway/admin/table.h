@@ -20,6 +20,8 @@ void table_free(struct table **table);
 /* The cells of the next row, one a call; copies. */
 void table_cell(struct table *table, const char *text);
 void table_number(struct table *table, long long number); /* 0 is shown as "-" */
+/* The day and minute of an RFC 3339 time; "" is shown as "-". */
+void table_minute(struct table *table, const char *time);
 void table_print(const struct table *table, FILE *out);
 size_t table_rows(const struct table *table);
 

@@ -1,25 +1,47 @@
 /*
- * admin/verb_egress — `waypost egress list`: the ways out and their states with their evidence
+ * admin/verb_egress — `waypost egress list`: the ways out, what their addresses are worth and why
  */
 #include <string.h>
 
 #include "gateway/admin/web_private.h"
 
-enum { ROW_MAX = 1 << 20 };
+enum { ROW_MAX = 4 << 20, KNOWN_MAX = 4096 };
+
+static struct slice name_of(const struct web *web, size_t egress)
+{
+    return web_live_view(web).conf->egress.at[egress].name;
+}
+
+static void end_unknown(const struct web *web, struct call *call, const char *name)
+{
+    struct buf text;
+    buf_init(&text, KNOWN_MAX);
+    buf_printf(&text, "there is no egress \"%.255s\"; there are: ", name);
+    for (size_t i = 0; i < web_egress_count(web); i++) {
+        buf_puts(&text, i ? ", " : "");
+        buf_put_slice(&text, name_of(web, i));
+    }
+    call_end(&call, false, buf_slice(&text));
+    buf_free(&text);
+}
 
 void verb_egress(const struct web *web, struct call *call, const struct request *request)
 {
+    const char *name = request_get(request, "name");
     struct buf json;
-    if (request->action[0] && strcmp(request->action, "list") != 0) {
-        call_end(&call, false, SLICE_LIT("egress knows list only"));
-        return;
-    }
+    bool found = false;
     buf_init(&json, ROW_MAX);
     for (size_t i = 0; i < web_egress_count(web); i++) {
+        if (name && !slice_eq_str(name_of(web, i), name))
+            continue;
+        found = true;
         buf_clear(&json);
         web_put_egress(&json, web, i);
         call_row(call, buf_slice(&json));
     }
     buf_free(&json);
-    call_end(&call, true, slice_of(""));
+    if (name && !found)
+        end_unknown(web, call, name);
+    else
+        call_end(&call, true, slice_of(""));
 }

@@ -1,22 +1,24 @@
 /*
- * admin/verb_report — `waypost report links`, `report switches`: from the history
+ * admin/verb_report — `waypost report links`, `switches`: from the history; `report reputation`:
+ * what is known now, then from the history
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/admin/web.h"
+#include "gateway/admin/web_private.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/units.h"
 
 enum { LIMIT_MAX = 5000 };
 #define HOUR_MS (60ll * 60 * 1000)
+#define DAY_MS (24 * HOUR_MS)
 #define SINCE_MAX_MS (3650ll * 24 * HOUR_MS)
 
 enum rc history_question_read(const struct request *r, enum history_what what, int64_t now_ms,
                               struct history_question *q, struct err *err)
 {
     const char *since = request_get(r, "since"), *limit = request_get(r, "limit");
-    int64_t back = HOUR_MS;
+    int64_t back = what == HISTORY_STANDING || what == HISTORY_POINTS ? DAY_MS : HOUR_MS;
     uint64_t n = 0;
     if (since && (units_duration(slice_of(since), &back) != RC_OK || back <= 0))
         return err_set(err, RC_PARSE, "since: \"%.40s\" is no time such as 30m, 4h or 2d", since);
@@ -29,7 +31,10 @@ enum rc history_question_read(const struct request *r, enum history_what what, i
                                    .egress = slice_of(request_get(r, "egress")),
                                    .carrier = slice_of(request_get(r, "carrier")),
                                    .region = slice_of(request_get(r, "region")),
+                                   .address = slice_of(request_get(r, "address")),
                                    .limit = (unsigned)n };
+    if (what == HISTORY_POINTS && !q->egress.n)
+        return err_set(err, RC_PARSE, "egress is needed");
     if (what == HISTORY_SERIES && !(q->egress.n && q->carrier.n && q->region.n))
         return err_set(err, RC_PARSE, "egress, carrier and region are needed");
     return RC_OK;
@@ -46,20 +51,42 @@ static void on_answer(void *arg, enum rc rc, struct buf *lines, const struct err
     call_end(&call, rc == RC_OK, slice_of(rc == RC_OK ? "" : err->text));
 }
 
-void verb_report(struct history *history, struct loop *loop, struct call *call,
-                 const struct request *request)
+static void put_row(void *call, struct slice json)
 {
+    call_row(call, json);
+}
+
+static const struct {
+    const char *action;
+    enum history_what what;
+} reports[] = { { "links", HISTORY_LINKS },
+                { "switches", HISTORY_EVENTS },
+                { "reputation", HISTORY_STANDING } };
+
+static enum rc find_report(const char *action, enum history_what *what_r, struct err *err)
+{
+    for (size_t i = 0; i < sizeof reports / sizeof reports[0]; i++) {
+        *what_r = reports[i].what;
+        if (strcmp(action, reports[i].action) == 0)
+            return RC_OK;
+    }
+    return err_set(err, RC_PARSE, "there is no report \"%.40s\"", action);
+}
+
+void verb_report(const struct web *w, struct call *call, const struct request *request)
+{
+    const struct web_env *env = &w->env;
     struct history_question q;
     struct err err;
-    bool switches = strcmp(request->action, "switches") == 0;
-    enum rc rc = RC_OK;
-    if (!switches && strcmp(request->action, "links") != 0)
-        rc = err_set(&err, RC_PARSE, "there is no report \"%.40s\"", request->action);
+    enum history_what what;
+    enum rc rc = find_report(request->action, &what, &err);
     if (rc == RC_OK)
-        rc = history_question_read(request, switches ? HISTORY_EVENTS : HISTORY_LINKS,
-                                   loop_wall_ms(loop), &q, &err);
-    if (rc == RC_OK)
-        history_ask(history, &q, on_answer, call);
-    else
+        rc = history_question_read(request, what, loop_wall_ms(env->loop), &q, &err);
+    if (rc != RC_OK) {
         call_end(&call, false, slice_of(err.text));
+        return;
+    }
+    if (what == HISTORY_STANDING && env->reputation)
+        env->reputation(env->arg, request_get(request, "egress"), put_row, call);
+    history_ask(env->history, &q, on_answer, call);
 }

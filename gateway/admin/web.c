@@ -74,7 +74,9 @@ struct live web_live_view(const struct web *w)
 {
     return (struct live){ .advice = w->env.advice(w->env.arg),
                           .conf = w->env.conf(w->env.arg),
-                          .now_ms = loop_now_ms(w->env.loop) };
+                          .now_ms = loop_now_ms(w->env.loop),
+                          .standing = w->env.standing ? w->env.standing(w->env.arg) : NULL,
+                          .wall_ms = loop_wall_ms(w->env.loop) };
 }
 
 /* ---- who may ask ---- */
@@ -293,6 +295,11 @@ void web_event(struct web *w, int64_t at_ms, const struct links_event *e)
         fault_free(map_del(w->faults, e->from));
     }
     web_live_event(w->live, at_ms, e);
+}
+
+void web_standing(struct web *w, int64_t at_ms, const struct standing_note *note)
+{
+    web_live_standing(w->live, at_ms, note);
 }
 
 /* ---- life ---- */

@@ -22,6 +22,9 @@
 
 enum { WEB_LISTENERS = 24, WEB_METRICS_MAX = 32 };
 
+/* Is given rows of a report: JSON objects. */
+typedef void web_row_fn(void *to, struct slice json);
+
 /* All is borrowed. The history is freed after the web: it answers what the web has asked. */
 struct web_env {
     struct loop *loop;
@@ -30,6 +33,9 @@ struct web_env {
     /* What is in force now; NULL: not there yet. Borrowed until the loop turns. */
     const struct advice *(*advice)(void *arg);
     const struct conf *(*conf)(void *arg);
+    const struct standing *(*standing)(void *arg); /* may be NULL, and answer NULL */
+    /* What is known of the addresses of egresses that match the glob (NULL: all). May be NULL. */
+    void (*reputation)(void *arg, const char *glob, web_row_fn *row, void *to);
     size_t (*metrics)(void *arg, struct metric *out, size_t max); /* control's own; may be NULL */
     void *arg;
 };
@@ -43,6 +49,9 @@ void web_listen(struct web *web, int fd);
 /* Tells it to whoever listens, and remembers since when an egress has a fault. */
 void web_event(struct web *web, int64_t at_ms, const struct links_event *event);
 
+/* The same for what happens to an address of ours. */
+void web_standing(struct web *web, int64_t at_ms, const struct standing_note *note);
+
 /* ---- shared with the admin protocol ---- */
 
 /* Fields since, egress, carrier, region and limit, all optional. RC_PARSE: err says which. */
@@ -50,8 +59,8 @@ enum rc history_question_read(const struct request *request, enum history_what w
                               struct history_question *question_r, struct err *err);
 /* The verb `egress` of control's admin socket; action list. Ends the call. */
 void verb_egress(const struct web *web, struct call *call, const struct request *request);
-/* The verb `report` of control's admin socket; actions: links, switches. Ends the call. */
-void verb_report(struct history *history, struct loop *loop, struct call *call,
-                 const struct request *request);
+/* The verb `report` of control's admin socket; actions: links, switches, reputation. Ends the
+ * call. */
+void verb_report(const struct web *web, struct call *call, const struct request *request);
 
 #endif

@@ -4,11 +4,13 @@
  *   The objects are those that --json prints, lists of them as one array. Errors are objects with
  *   one member, `error`.
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/admin/web_private.h"
 #include "gateway/base/json.h"
 #include "gateway/base/map.h"
+#include "gateway/base/mem.h"
 
 enum { PATHS_BYTES_MAX = 32 << 20, EGRESS_BYTES_MAX = 4 << 20 };
 
@@ -54,6 +56,11 @@ void web_series(struct web_query *query)
     from_history(query, HISTORY_SERIES);
 }
 
+void web_points(struct web_query *query)
+{
+    from_history(query, HISTORY_POINTS);
+}
+
 /* ---- now ---- */
 
 void web_paths(struct web_query *query)
@@ -97,6 +104,52 @@ void web_egress(struct web_query *query)
     web_put_egresses(&json, query->web);
     web_reply_json(&query, &json);
     buf_free(&json);
+}
+
+/* Rows of now, then the events: kept until the history has answered. */
+struct reputation {
+    struct web_query *query;
+    struct buf lines;
+};
+
+static void keep_line(void *to, struct slice json)
+{
+    struct buf *lines = to;
+    buf_put_slice(lines, json);
+    buf_putc(lines, '\n');
+}
+
+static void on_past(void *arg, enum rc rc, struct buf *lines, const struct err *err)
+{
+    struct reputation *r = arg;
+    if (rc == RC_OK)
+        buf_put_slice(&r->lines, buf_slice(lines));
+    struct err full;
+    if (r->lines.full) {
+        rc = err_set(&full, RC_LIMIT, "the answer is too large");
+        err = &full;
+    }
+    on_lines(r->query, rc, &r->lines, err);
+    buf_free(&r->lines);
+    free(r);
+}
+
+void web_reputation(struct web_query *query)
+{
+    const struct web_env *env = &query->web->env;
+    struct history_question q;
+    struct err err;
+    if (history_question_read(&query->fields, HISTORY_STANDING, loop_wall_ms(env->loop), &q,
+                              &err) != RC_OK) {
+        web_reply_error(&query, 400, err.text);
+        return;
+    }
+    struct reputation *r = mem_zero(sizeof *r);
+    r->query = query;
+    buf_init(&r->lines, PATHS_BYTES_MAX);
+    if (env->reputation)
+        env->reputation(env->arg, request_get(&query->fields, "egress"), keep_line, &r->lines);
+    history_ask(env->history, &q, on_past, r);
 }
 
 /* ---- the relay ---- */
@@ -176,6 +229,8 @@ void web_relay_act(struct web_query *query)
 
 static const char *const none[] = { NULL };
 static const char *const history[] = { "since", "egress", "carrier", "region", "limit", NULL };
+static const char *const reputation[] = { "since", "egress", "limit", NULL };
+static const char *const points[] = { "since", "egress", "address", NULL };
 static const char *const mail[] = { "from", "to", "client", "user", "size", "header", NULL };
 static const char *const filters[] = { "to",       "from", "domain", "site", "egress",
                                        "priority", "age",  "id",     NULL };
@@ -189,6 +244,8 @@ const struct web_route web_routes[] = {
     { "/api/v1/switches", "GET", history, NULL, NULL, web_switches },
     { "/api/v1/paths", "GET", none, NULL, NULL, web_paths },
     { "/api/v1/egress", "GET", none, NULL, NULL, web_egress },
+    { "/api/v1/reputation", "GET", reputation, NULL, NULL, web_reputation },
+    { "/api/v1/points", "GET", points, NULL, NULL, web_points },
     { "/api/v1/events", "GET", none, NULL, NULL, web_events },
     { "/api/v1/totals", "GET", none, "totals", NULL, web_relay_one },
     { "/api/v1/queues", "GET", none, "queue", "", web_relay_rows },

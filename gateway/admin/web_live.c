@@ -6,6 +6,7 @@
  *   paths    those of them that have changed
  *   egress   all egresses, as /api/v1/egress; again after each event, and every ten seconds
  *   link     a switch, a fault: as /api/v1/switches
+ *   standing  a change of the state or listings of an address: as the events of /api/v1/reputation
  *   totals   the relay's counters and queue, as /api/v1/totals, every two seconds
  *
  *   Everything is made once for all listeners, and nothing while there are none. A newcomer gets
@@ -272,6 +273,18 @@ void web_live_event(struct web_live *live, int64_t at_ms, const struct links_eve
     buf_init(&json, 16 << 10);
     link_event_put(&json, at_ms, event);
     send_all(live, "link", &json);
+    buf_free(&json);
+}
+
+void web_live_standing(struct web_live *live, int64_t at_ms, const struct standing_note *note)
+{
+    struct buf json;
+    live->egress_changed = true;
+    if (!live->count)
+        return;
+    buf_init(&json, 16 << 10);
+    standing_note_put(&json, at_ms, note);
+    send_all(live, "standing", &json);
     buf_free(&json);
 }
 

@@ -70,6 +70,8 @@ void web_switches(struct web_query *query);
 void web_series(struct web_query *query);
 void web_paths(struct web_query *query);
 void web_egress(struct web_query *query);
+void web_reputation(struct web_query *query);
+void web_points(struct web_query *query);
 void web_relay_rows(struct web_query *query); /* the verb's rows as an array */
 void web_relay_one(struct web_query *query);  /* its only row */
 void web_relay_act(struct web_query *query);  /* its end */
@@ -82,5 +84,6 @@ void web_events(struct web_query *query);
 struct web_live *web_live_new(struct web *web);
 void web_live_free(struct web_live **live);
 void web_live_event(struct web_live *live, int64_t at_ms, const struct links_event *event);
+void web_live_standing(struct web_live *live, int64_t at_ms, const struct standing_note *note);
 
 #endif

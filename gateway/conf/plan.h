@@ -120,6 +120,12 @@ struct conf_feed {
 /* What becomes of mail when no address of ours is fit to carry it. */
 enum conf_last_resort { CONF_HOLD, CONF_SEND };
 
+/* Who is told what needs a person; empty: nobody. */
+struct conf_notify {
+    struct slice webhook; /* URL */
+    struct slice mail;    /* mailbox */
+};
+
 struct conf_reputation {
     struct {
         struct conf_blocklist *at;
@@ -132,6 +138,7 @@ struct conf_reputation {
     unsigned last_resort; /* enum conf_last_resort */
     uint64_t min_active;
     bool acknowledge;
+    struct conf_notify notify;
 };
 
 struct conf_report {

@@ -1,6 +1,8 @@
 /*
- * conf/tables_reputation — blocklists and feeds
+ * conf/tables_reputation — blocklists, feeds, who is told
  */
+#include <string.h>
+
 #include "gateway/conf/schema.h"
 #include "gateway/conf/zones.h"
 
@@ -105,6 +107,43 @@ static const struct conf_section feed_section = {
     .has_pos = true,          .check = check_feed
 };
 
+/* ---- notify ---- */
+
+static bool is_mailbox(struct slice text)
+{
+    struct slice local, domain;
+    for (size_t i = 0; i < text.n; i++)
+        if (text.p[i] <= ' ' || text.p[i] == 127 || text.p[i] == '<' || text.p[i] == '>')
+            return false;
+    return slice_cut(text, '@', &local, &domain) && local.n && domain.n &&
+           !memchr(domain.p, '@', domain.n);
+}
+
+static void check_notify(struct conf_reader *r, const struct yaml_node *node, void *target)
+{
+    const struct conf_notify *notify = target;
+    const struct yaml_node *webhook = yaml_get(node, "webhook"), *mail = yaml_get(node, "mail");
+    if (webhook && notify->webhook.n && !is_https(notify->webhook))
+        read_expected(r, webhook, "a URL that begins with https:// or http://");
+    if (mail && notify->mail.n && !is_mailbox(notify->mail))
+        read_expected(r, mail, "a mailbox such as postmaster@example.net");
+    if (!webhook && !mail)
+        conf_error(r->errors, node->pos, "found neither webhook nor mail, expected one or both");
+}
+
+static const struct conf_key notify_keys[] = {
+    { "webhook", &type_string, offsetof(struct conf_notify, webhook), .flags = KEY_SECRET,
+      .help = "a URL: JSON is posted to it" },
+    { "mail", &type_string, offsetof(struct conf_notify, mail),
+      .help = "a mailbox: mail leaves by an egress that still works" },
+};
+static const struct conf_section notify_section = {
+    "reputation.notify",
+    "Who is told what needs a person: at most once an hour of each thing, "
+    "ten times an hour in all.",
+    sizeof(struct conf_notify), TABLE(notify_keys), .check = check_notify
+};
+
 static const char *const resort_names[] = { "hold", "send", NULL };
 
 static const struct conf_key reputation_keys[] = {
@@ -120,6 +159,8 @@ static const struct conf_key reputation_keys[] = {
       .help = "addresses of a route that soft evidence never takes away; nor more than half" },
     { "acknowledge", &type_bool, offsetof(struct conf_reputation, acknowledge), .value = "false",
       .help = "an address leaves quarantine only after `waypost egress acknowledge`" },
+    { "notify", &type_section, offsetof(struct conf_reputation, notify), .more = &notify_section,
+      .flags = KEY_OPTIONAL, .help = "who is told what needs a person" },
 };
 const struct conf_section section_reputation = { "reputation", "Watching of our addresses.",
                                                  sizeof(struct conf_reputation),

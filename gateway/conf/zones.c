@@ -283,6 +283,18 @@ const char *zones_refusal(const struct zones *zones, struct slice name)
     return NULL;
 }
 
+void zone_put_link(const char *link, const struct addr *address, struct buf *out)
+{
+    static const char mark[] = "{address}";
+    char text[ADDR_TEXT_MAX];
+    const char *at = strstr(link, mark);
+    buf_put(out, link, at ? (size_t)(at - link) : strlen(link));
+    if (at) {
+        buf_puts(out, addr_host_text(address, text));
+        buf_puts(out, at + sizeof mark - 1);
+    }
+}
+
 const struct zone_code *zone_code_find(const struct zone_code *codes, size_t n, uint32_t answer)
 {
     for (size_t i = 0; i < n; i++)

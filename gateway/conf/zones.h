@@ -16,6 +16,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "gateway/base/addr.h"
+#include "gateway/base/buf.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/rc.h"
 #include "gateway/base/slice.h"
@@ -61,6 +63,8 @@ const struct zones *zones_builtin(void); /* any thread */
 const struct zone *zones_find(const struct zones *zones, struct slice name);
 /* Why `name` cannot be used; NULL: it can. */
 const char *zones_refusal(const struct zones *zones, struct slice name);
+/* The link of a zone, about this address. */
+void zone_put_link(const char *link, const struct addr *address, struct buf *out);
 /* NULL: not in this table. */
 const struct zone_code *zone_code_find(const struct zone_code *codes, size_t n, uint32_t answer);
 

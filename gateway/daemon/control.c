@@ -10,6 +10,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/daemon/child_side.h"
+#include "gateway/daemon/control_orders.h"
 #include "gateway/daemon/control_parts.h"
 #include "gateway/daemon/geo_child.h"
 #include "gateway/daemon/ipc.h"
@@ -80,17 +81,18 @@ static void verb_health(void *arg, struct call *call, const struct request *requ
 
 static void verb_report_of(void *arg, struct call *call, const struct request *request)
 {
-    struct control *c = arg;
-    if (strcmp(request->action, "reputation") == 0)
-        control_lists_report(c->parts.lists, call, request);
-    else
-        control_report_verb(c->parts.report, call, request);
+    const struct control *c = arg;
+    control_report_verb(c->parts.report, call, request);
 }
 
 static void verb_egress_of(void *arg, struct call *call, const struct request *request)
 {
-    const struct control *c = arg;
-    control_report_egress(c->parts.report, call, request);
+    struct control *c = arg;
+    enum standing_order order;
+    if (control_order_find(request->action, &order))
+        control_order_run(c->parts.standing, c->loop, order, call, request);
+    else
+        control_report_egress(c->parts.report, call, request);
 }
 
 static void verb_of_relay(void *arg, struct call *call, const struct request *request)

@@ -9,7 +9,12 @@
 #include "gateway/io/stream.h"
 #include "gateway/io/timer.h"
 
-enum { AGAIN_MS = 500, NOTE_MAX = 8 << 10, OUTPUT_MAX = 2 * LINK_FRAME_MAX };
+enum {
+    AGAIN_MS = 500,
+    NOTE_MAX = 8 << 10,
+    LETTER_MAX = 2 * LINK_LETTER_MAX,
+    OUTPUT_MAX = 2 * LINK_FRAME_MAX
+};
 
 struct control_line {
     struct loop *loop;
@@ -159,6 +164,20 @@ void control_line_note(struct control_line *l, const struct link_note *note)
     if (!out.full && stream_queued(l->stream) + buf_len(&out) < OUTPUT_MAX)
         stream_write(l->stream, buf_slice(&out).p, buf_len(&out));
     buf_free(&out);
+}
+
+bool control_line_letter(struct control_line *l, const struct link_letter *letter)
+{
+    struct buf out;
+    if (!l->open)
+        return false;
+    buf_init(&out, LETTER_MAX);
+    link_put_letter(&out, letter);
+    bool fits = !out.full && stream_queued(l->stream) + buf_len(&out) < OUTPUT_MAX;
+    if (fits)
+        stream_write(l->stream, buf_slice(&out).p, buf_len(&out));
+    buf_free(&out);
+    return fits;
 }
 
 uint64_t control_line_lost(const struct control_line *l)

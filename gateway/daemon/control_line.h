@@ -30,6 +30,8 @@ bool control_line_is_open(const struct control_line *line);
 /* False: not sent, the line is not open or the relay is still reading an earlier one. */
 bool control_line_advise(struct control_line *line, const struct advice *advice);
 void control_line_note(struct control_line *line, const struct link_note *note);
+/* As control_line_advise(). */
+bool control_line_letter(struct control_line *line, const struct link_letter *letter);
 uint64_t control_line_lost(const struct control_line *line); /* observations, as the relay counts */
 
 #endif

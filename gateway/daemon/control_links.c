@@ -265,6 +265,11 @@ void control_links_note(struct control_links *c, const struct link_note *note)
     control_line_note(c->line, note);
 }
 
+bool control_links_letter(struct control_links *c, const struct link_letter *letter)
+{
+    return control_line_letter(c->line, letter);
+}
+
 const struct policies *control_links_policies(const struct control_links *c)
 {
     return c->policies;

@@ -41,6 +41,8 @@ void control_links_configure(struct control_links *links, struct policies *polic
 void control_links_renew(struct control_links *links);
 /* A line in the relay's delivery log. */
 void control_links_note(struct control_links *links, const struct link_note *note);
+/* Mail to a person, by the relay. False: it does not answer now. */
+bool control_links_letter(struct control_links *links, const struct link_letter *letter);
 /* Another state of the databases; takes a reference. NULL: none, every address is "other". */
 void control_links_use_geo(struct control_links *links, struct geo *geo);
 

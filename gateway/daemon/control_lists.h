@@ -14,7 +14,7 @@
 #ifndef WAYPOST_DAEMON_CONTROL_LISTS_H
 #define WAYPOST_DAEMON_CONTROL_LISTS_H
 
-#include "gateway/admin/server.h"
+#include "gateway/admin/web.h"
 #include "policies/policies.h"
 #include "reputation/hygiene.h"
 #include "reputation/listing.h"
@@ -41,8 +41,8 @@ void control_lists_configure(struct control_lists *lists, struct policies *polic
 void control_lists_feed(struct control_lists *lists, struct slice message, int fd);
 /* Ask more often about this address. */
 void control_lists_suspect(struct control_lists *lists, const struct addr *address, bool suspect);
-/* The verb `report`, action reputation; field egress: a glob. Ends the call. */
-void control_lists_report(struct control_lists *lists, struct call *call,
-                          const struct request *request);
+/* A row, a JSON object, for each address and list, and for the names of each address; of egresses
+ * that match the glob (NULL: all). */
+void control_lists_rows(struct control_lists *lists, const char *glob, web_row_fn *row, void *to);
 
 #endif

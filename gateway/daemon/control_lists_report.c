@@ -11,8 +11,9 @@ enum { ROW_MAX = 4096 };
 
 struct report {
     struct control_lists *c;
-    struct call *call;
     const char *glob;
+    web_row_fn *row;
+    void *to;
 };
 
 static void put_time(const struct control_lists *c, struct buf *row, const char *key, int64_t at_ms)
@@ -70,7 +71,7 @@ static void put_listing(void *arg, const struct listing *l)
             put_listed(&row, l);
         json_cstr(&row, "problem", l->problem);
         json_close(&row, '}');
-        call_row(r->call, buf_slice(&row));
+        r->row(r->to, buf_slice(&row));
     }
     buf_free(&row);
 }
@@ -91,17 +92,16 @@ static void put_hygiene(const struct report *r, const struct owned *o)
     json_cstr(&row, "name", h->name[0] ? h->name : NULL);
     json_cstr(&row, "problem", h->why[0] ? h->why : NULL);
     json_close(&row, '}');
-    call_row(r->call, buf_slice(&row));
+    r->row(r->to, buf_slice(&row));
     buf_free(&row);
 }
 
-void control_lists_report(struct control_lists *c, struct call *call, const struct request *request)
+void control_lists_rows(struct control_lists *c, const char *glob, web_row_fn *row, void *to)
 {
-    struct report r = { c, call, request_get(request, "egress") };
+    struct report r = { c, glob, row, to };
     dnsbl_each(run_dnsbl_core(c->dnsbl), put_listing, &r);
     run_feeds_each(c->feeds, put_listing, &r);
     for (size_t i = 0; i < c->owned_n; i++)
         if (wanted(&r, &c->owned[i]))
             put_hygiene(&r, &c->owned[i]);
-    call_end(&call, true, slice_of(""));
 }

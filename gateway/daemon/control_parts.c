@@ -42,6 +42,9 @@ static void note_standing(struct control_links *links, const struct standing_eve
 static void on_standing_event(void *arg, const struct standing_event *event)
 {
     struct control_parts *c = arg;
+    control_report_standing(c->report, event);
+    if (c->alarm)
+        control_alarm_standing(c->alarm, event);
     if (event->kind != STANDING_TRANSITION || !c->links)
         return;
     note_standing(c->links, event);
@@ -63,18 +66,31 @@ static void note_listing(struct control_links *links, struct slice egress, const
     control_links_note(links, &note);
 }
 
+static void tell_listing(struct control_parts *c, struct slice egress, const struct listing *l)
+{
+    note_listing(c->links, egress, l);
+    control_report_listing(c->report, egress, l);
+}
+
 static void on_listing(void *arg, struct slice egress, const struct listing *l)
 {
     struct control_parts *c = arg;
     control_standing_listing(c->standing, egress, l);
     if (l->changed && (l->state == LIST_LISTED || l->was == LIST_LISTED))
-        note_listing(c->links, egress, l);
+        tell_listing(c, egress, l);
 }
 
 static void on_hygiene(void *arg, struct slice egress, const struct hygiene *hygiene)
 {
     struct control_parts *c = arg;
     control_standing_hygiene(c->standing, egress, hygiene);
+    control_alarm_hygiene(c->alarm, egress, hygiene);
+}
+
+static void on_list_alarm(void *arg, struct slice source, const char *text)
+{
+    const struct control_parts *c = arg;
+    control_alarm_list(c->alarm, source, text);
 }
 
 /* ---- life ---- */
@@ -93,16 +109,21 @@ void control_parts_start(struct control_parts *c, struct loop *loop, const char 
                                        .advise = on_advise,
                                        .report = on_report,
                                        .arg = c };
-    struct control_lists_hooks lists = { .listing = on_listing, .hygiene = on_hygiene, .arg = c };
+    struct control_lists_hooks lists = {
+        .listing = on_listing, .hygiene = on_hygiene, .alarm = on_list_alarm, .arg = c
+    };
     c->report = control_report_new(loop, relay_path, history);
     c->standing = control_standing_new(&standing);
     c->links = control_links_new(&links);
-    control_report_watch(c->report, c->links);
+    struct control_alarm_env alarm = { loop, c->links, control_standing_core(c->standing) };
+    c->alarm = control_alarm_new(&alarm);
     c->lists = control_lists_new(loop, &lists);
+    control_report_watch(c->report, c);
 }
 
 void control_parts_configure(struct control_parts *c, struct policies *policies)
 {
+    control_alarm_configure(c->alarm, policies);
     control_links_configure(c->links, policies);
     control_standing_configure(c->standing, policies);
     control_lists_configure(c->lists, policies);
@@ -114,6 +135,7 @@ void control_parts_free(struct control_parts *c)
         return;
     control_report_watch(c->report, NULL);
     control_lists_free(&c->lists);
+    control_alarm_free(&c->alarm);
     control_links_free(&c->links);
     control_standing_free(&c->standing);
     control_report_free(&c->report);

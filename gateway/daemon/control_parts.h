@@ -3,13 +3,14 @@
  *
  *     relay ── observations ──► links ── faults ──► standing ◄── listings, names ── lists
  *       ▲  └── reports ────────────────────────────►   │
- *       └───────── advice ◄── links ◄── bars, shares ──┘          all events ──► report
+ *       └───────── advice ◄── links ◄── bars, shares ──┘          all events ──► report, alarm
  *
  *   Everything runs on control's loop.
  */
 #ifndef WAYPOST_DAEMON_CONTROL_PARTS_H
 #define WAYPOST_DAEMON_CONTROL_PARTS_H
 
+#include "gateway/daemon/control_alarm.h"
 #include "gateway/daemon/control_links.h"
 #include "gateway/daemon/control_lists.h"
 #include "gateway/daemon/control_report.h"
@@ -20,6 +21,7 @@ struct control_parts {
     struct control_standing *standing;
     struct control_lists *lists;
     struct control_report *report;
+    struct control_alarm *alarm;
 };
 
 /* The struct is zeroed and stays where it is. Folders: control may write there. */

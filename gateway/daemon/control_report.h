@@ -12,8 +12,11 @@
 
 #include "gateway/admin/server.h"
 #include "gateway/daemon/control_links.h"
+#include "reputation/listing.h"
+#include "reputation/standing.h"
 
 struct control_report;
+struct control_parts;
 
 /* `folder`: of the history. Copies both texts. */
 struct control_report *control_report_new(struct loop *loop, const char *relay_path,
@@ -21,10 +24,14 @@ struct control_report *control_report_new(struct loop *loop, const char *relay_p
 /* Before the admin server goes: reports that are open are answered. */
 void control_report_free(struct control_report **report);
 
-/* From now on it looks at these links; NULL: no more. */
-void control_report_watch(struct control_report *report, struct control_links *links);
+/* From now on it looks at these parts; NULL: no more. */
+void control_report_watch(struct control_report *report, const struct control_parts *parts);
 /* For control_links_env; `arg` is a struct control_report. */
 void control_report_event(void *arg, const struct links_event *event);
+/* What happens to an address of ours. */
+void control_report_standing(struct control_report *report, const struct standing_event *event);
+void control_report_listing(struct control_report *report, struct slice egress,
+                            const struct listing *listing);
 /* After a configuration has come. */
 void control_report_configure(struct control_report *report);
 /* The listening socket of report.listen, taken over; -1: none. One that is served already stays

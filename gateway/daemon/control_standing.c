@@ -39,7 +39,7 @@ static int64_t now(const struct control_standing *c)
 
 /* ---- kept on disk ---- */
 
-static void save(struct control_standing *c)
+void control_standing_save(struct control_standing *c)
 {
     struct buf bytes;
     buf_init(&bytes, STANDING_PACK_MAX);
@@ -86,7 +86,7 @@ static void on_tick(struct timer *timer)
     standing_tick(c->core, now(c));
     control_standing_touched(c);
     if (c->unsaved || c->counted > SAVE_TICKS)
-        save(c);
+        control_standing_save(c);
     c->counted += c->counted > 0;
     timer_set(c->loop, timer, TICK_MS);
 }
@@ -327,39 +327,6 @@ void control_standing_links_event(struct control_standing *c, const struct links
     control_standing_touched(c);
 }
 
-/* ---- orders ---- */
-
-static bool is_meant(const struct standing_view *view, struct slice egress, struct slice address)
-{
-    char text[ADDR_TEXT_MAX];
-    return slice_eq(view->egress, egress) &&
-           (!address.n || slice_eq_str(address, addr_host_text(&view->address, text)));
-}
-
-enum rc control_standing_order(struct control_standing *c, struct slice name,
-                               enum standing_order order, struct err *err)
-{
-    struct slice egress, address;
-    struct standing_view view;
-    enum rc rc = RC_NOT_FOUND;
-    slice_cut(name, '/', &egress, &address);
-    err_set(err, RC_NOT_FOUND, "there is no egress \"%.*s\"", SLICE_FMT(name));
-    for (uint32_t m = 0; m < standing_member_n(c->core); m++) {
-        if (!standing_view(c->core, (int)m, now(c), &view) || !is_meant(&view, egress, address))
-            continue;
-        struct err why;
-        enum rc one = standing_order(c->core, (int)m, order, now(c), &why);
-        if (one == RC_OK || rc == RC_NOT_FOUND) /* one that did something is enough */
-            *err = why;
-        if (rc != RC_OK)
-            rc = one;
-    }
-    control_standing_touched(c);
-    if (rc == RC_OK)
-        save(c);
-    return rc;
-}
-
 void control_standing_advise(const struct control_standing *c, struct advice *a)
 {
     standing_put_advice(c->core, now(c), a);
@@ -390,7 +357,7 @@ void control_standing_free(struct control_standing **standing)
     if (!c)
         return;
     timer_stop(c->loop, &c->tick);
-    save(c);
+    control_standing_save(c);
     keeper_free(&c->keeper);
     standing_free(&c->core);
     if (c->policies)

@@ -53,16 +53,13 @@ void control_standing_hygiene(struct control_standing *standing, struct slice eg
 /* LINKS_EGRESS_FAULT and LINKS_EGRESS_FINE; others are not looked at. */
 void control_standing_links_event(struct control_standing *standing,
                                   const struct links_event *event);
-/* An order for all addresses of an egress, or for the one of them that is written after a slash
- * ("gz-1/203.0.113.10"). RC_NOT_FOUND, RC_DENIED with the reason. */
-enum rc control_standing_order(struct control_standing *standing, struct slice name,
-                               enum standing_order order, struct err *err);
-
 /* Puts bars, shares and standings into a table that was just made. */
 void control_standing_advise(const struct control_standing *standing, struct advice *advice);
 
 /* The core, for lists that found something and for reports; call changed() after changing it. */
 struct standing *control_standing_core(struct control_standing *standing);
 void control_standing_touched(struct control_standing *standing);
+/* Now, instead of with the next tick. */
+void control_standing_save(struct control_standing *standing);
 
 #endif

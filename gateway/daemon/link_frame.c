@@ -49,6 +49,15 @@ void link_put_note(struct buf *out, const struct link_note *note)
     link_frame_end(out, began);
 }
 
+void link_put_letter(struct buf *out, const struct link_letter *letter)
+{
+    size_t began = link_frame_begin(out, LINK_LETTER);
+    put_slice16(out, letter->to);
+    put_slice16(out, letter->subject);
+    put_slice16(out, letter->text);
+    link_frame_end(out, began);
+}
+
 void link_put_reports(struct buf *out, const struct reply_report *at, unsigned n)
 {
     size_t began = link_frame_begin(out, LINK_REPORTS);
@@ -88,7 +97,7 @@ enum rc link_reader_next(struct link_reader *reader, struct link_frame *frame_r)
     struct cursor c = cur_of(all.p, all.n);
     uint32_t n = cur_u32(&c);
     uint8_t type = cur_u8(&c);
-    if (n > LINK_FRAME_MAX || type < LINK_OBSERVATIONS || type > LINK_REPORTS)
+    if (n > LINK_FRAME_MAX || type < LINK_OBSERVATIONS || type > LINK_LETTER)
         return RC_PARSE;
     if (cur_left(&c) < n)
         return RC_AGAIN;
@@ -160,4 +169,14 @@ enum rc link_read_note(struct slice content, struct link_note *note_r)
     note_r->state = cur_slice16(&c);
     note_r->reason = cur_slice16(&c);
     return c.bad || cur_left(&c) ? RC_PARSE : RC_OK;
+}
+
+enum rc link_read_letter(struct slice content, struct link_letter *letter_r)
+{
+    struct cursor c = cur_of(content.p, content.n);
+    letter_r->to = cur_slice16(&c);
+    letter_r->subject = cur_slice16(&c);
+    letter_r->text = cur_slice16(&c);
+    bool empty = !letter_r->to.n || !letter_r->text.n || letter_r->text.n > LINK_LETTER_MAX;
+    return c.bad || cur_left(&c) || empty ? RC_PARSE : RC_OK;
 }

@@ -7,6 +7,7 @@
  *   OBSERVATIONS  relay -> control   u64 lost so far, then struct observation one after the other
  *   ADVICE        control -> relay   a packed advice table (policies/advice.h)
  *   EVENT         control -> relay   something for the delivery log
+ *   LETTER        control -> relay   mail to a person
  *   REPORTS       relay -> control   what replies said about our addresses (reputation/report.h)
  *
  *   Both ends are the same program, so an observation travels as it is in memory; all it holds is
@@ -20,13 +21,14 @@
 #include "probes/observation.h"
 #include "reputation/report.h"
 
-enum link_frame_type { LINK_OBSERVATIONS = 1, LINK_ADVICE, LINK_EVENT, LINK_REPORTS };
+enum link_frame_type { LINK_OBSERVATIONS = 1, LINK_ADVICE, LINK_EVENT, LINK_REPORTS, LINK_LETTER };
 
 enum {
     LINK_HEAD = 5,
     LINK_FRAME_MAX = 16 << 20, /* a table of 256 egresses and 512 groups fits twice */
     LINK_OBSERVATIONS_MAX = 1024,
-    LINK_REPORTS_MAX = 256
+    LINK_REPORTS_MAX = 256,
+    LINK_LETTER_MAX = 60 << 10 /* bytes of its text */
 };
 
 /* ---- writing ---- */
@@ -51,6 +53,12 @@ struct link_note {
     struct slice state, reason;
 };
 void link_put_note(struct buf *out, const struct link_note *note);
+
+/* Mail of ours to a person; the text's lines end with LF. */
+struct link_letter {
+    struct slice to, subject, text;
+};
+void link_put_letter(struct buf *out, const struct link_letter *letter);
 
 /* ---- reading ---- */
 
@@ -80,5 +88,6 @@ enum rc link_read_reports(struct slice content,
                           void (*fn)(void *arg, const struct reply_report *report), void *arg);
 /* Slices point into the content. */
 enum rc link_read_note(struct slice content, struct link_note *note_r);
+enum rc link_read_letter(struct slice content, struct link_letter *letter_r);
 
 #endif

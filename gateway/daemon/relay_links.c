@@ -8,7 +8,7 @@
 #include "gateway/daemon/link_frame.h"
 #include "gateway/io/mailbox.h"
 
-enum { BATCHES = 4, OUT_MAX = 64 << 10, REPORT_BATCHES = 8 };
+enum { BATCHES = 4, ERRANDS = 8, OUT_MAX = 64 << 10, REPORT_BATCHES = 8 };
 
 /* Observations on their way to the main thread. */
 struct batch {
@@ -38,7 +38,16 @@ struct link_outbox {
     struct mailbox *box;
     _Atomic(struct advice *) waiting; /* a table the worker has not taken yet */
     link_advise_fn *advise;
+    link_letter_fn *letter;
     void *arg;
+};
+
+/* Mail to a person on its way to a worker. */
+struct errand {
+    struct mail mail;
+    struct link_outbox *outbox;
+    atomic_bool busy;   /* the worker's */
+    struct buf content; /* of the frame */
 };
 
 struct relay_links {
@@ -51,6 +60,7 @@ struct relay_links {
     uint64_t lost; /* because control was not there or read too slowly */
     struct delivery_writer *log;
     struct reasons reasons;
+    struct errand errands[ERRANDS];
     unsigned n;
 };
 
@@ -193,6 +203,48 @@ static enum rc take_event(struct relay_links *l, struct slice content)
     return RC_OK;
 }
 
+/* ---- letters ---- */
+
+static void at_letter(struct mail *mail)
+{
+    struct errand *e = CONTAINER_OF(mail, struct errand, mail);
+    struct link_letter letter;
+    if (link_read_letter(buf_slice(&e->content), &letter) == RC_OK)
+        e->outbox->letter(e->outbox->arg, &letter);
+    atomic_store_explicit(&e->busy, false, memory_order_release);
+}
+
+/* NULL: a worker stands still, and all are under way. */
+static struct errand *free_errand(struct relay_links *l)
+{
+    for (unsigned i = 0; i < ERRANDS; i++)
+        if (!atomic_load_explicit(&l->errands[i].busy, memory_order_acquire))
+            return &l->errands[i];
+    return NULL;
+}
+
+/* Any worker will do: its queue finds the one whose destination it is. */
+static enum rc take_letter(struct relay_links *l, struct slice content)
+{
+    struct link_letter letter;
+    struct link_outbox *o = &l->outboxes[0];
+    if (link_read_letter(content, &letter) != RC_OK)
+        return RC_PARSE;
+    struct errand *e = free_errand(l);
+    if (!o->box || !e) {
+        log_error(NULL, "letter_not_sent", "reason", "the worker takes none now", NULL);
+        return RC_OK;
+    }
+    buf_free(&e->content);
+    buf_init(&e->content, content.n);
+    buf_put_slice(&e->content, content);
+    e->mail.fn = at_letter;
+    e->outbox = o;
+    atomic_store_explicit(&e->busy, true, memory_order_relaxed);
+    mailbox_post(o->box, &e->mail);
+    return RC_OK;
+}
+
 /* ---- the connection ---- */
 
 void relay_links_hang_up(struct relay_links *l)
@@ -208,6 +260,8 @@ static enum rc take(struct relay_links *l, const struct link_frame *frame, struc
     if (frame->type == LINK_ADVICE)
         return take_advice(l, frame->content, err);
     if (frame->type == LINK_EVENT && take_event(l, frame->content) == RC_OK)
+        return RC_OK;
+    if (frame->type == LINK_LETTER && take_letter(l, frame->content) == RC_OK)
         return RC_OK;
     return err_set(err, RC_PARSE, "frame of type %d", (int)frame->type);
 }
@@ -273,11 +327,12 @@ struct link_outbox *relay_links_outbox(struct relay_links *l, unsigned worker)
 }
 
 void relay_links_worker(struct relay_links *l, unsigned worker, struct mailbox *box,
-                        link_advise_fn *advise, void *arg)
+                        link_advise_fn *advise, link_letter_fn *letter, void *arg)
 {
     struct link_outbox *o = &l->outboxes[worker];
     o->box = box;
     o->advise = advise;
+    o->letter = letter;
     o->arg = arg;
 }
 
@@ -295,6 +350,8 @@ void relay_links_free(struct relay_links **links)
     }
     if (l->advice)
         advice_unref(&l->advice);
+    for (unsigned i = 0; i < ERRANDS; i++)
+        buf_free(&l->errands[i].content);
     delivery_writer_free(&l->log);
     free(l->outboxes);
     free(l);

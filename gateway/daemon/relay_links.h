@@ -13,6 +13,7 @@
 #define WAYPOST_DAEMON_RELAY_LINKS_H
 
 #include "gateway/admin/server.h"
+#include "gateway/daemon/link_frame.h"
 #include "gateway/delivery/observe.h"
 #include "gateway/delivery/tally.h"
 #include "gateway/report/delivery_log.h"
@@ -24,6 +25,9 @@ struct link_outbox; /* a worker's way to the main thread */
 /* How a worker takes advice; on its thread, with a reference that is now its own. */
 typedef void link_advise_fn(void *worker, struct advice *advice);
 
+/* How a worker takes mail to a person; the texts are valid during the call. */
+typedef void link_letter_fn(void *worker, const struct link_letter *letter);
+
 /* `log` is for the lines that control asks for. */
 struct relay_links *relay_links_new(struct loop *loop, unsigned workers, struct delivery_log *log);
 void relay_links_free(struct relay_links **links); /* the workers have stopped */
@@ -31,7 +35,7 @@ void relay_links_free(struct relay_links **links); /* the workers have stopped *
 /* Before the workers run. */
 struct link_outbox *relay_links_outbox(struct relay_links *links, unsigned worker);
 void relay_links_worker(struct relay_links *links, unsigned worker, struct mailbox *box,
-                        link_advise_fn *advise, void *arg);
+                        link_advise_fn *advise, link_letter_fn *letter, void *arg);
 
 /* An observe_sink_fn; `outbox` is the worker's. On its thread. */
 void relay_links_observe(void *outbox, const struct observation *at, unsigned n);

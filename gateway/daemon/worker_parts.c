@@ -104,6 +104,13 @@ static void on_advice(void *worker, struct advice *advice)
         advice_unref(&advice);
 }
 
+static void on_letter(void *worker, const struct link_letter *letter)
+{
+    struct worker *w = worker;
+    if (w->delivery)
+        delivery_letter(w->delivery, letter->to, letter->subject, letter->text);
+}
+
 static void on_geo(struct mail *mail)
 {
     struct worker *w = CONTAINER_OF(mail, struct worker, geo_order);
@@ -147,7 +154,7 @@ static void make_queue(struct worker *w, const struct workplan *plan)
                                      .report = relay_links_report,
                                      .report_arg = relay_links_outbox(ws->env.links, w->index) };
     w->delivery = delivery_new(&delivery);
-    relay_links_worker(ws->env.links, w->index, loop_mailbox(w->loop), on_advice, w);
+    relay_links_worker(ws->env.links, w->index, loop_mailbox(w->loop), on_advice, on_letter, w);
     delivery_events(w->delivery, &events);
     struct queue_env queue = { .loop = w->loop,
                                .resolver = w->resolver,

@@ -64,6 +64,11 @@ void delivery_reconfigure(struct delivery *delivery, struct policies *policies);
  * chosen by it, until it is stale; without any, by weight. */
 void delivery_advise(struct delivery *delivery, struct advice *advice);
 
+/* Mail of ours to a person: stored and queued like any other, in the lane `high`. Texts are copied;
+ * failures are logged. Not while draining. */
+void delivery_letter(struct delivery *delivery, struct slice to, struct slice subject,
+                     struct slice text);
+
 /* What would be chosen for a mail now, and why, without choosing: nothing changes by it. */
 struct delivery_question {
     const struct policies *policies; /* that the route is of */

@@ -20,7 +20,7 @@ enum {
     COMPLAIN_MS = 60 * 60 * 1000
 };
 
-enum job_kind { JOB_MINUTE, JOB_EVENT, JOB_ASK, JOB_STOP };
+enum job_kind { JOB_MINUTE, JOB_EVENT, JOB_STANDING, JOB_ASK, JOB_STOP };
 
 struct job {
     struct mail mail;
@@ -30,6 +30,7 @@ struct job {
     struct store_row *rows, **end;
     size_t n;
     struct links_event event;
+    struct standing_note note;
     struct history_question question;
     history_answer_fn *answer;
     void *answer_arg;
@@ -148,6 +149,15 @@ static void prune(struct history *h)
         complain(h, "history_not_pruned", &err);
 }
 
+static enum rc write_down(struct history *h, struct job *job, struct err *err)
+{
+    if (job->kind == JOB_MINUTE)
+        return store_minute(h->store, job->at_ms, job->rows, err);
+    if (job->kind == JOB_STANDING)
+        return store_standing(h->store, job->at_ms, &job->note, err);
+    return store_event(h->store, job->at_ms, &job->event, err);
+}
+
 static void record(struct history *h, struct job *job)
 {
     struct err err;
@@ -156,8 +166,7 @@ static void record(struct history *h, struct job *job)
         atomic_fetch_add(&h->dropped, n);
         return;
     }
-    enum rc rc = job->kind == JOB_MINUTE ? store_minute(h->store, job->at_ms, job->rows, &err)
-                                         : store_event(h->store, job->at_ms, &job->event, &err);
+    enum rc rc = write_down(h, job, &err);
     if (rc != RC_OK)
         drop(h, rc, &err, n);
     else if (job->kind == JOB_MINUTE)
@@ -328,6 +337,22 @@ void history_event(struct history *h, int64_t at_ms, const struct links_event *e
     mailbox_post(h->inbox, &job->mail);
 }
 
+void history_standing(struct history *h, int64_t at_ms, const struct standing_note *note)
+{
+    if (!has_room(h, 1))
+        return;
+    struct job *job = job_new(h, JOB_STANDING);
+    struct standing_note *n = &job->note;
+    job->at_ms = at_ms;
+    *n = *note;
+    struct slice *const texts[] = {
+        &n->egress, &n->address, &n->with, &n->from, &n->to, &n->reason
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        *texts[i] = keep(job, *texts[i]);
+    mailbox_post(h->inbox, &job->mail);
+}
+
 void history_ask(struct history *h, const struct history_question *question,
                  history_answer_fn *answer, void *arg)
 {
@@ -336,6 +361,7 @@ void history_ask(struct history *h, const struct history_question *question,
     job->question.egress = keep(job, question->egress);
     job->question.carrier = keep(job, question->carrier);
     job->question.region = keep(job, question->region);
+    job->question.address = keep(job, question->address);
     job->answer = answer;
     job->answer_arg = arg;
     mailbox_post(h->inbox, &job->mail);

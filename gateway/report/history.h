@@ -1,5 +1,5 @@
 /*
- * report/history — the figures and events of every path, kept on disk, asked for reports
+ * report/history — the figures and events of every path and address, on disk, asked for reports
  *
  *   A thread of its own owns the database (report/store.h): a slow disk holds up neither probes
  *   nor answers. The figures of a minute are one transaction. What the thread cannot keep up with
@@ -16,6 +16,7 @@
 #include "gateway/base/buf.h"
 #include "gateway/base/rc.h"
 #include "gateway/io/loop.h"
+#include "gateway/report/standing_rows.h"
 #include "probes/links.h"
 
 enum { HISTORY_ROWS_MAX = 16384 }; /* of one minute; those beyond are dropped */
@@ -35,19 +36,23 @@ void history_row(void *minute, const struct links_minute *row);
 void history_write(struct history_minute **minute);
 
 void history_event(struct history *history, int64_t at_ms, const struct links_event *event);
+void history_standing(struct history *history, int64_t at_ms, const struct standing_note *note);
 uint64_t history_dropped(const struct history *history); /* rows and events, since the start */
 
 enum history_what {
-    HISTORY_LINKS,  /* one line a path: the figures of the whole time asked for */
-    HISTORY_SERIES, /* one line a span of one path */
-    HISTORY_EVENTS  /* one line an event, newest first */
+    HISTORY_LINKS,    /* one line a path: the figures of the whole time asked for */
+    HISTORY_SERIES,   /* one line a span of one path */
+    HISTORY_EVENTS,   /* one line an event, newest first */
+    HISTORY_STANDING, /* one line a change of states and listings, newest first */
+    HISTORY_POINTS    /* one line a change of the points or state of one address */
 };
 
 struct history_question {
     enum history_what what;
     int64_t now_ms, since_ms;             /* wall clock: from since_ms to now_ms */
-    struct slice egress, carrier, region; /* globs; empty: any. SERIES: exact */
-    unsigned limit;                       /* EVENTS: most lines */
+    struct slice egress, carrier, region; /* globs; empty: any. SERIES, POINTS: exact */
+    struct slice address;                 /* POINTS: exact */
+    unsigned limit;                       /* EVENTS, STANDING: most lines */
 };
 
 /* `lines`: JSON objects, each with a line break; may be emptied, not kept. `err` is set unless

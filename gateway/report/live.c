@@ -1,6 +1,7 @@
 #include "gateway/report/live.h"
 
 #include "gateway/base/json.h"
+#include "gateway/report/standing_rows.h"
 #include "policies/cost.h"
 
 /* ---- paths ---- */
@@ -186,6 +187,8 @@ void live_egress_put(struct buf *json, const struct live *l, size_t egress,
         json_share(json, "share", l->advice->egress[known].share);
         put_paths_of(json, l, known);
     }
+    if (l->standing)
+        standing_rows_put(json, l->standing, e->name, l->wall_ms);
     json_close(json, '}');
 }
 

@@ -13,11 +13,14 @@
 #include "gateway/conf/conf.h"
 #include "policies/advice.h"
 #include "probes/links.h"
+#include "reputation/standing.h"
 
 struct live {
-    const struct advice *advice; /* NULL: none yet */
-    const struct conf *conf;     /* NULL: none yet */
-    int64_t now_ms;              /* monotonic */
+    const struct advice *advice;     /* NULL: none yet */
+    const struct conf *conf;         /* NULL: none yet */
+    int64_t now_ms;                  /* monotonic */
+    const struct standing *standing; /* NULL: not known */
+    int64_t wall_ms;
 };
 
 /* Paths in the order of the table: all egresses of a group, group by group. */

@@ -5,15 +5,16 @@
 #include "gateway/base/mem.h"
 #include "gateway/conf/rules.h"
 #include "gateway/report/counters.h"
+#include "gateway/report/metrics_private.h"
 
 /* ---- text ---- */
 
-static void put_head(struct buf *out, const char *name, const char *type, const char *help)
+void metrics_put_head(struct buf *out, const char *name, const char *type, const char *help)
 {
     buf_printf(out, "# HELP waypost_%s %s\n# TYPE waypost_%s %s\n", name, help, name, type);
 }
 
-static void put_label(struct buf *out, const char *name, struct slice value)
+void metrics_put_label(struct buf *out, const char *name, struct slice value)
 {
     size_t n = buf_len(out);
     bool first = n && out->mem[out->end - 1] == '{';
@@ -30,7 +31,7 @@ static void put_label(struct buf *out, const char *name, struct slice value)
     buf_putc(out, '"');
 }
 
-static void put_value(struct buf *out, double value)
+void metrics_put_value(struct buf *out, double value)
 {
     buf_printf(out, " %.10g\n", value);
 }
@@ -38,9 +39,9 @@ static void put_value(struct buf *out, double value)
 static void put_one(struct buf *out, const char *name, const char *type, const char *help,
                     double value)
 {
-    put_head(out, name, type, help);
+    metrics_put_head(out, name, type, help);
     buf_printf(out, "waypost_%s", name);
-    put_value(out, value);
+    metrics_put_value(out, value);
 }
 
 /* ---- the relay ---- */
@@ -90,16 +91,17 @@ static void put_queue_state(struct buf *out, const json_t *queue, const char *la
                             const char *state, const char *key)
 {
     buf_puts(out, "waypost_queue_items{");
-    put_label(out, "lane", slice_of(lane));
-    put_label(out, "state", slice_of(state));
+    metrics_put_label(out, "lane", slice_of(lane));
+    metrics_put_label(out, "state", slice_of(state));
     buf_putc(out, '}');
-    put_value(out, number(queue, key));
+    metrics_put_value(out, number(queue, key));
 }
 
 static void put_queue(struct buf *out, const json_t *queue)
 {
     static const char *const states[] = { "busy", "waiting", "held" };
-    put_head(out, "queue_items", "gauge", "Mail by lane and state; lanes are those of ready mail.");
+    metrics_put_head(out, "queue_items", "gauge",
+                     "Mail by lane and state; lanes are those of ready mail.");
     for (int lane = 0; lane < LANE_COUNT; lane++)
         put_queue_state(out, queue, lane_names[lane], "ready", lane_names[lane]);
     for (size_t i = 0; i < sizeof states / sizeof states[0]; i++)
@@ -124,11 +126,11 @@ static void put_spool(struct buf *out, const json_t *relay)
             number(relay, "spool_waiting"));
     put_one(out, "spool_free_bytes", "gauge", "Room left where the spool is.",
             number(relay, "spool_free_bytes"));
-    put_head(out, "spool_flush_seconds", "gauge", "Time of a recent flush.");
+    metrics_put_head(out, "spool_flush_seconds", "gauge", "Time of a recent flush.");
     buf_puts(out, "waypost_spool_flush_seconds{quantile=\"0.5\"}");
-    put_value(out, number(relay, "spool_flush_us_p50") / 1e6);
+    metrics_put_value(out, number(relay, "spool_flush_us_p50") / 1e6);
     buf_puts(out, "waypost_spool_flush_seconds{quantile=\"0.99\"}");
-    put_value(out, number(relay, "spool_flush_us_p99") / 1e6);
+    metrics_put_value(out, number(relay, "spool_flush_us_p99") / 1e6);
 }
 
 /* ---- egresses ---- */
@@ -136,14 +138,14 @@ static void put_spool(struct buf *out, const json_t *relay)
 static void put_egresses(struct buf *out, const struct live *live)
 {
     const struct advice *a = live->advice;
-    put_head(out, "egress_up", "gauge", "1: takes mail; 0: `fault` says why not.");
+    metrics_put_head(out, "egress_up", "gauge", "1: takes mail; 0: `fault` says why not.");
     for (uint32_t i = 0; i < a->egress_n; i++) {
         unsigned fault = a->egress[i].fault <= EGRESS_BARRED ? a->egress[i].fault : EGRESS_FINE;
         buf_puts(out, "waypost_egress_up{");
-        put_label(out, "egress", a->egress[i].name);
-        put_label(out, "fault", slice_of(egress_fault_names[fault]));
+        metrics_put_label(out, "egress", a->egress[i].name);
+        metrics_put_label(out, "fault", slice_of(egress_fault_names[fault]));
         buf_putc(out, '}');
-        put_value(out, fault == EGRESS_FINE);
+        metrics_put_value(out, fault == EGRESS_FINE);
     }
 }
 
@@ -221,14 +223,14 @@ static int by_rank(const void *a, const void *b)
 static void put_path_metric(struct buf *out, const struct live *live, const struct ranked *paths,
                             size_t n, size_t metric)
 {
-    put_head(out, path_metrics[metric].name, "gauge", path_metrics[metric].help);
+    metrics_put_head(out, path_metrics[metric].name, "gauge", path_metrics[metric].help);
     for (size_t i = 0; i < n; i++) {
         buf_printf(out, "waypost_%s{", path_metrics[metric].name);
-        put_label(out, "egress", live_path_egress(live, paths[i].path)->name);
-        put_label(out, "carrier", live_path_group(live, paths[i].path)->carrier);
-        put_label(out, "region", live_path_group(live, paths[i].path)->region);
+        metrics_put_label(out, "egress", live_path_egress(live, paths[i].path)->name);
+        metrics_put_label(out, "carrier", live_path_group(live, paths[i].path)->carrier);
+        metrics_put_label(out, "region", live_path_group(live, paths[i].path)->region);
         buf_putc(out, '}');
-        put_value(out, path_metrics[metric].value(live, paths[i].path));
+        metrics_put_value(out, path_metrics[metric].value(live, paths[i].path));
     }
 }
 
@@ -253,21 +255,21 @@ static void put_paths(struct buf *out, const struct live *live)
 static void put_groups(struct buf *out, const struct live *live)
 {
     const struct advice *a = live->advice;
-    put_head(out, "group_destination_suspect", "gauge",
-             "1: the group fails from every egress, no path is to blame.");
+    metrics_put_head(out, "group_destination_suspect", "gauge",
+                     "1: the group fails from every egress, no path is to blame.");
     for (uint32_t g = 0; g < a->group_n; g++) {
         buf_puts(out, "waypost_group_destination_suspect{");
-        put_label(out, "carrier", a->group[g].carrier);
-        put_label(out, "region", a->group[g].region);
+        metrics_put_label(out, "carrier", a->group[g].carrier);
+        metrics_put_label(out, "region", a->group[g].region);
         buf_putc(out, '}');
-        put_value(out, a->group[g].destination_suspect);
+        metrics_put_value(out, a->group[g].destination_suspect);
     }
 }
 
 void metrics_put(struct buf *out, const struct metrics *m)
 {
     put_one(out, "relay_up", "gauge", "1: the relay answers.", m->relay != NULL);
-    put_head(out, "build_info", "gauge", "The version, as a label.");
+    metrics_put_head(out, "build_info", "gauge", "The version, as a label.");
     buf_puts(out, "waypost_build_info{version=\"" WAYPOST_VERSION "\"} 1\n");
     if (m->relay) {
         put_counters(out, m->relay);
@@ -282,4 +284,6 @@ void metrics_put(struct buf *out, const struct metrics *m)
         put_groups(out, m->live);
         put_paths(out, m->live);
     }
+    if (m->live->standing)
+        metrics_put_standing(out, m->live->standing, m->live->wall_ms);
 }

@@ -5,7 +5,8 @@
  *   _total. docs/grafana.json draws them; tests/unit/test_report_metrics.c compares the two.
  *
  *   Bounded: METRICS_PATHS_MAX paths. The preferred path of every group comes first, then those
- *   measured best; what is left out is counted in waypost_paths_left_out.
+ *   measured best; what is left out is counted in waypost_paths_left_out. So it is with the
+ *   providers that an address is not clean with: METRICS_PROVIDERS_MAX.
  *
  * Pure: all input is borrowed for the call.
  */
@@ -16,7 +17,7 @@
 
 #include "gateway/report/live.h"
 
-enum { METRICS_PATHS_MAX = 1500, METRICS_BYTES_MAX = 8 << 20 };
+enum { METRICS_PATHS_MAX = 1500, METRICS_PROVIDERS_MAX = 1000, METRICS_BYTES_MAX = 8 << 20 };
 
 /* A figure of control's own. */
 struct metric {

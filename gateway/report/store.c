@@ -8,7 +8,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/report/store_private.h"
 
-enum { SCHEMA = 1, PATH_BYTES = 1024, MINUTE = 60 * 1000 };
+enum { SCHEMA = 2, PATH_BYTES = 1024, MINUTE = 60 * 1000 };
 
 static const char SET_UP[] =
     "PRAGMA journal_mode=WAL;"
@@ -33,6 +33,16 @@ static const char TABLES[] =
     " from_ms REAL, to_ms REAL, reason TEXT);"
     "CREATE INDEX event_at ON event(at);"
     "PRAGMA user_version=1;"
+    "COMMIT;";
+
+/* Version 2 has them, 1 had not. */
+static const char STANDING_TABLE[] =
+    "BEGIN;"
+    "CREATE TABLE standing(id INTEGER PRIMARY KEY, at INTEGER NOT NULL, kind INTEGER NOT NULL,"
+    " egress TEXT, address TEXT, party TEXT, came_from TEXT, went_to TEXT, reason TEXT,"
+    " points REAL);"
+    "CREATE INDEX standing_at ON standing(at);"
+    "PRAGMA user_version=2;"
     "COMMIT;";
 
 const struct store_level store_levels[STORE_LEVELS] = {
@@ -133,7 +143,11 @@ static enum rc set_up(struct store *s, struct err *err)
         return rc;
     int64_t version = value_of(s, "PRAGMA user_version");
     if (version == 0)
-        return store_run(s, TABLES, err);
+        rc = store_run(s, TABLES, err);
+    if (rc == RC_OK && (version == 0 || version == 1))
+        return store_run(s, STANDING_TABLE, err);
+    if (rc != RC_OK)
+        return rc;
     if (version != SCHEMA)
         return err_set(err, RC_CORRUPT, "the database is of another version, %lld",
                        (long long)version);

@@ -1,9 +1,10 @@
 /*
- * report/store — the database of link history: <folder>/links.db, SQLite in WAL mode
+ * report/store — the database of history: <folder>/links.db, SQLite in WAL mode
  *
  *   Three levels of one table: a row a path and minute, kept two days; five minutes, two weeks;
  *   an hour, as long as history is kept. The five minutes and the hour under way are brought up to
- *   date with each minute, so no level ends before now. Events have a table of their own.
+ *   date with each minute, so no level ends before now. Events have a table of their own,
+ *   and so has what happened to our addresses.
  *
  *   Synchronous, for one thread (report/history). Time comes from the caller.
  *
@@ -37,6 +38,8 @@ enum rc store_minute(struct store *store, int64_t at_ms, const struct store_row 
                      struct err *err);
 enum rc store_event(struct store *store, int64_t at_ms, const struct links_event *event,
                     struct err *err);
+enum rc store_standing(struct store *store, int64_t at_ms, const struct standing_note *note,
+                       struct err *err);
 /* Removes what is older than its level is kept, and than keep_ms; some milliseconds a call. */
 enum rc store_prune(struct store *store, int64_t now_ms, int64_t keep_ms, struct err *err);
 

@@ -157,13 +157,41 @@ static const char EVENTS[] =
     " AND (?2 = '' OR carrier GLOB ?2) AND (?3 = '' OR region GLOB ?3)"
     " ORDER BY at DESC, id DESC LIMIT ?4";
 
+static void put_standing(const struct history_question *q, sqlite3_stmt *stmt, struct buf *json)
+{
+    (void)q;
+    struct standing_note n = { 0 };
+    struct slice *const texts[] = { &n.egress, &n.address, &n.with, &n.from, &n.to, &n.reason };
+    int kind = sqlite3_column_int(stmt, 1);
+    if (kind < 0 || kind >= STANDING_NOTE_KINDS)
+        return;
+    n.kind = (uint8_t)kind;
+    for (int i = 0; i < 6; i++)
+        *texts[i] = text_column(stmt, 2 + i);
+    n.points = sqlite3_column_double(stmt, 8);
+    standing_note_put(json, sqlite3_column_int64(stmt, 0), &n);
+}
+
+/* An empty pool has no name: it belongs to every answer. Kind 4 is STANDING_NOTE_POINTS. */
+static const char STANDING[] =
+    "SELECT at, kind, egress, address, party, came_from, went_to, reason, points FROM standing"
+    " WHERE at >= ?5 AND at <= ?6 AND kind <> 4 AND (?1 = '' OR egress = '' OR egress GLOB ?1)"
+    " ORDER BY at DESC, id DESC LIMIT ?4";
+
+static const char POINTS[] =
+    "SELECT at, kind, egress, address, party, came_from, went_to, reason, points FROM standing"
+    " WHERE at >= ?5 AND at <= ?6 AND egress = ?1 AND address = ?8 AND party = ''"
+    " ORDER BY at, id";
+
+_Static_assert(STANDING_NOTE_POINTS == 4, "as in STANDING");
+
 static const struct {
     const char *sql;
     void (*put)(const struct history_question *q, sqlite3_stmt *stmt, struct buf *json);
 } questions[] = {
-    [HISTORY_LINKS] = { LINKS, put_link },
-    [HISTORY_SERIES] = { SERIES, put_span },
-    [HISTORY_EVENTS] = { EVENTS, put_event },
+    [HISTORY_LINKS] = { LINKS, put_link },       [HISTORY_SERIES] = { SERIES, put_span },
+    [HISTORY_EVENTS] = { EVENTS, put_event },    [HISTORY_STANDING] = { STANDING, put_standing },
+    [HISTORY_POINTS] = { POINTS, put_standing },
 };
 
 enum rc store_ask(struct store *s, const struct history_question *q, struct buf *lines,
@@ -174,11 +202,12 @@ enum rc store_ask(struct store *s, const struct history_question *q, struct buf 
     if (rc != RC_OK)
         return rc;
     int level = level_for(q);
-    int64_t since = q->since_ms - q->since_ms % store_levels[level].span_ms;
+    bool spans = q->what == HISTORY_LINKS || q->what == HISTORY_SERIES;
+    int64_t since = q->since_ms - (spans ? q->since_ms % store_levels[level].span_ms : 0);
     store_bind_text(stmt, 1, q->egress);
     store_bind_text(stmt, 2, q->carrier);
     store_bind_text(stmt, 3, q->region);
-    if (q->what == HISTORY_EVENTS)
+    if (q->what == HISTORY_EVENTS || q->what == HISTORY_STANDING)
         sqlite3_bind_int64(stmt, 4, q->limit ? q->limit : EVENTS_DEFAULT);
     else
         sqlite3_bind_int(stmt, 4, level);
@@ -186,6 +215,8 @@ enum rc store_ask(struct store *s, const struct history_question *q, struct buf 
     sqlite3_bind_int64(stmt, 6, q->now_ms);
     if (q->what == HISTORY_LINKS)
         sqlite3_bind_int64(stmt, 7, q->now_ms - (q->now_ms - q->since_ms) / 4);
+    if (q->what == HISTORY_POINTS)
+        store_bind_text(stmt, 8, q->address);
     while (store_step(stmt) && !lines->full) {
         questions[q->what].put(q, stmt, lines);
         buf_putc(lines, '\n');

@@ -167,6 +167,27 @@ enum rc store_event(struct store *s, int64_t at_ms, const struct links_event *e,
     return store_finish(s, &stmt, err);
 }
 
+enum rc store_standing(struct store *s, int64_t at_ms, const struct standing_note *n,
+                       struct err *err)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum rc rc = store_prepare(s,
+                               "INSERT INTO standing(at, kind, egress, address, party, came_from,"
+                               " went_to, reason, points)"
+                               " VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                               &stmt, err);
+    if (rc != RC_OK)
+        return rc;
+    const struct slice texts[] = { n->egress, n->address, n->with, n->from, n->to, n->reason };
+    sqlite3_bind_int64(stmt, 1, at_ms);
+    sqlite3_bind_int(stmt, 2, n->kind);
+    for (int i = 0; i < 6; i++)
+        store_bind_text(stmt, 3 + i, texts[i]);
+    sqlite3_bind_double(stmt, 9, n->points);
+    sqlite3_step(stmt);
+    return store_finish(s, &stmt, err);
+}
+
 /* ---- pruning ---- */
 
 static enum rc prune_level(struct store *s, int level, int64_t before_ms, struct err *err)
@@ -184,13 +205,10 @@ static enum rc prune_level(struct store *s, int level, int64_t before_ms, struct
     return store_finish(s, &stmt, err);
 }
 
-static enum rc prune_events(struct store *s, int64_t before_ms, struct err *err)
+static enum rc prune_events(struct store *s, const char *sql, int64_t before_ms, struct err *err)
 {
     sqlite3_stmt *stmt = NULL;
-    enum rc rc = store_prepare(s,
-                               "DELETE FROM event WHERE at < ?1 OR id <="
-                               " (SELECT max(id) FROM event) - ?2",
-                               &stmt, err);
+    enum rc rc = store_prepare(s, sql, &stmt, err);
     if (rc != RC_OK)
         return rc;
     sqlite3_bind_int64(stmt, 1, before_ms);
@@ -208,7 +226,15 @@ enum rc store_prune(struct store *s, int64_t now_ms, int64_t keep_ms, struct err
         rc = prune_level(s, level, now_ms - keep, err);
     }
     if (rc == RC_OK)
-        rc = prune_events(s, now_ms - keep_ms, err);
+        rc = prune_events(s,
+                          "DELETE FROM event WHERE at < ?1 OR id <="
+                          " (SELECT max(id) FROM event) - ?2",
+                          now_ms - keep_ms, err);
+    if (rc == RC_OK)
+        rc = prune_events(s,
+                          "DELETE FROM standing WHERE at < ?1 OR id <="
+                          " (SELECT max(id) FROM standing) - ?2",
+                          now_ms - keep_ms, err);
     if (rc == RC_OK)
         rc = store_run(s,
                        "DELETE FROM path WHERE NOT EXISTS (SELECT 1 FROM span WHERE level = 2 AND"

@@ -100,6 +100,16 @@ def test_the_api_has_the_shapes_of_the_command_line(web):
     net.wait_for("the same answer, ages aside", lambda:
                  shape(api(here, "explain?from=a%40client.test&to=b%40dest.test")) ==
                  shape(here.json("explain", "--from", "a@client.test", "--to", "b@dest.test")))
+    mine = {k: v for k, v in api(here, "egress")[0].items() if k not in ("paths", "standing")}
+    assert mine.items() <= here.json("egress", "list", "one").items()
+    row, = api(here, "egress")[0]["standing"]
+    assert row.keys() == here.json("egress", "list", "one")["standing"][0].keys()
+    assert (row["address"], row["state"], row["eligible"]) == ("127.0.0.11", "clean", True)
+    kinds = [r.get("kind") for r in api(here, "reputation?egress=one")]
+    assert kinds == [r.get("kind") for r in here.json("report", "reputation", "--egress", "one")]
+    assert "address" in kinds and api(here, "points?egress=one&address=127.0.0.11") == []
+    assert ask(here, "/api/v1/points")[0] == 400
+    assert ask(here, "/api/v1/reputation?since=soon")[0] == 400
     assert api(here, "totals")["queue"]["waiting"] == 0
     status, _, text = ask(here, "/api/v1/explain")
     assert status == 400 and "--to" in json.loads(text)["error"]

@@ -9,6 +9,18 @@
 #include "gateway/daemon/link_frame.h"
 #include "policies/advice.h"
 
+static void check_letter(struct slice content)
+{
+    struct link_letter letter;
+    struct buf again;
+    if (link_read_letter(content, &letter) != RC_OK)
+        return;
+    buf_init(&again, 1 << 20);
+    link_put_letter(&again, &letter);
+    assert(slice_eq(slice_skip(buf_slice(&again), LINK_HEAD), content));
+    buf_free(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_observation(void *arg, const struct observation *o)
@@ -86,6 +98,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             assert(frame.content.n <= LINK_FRAME_MAX);
             if (frame.type == LINK_OBSERVATIONS)
                 check_observations(frame.content);
+            else if (frame.type == LINK_LETTER)
+                check_letter(frame.content);
             else if (frame.type == LINK_ADVICE)
                 check_advice(frame.content);
             else if (frame.type == LINK_REPORTS)

@@ -29,9 +29,10 @@ static struct {
     struct admin_server *server;
     struct control_line *line;
     struct advice *taken; /* by the worker, the last one */
-    unsigned opened, observed, tables, reported;
+    unsigned opened, observed, tables, reported, letters;
     struct reply_report report;
     struct observation last;
+    char letter[128];
 } rig;
 
 static void advise(void *worker, struct advice *advice)
@@ -83,6 +84,14 @@ static void on_report(void *arg, const struct reply_report *r)
     rig.report = *r;
 }
 
+static void on_letter(void *worker, const struct link_letter *letter)
+{
+    (void)worker;
+    rig.letters++;
+    snprintf(rig.letter, sizeof rig.letter, "%.*s|%.*s|%.*s", SLICE_FMT(letter->to),
+             SLICE_FMT(letter->subject), SLICE_FMT(letter->text));
+}
+
 static int set_up(void **state)
 {
     static const struct control_line_ops ops = { on_open, on_observation, on_report };
@@ -93,7 +102,7 @@ static int set_up(void **state)
     rig.loop = loop_new();
     rig.log = delivery_log_new();
     rig.links = relay_links_new(rig.loop, 1, rig.log);
-    relay_links_worker(rig.links, 0, loop_mailbox(rig.loop), advise, NULL);
+    relay_links_worker(rig.links, 0, loop_mailbox(rig.loop), advise, on_letter, NULL);
     rig.line = control_line_new(rig.loop, rig.path, &ops, NULL);
     return 0;
 }
@@ -252,6 +261,28 @@ static void test_the_line_is_made_again(void **state)
     until(&rig.opened, 2);
 }
 
+/* More than are ever under way at once: each is taken before the next is sent. */
+static void test_letters_reach_a_worker(void **state)
+{
+    (void)state;
+    struct link_letter letter = { SLICE_LIT("p@x.test"), SLICE_LIT("subject"),
+                                  SLICE_LIT("a\nb\n") };
+    assert_false(control_line_letter(rig.line, &letter)); /* nobody answers yet */
+    listen_now();
+    until(&rig.opened, 1);
+    for (unsigned i = 1; i <= 20; i++) {
+        assert_true(control_line_letter(rig.line, &letter));
+        until(&rig.letters, i);
+    }
+    assert_string_equal(rig.letter, "p@x.test|subject|a\nb\n");
+    struct buf frame;
+    buf_init(&frame, 4096);
+    letter.text = SLICE_LIT("");
+    link_put_letter(&frame, &letter);
+    assert_int_equal(link_read_letter(slice_skip(buf_slice(&frame), LINK_HEAD), &letter), RC_PARSE);
+    buf_free(&frame);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -262,6 +293,7 @@ int main(void)
         T(test_what_cannot_be_sent_is_lost_and_counted),
         T(test_the_line_is_made_again),
         T(test_reports_and_notes),
+        T(test_letters_reach_a_worker),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <sqlite3.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/report/store.h"
@@ -82,6 +83,7 @@ static json_t *ask(enum history_what what, int64_t now_ms, int64_t since_ms, con
     };
     struct err err;
     struct buf lines;
+    q.address = slice_of("192.0.2.1");
     if (what == HISTORY_SERIES) {
         q.carrier = slice_of("mobile");
         q.region = slice_of("north");
@@ -262,6 +264,80 @@ static void events_are_kept_newest_first(void **state)
     json_decref(rows);
 }
 
+static void note(int64_t at_ms, enum standing_note_kind kind, const char *egress, const char *with,
+                 double points)
+{
+    struct err err;
+    struct standing_note n = { .kind = (uint8_t)kind,
+                               .egress = slice_of(egress),
+                               .address = slice_of(egress[0] ? "192.0.2.1" : ""),
+                               .with = slice_of(with),
+                               .from = slice_of("clean"),
+                               .to = slice_of("suspect"),
+                               .reason = slice_of("'; DROP TABLE standing"),
+                               .points = points };
+    assert_int_equal(store_standing(store, at_ms, &n, &err), RC_OK);
+}
+
+static void what_happened_to_addresses(void **state)
+{
+    struct err err;
+    (void)state;
+    note(T0, STANDING_NOTE_STATE, "a", "", 25);
+    note(T0 + 1, STANDING_NOTE_POINTS, "a", "", 24);
+    note(T0 + 2, STANDING_NOTE_LISTING, "a", "zen.example", 100);
+    note(T0 + 3, STANDING_NOTE_STATE, "a", "gmail.com", 24);
+    note(T0 + 4, STANDING_NOTE_STATE, "b", "", 60);
+    note(T0 + 5, STANDING_NOTE_POOL_EMPTY, "", "", 0);
+    json_t *rows = ask(HISTORY_STANDING, T0 + HOUR, T0, "a");
+    assert_int_equal(json_array_size(rows), 4); /* points are no event, an empty pool is all's */
+    assert_string_equal(text(rows, 0, "event"), "pool_empty");
+    assert_string_equal(text(rows, 1, "with"), "gmail.com");
+    assert_string_equal(text(rows, 2, "event"), "listing");
+    assert_string_equal(text(rows, 3, "to"), "suspect");
+    assert_string_equal(text(rows, 3, "reason"), "'; DROP TABLE standing");
+    assert_near(number(rows, 3, "points"), 25, 0.001);
+    json_decref(rows);
+    rows = ask(HISTORY_STANDING, T0 + HOUR, T0 + 1, "");
+    assert_int_equal(json_array_size(rows), 4);
+    json_decref(rows);
+    rows = ask(HISTORY_POINTS, T0 + HOUR, T0, "a"); /* oldest first, of the address alone */
+    assert_int_equal(json_array_size(rows), 2);
+    assert_near(number(rows, 0, "points"), 25, 0.001);
+    assert_string_equal(text(rows, 1, "event"), "points");
+    json_decref(rows);
+    assert_int_equal(store_prune(store, T0 + 40 * DAY, 30 * DAY, &err), RC_OK);
+    rows = ask(HISTORY_STANDING, T0 + 40 * DAY, T0, "");
+    assert_int_equal(json_array_size(rows), 0);
+    json_decref(rows);
+}
+
+/* A database of before: it gets the table it lacks and keeps what it has. */
+static void the_first_version_is_brought_up_to_date(void **state)
+{
+    struct err err;
+    struct links_event e = { .kind = LINKS_SWITCH, .from = slice_of("a"), .reason = "" };
+    char path[96];
+    sqlite3 *db;
+    (void)state;
+    assert_int_equal(store_event(store, T0, &e, &err), RC_OK);
+    store_close(&store);
+    snprintf(path, sizeof path, "%s/links.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(
+        sqlite3_exec(db, "DROP TABLE standing; PRAGMA user_version=1;", NULL, NULL, NULL),
+        SQLITE_OK);
+    sqlite3_close(db);
+    assert_int_equal(store_open(folder, &store, &err), RC_OK);
+    note(T0 + 1, STANDING_NOTE_STATE, "a", "", 25);
+    json_t *rows = ask(HISTORY_STANDING, T0 + HOUR, T0, "");
+    assert_int_equal(json_array_size(rows), 1);
+    json_decref(rows);
+    rows = ask(HISTORY_EVENTS, T0 + HOUR, T0, "");
+    assert_int_equal(json_array_size(rows), 1);
+    json_decref(rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +349,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(old_rows_go_level_by_level, open_folder, close_folder),
         cmocka_unit_test_setup_teardown(names_are_data, open_folder, close_folder),
         cmocka_unit_test_setup_teardown(events_are_kept_newest_first, open_folder, close_folder),
+        cmocka_unit_test_setup_teardown(what_happened_to_addresses, open_folder, close_folder),
+        cmocka_unit_test_setup_teardown(the_first_version_is_brought_up_to_date, open_folder,
+                                        close_folder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -65,6 +65,24 @@ def test_what_happens_shows(world, metrics):
     world.do("relay on")
 
 
+def test_addresses_and_providers(world, metrics):
+    m = metrics()
+    place = '{egress="gz-ct-1",address="127.0.0.11"}'
+    assert m["waypost_address_eligible"][place] == 1 and m["waypost_address_points"][place] == 0
+    assert m["waypost_address_state"][place[:-1] + ',state="clean"}'] == 1
+    assert "waypost_address_provider_state" not in m
+    world.do("blocked gz-ct-2 gmail.com")
+    world.do("listed gz-ct-1")
+    m = metrics()
+    assert m["waypost_address_listings"][place] == 1
+    assert m["waypost_address_points"][place] >= 100 and m["waypost_address_eligible"][place] == 0
+    states = {k: v for k, v in m["waypost_address_state"].items() if place[:-1] in k and v}
+    assert len(states) == 1 and 'state="clean"' not in list(states)[0]
+    assert m["waypost_address_provider_state"] == {
+        '{egress="gz-ct-2",address="127.0.0.12",provider="gmail.com",state="blocked"}': 1}
+    assert m["waypost_address_providers_left_out"] == {None: 0}
+
+
 def test_paths_are_bounded_and_the_preferred_ones_are_among_them(world, metrics):
     world.do("grow 500")                            # the world stops at 300
     world.do("grow 300")
@@ -74,7 +92,8 @@ def test_paths_are_bounded_and_the_preferred_ones_are_among_them(world, metrics)
     assert len(m["waypost_path_rtt_seconds"]) <= 1500
 
 
-def test_the_dashboard_names_only_what_is_there(metrics):
+def test_the_dashboard_names_only_what_is_there(world, metrics):
+    world.do("blocked gz-ct-2 gmail.com")           # else no address has trouble with a provider
     with open(os.path.join(ROOT, "docs/grafana.json"), encoding="utf-8") as f:
         board = json.load(f)
     queries = [t["expr"] for p in board["panels"] for t in p.get("targets", [])]
@@ -82,7 +101,8 @@ def test_the_dashboard_names_only_what_is_there(metrics):
     named = {name for q in queries for name in NAME.findall(q)}
     assert len(named) >= 20
     # Control's own figures are those of the daemon: the world has none of them.
-    own = {n for n in named if re.match(r"waypost_(probes|observations|advice)_", n)}
+    ours = re.compile(r"waypost_(probes|observations|advice|(address|listing)_events)_")
+    own = {n for n in named if ours.match(n)}
     assert named - own <= set(metrics())
     with open(os.path.join(ROOT, "gateway/daemon/control_report.c"), encoding="utf-8") as f:
         source = f.read()

@@ -94,6 +94,58 @@ def test_a_click_opens_the_history_and_keys_do_the_same(world, browser, shots):
     assert_quiet(driver)
 
 
+def evidence_shown(driver):
+    return driver.find_element(By.ID, "evidence").text
+
+
+def test_an_address_its_evidence_and_its_past(world, browser, shots):
+    driver = browser()
+    visit(driver, world.url)
+    wait(driver, lambda: "127.0.0.11" in driver.find_element(By.ID, "addresses").text, "addresses")
+    rows = driver.find_elements(By.CSS_SELECTOR, "#addresses tbody tr")
+    assert len(rows) == 5 and all("clean" in row.text for row in rows)
+    driver.find_element(By.XPATH, "//button[text()='127.0.0.11']").click()
+    wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#points canvas"), "the chart")
+    assert driver.find_element(By.ID, "address-title").text == "gz-ct-1 127.0.0.11"
+    past = driver.find_element(By.ID, "address-events").text
+    assert "clean → suspect" in past and "<i>not italic</i>" in past
+    assert "Nothing is held against it." in evidence_shown(driver)
+    world.do("listed gz-ct-1")                      # comes by itself, with the way out of it
+    wait(driver, lambda: "zen.spamhaus.org" in evidence_shown(driver), "the listing")
+    assert "<img src=x" in evidence_shown(driver) and "stands" in evidence_shown(driver)
+    link = driver.find_element(By.CSS_SELECTOR, "#evidence a").get_attribute("href")
+    assert link.startswith("https://") and "spamhaus" in link
+    assert "look the address up" in driver.find_element(By.ID, "address-todo").text
+    bad = driver.find_elements(By.CSS_SELECTOR, "#addresses td.bad")
+    assert len(bad) == 1 and bad[0].text in ("draining", "listed", "quarantined")
+    wait(driver, lambda: "clean → " + bad[0].text in
+         driver.find_element(By.ID, "address-events").text or "draining" in
+         driver.find_element(By.ID, "address-events").text, "the change")
+    world.do("blocked gz-ct-2 gmail.com")
+    wait(driver, lambda: "gmail.com: blocked" in driver.find_element(By.ID, "addresses").text,
+         "the provider")
+    driver.execute_script("document.getElementById('addresses').scrollIntoView()")
+    driver.save_screenshot(os.path.join(shots, "address.png"))
+    driver.switch_to.active_element.send_keys(Keys.ESCAPE)
+    wait(driver, lambda: not driver.find_element(By.ID, "address").is_displayed(), "the end of it")
+    assert driver.switch_to.active_element.text == "127.0.0.11"
+    assert_quiet(driver)
+
+
+def test_an_address_on_a_phone_in_the_dark(world, browser, shots):
+    driver = browser(width=390, dark=True)
+    visit(driver, world.url)
+    world.do("listed gz-ct-1")
+    wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#addresses td.bad"), "the listing")
+    driver.find_element(By.XPATH, "//button[text()='127.0.0.11']").click()
+    wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#points canvas"), "the chart")
+    wide = "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert driver.execute_script(wide) <= 0
+    driver.execute_script("document.getElementById('address').scrollIntoView()")
+    driver.save_screenshot(os.path.join(shots, "phone-address.png"))
+    assert_quiet(driver)
+
+
 def test_phone_and_dark(world, browser, shots):
     driver = browser(width=390, dark=True)
     visit(driver, world.url)

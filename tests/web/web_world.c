@@ -9,6 +9,8 @@
  *     brownout EGRESS CARRIER REGION   loss 8 %, round trip doubled, the group prefers another
  *     down EGRESS CARRIER REGION
  *     fault EGRESS                     its proxy is down
+ *     listed EGRESS                    a list names its first address
+ *     blocked EGRESS PROVIDER          this provider refuses its first address
  *     fine                             all is as in the beginning
  *     relay off | relay on             the relay's admin socket
  *     grow N                           N groups more
@@ -28,6 +30,7 @@
 #include "policies/cost.h"
 #include "policies/policies.h"
 #include "tests/web/invented_relay.h"
+#include "tests/web/invented_standing.h"
 
 enum { MINUTES = 360, MINUTE_MS = 60 * 1000, GROUPS_MAX = 300 };
 
@@ -43,6 +46,7 @@ struct world {
     struct policies *policies;
     struct history *history;
     struct web *web;
+    struct invented addresses;
     struct advice *advice;
     struct admin_server *relay; /* NULL: off */
     char relay_path[512];
@@ -169,6 +173,11 @@ static const struct conf *give_conf(void *arg)
     return conf_of(arg);
 }
 
+static const struct standing *give_standing(void *arg)
+{
+    return ((struct world *)arg)->addresses.core;
+}
+
 /* ---- history ---- */
 
 static void record_minute(struct world *w, int64_t at_ms, int i)
@@ -227,6 +236,7 @@ static void make_history(struct world *w)
     e.to = w->advice->egress[0].name;
     e.reason = "better by 35 % for 15 s";
     history_event(w->history, now - 128ll * MINUTE_MS, &e);
+    invented_past(w->history, w->advice->egress[0].name, slice_of("127.0.0.11"), now);
 }
 
 /* ---- commands ---- */
@@ -275,6 +285,8 @@ static void obey(struct world *w, char *line)
         snprintf(w->fault, sizeof w->fault, "%s", words[1]);
         make_advice(w);
         tell(w, &e, loop_wall_ms(w->loop));
+    } else if (invented_obey(&w->addresses, words, n, loop_wall_ms(w->loop))) {
+        make_advice(w);
     } else if (strcmp(words[0], "relay") == 0 && n == 2) {
         (strcmp(words[1], "on") == 0 ? relay_on : relay_off)(w);
     } else if (strcmp(words[0], "grow") == 0 && n == 2) {
@@ -340,6 +352,7 @@ static int serve(struct world *w, const char *folder)
                            .relay_path = w->relay_path,
                            .advice = give_advice,
                            .conf = give_conf,
+                           .standing = give_standing,
                            .arg = w };
     addr_parse(slice_of("127.0.0.1:0"), &address);
     if (listen_open(&address, 64, &fd, &err) != RC_OK) {
@@ -349,6 +362,8 @@ static int serve(struct world *w, const char *folder)
     net_local_of(fd, &address);
     env.history = w->history = history_new(w->loop, folder, 30 * 24 * 3600 * 1000ll);
     w->web = web_new(&env);
+    w->addresses = (struct invented){ .history = w->history, .web = w->web };
+    invented_begin(&w->addresses, conf_of(w), loop_wall_ms(w->loop));
     web_listen(w->web, fd);
     make_advice(w);
     make_history(w);
@@ -359,6 +374,7 @@ static int serve(struct world *w, const char *folder)
     loop_run(w->loop);
     loop_watch_free(&watch);
     web_free(&w->web);
+    standing_free(&w->addresses.core);
     history_free(&w->history);
     relay_off(w);
     return 0;
@@ -367,10 +383,8 @@ static int serve(struct world *w, const char *folder)
 int main(int argc, char **argv)
 {
     struct world w = { .loop = NULL };
-    if (argc != 3) {
-        fputs("usage: web_world FOLDER CONFIGURATION\n", stderr);
+    if (argc != 3)
         return 2;
-    }
     w.policies = load(argv[2]);
     if (!w.policies)
         return 78;

@@ -32,15 +32,15 @@ Dygraph.PLUGINS = Dygraph.PLUGINS.filter((plugin) => plugin !== Dygraph.Plugins.
 
 const number = (v) => (v >= 100 ? v.toFixed(0) : v.toFixed(v < 1 ? 2 : 1));
 
-function readOut(output, points) {
+export function readOut(output, points) {
   const texts = points.filter((p) => known(p.yval) && !Number.isNaN(p.yval))
     .map((p) => `${p.name} ${number(p.yval)}`);
   output.textContent = points.length ? [clock(points[0].xval), ...texts].join(' · ') : '';
 }
 
-const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+export const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-function drawEvents(events) {
+export function drawEvents(events) {
   return (canvas, area, g) => {
     canvas.strokeStyle = style('--warn');
     canvas.setLineDash([4, 3]);

@@ -3,6 +3,7 @@
 import { $, make } from './common.js';
 import * as heat from './heat.js';
 import * as detail from './detail.js';
+import * as standing from './standing.js';
 import * as tables from './tables.js';
 
 const QUEUE_MS = 5000;
@@ -36,7 +37,12 @@ function follow() {
   source.onerror = () => setLink('connection lost, trying again', 'lost');
   on('all_paths', (rows) => { heat.setAll(rows); detail.refreshFacts(); });
   on('paths', (rows) => { heat.setSome(rows); detail.refreshFacts(); });
-  on('egress', (rows) => { tables.drawEgresses(rows); heat.setFaults(rows); });
+  on('egress', (rows) => {
+    tables.drawEgresses(rows);
+    heat.setFaults(rows);
+    standing.drawAddresses(rows);
+  });
+  on('standing', standing.addEvent);
   on('link', tables.addEvent);
   on('totals', drawTotals);
 }
@@ -51,5 +57,6 @@ function repeat(fn, everyMs) {
 
 heat.start(detail.openDetail);
 detail.start();
+standing.start();
 follow();
 repeat(tables.loadQueue, QUEUE_MS);

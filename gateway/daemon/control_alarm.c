@@ -1,0 +1,220 @@
+#include "gateway/daemon/control_alarm.h"
+
+#include <stdlib.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/conf/conf.h"
+#include "gateway/daemon/alarm_text.h"
+#include "gateway/daemon/webhook.h"
+#include "gateway/io/timer.h"
+
+enum { SUBJECT_MAX = 2048, BODY_MAX = 128 << 10, LETTERS_MAX = 16, AGAIN_MS = 500 };
+
+/* Mail that the relay has not taken yet. */
+struct waiting {
+    struct list node;
+    struct buf to, subject, text;
+};
+
+struct control_alarm {
+    struct control_alarm_env env;
+    struct policies *policies; /* NULL: not configured yet */
+    struct alarms *core;
+    struct webhook *webhook;
+    struct list letters;
+    unsigned letter_n;
+    struct timer due, again;
+    struct control_alarm_stats stats;
+};
+
+static const struct conf_notify *notify_of(const struct control_alarm *c)
+{
+    return &policies_conf(c->policies)->reputation.notify;
+}
+
+static bool anybody_listens(const struct control_alarm *c)
+{
+    return c->policies && (notify_of(c)->webhook.n || notify_of(c)->mail.n);
+}
+
+/* ---- mail ---- */
+
+static void letter_free(struct control_alarm *c, struct waiting *w)
+{
+    list_del(&w->node);
+    c->letter_n--;
+    buf_free(&w->to);
+    buf_free(&w->subject);
+    buf_free(&w->text);
+    free(w);
+}
+
+static void hand_over(struct control_alarm *c)
+{
+    LIST_EACH (node, &c->letters) {
+        struct waiting *w = CONTAINER_OF(node, struct waiting, node);
+        struct link_letter letter = { buf_slice(&w->to), buf_slice(&w->subject),
+                                      buf_slice(&w->text) };
+        if (!control_links_letter(c->env.links, &letter)) {
+            timer_set(c->env.loop, &c->again, AGAIN_MS);
+            return;
+        }
+        letter_free(c, w);
+    }
+}
+
+static void on_again(struct timer *timer)
+{
+    hand_over(CONTAINER_OF(timer, struct control_alarm, again));
+}
+
+static void send_mail(struct control_alarm *c, const struct alarm_message *m)
+{
+    struct waiting *w = mem_zero(sizeof *w);
+    if (c->letter_n == LETTERS_MAX) {
+        c->stats.lost++;
+        log_error(NULL, "alarm_not_mailed", "reason", "the relay takes none", NULL);
+        letter_free(c, CONTAINER_OF(c->letters.next, struct waiting, node));
+    }
+    buf_init(&w->to, SUBJECT_MAX);
+    buf_init(&w->subject, SUBJECT_MAX);
+    buf_init(&w->text, LINK_LETTER_MAX);
+    buf_put_slice(&w->to, notify_of(c)->mail);
+    alarm_put_subject(&w->subject, m);
+    alarm_put_text(&w->text, m);
+    list_init(&w->node);
+    list_push_back(&c->letters, &w->node);
+    c->letter_n++;
+    hand_over(c);
+}
+
+/* ---- telling ---- */
+
+static void tell(struct control_alarm *c, const struct alarm_digest *digest)
+{
+    struct alarm_message m = { .hostname = policies_conf(c->policies)->hostname,
+                               .now_ms = loop_wall_ms(c->env.loop),
+                               .digest = digest,
+                               .standing = c->env.standing };
+    struct buf text;
+    buf_init(&text, BODY_MAX);
+    alarm_put_subject(&text, &m);
+    buf_putc(&text, '\0');
+    log_warning(NULL, "alarm", "text", buf_slice(&text).p, NULL);
+    c->stats.messages++;
+    if (notify_of(c)->mail.n)
+        send_mail(c, &m);
+    buf_clear(&text);
+    alarm_put_json(&text, &m);
+    if (notify_of(c)->webhook.n && !webhook_post(c->webhook, buf_slice(&text)))
+        c->stats.lost++;
+    buf_free(&text);
+}
+
+static void wait_for_due(struct control_alarm *c)
+{
+    int64_t due = alarms_due_ms(c->core), now = loop_now_ms(c->env.loop);
+    if (due >= 0)
+        timer_set(c->env.loop, &c->due, due > now ? due - now : 0);
+}
+
+static void on_due(struct timer *timer)
+{
+    struct control_alarm *c = CONTAINER_OF(timer, struct control_alarm, due);
+    struct alarm_digest digest;
+    if (alarms_begin(c->core, loop_now_ms(c->env.loop), &digest)) {
+        if (anybody_listens(c))
+            tell(c, &digest);
+        alarms_end(c->core);
+    }
+    wait_for_due(c);
+}
+
+/* ---- what happens ---- */
+
+static void take(struct control_alarm *c, const struct alarm *alarm)
+{
+    alarms_take(c->core, alarm, loop_now_ms(c->env.loop));
+    wait_for_due(c);
+}
+
+void control_alarm_standing(struct control_alarm *c, const struct standing_event *event)
+{
+    struct alarm alarm;
+    if (!c->policies)
+        return;
+    bool acknowledge = policies_conf(c->policies)->reputation.acknowledge;
+    if (alarms_judge(c->core, event, acknowledge, loop_now_ms(c->env.loop), &alarm) &&
+        anybody_listens(c))
+        take(c, &alarm);
+}
+
+void control_alarm_hygiene(struct control_alarm *c, struct slice egress, const struct hygiene *h)
+{
+    bool broken = h->reverse == HYGIENE_BROKEN || h->ehlo == HYGIENE_BROKEN;
+    struct alarm alarm = {
+        .kind = ALARM_NAMES, .egress = egress, .address = h->address, .reason = slice_of(h->why)
+    };
+    bool known = h->reverse != HYGIENE_UNKNOWN || h->ehlo != HYGIENE_UNKNOWN;
+    if (known && !addr_is_private(&h->address) &&
+        alarms_judge_names(c->core, &h->address, broken) && anybody_listens(c))
+        take(c, &alarm);
+}
+
+void control_alarm_list(struct control_alarm *c, struct slice source, const char *text)
+{
+    struct alarm alarm = { .kind = ALARM_LIST, .with = source, .reason = slice_of(text) };
+    if (anybody_listens(c))
+        take(c, &alarm);
+}
+
+/* ---- life ---- */
+
+static void on_webhook_lost(void *arg)
+{
+    ((struct control_alarm *)arg)->stats.lost++;
+}
+
+struct control_alarm *control_alarm_new(const struct control_alarm_env *env)
+{
+    struct control_alarm *c = mem_zero(sizeof *c);
+    c->env = *env;
+    c->core = alarms_new();
+    c->webhook = webhook_new(env->loop, on_webhook_lost, c);
+    list_init(&c->letters);
+    timer_init(&c->due, on_due);
+    timer_init(&c->again, on_again);
+    return c;
+}
+
+void control_alarm_free(struct control_alarm **alarm)
+{
+    struct control_alarm *c = *alarm;
+    if (!c)
+        return;
+    timer_stop(c->env.loop, &c->due);
+    timer_stop(c->env.loop, &c->again);
+    LIST_EACH (node, &c->letters)
+        letter_free(c, CONTAINER_OF(node, struct waiting, node));
+    webhook_free(&c->webhook);
+    alarms_free(&c->core);
+    if (c->policies)
+        policies_unref(&c->policies);
+    free(c);
+    *alarm = NULL;
+}
+
+void control_alarm_configure(struct control_alarm *c, struct policies *policies)
+{
+    struct policies *old = c->policies;
+    c->policies = policies_ref(policies);
+    webhook_configure(c->webhook, policies_conf(policies));
+    if (old)
+        policies_unref(&old);
+}
+
+struct control_alarm_stats control_alarm_stats(const struct control_alarm *c)
+{
+    return c->stats;
+}

@@ -1,0 +1,47 @@
+/*
+ * daemon/control_alarm — tells people what needs one: a webhook and mail (reputation.notify)
+ *
+ *   Takes what happens to our addresses and lists, lets reputation/alarm.h decide what is told and
+ *   when, and tells it: JSON by POST to the webhook, and a message to the mailbox, which the relay
+ *   stores and sends like any other mail: by an egress that still works.
+ *
+ *   A webhook that fails is tried again four times in half an hour, then given up with a line in
+ *   the log. Mail waits here while the relay does not answer.
+ *
+ *   Everything runs on control's loop. The inputs may be called from inside the callbacks of the
+ *   core of standing: what is told of it is read later.
+ */
+#ifndef WAYPOST_DAEMON_CONTROL_ALARM_H
+#define WAYPOST_DAEMON_CONTROL_ALARM_H
+
+#include "gateway/daemon/control_links.h"
+#include "policies/policies.h"
+#include "reputation/hygiene.h"
+#include "reputation/standing.h"
+
+struct control_alarm;
+
+/* Both must outlive it. */
+struct control_alarm_env {
+    struct loop *loop;
+    struct control_links *links;     /* the way to the relay */
+    const struct standing *standing; /* what to do about it */
+};
+
+struct control_alarm *control_alarm_new(const struct control_alarm_env *env);
+void control_alarm_free(struct control_alarm **alarm);
+/* At the start and after each reload. Takes a reference. */
+void control_alarm_configure(struct control_alarm *alarm, struct policies *policies);
+
+void control_alarm_standing(struct control_alarm *alarm, const struct standing_event *event);
+void control_alarm_hygiene(struct control_alarm *alarm, struct slice egress,
+                           const struct hygiene *hygiene);
+void control_alarm_list(struct control_alarm *alarm, struct slice source, const char *text);
+
+struct control_alarm_stats {
+    uint64_t messages; /* told, by whatever way */
+    uint64_t lost;     /* webhooks and mail given up */
+};
+struct control_alarm_stats control_alarm_stats(const struct control_alarm *alarm);
+
+#endif

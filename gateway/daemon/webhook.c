@@ -1,0 +1,186 @@
+#include "gateway/daemon/webhook.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "gateway/base/log.h"
+#include "gateway/base/mem.h"
+#include "gateway/dns/fetch_name.h"
+#include "gateway/io/timer.h"
+
+enum { TIMEOUT_MS = 20 * 1000, ANSWER_MAX = 64 << 10, SECOND = 1000, MINUTE = 60 * SECOND };
+
+static const int64_t pauses[] = { 10 * SECOND, MINUTE, 5 * MINUTE, 20 * MINUTE };
+enum { TRIES = 1 + sizeof pauses / sizeof pauses[0] };
+
+struct post {
+    struct list node;
+    char *json;
+    size_t n;
+    unsigned tries;
+};
+
+struct webhook {
+    struct loop *loop;
+    void (*lost)(void *arg);
+    void *arg;
+    char *url, *ca; /* url: NULL: none */
+    size_t ca_n;
+    struct resolver *resolver; /* NULL: not configured yet */
+    struct fetcher *fetcher;
+    struct fetch_name *fetch; /* NULL: none is under way */
+    struct list posts;
+    unsigned n;
+    struct timer next;
+};
+
+static struct post *first(struct webhook *w)
+{
+    return list_empty(&w->posts) ? NULL : CONTAINER_OF(w->posts.next, struct post, node);
+}
+
+static void post_free(struct webhook *w, struct post *p)
+{
+    list_del(&p->node);
+    w->n--;
+    free(p->json);
+    free(p);
+}
+
+/* ---- one after the other ---- */
+
+static void on_answer(void *arg, const struct fetch_result *result);
+
+static void start(struct webhook *w)
+{
+    struct post *p = first(w);
+    if (!p || w->fetch || !w->url || !w->resolver || timer_is_set(&w->next))
+        return;
+    struct fetch_plan plan = { .url = w->url,
+                               .content_type = "application/json",
+                               .body = { p->json, p->n },
+                               .ca = { w->ca, w->ca_n },
+                               .max = ANSWER_MAX,
+                               .timeout_ms = TIMEOUT_MS };
+    p->tries++;
+    w->fetch = fetch_name_start(w->loop, w->fetcher, w->resolver, &plan, on_answer, w);
+}
+
+static void on_next(struct timer *timer)
+{
+    start(CONTAINER_OF(timer, struct webhook, next));
+}
+
+static void complain(const struct webhook *w, const struct fetch_result *result, bool final)
+{
+    struct fetch_target target;
+    char why[256];
+    bool known = fetch_target_of(w->url, &target, NULL) == RC_OK;
+    if (result->rc == RC_OK)
+        snprintf(why, sizeof why, "it answers %d", result->status);
+    else
+        snprintf(why, sizeof why, "%s", result->error);
+    log_warning(NULL, final ? "webhook_given_up" : "webhook_failed", "host",
+                known ? target.host : "", "reason", why, NULL);
+}
+
+static void on_answer(void *arg, const struct fetch_result *result)
+{
+    struct webhook *w = arg;
+    struct post *p = first(w);
+    bool good = result->rc == RC_OK && result->status / 100 == 2;
+    bool final = p->tries >= TRIES;
+    w->fetch = NULL;
+    if (!good)
+        complain(w, result, final);
+    if (!good && final)
+        w->lost(w->arg);
+    timer_set(w->loop, &w->next, good || final ? 0 : pauses[p->tries - 1]);
+    if (good || final)
+        post_free(w, p);
+}
+
+bool webhook_post(struct webhook *w, struct slice json)
+{
+    if (w->n == WEBHOOK_WAITING_MAX) {
+        log_warning(NULL, "webhook_given_up", "reason", "too many are waiting", NULL);
+        return false;
+    }
+    struct post *p = mem_zero(sizeof *p);
+    p->json = mem_copy(json.p, json.n);
+    p->n = json.n;
+    list_init(&p->node);
+    list_push_back(&w->posts, &p->node);
+    w->n++;
+    start(w);
+    return true;
+}
+
+/* ---- life ---- */
+
+/* Like the relay's, it stays as it is until the next start. */
+static void open_resolver(struct webhook *w, const struct conf *conf)
+{
+    struct resolver_conf rc = resolver_defaults;
+    struct err err;
+    rc.servers = conf->dns.servers.at;
+    rc.server_count = conf->dns.servers.n;
+    rc.timeout_ms = conf->dns.timeout;
+    rc.allow_loopback = true; /* it may be served by this very machine */
+    if (resolver_new(w->loop, &rc, &w->resolver, &err) != RC_OK)
+        log_error(NULL, "webhook_without_dns", "error", err.text, NULL);
+}
+
+/* A request under way has the URL and certificates that it began with: it is made anew. */
+static void stop(struct webhook *w)
+{
+    struct post *p = first(w);
+    if (w->fetch && p)
+        p->tries--;
+    fetch_name_cancel(&w->fetch);
+    free(w->url);
+    free(w->ca);
+    w->url = w->ca = NULL;
+}
+
+void webhook_configure(struct webhook *w, const struct conf *conf)
+{
+    struct slice url = conf->reputation.notify.webhook, ca = conf->delivery.ca_file.data;
+    if (!w->resolver && url.n)
+        open_resolver(w, conf);
+    stop(w);
+    w->url = url.n ? mem_strndup(url.p, url.n) : NULL;
+    w->ca = ca.n ? mem_copy(ca.p, ca.n) : NULL;
+    w->ca_n = ca.n;
+    while (!w->url && first(w))
+        post_free(w, first(w)); /* nobody wants them any more */
+    start(w);
+}
+
+struct webhook *webhook_new(struct loop *loop, void (*lost)(void *arg), void *arg)
+{
+    struct webhook *w = mem_zero(sizeof *w);
+    w->loop = loop;
+    w->lost = lost;
+    w->arg = arg;
+    w->fetcher = fetcher_new(loop);
+    list_init(&w->posts);
+    timer_init(&w->next, on_next);
+    return w;
+}
+
+void webhook_free(struct webhook **webhook)
+{
+    struct webhook *w = *webhook;
+    if (!w)
+        return;
+    stop(w);
+    timer_stop(w->loop, &w->next);
+    while (first(w))
+        post_free(w, first(w));
+    fetcher_free(&w->fetcher);
+    resolver_free(&w->resolver);
+    free(w);
+    *webhook = NULL;
+}

@@ -1,0 +1,200 @@
+/*
+ * tests/unit/test_alarm — what needs a person, and how often people are told (reputation/alarm.h)
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "gateway/base/rnd.h"
+#include "reputation/alarm.h"
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+
+static int set_up(void **state)
+{
+    *state = alarms_new();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    alarms_free((struct alarms **)state);
+    return 0;
+}
+
+/* ---- what needs a person ---- */
+
+static const struct row {
+    enum standing_event_kind kind;
+    const char *provider;
+    enum standing_state from, to;
+    bool acknowledge, told;
+    enum alarm_kind alarm;
+} rows[] = {
+    { STANDING_TRANSITION, "", STANDING_CLEAN, STANDING_SUSPECT, false, false, 0 },
+    { STANDING_TRANSITION, "", STANDING_SUSPECT, STANDING_CLEAN, false, false, 0 },
+    { STANDING_TRANSITION, "", STANDING_CLEAN, STANDING_DRAINING, false, true, ALARM_ADDRESS },
+    { STANDING_TRANSITION, "", STANDING_DRAINING, STANDING_LISTED, false, true, ALARM_ADDRESS },
+    { STANDING_TRANSITION, "", STANDING_DRAINING, STANDING_QUARANTINED, false, true,
+      ALARM_ADDRESS },
+    { STANDING_TRANSITION, "", STANDING_LISTED, STANDING_QUARANTINED, true, true,
+      ALARM_ACKNOWLEDGE },
+    { STANDING_TRANSITION, "", STANDING_QUARANTINED, STANDING_PROBATION, true, false, 0 },
+    { STANDING_TRANSITION, "", STANDING_CLEAN, STANDING_DISABLED, false, false, 0 },
+    { STANDING_TRANSITION, "a.example", STANDING_CLEAN, STANDING_THROTTLED, false, false, 0 },
+    { STANDING_TRANSITION, "a.example", STANDING_CLEAN, STANDING_BLOCKED, false, false, 0 },
+    { STANDING_TRANSITION, "b.example", STANDING_BLOCKED, STANDING_BLOCKED, false, true,
+      ALARM_PROVIDER },
+    { STANDING_POOL_EMPTY, "", STANDING_CLEAN, STANDING_CLEAN, false, true, ALARM_POOL },
+    { STANDING_POOL_BACK, "", STANDING_CLEAN, STANDING_CLEAN, false, true, ALARM_POOL },
+};
+
+static void test_what_needs_a_person(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const struct row *r = &rows[i];
+        struct alarms *alarms = alarms_new();
+        struct standing_event e = { .kind = r->kind,
+                                    .egress = slice_of("a"),
+                                    .provider = slice_of(r->provider),
+                                    .from = r->from,
+                                    .to = r->to,
+                                    .reason = slice_of("why") };
+        struct alarm alarm;
+        assert_int_equal(alarms_judge(alarms, &e, r->acknowledge, 0, &alarm), r->told);
+        if (r->told) {
+            assert_int_equal(alarm.kind, r->alarm);
+            assert_true(slice_eq_str(alarm.reason, "why"));
+        }
+        alarms_free(&alarms);
+    }
+}
+
+static void test_the_second_block_within_a_week(void **state)
+{
+    struct alarms *alarms = *state;
+    struct standing_event e = { .kind = STANDING_TRANSITION,
+                                .egress = slice_of("a"),
+                                .provider = slice_of("gmail.com"),
+                                .from = STANDING_CLEAN,
+                                .to = STANDING_BLOCKED };
+    struct alarm alarm;
+    int64_t week = (int64_t)7 * 24 * HOUR;
+    assert_false(alarms_judge(alarms, &e, false, HOUR, &alarm));
+    e.provider = slice_of("qq.com"); /* another one's opinion */
+    assert_false(alarms_judge(alarms, &e, false, HOUR, &alarm));
+    e.provider = slice_of("gmail.com");
+    assert_true(alarms_judge(alarms, &e, false, week, &alarm));
+    assert_int_equal(alarm.kind, ALARM_PROVIDER);
+    assert_false(alarms_judge(alarms, &e, false, 2 * week + HOUR, &alarm));
+}
+
+static void test_names_are_told_when_they_break(void **state)
+{
+    struct alarms *alarms = *state;
+    struct addr a, b;
+    addr_parse(slice_of("192.0.2.1"), &a);
+    addr_parse(slice_of("192.0.2.2"), &b);
+    assert_false(alarms_judge_names(alarms, &a, false));
+    assert_true(alarms_judge_names(alarms, &a, true));
+    assert_false(alarms_judge_names(alarms, &a, true)); /* looked at every hour */
+    assert_true(alarms_judge_names(alarms, &b, true));
+    assert_false(alarms_judge_names(alarms, &a, false));
+    assert_true(alarms_judge_names(alarms, &a, true));
+    assert_false(alarms_judge_names(alarms, &b, true));
+}
+
+/* ---- how often ---- */
+
+static void take(struct alarms *alarms, const char *egress, const char *reason, int64_t now_ms)
+{
+    struct alarm alarm = { .kind = ALARM_ADDRESS,
+                           .egress = slice_of(egress),
+                           .reason = slice_of(reason) };
+    alarms_take(alarms, &alarm, now_ms);
+}
+
+static void test_gathered_then_withheld_then_told(void **state)
+{
+    struct alarms *alarms = *state;
+    struct alarm_digest d;
+    assert_int_equal(alarms_due_ms(alarms), -1);
+    take(alarms, "a", "first", 0);
+    take(alarms, "b", "beside it", 600);
+    take(alarms, "a", "again", 700);
+    assert_false(alarms_begin(alarms, ALARMS_GATHER_MS - 1, &d));
+    assert_true(alarms_begin(alarms, ALARMS_GATHER_MS, &d));
+    assert_int_equal(d.fresh_n, 2);
+    assert_int_equal(d.held_n, 1);
+    assert_true(slice_eq_str(d.fresh[0].reason, "first"));
+    assert_true(slice_eq_str(d.held[0].reason, "again"));
+    alarms_end(alarms);
+    assert_int_equal(alarms_due_ms(alarms), -1);
+
+    take(alarms, "a", "within the hour", 2 * MINUTE);
+    assert_int_equal(alarms_due_ms(alarms), 2 * MINUTE + ALARMS_EACH_MS);
+    take(alarms, "c", "another", 5 * MINUTE); /* takes it along */
+    assert_true(alarms_begin(alarms, 5 * MINUTE + ALARMS_GATHER_MS, &d));
+    assert_true(slice_eq_str(d.held[0].reason, "within the hour"));
+    assert_true(slice_eq_str(d.fresh[0].egress, "c"));
+    alarms_end(alarms);
+
+    take(alarms, "a", "alone", 10 * MINUTE);
+    assert_false(alarms_begin(alarms, HOUR + 10 * MINUTE - 1, &d));
+    assert_true(alarms_begin(alarms, HOUR + 10 * MINUTE, &d));
+    assert_int_equal(d.fresh_n, 0);
+    assert_int_equal(d.held_n, 1);
+    alarms_end(alarms);
+    take(alarms, "a", "an hour is over", HOUR + 20 * MINUTE);
+    assert_true(alarms_begin(alarms, HOUR + 20 * MINUTE + ALARMS_GATHER_MS, &d));
+    assert_int_equal(d.fresh_n, 1);
+    alarms_end(alarms);
+}
+
+/* A day of chaos: never more than the limit in any hour, and every alarm is told or counted. */
+static void test_a_storm(void **state)
+{
+    struct alarms *alarms = *state;
+    struct rnd rnd;
+    int64_t sent[24 * ALARMS_PER_HOUR + ALARMS_PER_HOUR] = { 0 };
+    uint64_t taken = 0, told = 0;
+    unsigned messages = 0;
+    rnd_seed(&rnd, 7);
+    for (int64_t now = HOUR; now < (int64_t)25 * HOUR || alarms_due_ms(alarms) >= 0; now += 500) {
+        struct alarm_digest d;
+        char name[16];
+        if (now < (int64_t)25 * HOUR && rnd_below(&rnd, 20) == 0) {
+            snprintf(name, sizeof name, "e%u", (unsigned)rnd_below(&rnd, 300));
+            take(alarms, name, "storm", now);
+            taken++;
+        }
+        if (!alarms_begin(alarms, now, &d))
+            continue;
+        told += (uint64_t)d.fresh_n + d.fresh_more + d.held_n + d.held_more;
+        alarms_end(alarms);
+        assert_true(messages < sizeof sent / sizeof sent[0]);
+        if (messages >= ALARMS_PER_HOUR)
+            assert_true(now - sent[messages - ALARMS_PER_HOUR] >= HOUR);
+        sent[messages++] = now;
+    }
+    assert_true(taken > 5000);
+    assert_int_equal(told, taken);
+    assert_true(messages > 100);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_needs_a_person),
+        cmocka_unit_test_setup_teardown(test_the_second_block_within_a_week, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_names_are_told_when_they_break, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_gathered_then_withheld_then_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_storm, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
