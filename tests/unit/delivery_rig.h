@@ -280,7 +280,7 @@ static const char *rig_log(void)
 /* Turns the loop until the delivery log holds `needle` so many times. */
 static void until_logged(const char *needle, unsigned times)
 {
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 3000; i++) {
         if (count_in(rig_log(), needle) >= times)
             break;
         loop_turn(rig.loop, 10);
