@@ -13,6 +13,7 @@ const char *const counter_names[COUNTERS] = {
     [COUNTER_RELOADS] = "reloads",
     [COUNTER_EGRESS_CHANGES] = "egress_changes",
     [COUNTER_PATH_SWITCHES] = "path_switches",
+    [COUNTER_LISTING_CHANGES] = "listing_changes",
     [COUNTER_LOG_LOST] = "log_lines_lost",
     [COUNTER_CONNECTIONS_IN] = "connections_in",
     [COUNTER_CONNECTIONS_REFUSED] = "connections_refused",

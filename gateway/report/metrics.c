@@ -59,6 +59,7 @@ static const char *const counter_help[COUNTERS] = {
     [COUNTER_RELOADS] = "Configurations applied while running.",
     [COUNTER_EGRESS_CHANGES] = "Changes of the state of an egress.",
     [COUNTER_PATH_SWITCHES] = "Changes of the preferred path of a group.",
+    [COUNTER_LISTING_CHANGES] = "Listings of an address that began or ended.",
     [COUNTER_LOG_LOST] = "Lines of the delivery log that could not be written.",
     [COUNTER_CONNECTIONS_IN] = "Connections of clients.",
     [COUNTER_CONNECTIONS_REFUSED] = "Connections of clients refused.",
