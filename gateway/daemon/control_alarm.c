@@ -71,12 +71,12 @@ static void on_again(struct timer *timer)
 
 static void send_mail(struct control_alarm *c, const struct alarm_message *m)
 {
-    struct waiting *w = mem_zero(sizeof *w);
     if (c->letter_n == LETTERS_MAX) {
         c->stats.lost++;
         log_error(NULL, "alarm_not_mailed", "reason", "the relay takes none", NULL);
-        letter_free(c, CONTAINER_OF(c->letters.next, struct waiting, node));
+        return;
     }
+    struct waiting *w = mem_zero(sizeof *w);
     buf_init(&w->to, SUBJECT_MAX);
     buf_init(&w->subject, SUBJECT_MAX);
     buf_init(&w->text, LINK_LETTER_MAX);

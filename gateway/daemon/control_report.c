@@ -25,7 +25,7 @@ struct control_report {
     struct history *history;
     struct web *web;
     ino_t served; /* of the socket; 0: none */
-    uint64_t state_events, listing_events;
+    uint64_t state_events;
     double points[STANDING_MEMBERS_MAX]; /* of each member, as the history has them */
     struct timer minute;
 };
@@ -100,8 +100,6 @@ static size_t metrics_of(void *arg, struct metric *out, size_t max)
         { "advice_tables_total", "Tables sent to the relay.", true, (double)s.tables },
         { "address_events_total", "Changes of states of addresses and pools.", true,
           (double)r->state_events },
-        { "listing_events_total", "Listings of addresses that began or ended.", true,
-          (double)r->listing_events },
         { "alarms_total", "Messages to people.", true, (double)alarm.messages },
         { "alarms_lost_total", "Webhooks and mail to people given up.", true, (double)alarm.lost },
         { "advice_line_up", "1: the line to the relay stands.", false, s.relay_open },
@@ -196,7 +194,6 @@ void control_report_listing(struct control_report *r, struct slice egress, const
                                   .to = slice_of(listing_state_names[l->state]),
                                   .points = l->points,
                                   .reason = slice_of(l->text[0] ? l->text : l->what) };
-    r->listing_events++;
     keep_note(r, loop_wall_ms(r->loop), &note);
 }
 

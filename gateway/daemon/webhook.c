@@ -48,6 +48,12 @@ static void post_free(struct webhook *w, struct post *p)
     free(p);
 }
 
+static void drop_all(struct webhook *w)
+{
+    LIST_EACH (node, &w->posts)
+        post_free(w, CONTAINER_OF(node, struct post, node));
+}
+
 /* ---- one after the other ---- */
 
 static void on_answer(void *arg, const struct fetch_result *result);
@@ -153,9 +159,10 @@ void webhook_configure(struct webhook *w, const struct conf *conf)
     w->url = url.n ? mem_strndup(url.p, url.n) : NULL;
     w->ca = ca.n ? mem_copy(ca.p, ca.n) : NULL;
     w->ca_n = ca.n;
-    while (!w->url && first(w))
-        post_free(w, first(w)); /* nobody wants them any more */
-    start(w);
+    if (w->url)
+        start(w);
+    else
+        drop_all(w); /* nobody wants them any more */
 }
 
 struct webhook *webhook_new(struct loop *loop, void (*lost)(void *arg), void *arg)
@@ -177,8 +184,7 @@ void webhook_free(struct webhook **webhook)
         return;
     stop(w);
     timer_stop(w->loop, &w->next);
-    while (first(w))
-        post_free(w, first(w));
+    drop_all(w);
     fetcher_free(&w->fetcher);
     resolver_free(&w->resolver);
     free(w);

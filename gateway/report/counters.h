@@ -27,7 +27,7 @@ enum counter {
     COUNTER_RELOADS,
     COUNTER_EGRESS_CHANGES,
     COUNTER_PATH_SWITCHES,
-    COUNTER_LISTINGS,
+    COUNTER_LISTING_CHANGES,
     COUNTER_LOG_LOST, /* lines that could not be written */
     /* counted by ingress */
     COUNTER_CONNECTIONS_IN,

@@ -162,7 +162,7 @@ static const struct kind {
     [EVENT_RELOAD] = { COUNTER_RELOADS, false },
     [EVENT_EGRESS_STATE] = { COUNTER_EGRESS_CHANGES, false },
     [EVENT_PATH_SWITCH] = { COUNTER_PATH_SWITCHES, false },
-    [EVENT_LISTING] = { COUNTER_LISTINGS, false },
+    [EVENT_LISTING] = { COUNTER_LISTING_CHANGES, false },
 };
 
 static void count(struct delivery_writer *w, const struct delivery_event *e)

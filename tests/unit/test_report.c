@@ -241,7 +241,7 @@ static void events_are_counted_without_a_file(void **state)
             [EVENT_RELOAD] = COUNTER_RELOADS,
             [EVENT_EGRESS_STATE] = COUNTER_EGRESS_CHANGES,
             [EVENT_PATH_SWITCH] = COUNTER_PATH_SWITCHES,
-            [EVENT_LISTING] = COUNTER_LISTINGS,
+            [EVENT_LISTING] = COUNTER_LISTING_CHANGES,
         };
         assert_int_equal(counter_get(&r->counters, counters[i]), 1);
     }

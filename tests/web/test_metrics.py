@@ -101,7 +101,7 @@ def test_the_dashboard_names_only_what_is_there(world, metrics):
     named = {name for q in queries for name in NAME.findall(q)}
     assert len(named) >= 20
     # Control's own figures are those of the daemon: the world has none of them.
-    ours = re.compile(r"waypost_(probes|observations|advice|(address|listing)_events)_")
+    ours = re.compile(r"waypost_(probes|observations|advice|address_events)_")
     own = {n for n in named if ours.match(n)}
     assert named - own <= set(metrics())
     with open(os.path.join(ROOT, "gateway/daemon/control_report.c"), encoding="utf-8") as f:

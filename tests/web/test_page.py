@@ -27,6 +27,7 @@ def test_the_page_shows_all_parts_and_loads_nothing_from_elsewhere(world, browse
     wait(driver, lambda: "→" in driver.find_element(By.ID, "switches").text, "the switches")
     egress = driver.find_element(By.ID, "egress").text
     assert "socks5 127.0.0.1:1080" in egress and "fine" in egress
+    wait(driver, lambda: "not bold" in driver.find_element(By.ID, "switches").text, "the switches")
     switches = driver.find_element(By.ID, "switches").text
     assert "gz-ct-1 → gz-ct-2" in switches and "610 ms → 240 ms" in switches
     assert "<b>not bold</b>" in switches            # text stays text
