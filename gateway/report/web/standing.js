@@ -37,7 +37,7 @@ function trouble(a) {
 
 function opener(a) {
   const button = make('button', { type: 'button', 'aria-expanded': String(keyOf(a) === chosen) },
-    a.address ?? '(chosen by the system)');
+    a.address ?? '(not known here)');
   button.dataset.address = keyOf(a);
   button.addEventListener('click', () => open(keyOf(a)));
   return button;
