@@ -128,7 +128,8 @@ static void composed_replies(void **state)
 }
 
 static const char *const further[] = { "tests/corpus/replies-further.tsv",
-                                       "tests/corpus/replies-unseen.tsv" };
+                                       "tests/corpus/replies-unseen.tsv",
+                                       "tests/corpus/replies-third.tsv" };
 
 static struct score score_half(const char *half, bool tell)
 {
