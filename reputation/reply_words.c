@@ -9,7 +9,7 @@
 
 #include "reputation/reply_internal.h"
 
-enum { WORD_MIN = 2, WORD_MAX = 80 };
+enum { WORD_MIN = 2, WORD_MAX = 80, ADVICE_MAX = 160 };
 
 void *reply_array_room(void *at, size_t n, size_t *cap, size_t size)
 {
@@ -142,6 +142,24 @@ static size_t skip_run(struct slice text, size_t at)
     return at;
 }
 
+/* Whom to turn to says nothing of the reason: "Please contact the recipient by other means." */
+static size_t advice_until(struct slice text, size_t at)
+{
+    static const char *const ends[] = { ". ", " since ", " because ", " about ", NULL };
+    struct slice rest = slice_skip(text, at);
+    if (rest.n > ADVICE_MAX)
+        rest.n = ADVICE_MAX;
+    size_t until = at + rest.n;
+    if (!slice_starts_with(rest, "contact "))
+        return at;
+    for (const char *const *end = ends; *end; end++) {
+        const char *p = memmem(rest.p, rest.n, *end, strlen(*end));
+        if (p && (size_t)(p - text.p) < until)
+            until = (size_t)(p - text.p);
+    }
+    return until;
+}
+
 /* Where the URL or mail address ends that starts at `at` with a run of letters up to `run`; `at`
  * when none does. Words in one are names, not what the reply says. */
 static size_t opaque_until(struct slice text, size_t at, size_t run)
@@ -178,6 +196,8 @@ void reply_words_find(const struct reply_words *w, struct slice text, struct rep
         if (at >= run && at >= opaque) {
             run = skip_run(text, at);
             opaque = opaque_until(text, at, run);
+            if (opaque == at)
+                opaque = advice_until(text, at);
         }
         if (!inside)
             find_in_bucket(w, bucket, text, at, at < opaque, found_r);
