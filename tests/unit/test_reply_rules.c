@@ -64,7 +64,9 @@ static void the_normal_text(void **state)
         { 550, NULL, "5.1.1 No such user", "5.1.1 no such user" },
         { 550, "5.1.1", "550-550-5.1.1 550 450-x", "450-x" },
         { 550, NULL, "\r\n \t\x7f", "" },
-        { 550, NULL, "Utilisateur \xC3\x89 inconnu", "utilisateur \xC3\x89 inconnu" },
+        { 550, NULL, "Utilisateur \xC3\x89 inconnu", "utilisateur \xC3\xA9 inconnu" },
+        { 550, NULL, "\xC3\x9C \xC3\x97 \xD0\x90 \xD0\xAF \xD0\x81", /* U+0401 stays */
+          "\xC3\xBC \xC3\x97 \xD0\xB0 \xD1\x8F \xD0\x81" },
     };
     char text[REPLY_TEXT_MAX];
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -90,6 +92,12 @@ static void long_replies(void **state)
     memcpy(text + REPLY_TEXT_MAX * 3, " user unknown ", 14);
     reply_classify(rules, &f, &j);
     assert_int_equal(j.class, REPLY_MAILBOX);
+    memset(text, 'x', REPLY_TEXT_MAX); /* far behind: not looked for */
+    memcpy(text + REPLY_TEXT_MAX / 2, " user suspended ", 16);
+    f.code = 554;
+    f.text.n = REPLY_TEXT_MAX;
+    reply_classify(rules, &f, &j);
+    assert_int_equal(j.class, REPLY_CONTENT);
     free(text);
     reply_rules_free(&rules);
 }
@@ -133,7 +141,18 @@ static void bad_rules(void **state)
           "final" },
         { "", "[*]\na content colour\n",
           "replies:2: found \"colour\", expected a condition: code= status= at= us ip network list "
-          "\"words\"" },
+          "@words \"words\"" },
+        { "", "[*]\na content @spam\nwords spam \"ham\"\n",
+          "replies:2: found \"@spam\", expected a name given to words above" },
+        { "", "words\n", "replies:1: found \"\", expected a name for the words" },
+        { "", "words \"spam\" \"ham\"\n",
+          "replies:1: found \"spam\", expected a name for the words" },
+        { "", "words spam ham\n",
+          "replies:1: found \"ham\", expected words in one pair of quotes" },
+        { "", "words spam \"ham\" \"eggs\"\n",
+          "replies:1: found \"ham\", expected words in one pair of quotes" },
+        { "", "words spam \"ham\n",
+          "replies:1: found \"\"ham\", expected a quote at the end of the words" },
         { "", "list mac x.example\n", "replies:1: found \"mac\", expected \"ip\" or \"domain\"" },
         { "a a.example\na b.example\n", "",
           "providers:2: found \"a\", expected a provider that is not there yet" },
@@ -158,12 +177,16 @@ static void conditions(void **state)
     (void)state;
     static const char providers[] = "acme acme.example \"acme says\"\n";
     static const char text[] = "list ip bl.example\n"
+                               "words good \"fine|all right\"\n"
+                               "words good \"bien\"\n"
                                "[acme]\n"
                                "acme.any auth \"hello\"\n"
                                "[*]\n"
                                "r.us temp us\n"
                                "r.list content list=ip !\"but\" scope=network\n"
                                "r.range tls status=5.7.10-12,x.9.*\n"
+                               "r.good content @good !\"bad\"\n"
+                               "r.not-good mailbox !@good \"so so\"\n"
                                "r.codes greylist code=451,55x \n";
     static const struct {
         const char *mx, *status, *text, *rule;
@@ -183,6 +206,21 @@ static void conditions(void **state)
         { "", NULL, "4.7.12 x", "no-rule", 550 },
         { "", NULL, "x", "r.codes", 451 },
         { "", NULL, "x", "no-refusal", 399 },
+        { "", NULL, "all right", "r.good", 550 },
+        { "", NULL, "c'est bien", "r.good", 550 },
+        { "", NULL, "fine, bad", "no-rule", 550 },
+        { "", NULL, "so so", "r.not-good", 550 },
+        { "", NULL, "so so, fine, bad", "no-rule", 550 },
+        /* Words in URLs, mail addresses and advice are not what is said; names of lists are. */
+        { "", NULL, "see http://example.net/fine and www.example.net/fine", "no-rule", 550 },
+        { "", NULL, "(http://example.net/x)fine", "r.good", 550 },
+        { "", NULL, "<fine@example.net>: x", "no-rule", 550 },
+        { "", NULL, "<u@example.net>:fine", "r.good", 550 },
+        { "", NULL, "fine-host.example.net", "r.good", 550 },
+        { "", NULL, "http://bl.example/?fine", "r.list", 550 },
+        { "", NULL, "Please contact the fine people", "no-rule", 550 },
+        { "", NULL, "Please contact us. Fine", "r.good", 550 },
+        { "", NULL, "Please contact us because fine", "r.good", 550 },
     };
     struct addr us = address("203.0.113.42");
     struct reply_rules *rules = NULL;
