@@ -184,7 +184,7 @@ static size_t opaque_until(struct slice text, size_t at, size_t run)
         return skip_run(text, run + 1);
     if (!slice_starts_with(rest, "://") && !slice_starts_with(slice_skip(text, at), "www."))
         return at;
-    while (run < text.n && !memchr(" <>()[]\"", text.p[run], 8))
+    while (run < text.n && !strchr(" <>()[]\"", text.p[run]))
         run++;
     return run;
 }
