@@ -153,13 +153,21 @@ static void decide(struct reply_judgement *j, uint16_t code, enum reply_class cl
     j->ends_by_itself = code >= 500 && classes[class].ends;
 }
 
+/* The reason stands in front: two lines of the longest that SMTP allows (RFC 5321 4.5.3.1.5). */
+enum { SEARCHED_MAX = 1024 };
+
+static struct slice reason_of(struct slice normal)
+{
+    return (struct slice){ normal.p, normal.n < SEARCHED_MAX ? normal.n : SEARCHED_MAX };
+}
+
 void reply_classify(const struct reply_rules *rules, const struct reply_facts *facts,
                     struct reply_judgement *judgement_r)
 {
     char text[REPLY_TEXT_MAX];
     struct reply_seen seen;
     struct question q = { .code = facts->code, .status = status_of(facts), .at = facts->at };
-    struct slice normal = reply_normal(facts, text);
+    struct slice normal = reason_of(reply_normal(facts, text));
     *judgement_r = (struct reply_judgement){ .provider = reply_provider(rules, facts->mx) };
     if (facts->code < 400) {
         decide(judgement_r, facts->code, REPLY_NONE, "no-refusal");

@@ -39,17 +39,18 @@ struct reply_word {
     struct slice text;
     uint64_t head, mask; /* its first bytes, to be compared at once */
     bool open_start, open_end;
-    bool plain;          /* nothing an address or a URL is made of: not looked for inside one */
-    uint16_t id, bucket; /* from REPLY_BUCKETS on: open_start */
+    bool plain; /* nothing an address or a URL is made of: not looked for inside one */
+    uint16_t id, bucket;
 };
 
-enum { REPLY_BUCKETS = 1024 };
+/* Areas: long words that begin where one of the text does, long ones that begin anywhere, short. */
+enum { REPLY_BUCKETS = 2048, REPLY_AREAS = 3 };
 
-/* Most words can begin only where a word of the text does; the others are kept apart. */
 struct reply_words {
     struct map *ids; /* by the word as written */
     REPLY_ARRAY(struct reply_word) words;
-    uint16_t first[2 * REPLY_BUCKETS + 1]; /* words.at[] is sorted by bucket once closed */
+    uint16_t
+        first[REPLY_AREAS * REPLY_BUCKETS + 1]; /* words.at[] is sorted by bucket once closed */
 };
 
 /* Bit per word. */

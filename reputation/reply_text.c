@@ -40,9 +40,8 @@ static void lower_further(char *p, size_t n)
 {
     for (size_t i = 0; i + 1 < n; i++) {
         unsigned char lead = (unsigned char)p[i], next = (unsigned char)p[i + 1];
-        if (lead == 0xc3 && next >= 0x80 && next <= 0x9e && next != 0x97) {
-            p[i + 1] = (char)(next + 0x20);
-        } else if (lead == 0xd0 && next >= 0x90 && next <= 0x9f) {
+        if ((lead == 0xc3 && next >= 0x80 && next <= 0x9e && next != 0x97) ||
+            (lead == 0xd0 && next >= 0x90 && next <= 0x9f)) {
             p[i + 1] = (char)(next + 0x20);
         } else if (lead == 0xd0 && next >= 0xa0 && next <= 0xaf) {
             p[i] = (char)0xd1;

@@ -1,15 +1,16 @@
 /*
  * reputation/reply_words — which of many words a text has, in one pass
  *
- *   Words are sorted by a hash of their first two bytes; where a word of the text begins, and for
- *   the few that may begin inside one everywhere, only those of one bucket are compared.
+ *   Words are sorted by a hash of their first four bytes, short ones by their first two; where a
+ *   word of the text begins, and for the few that may begin inside one everywhere, only those of
+ *   one bucket are compared.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "reputation/reply_internal.h"
 
-enum { WORD_MIN = 2, WORD_MAX = 80 };
+enum { WORD_MIN = 2, WORD_MAX = 80, ADVICE_MAX = 160 };
 
 void *reply_array_room(void *at, size_t n, size_t *cap, size_t size)
 {
@@ -19,9 +20,18 @@ void *reply_array_room(void *at, size_t n, size_t *cap, size_t size)
     return mem_grow(at, *cap, size);
 }
 
-static unsigned bucket_of(const char *p)
+enum { LONG_MIN = 4 }; /* bytes that are hashed */
+
+static unsigned short_bucket(const char *p)
 {
-    return ((unsigned char)p[0] * 29u + (unsigned char)p[1]) % REPLY_BUCKETS;
+    return 2 * REPLY_BUCKETS + ((unsigned char)p[0] * 29u + (unsigned char)p[1]) % REPLY_BUCKETS;
+}
+
+static unsigned long_bucket(const char *p)
+{
+    uint32_t head;
+    memcpy(&head, p, sizeof head);
+    return (head * 2654435761u >> 16) % REPLY_BUCKETS;
 }
 
 /* The first bytes as one number; zeroes behind the end. */
@@ -49,7 +59,8 @@ static bool in_word(char c)
 
 void reply_words_init(struct reply_words *w)
 {
-    *w = (struct reply_words){ .ids = map_new() };
+    memset(w, 0, sizeof *w);
+    w->ids = map_new();
 }
 
 void reply_words_free(struct reply_words *w)
@@ -103,7 +114,9 @@ enum rc reply_words_add(struct reply_words *w, struct slice written, uint16_t *i
     word.open_end = word.open_end || !in_word(word.text.p[word.text.n - 1]);
     word.head = head_of(word.text);
     word.mask = head_mask(word.text.n);
-    word.bucket = (uint16_t)(bucket_of(word.text.p) + (word.open_start ? REPLY_BUCKETS : 0));
+    word.bucket = (uint16_t)(word.text.n < LONG_MIN ? short_bucket(word.text.p)
+                                                    : long_bucket(word.text.p) +
+                                                          (word.open_start ? REPLY_BUCKETS : 0));
     *id_r = word.id;
     *REPLY_PUSH(&w->words) = word;
     map_put(w->ids, written, (void *)(uintptr_t)w->words.n);
@@ -121,7 +134,7 @@ void reply_words_close(struct reply_words *w)
     size_t at = 0;
     if (w->words.n)
         qsort(w->words.at, w->words.n, sizeof *w->words.at, by_bucket);
-    for (unsigned bucket = 0; bucket <= 2 * REPLY_BUCKETS; bucket++) {
+    for (unsigned bucket = 0; bucket <= REPLY_AREAS * REPLY_BUCKETS; bucket++) {
         while (at < w->words.n && w->words.at[at].bucket < bucket)
             at++;
         w->first[bucket] = (uint16_t)at;
@@ -135,11 +148,31 @@ static bool is_at(const struct reply_word *word, struct slice text, size_t at)
            (word->open_end || end == text.n || !in_word(text.p[end]));
 }
 
+/* A host name, the half of a mail address, the scheme of a URL. */
 static size_t skip_run(struct slice text, size_t at)
 {
-    while (at < text.n && (in_word(text.p[at]) || memchr("._+=-", text.p[at], 5)))
+    while (at < text.n && (in_word(text.p[at]) || text.p[at] == '.' || text.p[at] == '_' ||
+                           text.p[at] == '+' || text.p[at] == '=' || text.p[at] == '-'))
         at++;
     return at;
+}
+
+/* Whom to turn to says nothing of the reason: "Please contact the recipient by other means." */
+static size_t advice_until(struct slice text, size_t at)
+{
+    static const char *const ends[] = { ". ", " since ", " because ", " about ", NULL };
+    struct slice rest = slice_skip(text, at);
+    if (rest.n > ADVICE_MAX)
+        rest.n = ADVICE_MAX;
+    size_t until = at + rest.n;
+    if (!slice_starts_with(rest, "contact "))
+        return at;
+    for (const char *const *end = ends; *end; end++) {
+        const char *p = memmem(rest.p, rest.n, *end, strlen(*end));
+        if (p && (size_t)(p - text.p) < until)
+            until = (size_t)(p - text.p);
+    }
+    return until;
 }
 
 /* Where the URL or mail address ends that starts at `at` with a run of letters up to `run`; `at`
@@ -151,38 +184,55 @@ static size_t opaque_until(struct slice text, size_t at, size_t run)
         return skip_run(text, run + 1);
     if (!slice_starts_with(rest, "://") && !slice_starts_with(slice_skip(text, at), "www."))
         return at;
-    while (run < text.n && !memchr(" <>()[]\"", text.p[run], 8))
+    while (run < text.n && !strchr(" <>()[]\"", text.p[run]))
         run++;
     return run;
 }
 
-static void find_in_bucket(const struct reply_words *w, unsigned bucket, struct slice text,
-                           size_t at, bool opaque, struct reply_found *found)
+struct place {
+    struct slice text;
+    size_t at;
+    bool inside; /* the byte before is part of a word */
+    bool opaque; /* in a URL, a mail address or advice */
+};
+
+static void find_in_bucket(const struct reply_words *w, unsigned bucket, const struct place *here,
+                           struct reply_found *found)
 {
     unsigned i = w->first[bucket], end = w->first[bucket + 1];
-    uint64_t head = i < end ? head_of(slice_skip(text, at)) : 0;
+    uint64_t head = i < end ? head_of(slice_skip(here->text, here->at)) : 0;
     for (; i < end; i++) {
         const struct reply_word *word = &w->words.at[i];
-        if ((head & word->mask) == word->head && !(opaque && word->plain) && is_at(word, text, at))
+        if ((head & word->mask) != word->head || (here->inside && !word->open_start) ||
+            (here->opaque && word->plain))
+            continue;
+        if (is_at(word, here->text, here->at))
             found->bits[word->id / 64] |= 1ull << (word->id % 64);
     }
 }
 
 void reply_words_find(const struct reply_words *w, struct slice text, struct reply_found *found_r)
 {
-    bool inside = false; /* the byte before is part of a word */
+    struct place here = { .text = text };
     size_t run = 0, opaque = 0;
     memset(found_r, 0, sizeof *found_r);
-    for (size_t at = 0; at + WORD_MIN <= text.n; at++) {
-        unsigned bucket = bucket_of(text.p + at);
-        if (at >= run && at >= opaque) {
-            run = skip_run(text, at);
-            opaque = opaque_until(text, at, run);
+    for (; here.at + WORD_MIN <= text.n; here.at++) {
+        const char *p = text.p + here.at;
+        if (here.at >= run && here.at >= opaque) {
+            run = skip_run(text, here.at);
+            opaque = opaque_until(text, here.at, run);
+            if (opaque == here.at)
+                opaque = advice_until(text, here.at);
         }
-        if (!inside)
-            find_in_bucket(w, bucket, text, at, at < opaque, found_r);
-        find_in_bucket(w, bucket + REPLY_BUCKETS, text, at, at < opaque, found_r);
-        inside = in_word(text.p[at]);
+        here.opaque = here.at < opaque;
+        find_in_bucket(w, short_bucket(p), &here, found_r);
+        if (here.at + LONG_MIN <= text.n) {
+            unsigned bucket = long_bucket(p);
+            if (!here.inside)
+                find_in_bucket(w, bucket, &here, found_r);
+            find_in_bucket(w, bucket + REPLY_BUCKETS, &here, found_r);
+        }
+        here.inside = in_word(*p);
     }
 }
 
