@@ -3,8 +3,8 @@
  *
  *   The verify guard (routing.md 6.5): a path is DOWN only when another egress got through to the
  *   group in between, that is, with a connection begun after the first one that failed here, not
- *   before the second and not after the last. When the others that were tried fail as well, the destination is suspect;
- *   its first success acquits every path of the failures before.
+ *   before the second and not after the last. When the others that were tried fail as well, the
+ *   destination is suspect; its first success acquits every path of the failures before.
  */
 #include <stdio.h>
 

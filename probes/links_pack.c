@@ -1,3 +1,6 @@
+/*
+ * probes/links_pack.c — writes what links_unpack.c reads
+ */
 #include <string.h>
 
 #include "gateway/base/cursor.h"

@@ -2,13 +2,14 @@
  * probes/links_prefer — the preferred egress of a group, left for a reason only
  *
  *   Hard: the preferred one is DOWN or its egress at fault: at once, to the cheapest that is UP.
- *   Soft: a challenger must be cheaper by 15 % and 40 ms, beyond what a few segments lost by chance
- *   make of it, in 3 evaluations 5 s apart, each with a newer sample of one of the two, both well
- *   measured, and 60 s after the last switch, or 15 s when it takes half the time. While the preferred path is more than a little suspect nothing
- *   soft happens: choose() acts on such doubts mail by mail.
+ *   Soft: a challenger must be cheaper by 15 % and 40 ms, beyond what a few segments lost by
+ *   chance make of it, in 3 evaluations 5 s apart, each with a newer sample of one of the two,
+ *   both well measured, and 60 s after the last switch, or 15 s when it takes half the time. While
+ *   the preferred path is the least bit suspect nothing soft happens: choose() acts on such
+ *   doubts mail by mail.
  *
- *   Until every path that works has been measured 20 times, or for five minutes, the cheapest
- *   one known is taken.
+ *   Until every path that works has been measured 20 times, or for five minutes, the cheapest one
+ *   known is taken.
  *
  *   Paths within 6 % of the preferred one are near and stay so up to 10 %: mail is spread over
  *   them, and small changes shall not move senders about.
@@ -21,8 +22,8 @@
 static const double MARGIN = 0.15, MARGIN_MS = 40, SAMPLES = 5;
 static const double CHANCE = 0.5; /* standard errors: more would make brownouts last */
 static const int64_t DWELL_MS = 60 * 1000, SHORT_DWELL_MS = 15 * 1000, FRESH_MS = 120 * 1000;
-static const double DOUBTFUL = 0.1; /* more than one connection overdue */
-static const double STRONG = 0.5;   /* share of the time won that makes the short dwell enough */
+static const double DOUBTFUL = 0.05; /* a single connection overdue is more */
+static const double STRONG = 0.5;    /* share of the time won that makes the short dwell enough */
 static const int64_t RECOVER_MS = 60 * 1000; /* after the destination was away */
 static const int64_t SETTLE_MS = 300 * 1000;
 static const double NEAR_ENTER = 0.06, NEAR_LEAVE = 0.10;

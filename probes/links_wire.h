@@ -9,8 +9,8 @@
  *     magic, wall clock u64, slots u16 { name, slot, leg? u8 { cell } },
  *     groups u16 { carrier, region, group, 2 preferences, cells, targets }, both by their names
  *     preference: slot u16, challenger u16, preference
- *     cells:      { slot u16, cell, pieces u8 { evidence }, transfers u8, next u8 { f32 } } NO_ONE
- *     targets:    u8 { family u8, 16 bytes, port u16, target, { slot u16, own u8, age u64 } NO_ONE }
+ *     cells:   { slot u16, cell, pieces u8 { evidence }, transfers u8, next u8, { f32 } }, NO_ONE
+ *     targets: u8 { family u8, 16 bytes, port u16, target, { slot u16, own u8, age u64 } NO_ONE }
  */
 #ifndef WAYPOST_PROBES_LINKS_WIRE_H
 #define WAYPOST_PROBES_LINKS_WIRE_H
