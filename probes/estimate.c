@@ -147,12 +147,22 @@ void estimate_loss(struct estimate *e, double lost, double sent, int64_t now_ms)
         keep_since(e, &e->better, now_ms);
 }
 
+static double loss_prior(const struct estimate *e, int64_t now_ms)
+{
+    bool changed = e->loss_step_ms && now_ms - e->loss_step_ms < STEP_MS;
+    return changed ? LOSS_PRIOR_STEP : LOSS_PRIOR_ALL;
+}
+
 double estimate_loss_share(const struct estimate *e, int64_t now_ms)
 {
-    double keep = kept(e->loss.at_ms, now_ms, LOSS_TAU);
-    bool changed = e->loss_step_ms && now_ms - e->loss_step_ms < STEP_MS;
-    double all = changed ? LOSS_PRIOR_STEP : LOSS_PRIOR_ALL;
+    double keep = kept(e->loss.at_ms, now_ms, LOSS_TAU), all = loss_prior(e, now_ms);
     return (e->loss.hits * keep + LOSS_PRIOR * all) / (e->loss.all * keep + all);
+}
+
+double estimate_loss_error(const struct estimate *e, int64_t now_ms)
+{
+    double keep = kept(e->loss.at_ms, now_ms, LOSS_TAU), share = estimate_loss_share(e, now_ms);
+    return sqrt(share * (1 - share) / (e->loss.all * keep + loss_prior(e, now_ms)));
 }
 
 /* ---- sessions ---- */

@@ -58,6 +58,8 @@ void estimate_forgive(struct estimate *e);
 
 double estimate_min_rtt(const struct estimate *e); /* 0: unknown */
 double estimate_loss_share(const struct estimate *e, int64_t now_ms);
+/* Its standard error: how far off that may well be. */
+double estimate_loss_error(const struct estimate *e, int64_t now_ms);
 double estimate_fail_share(const struct estimate *e, int64_t now_ms);
 double estimate_goodput_now(const struct estimate *e, int64_t now_ms); /* 0: unknown */
 double estimate_samples(const struct estimate *e, int64_t now_ms);     /* effective number */

@@ -36,3 +36,10 @@ void limiter_take(struct limiter *l, int64_t now_ms)
     l->at_ms[l->next] = now_ms;
     l->next = (l->next + 1) % l->count;
 }
+
+void limiter_fill(struct limiter *l, int64_t now_ms)
+{
+    l->count = l->count ? l->count : LIMITER_MOST;
+    for (uint32_t i = 0; i < l->count; i++)
+        limiter_take(l, now_ms);
+}

@@ -23,6 +23,7 @@ struct limiter {
 
 void limiter_set(struct limiter *l, struct rate rate, int64_t now_ms); /* times are kept */
 uint32_t limiter_room(const struct limiter *l, int64_t now_ms);        /* how many may go now */
+void limiter_fill(struct limiter *l, int64_t now_ms); /* as if as many as ever may had gone */
 void limiter_take(struct limiter *l, int64_t now_ms);
 
 #endif

@@ -47,6 +47,12 @@ static void cell_free(struct cell **cell)
     *cell = NULL;
 }
 
+static void slot_free(struct slot *s)
+{
+    cell_free(&s->leg);
+    free(s->name);
+}
+
 static void group_free(struct group *g)
 {
     for (int s = 0; s < SLOTS; s++)
@@ -66,14 +72,14 @@ void links_free(struct links **links)
     for (uint32_t g = 0; g < l->group_n; g++)
         group_free(l->group[g]);
     for (int s = 0; s < SLOTS; s++)
-        free(l->slot[s].name);
+        slot_free(&l->slot[s]);
     free(l);
     *links = NULL;
 }
 
 /* ---- egresses ---- */
 
-static int16_t slot_named(const struct links *l, struct slice name)
+int16_t links_slot_named(const struct links *l, struct slice name)
 {
     for (int s = 0; s < SLOTS; s++)
         if (l->slot[s].used && slice_eq_str(name, l->slot[s].name))
@@ -81,7 +87,7 @@ static int16_t slot_named(const struct links *l, struct slice name)
     return NO_SLOT;
 }
 
-static int16_t slot_take(struct links *l, struct slice name)
+int16_t links_slot_take(struct links *l, struct slice name)
 {
     int16_t s = 0;
     while (l->slot[s].used)
@@ -118,7 +124,7 @@ static void slot_drop(struct links *l, int16_t s)
     for (uint32_t i = l->wish_n; i-- > 0;)
         if (l->wish[i].slot == s || l->wish[i].suspect == s)
             l->wish[i] = l->wish[--l->wish_n];
-    free(l->slot[s].name);
+    slot_free(&l->slot[s]);
     memset(&l->slot[s], 0, sizeof l->slot[s]);
 }
 
@@ -130,6 +136,17 @@ static bool still_there(const struct links_config *config, const struct slot *sl
     return false;
 }
 
+/* What was measured as the one says nothing of the other. */
+static void set_relay(struct links *l, int16_t s, bool relay)
+{
+    if (l->slot[s].relay == relay)
+        return;
+    for (uint32_t g = 0; g < l->group_n; g++)
+        forget_slot(l->group[g], s);
+    cell_free(&l->slot[s].leg);
+    l->slot[s].relay = relay;
+}
+
 void links_configure(struct links *l, const struct links_config *config, int64_t now_ms)
 {
     for (int s = 0; s < SLOTS; s++)
@@ -138,8 +155,8 @@ void links_configure(struct links *l, const struct links_config *config, int64_t
     l->egress_n = config->egress_n < SLOTS ? config->egress_n : SLOTS;
     for (uint32_t i = 0; i < l->egress_n; i++) {
         const struct links_egress *e = &config->egress[i];
-        int16_t s = slot_named(l, e->name);
-        s = s == NO_SLOT ? slot_take(l, e->name) : s;
+        int16_t s = links_slot_named(l, e->name);
+        s = s == NO_SLOT ? links_slot_take(l, e->name) : s;
         struct slot *slot = &l->slot[s];
         l->order[i] = s;
         slot->conf_index = (int16_t)i;
@@ -148,6 +165,7 @@ void links_configure(struct links *l, const struct links_config *config, int64_t
         slot->v4 = e->v4;
         slot->v6 = e->v6;
         slot->proxied = e->proxied;
+        set_relay(l, s, e->relay);
         slot->own_view = e->own_view;
         limiter_set(&slot->limiter, config->per_egress, now_ms);
     }
@@ -163,6 +181,11 @@ struct cell *links_cell(struct group *g, int16_t slot)
     if (!g->cell[slot])
         g->cell[slot] = mem_zero(sizeof *g->cell[slot]);
     return g->cell[slot];
+}
+
+const struct cell *links_seen(const struct links *l, const struct group *g, int16_t slot)
+{
+    return l->slot[slot].relay ? l->slot[slot].leg : g->cell[slot];
 }
 
 /* Its place among the sorted ones, or where it belongs. */

@@ -26,6 +26,8 @@
 #ifndef WAYPOST_PROBES_LINKS_H
 #define WAYPOST_PROBES_LINKS_H
 
+#include "gateway/base/buf.h"
+#include "gateway/base/rc.h"
 #include "gateway/base/rnd.h"
 #include "gateway/base/units.h"
 #include "policies/advice.h"
@@ -38,8 +40,13 @@ enum {
     LINKS_PAIR_MS = 60 * 1000,
     LINKS_ADDRESS_MS = 10 * 1000,
     LINKS_PROBE_GRACE_MS = 500,
+    LINKS_PACK_MAX = 64 << 20,
     LINKS_ADVICE_EVERY_MS = 2000 /* when only figures moved; a new state or preference: at once */
 };
+
+/* What was measured to a relay is about no destination. */
+#define LINKS_LEG_CARRIER "(relay)"
+#define LINKS_LEG_REGION "(first leg)"
 
 struct links;
 
@@ -49,6 +56,7 @@ struct links_egress {
     double cost_ms; /* of the configuration: policy_ms of every path */
     bool v4, v6;    /* families it can reach */
     bool proxied;   /* socks5, proxy or relay: TCP_INFO sees the first leg only */
+    bool relay;     /* its mail goes to a relay, whatever the destination: links_observe() */
     bool own_view;  /* its mail goes to addresses that its own resolvers give */
 };
 
@@ -60,7 +68,8 @@ struct links_config {
 };
 
 /* Please connect from this egress, wait for the greeting, QUIT; then report an observation of this
- * kind with the same egress hash and address, failures with connect_us = the time waited. */
+ * kind with the same egress hash and address, failures with connect_us = the time waited.
+ * Without address and group: the relay of the egress itself. */
 struct links_probe {
     uint32_t egress; /* index into links_config.egress */
     uint64_t egress_hash;
@@ -121,11 +130,23 @@ void links_free(struct links **links);
 /* At the start and after a reload; what is known of egresses that keep their name stays. */
 void links_configure(struct links *links, const struct links_config *config, int64_t now_ms);
 
+/* Everything that is known, to be kept over a restart; not what is configured, nor what an egress
+ * said of itself, nor the minute that has begun. Unpacked it is `links_new()` with a memory, which
+ * has aged by what the wall clock says has passed; links_configure() then forgets the egresses that
+ * are gone. RC_PARSE: not what links_pack() wrote; RC_LIMIT: more than LINKS_PACK_MAX. */
+void links_pack(const struct links *links, int64_t now_ms, int64_t wall_ms, struct buf *out);
+enum rc links_unpack(struct slice bytes, const struct links_hooks *hooks, int64_t now_ms,
+                     int64_t wall_ms, struct links **links_r, struct err *err);
+/* What was probed since it was packed is not known: before links_configure() this counts every
+ * address and every budget as used just now. */
+void links_resume(struct links *links, int64_t now_ms);
+
 /* The group's index, made when it is new. Constant for the life of `links`. */
 int links_group(struct links *links, struct slice carrier, struct slice region);
 uint32_t links_group_count(const struct links *links);
 
-/* `group` of the observed address; any value for OBS_EGRESS. Unknown egresses are ignored. MX
+/* `group` of the observed address; any value for OBS_EGRESS, and for a relay: all that goes there
+ * tells of the way to it, which counts alike for every group. Unknown egresses are ignored. MX
  * addresses that mail went to are remembered as targets: of every egress, but those that only mail
  * of egresses with views of their own went to are probed by these alone. */
 void links_observe(struct links *links, const struct observation *observation, int group,
@@ -144,7 +165,8 @@ struct advice *links_advice(struct links *links, int64_t now_ms);
 /* The next links_advice() gives a table: something else in it has changed. */
 void links_renew(struct links *links);
 
-/* One row for each path observed since the last call; to be called as a wall-clock minute ends. */
+/* One row for each path observed since the last call, and for the way to a relay one whose "group"
+ * is (LINKS_LEG_CARRIER, LINKS_LEG_REGION); to be called as a wall-clock minute ends. */
 void links_minutes(struct links *links, int64_t now_ms,
                    void (*row)(void *arg, const struct links_minute *minute), void *arg);
 

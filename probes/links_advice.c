@@ -16,7 +16,7 @@ static bool due(const struct links *l, int64_t now_ms)
            (l->dirty && since >= LINKS_ADVICE_EVERY_MS) || since >= AT_LEAST_EVERY_MS;
 }
 
-static int16_t row_of(const struct links *l, int16_t slot)
+static int16_t index_of(const struct links *l, int16_t slot)
 {
     return slot == NO_SLOT ? ADVICE_NONE : l->slot[slot].conf_index;
 }
@@ -28,8 +28,8 @@ static void fill_group(const struct links *l, const struct group *g, struct advi
     group->region = advice_text(a, text_slice(g->region));
     group->think_ms = view_think(g);
     group->destination_suspect = g->destination_suspect;
-    group->preferred = row_of(l, g->prefer[SIZE_SMALL].slot);
-    group->preferred_large = row_of(l, g->prefer[SIZE_LARGE].slot);
+    group->preferred = index_of(l, g->prefer[SIZE_SMALL].slot);
+    group->preferred_large = index_of(l, g->prefer[SIZE_LARGE].slot);
 }
 
 struct advice *links_advice(struct links *l, int64_t now_ms)
@@ -63,37 +63,49 @@ void links_renew(struct links *l)
 
 /* ---- history ---- */
 
-static void emit(struct links *l, const struct group *g, int16_t slot, int64_t now_ms,
+/* The row as counted; what is counted begins anew. */
+static void emit(struct links_minute *out, struct minute *m,
                  void (*row)(void *arg, const struct links_minute *minute), void *arg)
 {
-    struct minute *m = &g->cell[slot]->minute;
-    struct advice_path path;
-    view_path(l, g, slot, now_ms, &path);
-    struct links_minute out = { .egress = text_slice(l->slot[slot].name),
-                                .carrier = text_slice(g->carrier),
-                                .region = text_slice(g->region),
-                                .connect = m->connect,
-                                .rtt_ms = (double)path.rtt_ms,
-                                .loss = (double)path.loss,
-                                .goodput = (double)path.goodput,
-                                .samples = m->samples,
-                                .tries = m->tries,
-                                .first_ok = m->first_ok,
-                                .mails = m->mails,
-                                .probes = m->probes,
-                                .state = path.state,
-                                .preferred = g->prefer[SIZE_SMALL].slot == slot,
-                                .preferred_large = g->prefer[SIZE_LARGE].slot == slot,
-                                .destination_suspect = g->destination_suspect };
-    out.cost_ms = view_cost(l, g, slot, SIZE_SMALL, now_ms);
-    out.cost_large_ms = view_cost(l, g, slot, SIZE_LARGE, now_ms);
+    out->connect = m->connect;
+    out->samples = m->samples;
+    out->tries = m->tries;
+    out->first_ok = m->first_ok;
+    out->mails = m->mails;
+    out->probes = m->probes;
     if (m->connect) {
-        out.connect_p50_ms = spread_quantile(m->connect, 0.5);
-        out.connect_p95_ms = spread_quantile(m->connect, 0.95);
+        out->connect_p50_ms = spread_quantile(m->connect, 0.5);
+        out->connect_p95_ms = spread_quantile(m->connect, 0.95);
     }
-    row(arg, &out);
+    row(arg, out);
     free(m->connect);
     *m = (struct minute){ .connect = NULL };
+}
+
+static bool counted(const struct cell *c)
+{
+    return c && (c->minute.samples || c->minute.probes);
+}
+
+static struct links_minute row_of_path(const struct links *l, const struct group *g, int16_t slot,
+                                       int64_t now_ms)
+{
+    struct advice_path path;
+    view_path(l, g, slot, now_ms, &path);
+    return (struct links_minute){
+        .egress = text_slice(l->slot[slot].name),
+        .carrier = text_slice(g->carrier),
+        .region = text_slice(g->region),
+        .rtt_ms = (double)path.rtt_ms,
+        .loss = (double)path.loss,
+        .goodput = (double)path.goodput,
+        .cost_ms = view_cost(l, g, slot, SIZE_SMALL, now_ms),
+        .cost_large_ms = view_cost(l, g, slot, SIZE_LARGE, now_ms),
+        .state = path.state,
+        .preferred = g->prefer[SIZE_SMALL].slot == slot,
+        .preferred_large = g->prefer[SIZE_LARGE].slot == slot,
+        .destination_suspect = g->destination_suspect,
+    };
 }
 
 void links_minutes(struct links *l, int64_t now_ms,
@@ -102,9 +114,21 @@ void links_minutes(struct links *l, int64_t now_ms,
     for (uint32_t g = 0; g < l->group_n; g++) {
         const struct group *group = l->group[l->sorted[g]];
         for (uint32_t e = 0; e < l->egress_n; e++) {
-            const struct cell *c = group->cell[l->order[e]];
-            if (c && (c->minute.samples || c->minute.probes))
-                emit(l, group, l->order[e], now_ms, row, arg);
+            struct cell *c = group->cell[l->order[e]];
+            if (!counted(c))
+                continue;
+            struct links_minute out = row_of_path(l, group, l->order[e], now_ms);
+            emit(&out, &c->minute, row, arg);
         }
+    }
+    for (uint32_t e = 0; e < l->egress_n; e++) {
+        struct slot *s = &l->slot[l->order[e]];
+        struct links_minute out = { .egress = text_slice(s->name),
+                                    .carrier = slice_of(LINKS_LEG_CARRIER),
+                                    .region = slice_of(LINKS_LEG_REGION) };
+        if (!counted(s->leg))
+            continue;
+        view_leg(l, l->order[e], now_ms, &out);
+        emit(&out, &s->leg->minute, row, arg);
     }
 }

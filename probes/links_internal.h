@@ -82,7 +82,9 @@ struct slot {
     char *name;
     uint64_t hash;
     double weight, cost_ms;
-    bool v4, v6, proxied, own_view;
+    bool v4, v6, proxied, own_view, relay;
+    struct cell *leg;   /* of a relay: the way to it */
+    int64_t leg_due_ms; /* of its next probe */
     int16_t conf_index;
     uint8_t fault;
     int64_t fault_ms;
@@ -130,7 +132,11 @@ struct links {
 
 /* links.c */
 struct slice text_slice(const char *text);
-struct cell *links_cell(struct group *g, int16_t slot); /* made when needed */
+int16_t links_slot_named(const struct links *l, struct slice name); /* or NO_SLOT */
+int16_t links_slot_take(struct links *l, struct slice name);        /* there is room for it */
+struct cell *links_cell(struct group *g, int16_t slot);             /* made when needed */
+/* What tells of the path: the cell of the group, or of a relay the way to it. NULL: nothing. */
+const struct cell *links_seen(const struct links *l, const struct group *g, int16_t slot);
 void links_emit(struct links *l, const struct links_event *event);
 void links_emit_group(struct links *l, struct links_event event, const struct group *g);
 
@@ -175,10 +181,15 @@ int64_t probe_finished(struct links *l, uint32_t group, int16_t slot, const stru
 /* links_view.c */
 void view_path(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms,
                struct advice_path *path_r);
+/* The same of the way to a relay that something is known of. */
+void view_leg(const struct links *l, int16_t slot, int64_t now_ms, struct links_minute *row);
 double view_think(const struct group *g);
 /* Of the typical mail, doubts of the moment left out. */
 double view_cost(const struct links *l, const struct group *g, int16_t slot, enum size_class size,
                  int64_t now_ms);
+/* By how much that may be off because few segments tell of the loss: one standard error. */
+double view_cost_error(const struct links *l, const struct group *g, int16_t slot,
+                       enum size_class size, int64_t now_ms);
 void view_parents(struct links *l);
 
 #endif

@@ -2,9 +2,9 @@
  * probes/links_judge — what evidence means: this path, or the destination
  *
  *   The verify guard (routing.md 6.5): a path is DOWN only when another egress got through to the
- *   group in between, that is, with a connection begun after the first one that failed here and
- *   not after the last. When the others that were tried fail as well, the destination is suspect;
- *   its first success acquits every path of the failures before.
+ *   group in between, that is, with a connection begun after the first one that failed here, not
+ *   before the second and not after the last. When the others that were tried fail as well, the
+ *   destination is suspect; its first success acquits every path of the failures before.
  */
 #include <stdio.h>
 
@@ -17,7 +17,7 @@ enum { OTHERS_FAILING = 2 };
 
 static uint64_t address_hash(const struct addr *a)
 {
-    return slice_hash((struct slice){ (const char *)a->bytes, sizeof a->bytes }) ^ a->port;
+    return slice_hash_stable((struct slice){ (const char *)a->bytes, sizeof a->bytes }) ^ a->port;
 }
 
 static void touch(struct group *g, struct cell *c, int16_t slot, int64_t at_ms)
@@ -108,9 +108,14 @@ void judge_failure(struct links *l, struct group *g, int16_t slot, const struct 
 
 /* ---- others ---- */
 
+/* Begun after a failure and not after the last. A single failure before it may be a lost packet,
+ * and the destination have gone away since: there must be two that were not begun later. */
 static bool between(const struct path *p, const struct path *other)
 {
-    return other->ok_end_ms && other->ok_start_ms >= path_run_start(p) &&
+    unsigned before = 0;
+    for (unsigned i = 0; i < p->n; i++)
+        before += p->at[i].start_ms <= other->ok_start_ms + TOGETHER_MS;
+    return other->ok_end_ms && before >= 2 && other->ok_start_ms >= path_run_start(p) &&
            other->ok_start_ms <= p->fail_start_ms + TOGETHER_MS;
 }
 
@@ -180,8 +185,8 @@ static int16_t helper(const struct links *l, const struct group *g, int16_t slot
     for (uint32_t i = 0; i < l->egress_n; i++) {
         int16_t s = l->order[i];
         const struct cell *c = g->cell[s];
-        if (s == slot || s == not_this || !c || l->slot[s].fault != EGRESS_FINE ||
-            c->path.state == PATH_DOWN)
+        if (s == slot || s == not_this || !c || l->slot[s].relay ||
+            l->slot[s].fault != EGRESS_FINE || c->path.state == PATH_DOWN)
             continue;
         if (best == NO_SLOT || c->path.ok_end_ms > best_ms) {
             best = s;

@@ -4,6 +4,9 @@
  *   A handshake of 0.9 s and more had its first packet lost: a loss, no round trip (Karn). Behind
  *   a proxy TCP_INFO is about the first leg, so the round trip is that of the dialogue. What a
  *   destination needs beyond round trips is its think time, not the path's.
+ *
+ *   What goes to a relay says nothing of the destination: neither is the relay in its group, nor is
+ *   the reply the destination's. It is about the way to the relay and kept apart (struct slot).
  */
 #include <math.h>
 
@@ -74,19 +77,14 @@ static void take_loss(struct cell *c, const struct observation *o, int64_t at_ms
     estimate_loss(&c->est, lost, sent, at_ms);
 }
 
-static void take_figures(struct links *l, struct group *g, int16_t slot,
-                         const struct observation *o, int64_t start_ms, int64_t at_ms)
+/* Returns the round trip, of before when this one does not tell. */
+static double take_figures(struct cell *c, const struct observation *o, bool of_loss, int64_t at_ms)
 {
-    struct cell *c = links_cell(g, slot);
     double rtt = round_trip(o), base = rtt > 0 ? rtt : c->est.rtt_ms;
     if (rtt > 0)
         estimate_rtt(&c->est, rtt, at_ms);
-    if (!g->destination_suspect && start_ms >= g->fine_ms)
+    if (of_loss)
         take_loss(c, o, at_ms);
-    if (o->kind == OBS_CONNECT && o->greeting_us >= 0)
-        mean_of(&g->greet_ms, ms_of(o->greeting_us) - base);
-    if (o->kind == OBS_MAIL && o->final_us >= 0)
-        mean_of(&g->final_ms, ms_of(o->final_us) - base);
     if (o->kind == OBS_MAIL && o->bytes >= BULK_BYTES && o->data_us > 0 && !o->app_limited)
         estimate_goodput(&c->est, (double)o->bytes / ms_of((int64_t)o->data_us), at_ms);
     if (o->kind != OBS_MAIL && o->connect_us > 0) {
@@ -94,17 +92,31 @@ static void take_figures(struct links *l, struct group *g, int16_t slot,
             c->minute.connect = mem_zero(sizeof *c->minute.connect);
         spread_add(c->minute.connect, ms_of(o->connect_us));
     }
-    l->dirty = true;
+    return base;
 }
 
-static void count(struct group *g, struct cell *c, const struct observation *o, int64_t at_ms)
+static void take_think(struct group *g, const struct observation *o, double rtt_ms)
+{
+    if (o->kind == OBS_CONNECT && o->greeting_us >= 0)
+        mean_of(&g->greet_ms, ms_of(o->greeting_us) - rtt_ms);
+    if (o->kind == OBS_MAIL && o->final_us >= 0)
+        mean_of(&g->final_ms, ms_of(o->final_us) - rtt_ms);
+}
+
+/* Returns how many mails it tells of. */
+static uint32_t count(struct minute *m, const struct observation *o)
 {
     uint32_t tries = o->more_sessions + (o->kind == OBS_CONNECT);
     uint32_t mails = o->more_mails + (o->kind == OBS_MAIL && o->code);
-    c->minute.samples += 1 + o->more_sessions + o->more_mails;
-    c->minute.tries += tries;
-    c->minute.first_ok += tries - (o->kind == OBS_CONNECT && observation_is_path_failure(o));
-    c->minute.mails += mails;
+    m->samples += 1 + o->more_sessions + o->more_mails;
+    m->tries += tries;
+    m->first_ok += tries - (o->kind == OBS_CONNECT && observation_is_path_failure(o));
+    m->mails += mails;
+    return mails;
+}
+
+static void count_rate(struct group *g, uint32_t mails, int64_t at_ms)
+{
     if (!mails)
         return;
     double since = fmax((double)(at_ms - g->rate_ms), 0);
@@ -124,6 +136,45 @@ static int64_t start_of(struct links *l, uint32_t group, int16_t slot, const str
     return probe_finished(l, group, slot, &o->address, at_ms - took);
 }
 
+/* There is no other way to it, so it is never judged DOWN: when it cannot be reached, that is a
+ * fault of the egress. */
+static void observe_leg(struct links *l, int16_t slot, const struct observation *of, int64_t at_ms)
+{
+    struct slot *s = &l->slot[slot];
+    struct observation o = *of;
+    bool overdue = o.result == OBS_OVERDUE, failed = observation_is_path_failure(&o);
+    int64_t start_ms = at_ms - (o.connect_us > 0 ? o.connect_us / 1000 : 0);
+    s->leg = s->leg ? s->leg : mem_zero(sizeof *s->leg);
+    o.proxied = 0; /* of this way TCP_INFO tells */
+    if (overdue || failed)
+        l->changed |= path_failure(&s->leg->path, 0, failed, start_ms, at_ms) == PATH_NOW_SUSPECT;
+    else
+        l->changed |= path_success(&s->leg->path, start_ms, at_ms) == PATH_NOW_UP;
+    if (overdue)
+        return;
+    if (!failed)
+        (void)take_figures(s->leg, &o, true, at_ms);
+    estimate_session(&s->leg->est, failed, at_ms);
+    (void)count(&s->leg->minute, &o);
+    s->leg->sample_ms = at_ms > s->leg->sample_ms ? at_ms : s->leg->sample_ms;
+    l->dirty = true;
+}
+
+static void observe_path(struct links *l, struct group *g, int16_t slot,
+                         const struct observation *o, int64_t start_ms, int64_t at_ms)
+{
+    struct cell *c = links_cell(g, slot);
+    if (observation_is_path_failure(o)) {
+        judge_failure(l, g, slot, &o->address, true, start_ms, at_ms);
+    } else {
+        bool of_loss = !g->destination_suspect && start_ms >= g->fine_ms;
+        take_think(g, o, take_figures(c, o, of_loss, at_ms));
+        l->dirty = true;
+        judge_success(l, g, slot, &o->address, start_ms, at_ms);
+    }
+    count_rate(g, count(&c->minute, o), at_ms);
+}
+
 void links_observe(struct links *l, const struct observation *o, int group, int64_t now_ms)
 {
     int16_t slot = slot_of(l, o->egress);
@@ -133,25 +184,23 @@ void links_observe(struct links *l, const struct observation *o, int group, int6
         observe_egress(l, slot, o, now_ms);
         return;
     }
+    int64_t at_ms = o->at_us / 1000;
+    at_ms = at_ms > now_ms ? now_ms : at_ms;
+    if (l->slot[slot].relay) {
+        observe_leg(l, slot, o, at_ms);
+        return;
+    }
     if (group < 0 || (uint32_t)group >= l->group_n)
         return;
     struct group *g = l->group[group];
-    int64_t at_ms = o->at_us / 1000;
-    at_ms = at_ms > now_ms ? now_ms : at_ms;
     bool mail = o->kind == OBS_CONNECT || o->kind == OBS_MAIL;
     if (mail)
         (void)target_learn(l, g, slot, &o->address, at_ms);
     int64_t start_ms = start_of(l, (uint32_t)group, slot, o, at_ms);
-    if (o->result == OBS_OVERDUE) {
+    if (o->result == OBS_OVERDUE)
         judge_failure(l, g, slot, &o->address, false, start_ms, at_ms);
-    } else if (observation_is_path_failure(o)) {
-        judge_failure(l, g, slot, &o->address, true, start_ms, at_ms);
-        count(g, links_cell(g, slot), o, at_ms);
-    } else {
-        take_figures(l, g, slot, o, start_ms, at_ms);
-        judge_success(l, g, slot, &o->address, start_ms, at_ms);
-        count(g, links_cell(g, slot), o, at_ms);
-    }
+    else
+        observe_path(l, g, slot, o, start_ms, at_ms);
     if (mail)
         g->mail_ms = at_ms;
 }

@@ -2,13 +2,14 @@
  * probes/links_prefer — the preferred egress of a group, left for a reason only
  *
  *   Hard: the preferred one is DOWN or its egress at fault: at once, to the cheapest that is UP.
- *   Soft: a challenger must be cheaper by 15 % and 40 ms in 3 evaluations 5 s apart, each with a
- *   newer sample of one of the two, both well measured, and 60 s after the last switch, or 15 s
- *   when it takes half the time. While the preferred path is more than a little suspect nothing
- *   soft happens: choose() acts on such doubts mail by mail.
+ *   Soft: a challenger must be cheaper by 15 % and 40 ms, beyond what a few segments lost by
+ *   chance make of it, in 3 evaluations 5 s apart, each with a newer sample of one of the two,
+ *   both well measured, and 60 s after the last switch, or 15 s when it takes half the time. While
+ *   the preferred path is the least bit suspect nothing soft happens: choose() acts on such
+ *   doubts mail by mail.
  *
- *   Until every path that works has been measured a few times, or for five minutes, the cheapest
- *   one known is taken.
+ *   Until every path that works has been measured 20 times, or for five minutes, the cheapest one
+ *   known is taken.
  *
  *   Paths within 6 % of the preferred one are near and stay so up to 10 %: mail is spread over
  *   them, and small changes shall not move senders about.
@@ -19,13 +20,14 @@
 #include "probes/links_internal.h"
 
 static const double MARGIN = 0.15, MARGIN_MS = 40, SAMPLES = 5;
+static const double CHANCE = 0.5; /* standard errors: more would make brownouts last */
 static const int64_t DWELL_MS = 60 * 1000, SHORT_DWELL_MS = 15 * 1000, FRESH_MS = 120 * 1000;
-static const double DOUBTFUL = 0.1; /* more than one connection overdue */
-static const double STRONG = 0.5;   /* share of the time won that makes the short dwell enough */
+static const double DOUBTFUL = 0.05; /* a single connection overdue is more */
+static const double STRONG = 0.5;    /* share of the time won that makes the short dwell enough */
 static const int64_t RECOVER_MS = 60 * 1000; /* after the destination was away */
 static const int64_t SETTLE_MS = 300 * 1000;
 static const double NEAR_ENTER = 0.06, NEAR_LEAVE = 0.10;
-enum { WINS = 3, SETTLED = 8 };
+enum { WINS = 3, SETTLED = 20 };
 
 struct offer {
     int16_t slot;
@@ -48,14 +50,14 @@ static bool out(const struct links *l, int16_t slot)
 static bool works(const struct links *l, const struct group *g, int16_t slot)
 {
     const struct slot *s = &l->slot[slot];
-    const struct cell *c = g->cell[slot];
+    const struct cell *c = links_seen(l, g, slot);
     return s->used && s->weight > 0 && !out(l, slot) && !s->doubt_ms && c &&
            c->path.state == PATH_UP && c->est.rtt_ms > 0;
 }
 
-static bool measured(const struct group *g, int16_t slot, int64_t now_ms)
+static bool measured(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms)
 {
-    const struct cell *c = g->cell[slot];
+    const struct cell *c = links_seen(l, g, slot);
     return estimate_samples(&c->est, now_ms) >= SAMPLES && now_ms - c->path.ok_end_ms < FRESH_MS;
 }
 
@@ -65,7 +67,7 @@ static struct offer cheapest(const struct links *l, const struct group *g, enum 
     struct offer best = { NO_SLOT, HUGE_VAL };
     for (uint32_t i = 0; i < l->egress_n; i++) {
         int16_t s = l->order[i];
-        if (!works(l, g, s) || (thoroughly && !measured(g, s, now_ms)))
+        if (!works(l, g, s) || (thoroughly && !measured(l, g, s, now_ms)))
             continue;
         double ms = view_cost(l, g, s, size, now_ms);
         if (ms < best.ms)
@@ -112,10 +114,18 @@ static void hard(struct links *l, struct group *g, enum size_class size, int64_t
         switch_to(l, g, size, best, "the path is down", now_ms);
 }
 
-static int64_t newest_sample(const struct group *g, int16_t a, int16_t b)
+static int64_t newest_sample(const struct links *l, const struct group *g, int16_t a, int16_t b)
 {
-    int64_t x = g->cell[a]->sample_ms, y = g->cell[b]->sample_ms;
+    int64_t x = links_seen(l, g, a)->sample_ms, y = links_seen(l, g, b)->sample_ms;
     return x > y ? x : y;
+}
+
+/* What the difference of two predictions may well be by chance. */
+static double chance(const struct links *l, const struct group *g, enum size_class size, int16_t a,
+                     int16_t b, int64_t now_ms)
+{
+    double x = view_cost_error(l, g, a, size, now_ms), y = view_cost_error(l, g, b, size, now_ms);
+    return CHANCE * hypot(x, y);
 }
 
 static void challenge(struct links *l, struct group *g, enum size_class size, int64_t now_ms)
@@ -123,15 +133,16 @@ static void challenge(struct links *l, struct group *g, enum size_class size, in
     struct preference *p = &g->prefer[size];
     struct offer best = cheapest(l, g, size, true, now_ms);
     double ms = view_cost(l, g, p->slot, size, now_ms), gain = ms - best.ms;
-    bool better = best.slot != NO_SLOT && best.slot != p->slot && gain >= MARGIN * ms &&
-                  gain >= MARGIN_MS && measured(g, p->slot, now_ms);
+    bool better =
+        best.slot != NO_SLOT && best.slot != p->slot && measured(l, g, p->slot, now_ms) &&
+        gain - chance(l, g, size, p->slot, best.slot, now_ms) >= fmax(MARGIN * ms, MARGIN_MS);
     if (!better || best.slot != p->challenger) {
         p->challenger = better ? best.slot : NO_SLOT;
         p->wins = 0;
     }
-    if (!better || newest_sample(g, p->slot, best.slot) <= p->evidence_ms)
+    if (!better || newest_sample(l, g, p->slot, best.slot) <= p->evidence_ms)
         return;
-    p->evidence_ms = newest_sample(g, p->slot, best.slot);
+    p->evidence_ms = newest_sample(l, g, p->slot, best.slot);
     g->due_ms[best.slot] = 0;
     if (p->wins < WINS)
         p->wins++;
@@ -151,7 +162,8 @@ static void settle(struct links *l, struct group *g, enum size_class size, int64
     struct offer best = cheapest(l, g, size, false, now_ms);
     bool all = true, over = now_ms - p->first_ms > SETTLE_MS;
     for (uint32_t i = 0; i < l->egress_n; i++)
-        all = all && (!works(l, g, l->order[i]) || g->cell[l->order[i]]->est.rtt_all >= SETTLED);
+        all = all &&
+              (!works(l, g, l->order[i]) || links_seen(l, g, l->order[i])->est.rtt_all >= SETTLED);
     if (best.slot != p->slot && best.slot != NO_SLOT &&
         best.ms < (1 - (all ? 0 : margin)) * view_cost(l, g, p->slot, size, now_ms))
         switch_to(l, g, size, best, "the best of those measured so far", now_ms);
@@ -165,15 +177,13 @@ static void update_near(struct links *l, struct group *g, enum size_class size, 
     double ms = preferred != NO_SLOT ? view_cost(l, g, preferred, size, now_ms) : 0;
     for (uint32_t i = 0; i < l->egress_n; i++) {
         int16_t s = l->order[i];
-        struct cell *c = g->cell[s];
-        if (!c)
-            continue;
-        bool is = c->near & bit, near = false;
-        if (preferred != NO_SLOT && s != preferred && works(l, g, s) && measured(g, s, now_ms))
+        const struct cell *c = g->cell[s];
+        bool is = c && (c->near & bit), near = false;
+        if (preferred != NO_SLOT && s != preferred && works(l, g, s) && measured(l, g, s, now_ms))
             near = view_cost(l, g, s, size, now_ms) <= ms * (1 + (is ? NEAR_LEAVE : NEAR_ENTER));
         if (near == is)
             continue;
-        c->near ^= bit;
+        links_cell(g, s)->near ^= bit;
         l->dirty = true; /* no hurry: it only shifts shares */
     }
 }
@@ -181,7 +191,7 @@ static void update_near(struct links *l, struct group *g, enum size_class size, 
 static void evaluate(struct links *l, struct group *g, enum size_class size, int64_t now_ms)
 {
     int16_t slot = g->prefer[size].slot;
-    const struct cell *c = slot != NO_SLOT ? g->cell[slot] : NULL;
+    const struct cell *c = slot != NO_SLOT ? links_seen(l, g, slot) : NULL;
     if (slot == NO_SLOT || out(l, slot) || !c || c->path.state == PATH_DOWN ||
         l->slot[slot].weight <= 0)
         hard(l, g, size, now_ms);

@@ -8,6 +8,7 @@
  */
 #include <math.h>
 
+#include "gateway/base/mem.h"
 #include "policies/choose.h"
 #include "probes/links_internal.h"
 
@@ -208,7 +209,7 @@ static double weight(const struct group *g, int16_t slot)
 static bool probeable(const struct links *l, const struct group *g, int16_t slot)
 {
     const struct slot *s = &l->slot[slot];
-    return g->target_n > 0 && (s->v4 || s->v6) && s->fault != EGRESS_UNPLUMBED &&
+    return g->target_n > 0 && !s->relay && (s->v4 || s->v6) && s->fault != EGRESS_UNPLUMBED &&
            s->fault != EGRESS_PROXY_DOWN;
 }
 
@@ -264,9 +265,35 @@ static bool send_most_wanted(struct links *l, int64_t now_ms, struct rnd *rnd)
     return true;
 }
 
+/* A relay is named by the operator, as a beacon is. It has no group, and a probe of it that gets no
+ * result is not missed: mail tells. */
+static void probe_leg(struct links *l, int16_t slot, int64_t now_ms, struct rnd *rnd)
+{
+    struct slot *s = &l->slot[slot];
+    if (now_ms < s->leg_due_ms || s->fault != EGRESS_FINE || !room(l, slot, IN_USE, now_ms))
+        return;
+    s->leg_due_ms = now_ms + rnd_jitter(rnd, l->interval_ms, 10);
+    if (s->leg && now_ms - s->leg->sample_ms < l->interval_ms / 2)
+        return;
+    struct links_probe probe = { .egress = (uint32_t)s->conf_index,
+                                 .egress_hash = s->hash,
+                                 .group = -1,
+                                 .kind = OBS_BEACON,
+                                 .timeout_ms = (uint32_t)timeout_of(s->leg, false) };
+    s->leg = s->leg ? s->leg : mem_zero(sizeof *s->leg);
+    s->leg->minute.probes++;
+    limiter_take(&s->limiter, now_ms);
+    limiter_take(&l->total, now_ms);
+    if (l->hooks.probe)
+        l->hooks.probe(l->hooks.arg, &probe);
+}
+
 void probe_send(struct links *l, int64_t now_ms, struct rnd *rnd)
 {
     grant_wishes(l, now_ms);
+    for (uint32_t i = 0; i < l->egress_n; i++)
+        if (l->slot[l->order[i]].relay)
+            probe_leg(l, l->order[i], now_ms, rnd);
     for (int i = 0; i < AT_ONCE_MOST && send_most_wanted(l, now_ms, rnd); i++) {
     }
 }

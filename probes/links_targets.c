@@ -96,7 +96,7 @@ static bool reachable(const struct links *l, int16_t slot, const struct target *
     const struct slot *s = &l->slot[slot];
     bool family = t->address.family == ADDR_V6 ? s->v6 : s->v4;
     bool seen = t->kind != OBS_PROBE || t->general || t->own[slot / 64] >> (slot % 64) & 1;
-    return family && seen && (t->egress < 0 || t->egress == s->conf_index);
+    return family && seen && !s->relay && (t->egress < 0 || t->egress == s->conf_index);
 }
 
 static bool allowed(const struct target *t, int16_t slot, int64_t now_ms)

@@ -43,23 +43,16 @@ static void round_trip(const struct links *l, const struct group *g, int16_t slo
 /* How likely the next session fails because of what is happening right now. */
 static double doubt_of(const struct links *l, const struct group *g, int16_t slot)
 {
-    const struct path *p = &g->cell[slot]->path;
+    const struct path *p = &links_seen(l, g, slot)->path;
     if (g->destination_suspect)
         return 0;
     double of_egress = p->ok_start_ms < l->slot[slot].doubt_ms ? EGRESS_DOUBT : 0;
     return fmax(of_egress, path_doubt(p));
 }
 
-static void figures(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms,
-                    struct advice_path *p)
+static void of_cell(const struct cell *c, int64_t now_ms, struct advice_path *p)
 {
-    const struct cell *c = g->cell[slot];
-    *p = (struct advice_path){ .state = PATH_UNKNOWN };
-    round_trip(l, g, slot, c ? &c->est : NULL, p);
-    if (!c)
-        return;
     p->state = c->path.state;
-    p->near = c->near;
     p->loss = (float)estimate_loss_share(&c->est, now_ms);
     p->fail = (float)estimate_fail_share(&c->est, now_ms);
     p->goodput = (float)estimate_goodput_now(&c->est, now_ms);
@@ -68,12 +61,30 @@ static void figures(const struct links *l, const struct group *g, int16_t slot, 
     p->age_ms = age < 0 ? 0 : age > UINT32_MAX ? UINT32_MAX : (uint32_t)age;
 }
 
+static void figures(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms,
+                    struct advice_path *p)
+{
+    const struct cell *c = links_seen(l, g, slot);
+    *p = (struct advice_path){ .state = PATH_UNKNOWN };
+    round_trip(l, g, slot, c ? &c->est : NULL, p);
+    p->near = g->cell[slot] ? g->cell[slot]->near : 0;
+    if (c)
+        of_cell(c, now_ms, p);
+}
+
 void view_path(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms,
                struct advice_path *p)
 {
     figures(l, g, slot, now_ms, p);
-    if (g->cell[slot])
+    if (links_seen(l, g, slot))
         p->fail = (float)(1 - (1 - (double)p->fail) * (1 - doubt_of(l, g, slot)));
+}
+
+static double cost_of(const struct links *l, const struct group *g, int16_t slot,
+                      enum size_class size, const struct advice_path *path)
+{
+    return cost_of_path(path, view_think(g), l->slot[slot].cost_ms,
+                        size == SIZE_LARGE ? COST_LARGE_BYTES : COST_SMALL_BYTES);
 }
 
 double view_cost(const struct links *l, const struct group *g, int16_t slot, enum size_class size,
@@ -81,8 +92,31 @@ double view_cost(const struct links *l, const struct group *g, int16_t slot, enu
 {
     struct advice_path path;
     figures(l, g, slot, now_ms, &path);
-    return cost_of_path(&path, view_think(g), l->slot[slot].cost_ms,
-                        size == SIZE_LARGE ? COST_LARGE_BYTES : COST_SMALL_BYTES);
+    return cost_of(l, g, slot, size, &path);
+}
+
+double view_cost_error(const struct links *l, const struct group *g, int16_t slot,
+                       enum size_class size, int64_t now_ms)
+{
+    struct advice_path path;
+    figures(l, g, slot, now_ms, &path);
+    double ms = cost_of(l, g, slot, size, &path);
+    path.loss += (float)estimate_loss_error(&links_seen(l, g, slot)->est, now_ms);
+    return cost_of(l, g, slot, size, &path) - ms;
+}
+
+void view_leg(const struct links *l, int16_t slot, int64_t now_ms, struct links_minute *row)
+{
+    const struct cell *c = l->slot[slot].leg;
+    struct advice_path path = { .rtt_ms = (float)c->est.rtt_ms,
+                                .rtt_var_ms = (float)c->est.var_ms };
+    of_cell(c, now_ms, &path);
+    row->rtt_ms = c->est.rtt_ms;
+    row->loss = (double)path.loss;
+    row->goodput = (double)path.goodput;
+    row->state = path.state;
+    row->cost_ms = cost_of_path(&path, 0, l->slot[slot].cost_ms, COST_SMALL_BYTES);
+    row->cost_large_ms = cost_of_path(&path, 0, l->slot[slot].cost_ms, COST_LARGE_BYTES);
 }
 
 static bool stands_alone(const struct cell *c)

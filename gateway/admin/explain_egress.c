@@ -79,6 +79,8 @@ void explain_put_egresses(struct buf *json, const struct conf *conf, struct egre
         json_open(json, '{');
         json_str(json, "name", e->name);
         json_int(json, "weight", (int64_t)e->weight);
+        if (e->via.kind == CONF_VIA_RELAY)
+            json_cstr(json, "measured", "to the relay only");
         if (choice && c) {
             put_candidate(json, c, choice->chosen >= 0 && c == &choice->at[choice->chosen],
                           choice->measured);

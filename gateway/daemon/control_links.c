@@ -6,10 +6,12 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/daemon/control_line.h"
+#include "gateway/daemon/keeper.h"
 #include "gateway/io/timer.h"
 #include "probes/run.h"
 
-enum { TICK_MS = 50 };
+enum { TICK_MS = 50, SAVE_MS = 10 * 1000 };
+static const char FILE_NAME[] = "links.bin";
 
 struct control_links {
     struct loop *loop;
@@ -22,6 +24,8 @@ struct control_links {
     struct geo_cache *groups;
     struct advice *advice; /* the latest */
     bool unsent;           /* the relay has not got it yet */
+    struct keeper *keeper;
+    int64_t saved_ms; /* when the state was last written */
     struct timer tick;
     struct rnd rnd;
     struct control_links_stats stats;
@@ -30,6 +34,40 @@ struct control_links {
 static const struct conf *conf_of(const struct control_links *c)
 {
     return policies_conf(c->policies);
+}
+
+/* ---- kept on disk ---- */
+
+static void save(struct control_links *c)
+{
+    struct buf bytes;
+    buf_init(&bytes, LINKS_PACK_MAX);
+    c->saved_ms = loop_now_ms(c->loop);
+    links_pack(c->core, c->saved_ms, loop_wall_ms(c->loop), &bytes);
+    if (!bytes.full) /* else the one of before stays */
+        keeper_save(c->keeper, FILE_NAME, buf_slice(&bytes));
+    buf_free(&bytes);
+}
+
+static void load(struct control_links *c, const struct links_hooks *hooks)
+{
+    struct buf bytes;
+    struct err err;
+    int64_t now_ms = loop_now_ms(c->loop);
+    buf_init(&bytes, LINKS_PACK_MAX);
+    enum rc rc = keeper_load(c->keeper, FILE_NAME, &bytes, &err);
+    if (rc == RC_OK)
+        rc = links_unpack(buf_slice(&bytes), hooks, now_ms, loop_wall_ms(c->loop), &c->core, &err);
+    if (rc == RC_OK)
+        links_resume(c->core, now_ms);
+    if (rc != RC_OK && rc != RC_NOT_FOUND) {
+        log_error(NULL, "links_damaged", "folder", c->env.folder, "error", err.text, "instead",
+                  "set aside as links.bin.damaged, begun anew", NULL);
+        keeper_set_aside(c->keeper, FILE_NAME);
+    }
+    if (!c->core)
+        c->core = links_new(hooks);
+    buf_free(&bytes);
 }
 
 /* ---- what comes in ---- */
@@ -154,6 +192,8 @@ static void on_tick(struct timer *timer)
         c->unsent = true;
     }
     send_advice(c);
+    if (now - c->saved_ms >= SAVE_MS)
+        save(c);
     timer_set(c->loop, &c->tick, TICK_MS);
 }
 
@@ -169,6 +209,7 @@ static void describe(const struct conf_egress *e, struct links_egress *egress_r)
                                .v4 = any,
                                .v6 = any,
                                .proxied = e->via.kind != CONF_VIA_NONE,
+                               .relay = e->via.kind == CONF_VIA_RELAY,
                                .own_view = e->via.kind == CONF_VIA_NONE && e->resolvers.n > 0 };
     for (size_t i = 0; i < e->addresses.n; i++) {
         if (e->addresses.at[i].family == ADDR_V6)
@@ -301,7 +342,9 @@ struct control_links *control_links_new(const struct control_links_env *env)
     c->loop = env->loop;
     c->env = *env;
     struct links_hooks hooks = { on_probe, on_event, c };
-    c->core = links_new(&hooks);
+    c->keeper = keeper_new(env->folder);
+    load(c, &hooks);
+    c->saved_ms = loop_now_ms(c->loop);
     c->groups = geo_cache_new(GEO_GROUPS_MAX);
     c->line = control_line_new(c->loop, env->relay_path, &line_ops, c);
     rnd_seed_system(&c->rnd);
@@ -315,6 +358,8 @@ void control_links_free(struct control_links **links)
     if (!c)
         return;
     timer_stop(c->loop, &c->tick);
+    save(c);
+    keeper_free(&c->keeper);
     control_line_free(&c->line);
     prober_free(&c->prober);
     resolver_free(&c->resolver);

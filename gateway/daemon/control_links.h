@@ -6,7 +6,9 @@
  *   core; advice goes to the relay; switches and egress faults go to the relay's delivery log and
  *   to whoever listens here.
  *
- *   Everything runs on control's loop. A reload keeps what is known of egresses that keep their
+ *   Everything runs on control's loop. What is known is written every 10 s and at the end
+ *   (links.bin), and is there again after a restart, aged by the time between; a damaged file is
+ *   set aside and said. A reload keeps what is known of egresses that keep their
  *   name.
  */
 #ifndef WAYPOST_DAEMON_CONTROL_LINKS_H
@@ -23,6 +25,7 @@ struct control_links;
 struct control_links_env {
     struct loop *loop;
     const char *relay_path; /* the relay's admin socket */
+    const char *folder;     /* where it keeps what it knows; control may write there */
     /* Every event of the core, for the history; from inside its tick: copy and return. May be
      * NULL. */
     void (*event)(void *arg, const struct links_event *event);

@@ -105,6 +105,7 @@ void control_parts_start(struct control_parts *c, struct loop *loop, const char 
                                              .arg = c };
     struct control_links_env links = { .loop = loop,
                                        .relay_path = relay_path,
+                                       .folder = history,
                                        .event = on_links_event,
                                        .advise = on_advise,
                                        .report = on_report,

@@ -205,3 +205,49 @@ def test_egress_list_shows_who_is_out(relay, sink):
     assert "gone" in table and "unplumbed" in table
     assert here.cli("egress", "explode", check=False).returncode == 2
     assert here.wait_log("egress_state", 1)[0]["egress"] == "gone"
+
+
+def test_what_was_known_is_known_after_control_was_killed(two):
+    """The same egress is preferred, without a switch and without a storm of probes."""
+    here, s, paths, addresses = two()
+    send(here, 12)
+    measured(here)
+    used = chosen(here)
+    other = "two" if used == "one" else "one"
+    paths.broken = {addresses[used]}
+    send(here, 20)
+    net.wait_for("the switch", lambda: [
+        e for e in here.log("path_switch") if e["egress"] == other and e["previous"] == used], 30)
+    kept = here.path("state", "history", "links.bin")
+    since = time.time()
+    net.wait_for("a state written since", lambda: os.path.exists(kept) and
+                 os.stat(kept).st_mtime > since, 30)
+    switches, before, tries = here.log("path_switch"), control_pid(here), len(paths.times)
+    opened = here.stderr().count("relay_line_open")
+    os.kill(before, signal.SIGKILL)
+    net.wait_for("control again", lambda: control_pid(here) not in (None, before), 30)
+    net.wait_for("its line", lambda: here.stderr().count("relay_line_open") > opened, 30)
+    for _ in range(8):
+        row = egresses(here)
+        assert chosen(here) == other and row[used]["state"] != "up", row
+        time.sleep(0.5)
+    assert here.log("path_switch") == switches
+    assert len(paths.times) - tries <= 4, paths.times[tries:]
+    assert "links_damaged" not in here.stderr()
+
+
+def test_a_damaged_state_is_set_aside(two):
+    here, s, _, _ = two()
+    send(here, 3)
+    s.wait(3)
+    kept = here.path("state", "history", "links.bin")
+    net.wait_for("the state", lambda: os.path.exists(kept), 30)
+    here.stop()
+    with open(kept, "r+b") as f:
+        f.seek(20)
+        f.write(b"\xff" * 20)
+    here.start()
+    net.wait_for("word of it", lambda: "links_damaged" in here.stderr(), 30)
+    assert os.path.exists(kept + ".damaged")
+    send(here, 6)
+    measured(here)
