@@ -17,15 +17,17 @@ enum {
 
 /* A server that refuses for being too busy at this level refuses nine of ten. */
 static const double REFUSES_IF_FULL = 0.9;
+static const double SAID_BEFORE = 1.6;                  /* times, above a ceiling */
 static const double BEYOND_DOUBT = 6.0;                 /* odds of 400 to 1, as a logarithm */
 static const double RATE_LEAST = 0.02, RATE_MOST = 0.5; /* of usual refusals */
 static const double RATE_PRIOR = 1.0, RATE_PRIOR_N = 20.0;
 static const double UNUSUAL = 1.5;              /* times the known rate */
-static const double SLOW = 2.0, TOO_SLOW = 3.0; /* times the best service time */
+static const double SLOW = 2.0, TOO_SLOW = 2.5; /* times the best service time */
 
 void concurrency_init(struct concurrency *c, uint32_t most)
 {
-    *c = (struct concurrency){ .most = most, .limit = 1 };
+    uint32_t first = most < CONCURRENCY_FIRST ? most : CONCURRENCY_FIRST;
+    *c = (struct concurrency){ .most = most, .limit = first, .beginning = true };
 }
 
 void concurrency_set_most(struct concurrency *c, uint32_t most)
@@ -45,23 +47,25 @@ static double best_ms(const struct concurrency *c)
 
 static bool slower_than(const struct concurrency *c, double times)
 {
-    return best_ms(c) > 0 && c->service_ms > times * best_ms(c);
+    return best_ms(c) > 0 && c->service_ms > CONCURRENCY_SLOW_MS &&
+           c->service_ms > times * best_ms(c);
 }
 
 /* May one above the limit be tried? */
-static bool on_trial(const struct concurrency *c)
+static bool on_trial(const struct concurrency *c, int64_t now_ms)
 {
-    if (c->limit >= c->most || c->lowered || c->served * 2 < c->limit || slower_than(c, SLOW))
+    if (c->beginning || c->limit >= c->most || c->lowered || c->served * 2 < c->limit ||
+        slower_than(c, SLOW))
         return false;
     return c->ceiling == 0 || c->limit < c->ceiling ||
-           c->since_probe >= (uint32_t)CONCURRENCY_PROBE << c->held;
+           (c->since_probe >= (uint32_t)CONCURRENCY_PROBE << c->held && now_ms >= c->probe_at_ms);
 }
 
 uint32_t concurrency_limit(const struct concurrency *c, int64_t now_ms)
 {
     if (c->blocked)
         return now_ms >= c->until_ms;
-    return c->limit + on_trial(c);
+    return c->limit + on_trial(c, now_ms);
 }
 
 int64_t concurrency_until(const struct concurrency *c)
@@ -95,6 +99,7 @@ static void changed(struct concurrency *c)
     c->trial_taken = c->served = c->slow_run = 0;
     c->now_refused = c->now_attempts = 0;
     c->lowered = 0;
+    c->beginning = false;
 }
 
 static void pause_all(struct concurrency *c, int64_t now_ms)
@@ -107,7 +112,7 @@ static void pause_all(struct concurrency *c, int64_t now_ms)
     c->limit = 1;
 }
 
-static void found_ceiling(struct concurrency *c, uint32_t ceiling)
+static void found_ceiling(struct concurrency *c, uint32_t ceiling, int64_t now_ms)
 {
     if (ceiling && ceiling == c->ceiling)
         c->held += c->held < HELD_MOST;
@@ -115,12 +120,13 @@ static void found_ceiling(struct concurrency *c, uint32_t ceiling)
         c->held = 0;
     c->ceiling = ceiling;
     c->since_probe = 0;
+    c->probe_at_ms = now_ms + ((int64_t)CONCURRENCY_PROBE_MS << c->held);
 }
 
 /* Beyond doubt the server takes no more than `ceiling`. */
 static void fall_to(struct concurrency *c, uint32_t ceiling, int64_t now_ms)
 {
-    found_ceiling(c, ceiling);
+    found_ceiling(c, ceiling, now_ms);
     c->doubt = 0;
     c->doubt_refused = c->doubt_taken = c->low = 0;
     changed(c);
@@ -153,7 +159,7 @@ static void consider_lowering(struct concurrency *c)
 }
 
 /* Long enough for eight refusals at the rate before. */
-static void conclude(struct concurrency *c)
+static void conclude(struct concurrency *c, int64_t now_ms)
 {
     double enough = 8 / c->rate_above, rate = rate_now(c);
     if (c->now_attempts < (enough < EXPERIMENT_MOST ? enough : EXPERIMENT_MOST))
@@ -161,19 +167,19 @@ static void conclude(struct concurrency *c)
     bool better = rate < c->rate_above / 2;
     c->limit += better ? 0 : c->lowered;
     if (better)
-        found_ceiling(c, c->limit);
+        found_ceiling(c, c->limit, now_ms);
     changed(c);
     c->rate_above = rate;
     c->attempts = RATE_MEMORY * 0.5;
     c->refused = rate * c->attempts;
 }
 
-static void count_attempt(struct concurrency *c, bool refused)
+static void count_attempt(struct concurrency *c, bool refused, int64_t now_ms)
 {
     c->now_attempts++;
     c->now_refused += refused;
     if (c->lowered)
-        conclude(c);
+        conclude(c, now_ms);
     else
         consider_lowering(c);
 }
@@ -184,9 +190,12 @@ void concurrency_refused(struct concurrency *c, uint32_t level, int64_t now_ms)
         pause_all(c, now_ms);
         return;
     }
-    count_attempt(c, true);
+    if (level > c->limit + 1)
+        return;
+    count_attempt(c, true, now_ms);
     c->trial_taken = 0;
-    c->doubt += log(REFUSES_IF_FULL / usual_rate(c));
+    bool again = c->ceiling && c->limit == c->ceiling && level > c->ceiling;
+    c->doubt += log(REFUSES_IF_FULL / usual_rate(c)) * (again ? SAID_BEFORE : 1);
     c->doubt_refused++;
     if (c->low == 0 || level < c->low)
         c->low = level;
@@ -204,13 +213,13 @@ static void grow(struct concurrency *c)
         c->ceiling = c->held = 0;
 }
 
-void concurrency_taken(struct concurrency *c, uint32_t level)
+void concurrency_taken(struct concurrency *c, uint32_t level, int64_t now_ms)
 {
     if (c->blocked) {
         c->blocked = false;
         c->pauses = 0;
     }
-    count_attempt(c, false);
+    count_attempt(c, false, now_ms);
     c->since_probe += c->since_probe < UINT32_MAX;
     if (level >= c->low) {
         c->doubt += log((1 - REFUSES_IF_FULL) / (1 - usual_rate(c)));
@@ -219,7 +228,7 @@ void concurrency_taken(struct concurrency *c, uint32_t level)
             settle_doubt(c);
     }
     uint32_t enough = c->limit == c->ceiling ? TRIAL_ENOUGH_AGAIN : TRIAL_ENOUGH;
-    if (level > c->limit && on_trial(c) && ++c->trial_taken >= enough)
+    if (level > c->limit && on_trial(c, now_ms) && ++c->trial_taken >= enough)
         grow(c);
 }
 
@@ -236,7 +245,14 @@ static void note_best(struct concurrency *c, int64_t now_ms)
     }
 }
 
-void concurrency_served(struct concurrency *c, double took_ms, int64_t now_ms)
+static void grow_at_first(struct concurrency *c, uint32_t standing)
+{
+    bool is_used = (uint64_t)standing * 3 >= (uint64_t)c->limit * 2;
+    if (c->beginning && is_used && c->doubt <= 0 && !slower_than(c, SLOW) && c->limit < c->most)
+        c->limit++;
+}
+
+void concurrency_served(struct concurrency *c, uint32_t standing, double took_ms, int64_t now_ms)
 {
     if (c->service_ms <= 0)
         c->service_ms = took_ms;
@@ -246,6 +262,7 @@ void concurrency_served(struct concurrency *c, double took_ms, int64_t now_ms)
     c->samples += c->samples < SAMPLES_FEW;
     if (c->samples == SAMPLES_FEW)
         note_best(c, now_ms);
+    grow_at_first(c, standing);
     c->slow_run = slower_than(c, TOO_SLOW) ? c->slow_run + 1 : 0;
     if (c->slow_run > c->limit && c->limit > 1) {
         c->limit--;

@@ -4,9 +4,12 @@
  *   One for each way to a site (egress and site). The level of an attempt is how many were under
  *   way when it began, itself included.
  *
- *   - Growing. One level above the limit is tried, once half a round of messages went through at
- *     the present one. Two attempts taken there in a row make it the limit; six where the server
- *     refused before.
+ *   - Beginning. The limit is CONCURRENCY_FIRST and grows with each message that goes through while
+ *     two thirds of it are used, up to one and a half times what is used: until the server refuses
+ *     or becomes slow.
+ *   - Growing. From then on one level above the limit is tried, once half a round of messages went
+ *     through at the present one. Two attempts taken there in a row make it the limit; six where
+ *     the server refused before.
  *   - Refusals. 421 and its kin are evidence, not proof: some servers refuse one in twenty whatever
  *     we do. Each refusal counts for "the limit is below this level", each attempt taken at that
  *     level or above against it, by how unlikely they are at the server's usual rate of refusals
@@ -16,11 +19,12 @@
  *     the limit is a tenth lower, at least one. When half of them or more are gone, they came from
  *     our being too many, and it stays there; else the server is like that, and the limit is
  *     restored.
- *   - Trying again. The ceiling is tried again after CONCURRENCY_PROBE attempts, doubled each time
- *     it holds, up to eight times that: about one attempt in a hundred at first, then one in a
- *     thousand.
+ *   - Trying again. The ceiling is tried again after CONCURRENCY_PROBE attempts and
+ *     CONCURRENCY_PROBE_MS, both doubled each time it holds, up to eight times that. Refusals
+ *     there weigh more.
  *   - Service time. While a message takes more than twice as long as at best, the limit does not
- *     grow; above three times it falls by one per round: the rest would only wait there.
+ *     grow; above two and a half times it falls by one per round: the rest would only wait there.
+ *     Below CONCURRENCY_SLOW_MS nothing is slow.
  *   - Half open. Refused at level 1: nothing for a pause (15 s, doubling to 10 min), then one at a
  *     time until one is taken; from there it grows again.
  *
@@ -32,10 +36,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CONCURRENCY_PROBE = 200, CONCURRENCY_PAUSE_MS = 15000, CONCURRENCY_PAUSE_MOST_MS = 600000 };
+enum {
+    CONCURRENCY_FIRST = 8,
+    CONCURRENCY_PROBE = 200,
+    CONCURRENCY_PROBE_MS = 1000,
+    CONCURRENCY_SLOW_MS = 250,
+    CONCURRENCY_PAUSE_MS = 15000,
+    CONCURRENCY_PAUSE_MOST_MS = 600000
+};
 
 struct concurrency {
     uint32_t most, limit;
+    bool beginning;       /* not refused yet, nor slow */
+    int64_t probe_at_ms;  /* the ceiling is not tried again before */
     uint32_t ceiling;     /* the server refused above this; 0: not known */
     uint32_t held;        /* times in a row that the ceiling held, saturating */
     uint32_t since_probe; /* attempts taken since it last did */
@@ -54,7 +67,7 @@ struct concurrency {
     double best_ms[2];         /* lowest of this and the last stretch of time; 0: none */
     int64_t best_at_ms;        /* when best_ms[0] began */
     uint32_t samples;          /* saturating */
-    uint32_t served, slow_run; /* since the last change of the limit; above three times the best */
+    uint32_t served, slow_run; /* since the last change of the limit; too slow */
     /* half open */
     bool blocked;
     uint32_t pauses;
@@ -70,10 +83,11 @@ uint32_t concurrency_limit(const struct concurrency *c, int64_t now_ms);
 int64_t concurrency_until(const struct concurrency *c);
 
 /* An attempt that began at this level was taken, or refused for being too much. Failures of other
- * kinds say nothing here. */
-void concurrency_taken(struct concurrency *c, uint32_t level);
+ * kinds say nothing here; neither does a refusal from before the limit fell. */
+void concurrency_taken(struct concurrency *c, uint32_t level, int64_t now_ms);
 void concurrency_refused(struct concurrency *c, uint32_t level, int64_t now_ms);
-/* A message went through, and the server took that long to answer: not what its size made of it. */
-void concurrency_served(struct concurrency *c, double took_ms, int64_t now_ms);
+/* A message went through while that many sessions stood, and the server took that long to answer:
+ * not what its size made of it. */
+void concurrency_served(struct concurrency *c, uint32_t standing, double took_ms, int64_t now_ms);
 
 #endif

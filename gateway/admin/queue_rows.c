@@ -201,6 +201,8 @@ bool rows_put_item(struct cursor *copies, bool detail, int64_t now_ms, struct ar
 
 struct site_copy {
     uint32_t ready[LANE_COUNT], busy, waiting, held, sessions, failures;
+    uint32_t hold, bears;
+    uint64_t connections;
     int64_t oldest_ms, backoff_ms;
 };
 
@@ -214,6 +216,9 @@ void rows_copy_site(struct buf *out, const struct queue_site_row *row)
     c.held = row->held;
     c.sessions = row->sessions;
     c.failures = row->failures;
+    c.hold = row->hold;
+    c.bears = row->bears;
+    c.connections = row->connections;
     c.oldest_ms = row->oldest_ms;
     c.backoff_ms = row->backoff_ms;
     buf_put(out, &c, sizeof c);
@@ -221,6 +226,12 @@ void rows_copy_site(struct buf *out, const struct queue_site_row *row)
     put_slice32(out, slice_of(row->key));
     put_slice32(out, slice_of(row->last_error));
 }
+
+static const char *const hold_names[] = {
+    [SITE_BACKOFF] = "back-off",         [SITE_CONNECTIONS] = "connections",
+    [SITE_BEARS] = "what it bears",      [SITE_RATE] = "rate",
+    [SITE_TOTAL] = "connections in all", [SITE_NO_EGRESS] = "no egress",
+};
 
 bool rows_put_site(struct cursor *copies, int64_t now_ms, struct buf *json)
 {
@@ -241,6 +252,12 @@ bool rows_put_site(struct cursor *copies, int64_t now_ms, struct buf *json)
     json_int(json, "waiting", c.waiting);
     json_int(json, "held", c.held);
     json_int(json, "sessions", c.sessions);
+    if (c.connections)
+        json_int(json, "connections", (int64_t)c.connections);
+    if (c.bears)
+        json_int(json, "bears", c.bears);
+    if (c.hold != SITE_FREE)
+        json_cstr(json, "held_back_by", hold_names[c.hold]);
     json_int(json, "failures", c.failures);
     json_int(json, "age_s", c.oldest_ms ? (now_ms - c.oldest_ms) / 1000 : 0);
     if (c.backoff_ms)

@@ -44,22 +44,41 @@ static const char *age_text(long long seconds, char text[24])
 
 struct table *show_sites_begin(bool color)
 {
-    static const char *const heads[] = { "SITE",  ">URGENT",    ">HIGH",    ">NORMAL",
-                                         ">BULK", ">BUSY",      ">WAITING", ">HELD",
-                                         ">AGE",  "LAST ERROR", NULL };
+    static const char *const heads[] = { "SITE",  ">URGENT",      ">HIGH",      ">NORMAL",
+                                         ">BULK", ">BUSY",        ">WAITING",   ">HELD",
+                                         ">AGE",  "HELD BACK BY", "LAST ERROR", NULL };
     return table_new(heads, color);
+}
+
+/* With the number that says how far it goes. */
+static const char *held_back(const json_t *row, char *text, size_t n)
+{
+    static const struct {
+        const char *by, *number;
+    } with[] = { { "back-off", "backoff_s" },
+                 { "connections", "connections" },
+                 { "what it bears", "bears" } };
+    const char *by = text_of(row, "held_back_by");
+    for (size_t i = 0; i < sizeof with / sizeof with[0]; i++) {
+        if (strcmp(by, with[i].by) != 0)
+            continue;
+        snprintf(text, n, "%s (%lld%s)", by, number_of(row, with[i].number), i == 0 ? " s" : "");
+        return text;
+    }
+    return by;
 }
 
 void show_site(void *table, const json_t *row)
 {
     static const char *const numbers[] = { "urgent", "high",    "normal", "bulk",
                                            "busy",   "waiting", "held" };
-    char age[24];
+    char age[24], why[80];
     const char *site = text_of(row, "site");
     table_cell(table, site[0] ? site : "(not looked up yet)");
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         table_number(table, number_of(row, numbers[i]));
     table_cell(table, age_text(number_of(row, "age_s"), age));
+    table_cell(table, held_back(row, why, sizeof why));
     table_cell(table, text_of(row, "last_error"));
 }
 

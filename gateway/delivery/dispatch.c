@@ -12,11 +12,8 @@
  *   than two mails, a slow one collects none. Mail bound to a session that is still opening goes to
  *   one that became free before.
  */
-#include <assert.h>
-#include <stdlib.h>
-
-#include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/crowd.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/relay.h"
 #include "gateway/delivery/repute.h"
@@ -28,53 +25,18 @@ enum {
     LOOK_AT_MAX = 64       /* sessions looked at for one mail */
 };
 
-/* ---- targets ---- */
-
-static void on_refill(struct timer *timer)
-{
-    struct target *t = CONTAINER_OF(timer, struct target, refill);
-    target_run(t);
-}
-
-struct target *target_of(struct delivery *d, struct site *site)
-{
-    struct target *t = site->delivery;
-    if (t)
-        return t;
-    t = mem_zero(sizeof *t);
-    t->delivery = d;
-    t->site = site;
-    bucket_init(&t->rate, site->limit.rate, false, loop_now_ms(d->loop) * 1000);
-    list_init(&t->idle);
-    list_init(&t->others);
-    list_init(&t->want);
-    timer_init(&t->refill, on_refill);
-    list_push_back(&d->targets, &t->link);
-    site->delivery = t;
-    return t;
-}
-
-void target_free(struct target *t)
-{
-    assert(list_empty(&t->idle) && list_empty(&t->others));
-    assert(slots_held(&t->site->order.slots) == 0);
-    timer_stop(t->delivery->loop, &t->refill);
-    t->site->delivery = NULL;
-    list_del(&t->want);
-    list_del(&t->link);
-    free(t);
-}
-
 /* ---- the rate towards the site ---- */
 
 static bool rate_allows(struct target *t)
 {
     int64_t now_us = loop_now_ms(t->delivery->loop) * 1000;
     bucket_set(&t->rate, t->site->limit.rate, now_us);
-    int64_t wait_us = bucket_wait_us(&t->rate, 1, now_us);
-    if (wait_us > 0)
-        timer_set(t->delivery->loop, &t->refill, (wait_us + 999) / 1000);
-    return wait_us == 0;
+    int64_t wait_us = bucket_wait_us(&t->rate, now_us);
+    if (wait_us == 0)
+        return true;
+    t->site->hold = SITE_RATE;
+    target_look_in(t, (wait_us + 999) / 1000);
+    return false;
 }
 
 /* ---- finding a session ---- */
@@ -195,26 +157,40 @@ static uint32_t opening_by(const struct target *t, int egress)
     return n;
 }
 
-static bool may_open(struct target *t, const struct need *need)
+/* A site that has not proven itself is not stormed. */
+static bool enough_are_opening(const struct target *t, int egress)
 {
-    struct delivery *d = t->delivery;
-    int64_t now = loop_now_ms(d->loop);
     uint32_t most =
         t->proven && live_sessions(t) > OPENING_FIRST ? live_sessions(t) : OPENING_FIRST;
-    if (t->opening >= most + OPENING_ELSEWHERE ||
-        (t->opening >= most && opening_by(t, need->way.egress) > 0) ||
-        now < t->site->backoff_until_ms || (now < t->hold_until_ms && live_sessions(t) > 0) ||
-        !relay_has_room(t, need->way.egress))
+    return t->opening >= most + OPENING_ELSEWHERE ||
+           (t->opening >= most && opening_by(t, egress) > 0);
+}
+
+/* At the limit of the site only a session that is no use to this mail makes way. */
+static bool site_has_room(struct target *t, const struct need *need)
+{
+    struct need any = *need;
+    any.any = true;
+    if (t->site->limit.connections == 0 || t->site->sessions < t->site->limit.connections)
+        return true;
+    if (list_empty(&t->idle) || find_idle(t, &any)) {
+        t->site->hold = SITE_CONNECTIONS;
         return false;
-    if (t->site->limit.connections && t->site->sessions >= t->site->limit.connections) {
-        /* Only one that is no use to this mail makes way. */
-        struct need any = *need;
-        any.any = true;
-        if (list_empty(&t->idle) || find_idle(t, &any))
-            return false;
-        session_quit(CONTAINER_OF(t->idle.prev, struct session, link));
     }
-    return room(t);
+    session_quit(CONTAINER_OF(t->idle.prev, struct session, link));
+    return true;
+}
+
+static bool may_open(struct target *t, const struct need *need)
+{
+    if (enough_are_opening(t, need->way.egress) ||
+        loop_now_ms(t->delivery->loop) < t->site->backoff_until_ms)
+        return false;
+    t->site->hold = SITE_BEARS;
+    if (!crowd_has_room(t, need->way.egress))
+        return false;
+    t->site->hold = SITE_TOTAL;
+    return relay_has_room(t, need->way.egress) && site_has_room(t, need) && room(t);
 }
 
 /* ---- one mail ---- */
@@ -229,7 +205,7 @@ static struct attempt *take(struct target *t, struct flow *flow, struct item *it
         return NULL;
     int64_t waited = loop_wall_ms(d->loop) - item->due_ms;
     a->stage_us[STAGE_QUEUE] = waited > 0 ? waited * 1000 : 0;
-    bucket_take(&t->rate, 1, loop_now_ms(d->loop) * 1000);
+    bucket_take(&t->rate, loop_now_ms(d->loop) * 1000);
     return a;
 }
 
@@ -261,11 +237,20 @@ static struct session *find_session(struct target *t, const struct need *need, b
     return s ? s : find_behind(t, &any);
 }
 
+/* Are there as many as the server was found to bear, and not as many as it may have? */
+static bool slots_are_found(const struct site *site)
+{
+    uint64_t most = site->limit.connections;
+    return site->bears && (most == 0 || site->bears < most);
+}
+
 /* False: the mail whose turn it is has to wait, or there is none. */
 static bool dispatch_one(struct target *t, struct flow *only, enum sched_for what, bool open)
 {
     struct flow *flow = NULL;
     struct item *front = site_front(t->site, only, what, &flow);
+    if (!front && what == SCHED_SLOT && !only)
+        t->site->hold = slots_are_found(t->site) ? SITE_BEARS : SITE_CONNECTIONS;
     if (!front || !flow->route || !rate_allows(t))
         return false;
     struct need need = { .what = what, .route = flow->route, .item = front };
@@ -367,6 +352,7 @@ void target_run(struct target *t)
     t->running = true;
     do {
         t->again = false;
+        t->site->hold = SITE_FREE;
         run_in_order(t);
         if (!t->delivery->draining && site_ready(t->site))
             run_other_flows(t);

@@ -84,21 +84,20 @@ struct target {
     struct list idle;   /* sessions ready for mail, the most recently used first */
     struct list others; /* opening and working */
     uint32_t opening;
-    bool proven;           /* a session worked and none has failed since */
-    bool running, again;   /* inside target_run() */
-    int64_t hold_until_ms; /* monotonic: while it has sessions, it takes no more until then */
-    uint8_t families;      /* of the addresses seen: bit 0 IPv4, bit 1 IPv6; 0: not known yet */
-    int64_t open_us;       /* smoothed: what a new session costs */
-    int64_t final_us;      /* smoothed: from the end of data to the reply */
-    struct addr address;   /* where its mail goes, for the group; ADDR_NONE: not known yet */
+    bool proven;         /* a session worked and none has failed since */
+    bool running, again; /* inside target_run() */
+    uint8_t families;    /* of the addresses seen: bit 0 IPv4, bit 1 IPv6; 0: not known yet */
+    int64_t open_us;     /* smoothed: what a new session costs */
+    int64_t final_us;    /* smoothed: from the end of data to the reply */
+    struct addr address; /* where its mail goes, for the group; ADDR_NONE: not known yet */
     struct kept_way kept[PATHS_KEPT];
     char provider[REPORT_PROVIDER_MAX]; /* repute_provider(); empty: not asked yet */
     struct bucket rate;                 /* site->limit.rate */
-    struct timer refill;
+    struct list crowds;                 /* delivery/crowd */
+    uint32_t crowds_n;
+    struct timer look; /* target_look_in() */
 };
 
-struct target *target_of(struct delivery *d, struct site *site);
-void target_free(struct target *target);
 /* Gives ready mail to sessions, or opens some. Safe to call at any time, from anywhere. */
 void target_run(struct target *target);
 /* A session ended or came to rest: those that wait for room look again, at the end of the turn. */
@@ -106,5 +105,12 @@ void delivery_room(struct delivery *d);
 void delivery_let_in(struct loop_task *task); /* of struct delivery */
 /* Is mail more urgent than this waiting for a session? */
 bool target_outranks(const struct target *target, const struct item *item);
+
+/* ---- target.c ---- */
+
+struct target *target_of(struct delivery *d, struct site *site);
+void target_free(struct target *target);
+/* target_run() in that time at the latest. */
+void target_look_in(struct target *target, int64_t ms);
 
 #endif

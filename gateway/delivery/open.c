@@ -11,6 +11,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/crowd.h"
 #include "gateway/delivery/detour.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
@@ -20,7 +21,7 @@
 #include "gateway/delivery/views.h"
 #include "gateway/io/stream.h"
 
-enum { STAGGER_MS = 250, HOLD_MS = 15000 };
+enum { STAGGER_MS = 250 };
 
 static const struct stream_limits limits = { .input = 16 * 1024,
                                              .output = 16 * 1024 * 1024,
@@ -99,10 +100,11 @@ static void gave_up(struct session *s)
     }
     if (works || others_work(s, false)) {
         /* It takes so many connections and no more: those carry the mail. */
-        t->hold_until_ms = now + HOLD_MS;
+        crowd_refused(s);
         session_kill(s, NULL);
         return;
     }
+    crowd_judge(s, &s->trouble);
     struct verdict v = outcome_judge(&s->trouble);
     if (v.kind == VERDICT_DEFERRED && t->site->backoff_until_ms <= now)
         site_failed(t->site, s->trouble_text);
@@ -317,7 +319,8 @@ void open_failed(struct session *s, const struct finding *finding)
     struct delivery *d = s->delivery;
     note_trouble(s, finding);
     sense_unfit(s, finding);
-    repute_tell_refused(s, finding);
+    if (!crowd_explains(s, finding))
+        repute_tell_refused(s, finding);
     peers_failed(d->peers, s->egress, &s->address, loop_now_ms(d->loop));
     session_drop_stream(s);
     open_next_address(s);

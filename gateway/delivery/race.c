@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/crowd.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/sense.h"
 
@@ -112,7 +113,7 @@ static void start_rival(struct session *s)
     if (!holder || !holder->front || s->policies != s->delivery->policies || !has_room(s))
         return;
     struct item *item = holder->front->item;
-    if (!find_other(s, item, &way) || !make_way(s, item))
+    if (!find_other(s, item, &way) || !crowd_has_room(s->target, way.egress) || !make_way(s, item))
         return;
     struct session *rival = session_open(s->target, s->route, &way, NULL);
     if (!rival)

@@ -8,6 +8,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/crowd.h"
 #include "gateway/delivery/detour.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
@@ -38,6 +39,7 @@ static void take_way(struct session *s)
     s->via = e->via.kind != CONF_VIA_NONE;
     s->relay = e->via.kind == CONF_VIA_RELAY;
     relay_opening(s);
+    crowd_opening(s);
     if (s->relay)
         hosts_of_relay(&s->hosts, &e->via.relay);
     else if (s->target->site->mx)
@@ -97,6 +99,7 @@ void session_opened(struct session *s)
     t->opening--;
     t->proven = true;
     d->opening_n--;
+    crowd_opened(s);
     peers_worked(d->peers, s->egress, &s->address);
     if (s->relay && s->policies == d->policies)
         egress_worked(d->egress, s->egress);
@@ -174,7 +177,7 @@ void session_rest(struct session *s)
     list_push_front(&d->idle, &s->lru);
     d->idle_n++;
     s->target->again = true;
-    if (used_up(s)) {
+    if (used_up(s) || crowd_is_over(s)) {
         session_quit(s);
     } else {
         session_set_deadline(s);
@@ -238,6 +241,7 @@ static void take_out(struct session *s)
         d->idle_n--;
     }
     race_leave(s);
+    crowd_ended(s);
     s->state = SESSION_DEAD;
     list_del(&s->lru);
     list_del(&s->link);

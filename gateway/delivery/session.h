@@ -40,6 +40,8 @@ enum step {
     STEPS
 };
 
+struct crowd;
+
 struct expected {
     uint8_t step;
     uint32_t count; /* that many replies in a row */
@@ -66,6 +68,8 @@ struct session {
     struct terms terms; /* of the next hop */
     enum session_state state;
     /* the way to the host */
+    struct crowd *crowd; /* of its egress, at the target; NULL: none */
+    uint32_t level;      /* sessions there when it began, itself included */
     struct hosts hosts;
     unsigned host_at;
     bool host_tried;                   /* hosts.at[host_at] has been resolved */

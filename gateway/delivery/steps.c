@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/crowd.h"
 #include "gateway/delivery/repute.h"
 #include "gateway/io/stream.h"
 
@@ -112,10 +113,12 @@ static void on_closing(struct session *s, const struct reply *reply)
 {
     enum where where = step_table[s->expected[s->expected_at].step].where;
     struct finding f = session_finding(s, where, reply);
-    if (s->state == SESSION_OPENING)
+    if (s->state == SESSION_OPENING) {
         open_failed(s, &f);
-    else
-        session_kill(s, &f);
+        return;
+    }
+    crowd_judge(s, &f);
+    session_kill(s, &f);
 }
 
 void session_on_reply(struct session *s, const struct reply *reply)

@@ -15,6 +15,7 @@
  */
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/crowd.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
 #include "gateway/delivery/stall.h"
@@ -259,7 +260,10 @@ void reply_mail(struct session *s, struct expected *e, const struct reply *reply
     a->mail_refused = !a->mail_ok;
     if (a->mail_refused) {
         struct finding f = finding_of(s, WHERE_MAIL, reply);
+        crowd_judge(s, &f);
         attempt_find_batch(a, a->batch_n, &f);
+    } else {
+        crowd_taken(s);
     }
     if (pipelining(s))
         return;
@@ -350,6 +354,8 @@ static void note_times(struct session *s, struct attempt *a)
     a->stage_us[STAGE_ENVELOPE] = a->data_us - a->begun_us;
     a->stage_us[STAGE_DATA] = a->sent_us - a->data_us;
     a->stage_us[STAGE_FINAL] = took;
+    if (a->item->body_size <= FLIGHT_BODY_MAX) /* until begun_us it stood behind another */
+        crowd_served(s, now - (a->sent_us > a->begun_us ? a->sent_us : a->begun_us));
 }
 
 static bool all_taken(const struct session *s, const struct attempt *a)

@@ -140,6 +140,20 @@ static void limbo_row(struct queue *q, struct queue_site_row *row)
     visit_list(&rest, &q->limbo_held);
 }
 
+static enum site_hold hold_of(const struct site *site, const struct queue_site_row *row)
+{
+    uint64_t ready = 0;
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        ready += row->ready[lane];
+    if (ready == 0 && site->waiting == 0)
+        return SITE_FREE;
+    if (row->backoff_ms)
+        return SITE_BACKOFF;
+    if (site->no_egress)
+        return SITE_NO_EGRESS;
+    return ready ? (enum site_hold)site->hold : SITE_FREE;
+}
+
 static void site_row(struct site *site, struct queue_site_row *row)
 {
     static const struct queue_filter all;
@@ -155,10 +169,13 @@ static void site_row(struct site *site, struct queue_site_row *row)
         .sessions = site->sessions,
         .backoff_ms = left > 0 ? left : 0,
         .failures = site->failures,
+        .connections = site->limit.connections,
+        .bears = site->bears,
     };
     LIST_EACH (at, &site->flows)
         for (int lane = 0; lane < LANE_COUNT; lane++)
             row->ready[lane] += CONTAINER_OF(at, struct flow, link)->order.ready[lane];
+    row->hold = hold_of(site, row);
     visit_site(&v, site);
 }
 

@@ -31,6 +31,9 @@ struct queue_site_row {
     int64_t oldest_ms;  /* wall clock: accepted; 0 when there is no mail */
     int64_t backoff_ms; /* left; 0: none */
     uint32_t failures;
+    enum site_hold hold;  /* why what could leave does not */
+    uint64_t connections; /* that it may have; 0: no limit */
+    uint32_t bears;       /* sessions, as was found out; 0: not known */
 };
 
 enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DROP, QUEUE_BOUNCE };

@@ -66,6 +66,7 @@ struct item *site_front(struct site *site, struct flow *only, enum sched_for wha
 void site_take(struct site *site, struct flow *flow, struct item *item, enum sched_for what)
 {
     struct queue *q = site->queue;
+    site->no_egress = false;
     sched_charge(&site->order, &flow->order, &item->node, what, loop_now_ms(q->env.loop));
     place_busy(q, item);
 }
@@ -98,12 +99,14 @@ static int64_t first_wait(const struct site *site)
 void flow_failed(struct flow *flow, const char *reason)
 {
     note_error(flow->site, reason);
+    flow->site->no_egress = true;
     put_off(flow, first_wait(flow->site));
 }
 
 void flow_put_off(struct flow *flow, struct item *item, const char *reason)
 {
     note_error(flow->site, reason);
+    flow->site->no_egress = true;
     place_put_off(flow->site->queue, item, first_wait(flow->site));
 }
 
@@ -127,6 +130,24 @@ void site_succeeded(struct site *site)
 {
     site->failures = 0;
     site->backoff_until_ms = 0;
+}
+
+/* ---- slots ---- */
+
+static void share_slots(struct site *site)
+{
+    uint64_t most = site->limit.connections ? site->limit.connections : SLOTS_MOST;
+    most = most < SLOTS_MOST ? most : SLOTS_MOST;
+    site->order.slots.all = site->bears ? slots_for((uint32_t)most, site->bears) : (uint32_t)most;
+}
+
+void site_bears(struct site *site, uint64_t sessions)
+{
+    uint32_t bears = (uint32_t)(sessions < SLOTS_MOST ? sessions : SLOTS_MOST);
+    if (bears == site->bears)
+        return;
+    site->bears = bears;
+    share_slots(site);
 }
 
 /* ---- making and finding ---- */
@@ -177,8 +198,7 @@ void site_set_limits(struct site *site, const struct item *sample)
         facts_set_recipient(&f, env.recipients[0].address);
     }
     policies_traffic(q->env.policies, &f, &site->limit);
-    uint64_t slots = site->limit.connections ? site->limit.connections : SLOTS_MOST;
-    site->order.slots.all = (uint32_t)(slots < SLOTS_MOST ? slots : SLOTS_MOST);
+    share_slots(site);
     arena_free(&arena);
 }
 

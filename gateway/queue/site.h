@@ -25,6 +25,17 @@
 struct queue;
 struct conf_route;
 
+/* Why nothing more of what is READY leaves. */
+enum site_hold {
+    SITE_FREE,
+    SITE_BACKOFF,
+    SITE_CONNECTIONS, /* as many as it may have */
+    SITE_BEARS,       /* it takes no more, as was found out */
+    SITE_RATE,
+    SITE_TOTAL,    /* no session is left to this worker, or to the relay */
+    SITE_NO_EGRESS /* that may and can carry it */
+};
+
 /* Mail of one route towards a site. */
 struct flow {
     struct list link; /* on site->flows */
@@ -45,6 +56,9 @@ struct site {
     struct list flows, busy_items, waiting_items, held_items;
     uint32_t busy, waiting, held;
     struct traffic_limits limit;
+    uint8_t hold;             /* enum site_hold, while something is READY; kept by delivery */
+    bool no_egress;           /* the last that was to leave found none */
+    uint32_t bears;           /* sessions, as delivery found out; 0: not known */
     struct sched order;       /* of what is READY; delivery takes and leaves its slots */
     uint32_t sessions;        /* open or opening; kept by delivery */
     uint32_t failures;        /* whole host list failed, in a row; a success resets it */
@@ -67,6 +81,8 @@ struct item *site_front(struct site *site, struct flow *only, enum sched_for wha
  * is told by slots_take() and slots_leave() on site->order.slots. */
 void site_take(struct site *site, struct flow *flow, struct item *item, enum sched_for what);
 
+/* The server bears that many sessions; 0: not known. Its lanes share those. */
+void site_bears(struct site *site, uint64_t sessions);
 /* The whole host list failed: no session before backoff_until_ms (doubling from at most 15 s, with
  * jitter; never longer than retry.max or 10 min). Items that are or become ready meanwhile wait for
  * its end, without an attempt being counted. */

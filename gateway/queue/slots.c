@@ -24,6 +24,14 @@ uint32_t slots_large_most(uint32_t all)
     return part_of(all, LARGE_PART);
 }
 
+uint32_t slots_for(uint32_t most, uint32_t sessions)
+{
+    uint32_t all = sessions;
+    while (all < most && all - slots_kept(all, LANE_BULK) < sessions)
+        all++;
+    return all < most ? all : most;
+}
+
 uint32_t slots_held(const struct slots *s)
 {
     uint32_t held = 0;

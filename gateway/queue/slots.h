@@ -39,6 +39,9 @@ struct slots {
 /* Of `all`, those that mail of this lane leaves free. */
 uint32_t slots_kept(uint32_t all, enum lane lane);
 uint32_t slots_large_most(uint32_t all);
+/* Where a server bears that many sessions and not `most`: the fewest slots of which mail of any
+ * lane may hold as many as it bears. What is kept for the lanes above costs nothing there. */
+uint32_t slots_for(uint32_t most, uint32_t sessions);
 
 uint32_t slots_held(const struct slots *s); /* of all kinds together */
 /* May mail of this kind hold one more? */

@@ -96,7 +96,7 @@ static void answer(struct run *r, int i)
     r->slot[i].left = (double)rnd_jitter(&r->rnd, r->server.service_ms, 30);
     r->working++;
     r->taken++;
-    concurrency_taken(&r->c, r->slot[i].level);
+    concurrency_taken(&r->c, r->slot[i].level, r->now_ms);
 }
 
 static void work(struct run *r, int i)
@@ -107,11 +107,12 @@ static void work(struct run *r, int i)
     if (r->slot[i].left > 0)
         return;
     r->slot[i].phase = FREE;
+    uint32_t standing = r->working;
     r->in_use--;
     r->working--;
     r->served++;
     leave_at(r, r->now_ms + s->rtt_ms / 2);
-    concurrency_served(&r->c, (double)(r->now_ms - r->slot[i].at_ms), r->now_ms);
+    concurrency_served(&r->c, standing, (double)(r->now_ms - r->slot[i].at_ms), r->now_ms);
 }
 
 static void step(struct run *r)

@@ -1,0 +1,50 @@
+/*
+ * delivery/target — delivery's part of a site: made for its first mail, freed with it
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "gateway/delivery/crowd.h"
+
+static void on_look(struct timer *timer)
+{
+    target_run(CONTAINER_OF(timer, struct target, look));
+}
+
+void target_look_in(struct target *t, int64_t ms)
+{
+    struct loop *loop = t->delivery->loop;
+    if (!timer_is_set(&t->look) || t->look.due_ms > loop_now_ms(loop) + ms)
+        timer_set(loop, &t->look, ms);
+}
+
+struct target *target_of(struct delivery *d, struct site *site)
+{
+    struct target *t = site->delivery;
+    if (t)
+        return t;
+    t = mem_zero(sizeof *t);
+    t->delivery = d;
+    t->site = site;
+    bucket_init(&t->rate, site->limit.rate, loop_now_ms(d->loop) * 1000);
+    list_init(&t->idle);
+    list_init(&t->others);
+    list_init(&t->want);
+    list_init(&t->crowds);
+    timer_init(&t->look, on_look);
+    list_push_back(&d->targets, &t->link);
+    site->delivery = t;
+    return t;
+}
+
+void target_free(struct target *t)
+{
+    assert(list_empty(&t->idle) && list_empty(&t->others));
+    assert(slots_held(&t->site->order.slots) == 0);
+    timer_stop(t->delivery->loop, &t->look);
+    crowds_free(t);
+    t->site->delivery = NULL;
+    list_del(&t->want);
+    list_del(&t->link);
+    free(t);
+}

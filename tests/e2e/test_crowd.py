@@ -1,0 +1,120 @@
+"""
+test_crowd — a server that takes so many connections and no more: found out, used, not hammered
+
+Attempts are counted, not timed. The server waits a moment for one of its sessions to end before it
+refuses, so that a session that has just said QUIT does not count.
+"""
+import smtplib
+import threading
+
+import pytest
+from wp import mail, net, smtpd
+
+ALLOWED, MAILS, PER_SESSION = 7, 1400, 10
+
+
+class Crowded(smtpd.Behaviour):
+    """Takes seven at a time and answers 421 to all others."""
+
+    def __init__(self):
+        self.room = threading.Condition()
+        self.inside = self.present = self.peak = 0
+        self.attempts = []              # refused?, in the order of arrival
+        self.pause = threading.Event()  # never set: a wait that ends by itself
+
+    def connected(self, s):
+        with self.room:
+            self.present += 1
+            self.peak = max(self.peak, self.present)
+            s.inside = self.room.wait_for(lambda: self.inside < ALLOWED, timeout=0.05)
+            self.attempts.append(not s.inside)
+            if s.inside:
+                self.inside += 1
+                return super().connected(s)
+            self.present -= 1
+        s.send("421 4.3.2 too many connections\r\n")
+        raise smtpd.Hangup
+
+    def quit(self, s):
+        with self.room:
+            self.inside -= 1
+            self.present -= 1
+            self.room.notify()
+        return super().quit(s)
+
+    def received(self, s, message):
+        self.pause.wait(0.02)
+        return super().received(s, message)
+
+
+def submit(here, count):
+    with smtplib.SMTP(here.address, here.port, timeout=60) as s:
+        for _ in range(count):
+            s.sendmail("a@client.test", "b@dest.test", mail.message())
+
+
+def test_the_limit_of_a_server_is_found_and_used(relay, sink):
+    crowded = Crowded()
+    server = sink(crowded)
+    here = relay(to=server, conf={"delivery": {"connections": 20,
+                                               "messages_per_connection": PER_SESSION}})
+    senders = [threading.Thread(target=submit, args=(here, MAILS // 4)) for _ in range(4)]
+    for t in senders:
+        t.start()
+    server.wait(MAILS)
+    for t in senders:
+        t.join()
+    here.wait_empty()
+    assert len(server.messages) == MAILS            # all, each once
+    assert len({m.data for m in server.messages}) == MAILS
+    refused = crowded.attempts
+    early, late = refused[:len(refused) // 2], refused[len(refused) // 2:]
+    assert any(early)                               # it was found out
+    assert sum(late) <= len(late) / 20, refused     # and then kept to
+    assert sum(refused) <= 12, refused
+    assert crowded.peak <= ALLOWED + 6              # one and a half times, and those that leave
+
+
+class Holding(smtpd.Behaviour):
+    """Gives no final reply until it may."""
+    extensions = ("8BITMIME", "ENHANCEDSTATUSCODES")
+
+    def __init__(self):
+        self.may = threading.Event()
+
+    def received(self, s, message):
+        self.may.wait(120)
+        return super().received(s, message)
+
+
+@pytest.mark.parametrize("connections,mails,says,number", [
+    (1, 3, "connections", "connections (1)"),
+    (20, 12, "what it bears", "what it bears (8)"),
+])
+def test_queue_tells_what_holds_a_site_back(relay, sink, connections, mails, says, number):
+    holding = Holding()
+    server = sink(holding)
+    here = relay(to=server, conf={"delivery": {"connections": connections}})
+    submit(here, mails)
+    sessions = min(connections, 8)
+    net.wait_for("sessions", lambda: len(server.sessions) == sessions)
+    net.wait_for("what holds it back", lambda: row_of(here).get("held_back_by") == says)
+    row = row_of(here)
+    assert row["sessions"] == row["bears"] == sessions
+    assert row["connections"] == connections
+    assert number in here.cli("queue").stdout
+    holding.may.set()
+    server.wait(mails)
+    here.wait_empty()
+
+
+def test_queue_tells_that_the_rate_holds_a_site_back(relay, sink):
+    here = relay(to=sink(), policies={"traffic": [{"rate": "1/h"}]})
+    submit(here, 2)
+    net.wait_for("the rate", lambda: row_of(here).get("held_back_by") == "rate")
+
+
+def row_of(here):
+    rows = here.json("queue")
+    rows = [rows] if isinstance(rows, dict) else rows
+    return rows[0] if rows else {}

@@ -1,0 +1,163 @@
+/*
+ * test_delivery_crowd — how many sessions a server bears: begun with, grown, found out, kept to
+ */
+#include "tests/unit/delivery_rig.h"
+
+#include "gateway/delivery/crowd.h"
+#include "policies/concurrency.h"
+
+#define HELLO                                                                                      \
+    { "", "220 peer\r\n", GO_ON },                                                                 \
+    {                                                                                              \
+        "EHLO gw.example\r\n", "250 peer\r\n", GO_ON                                               \
+    }
+#define TAKES                                                                                      \
+    { "MAIL FROM:<a@s.example>\r\n", "250 ok\r\n", ALONE },                                        \
+        { "RCPT TO:<b@d.example>\r\n", "250 ok\r\n", ALONE },                                      \
+    {                                                                                              \
+        "DATA\r\n", "354 go\r\n", ALONE                                                            \
+    }
+#define SILENT                                                                                     \
+    {                                                                                              \
+        NULL, NULL, GO_ON                                                                          \
+    }
+/* Its final replies are said by the test. */
+static const struct line keeps_silent[] = { HELLO, TAKES, TAKES, SILENT };
+static const struct line refuses[] = { { "", "421 4.3.2 too many\r\n", CLOSE }, SILENT };
+static const struct line refuses_mail[] = { HELLO,
+                                            { "MAIL", "421 4.7.0 slow down\r\n", CLOSE },
+                                            SILENT };
+
+static const struct mail_spec mail = { .from = "a@s.example",
+                                       .to = { "b@d.example" },
+                                       .body = "Subject: x\r\n\r\nhello\r\n" };
+
+static void start(const struct line *const *scripts, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        play(0, scripts[i]);
+    peer_shut(&rig.peers[1]);
+    rig_start("delivery: { connections: 20 }", "");
+}
+
+static void mails(unsigned n)
+{
+    while (n--)
+        rig_mail(&mail);
+}
+
+static void answer(unsigned conn)
+{
+    assert_int_equal(send(rig.peers[0].conns[conn].fd, "250 ok\r\n", 8, MSG_NOSIGNAL), 8);
+}
+
+static unsigned standing(void)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < rig.peers[0].conns_n; i++)
+        n += rig.peers[0].conns[i].fd >= 0;
+    return n;
+}
+
+static void until_connected(unsigned n)
+{
+    for (int i = 0; i < 500 && rig.peers[0].conns_n < n; i++)
+        loop_turn(rig.loop, 10);
+    assert_int_equal(rig.peers[0].conns_n, n);
+}
+
+/* Nothing more is opened while nothing goes through; each message that does lets one more in. */
+static void test_it_grows_by_what_goes_through(void **state)
+{
+    static const struct line *const scripts[] = { keeps_silent };
+    (void)state;
+    start(scripts, 1);
+    mails(14);
+    until_connected(CONCURRENCY_FIRST);
+    turns(40);
+    assert_int_equal(rig.peers[0].conns_n, CONCURRENCY_FIRST);
+    for (unsigned i = 0; i < 3; i++) {
+        answer(i);
+        until_logged(DELIVERED, i + 1);
+        until_connected(CONCURRENCY_FIRST + 1 + i);
+    }
+    turns(20);
+    assert_int_equal(rig.peers[0].conns_n, CONCURRENCY_FIRST + 3);
+}
+
+static void wait_longer_than(int64_t ms)
+{
+    for (int64_t end = loop_now_ms(rig.loop) + ms; loop_now_ms(rig.loop) <= end;)
+        loop_turn(rig.loop, 10);
+}
+
+/* Two stand, all others are refused: after three or so there is no doubt, and whatever goes through
+ * on the two, and however long it takes, no other is tried. */
+static void test_refusals_are_heeded(void **state)
+{
+    static const struct line *const scripts[] = { keeps_silent, keeps_silent, refuses };
+    (void)state;
+    start(scripts, 3);
+    mails(2);
+    until_connected(2);
+    mails(5);
+    wait_longer_than(4 * CROWD_WAIT_MS);
+    unsigned tried = rig.peers[0].conns_n;
+    assert_true(tried >= 2 + 3 && tried <= 2 + 4); /* one may be on its way already */
+    assert_int_equal(standing(), 2);
+    answer(0);
+    until_logged(DELIVERED, 1);
+    wait_longer_than(2 * CROWD_WAIT_MS);
+    assert_int_equal(rig.peers[0].conns_n, tried);
+    assert_int_equal(count_in(rig_log(), DEFERRED), 0);
+}
+
+/* The first refusal alone proves nothing: the next is opened, but not before a message has gone
+ * through, or a while has passed. */
+static void test_one_refusal_makes_it_wait(void **state)
+{
+    static const struct line *const scripts[] = { keeps_silent, refuses, keeps_silent };
+    (void)state;
+    start(scripts, 3);
+    mails(1);
+    until_connected(1);
+    mails(1);
+    until_connected(2);
+    turns(10);
+    mails(1);
+    turns(10);
+    assert_int_equal(rig.peers[0].conns_n, 2);
+    answer(0);
+    until_connected(3); /* one mail takes the first session, one needs its own */
+    assert_int_equal(standing(), 2);
+}
+
+/* 421 to the MAIL of a new session is a refusal, too. */
+static void test_refused_mail_is_a_refusal(void **state)
+{
+    static const struct line *const scripts[] = { keeps_silent, refuses_mail, refuses_mail,
+                                                  refuses_mail, keeps_silent };
+    (void)state;
+    start(scripts, 5);
+    mails(1);
+    until_connected(1);
+    for (unsigned i = 1; i <= 3; i++) {
+        mails(1);
+        until_logged(DEFERRED, i);
+    }
+    mails(1);
+    wait_longer_than(2 * CROWD_WAIT_MS);
+    assert_int_equal(standing(), 1);
+    assert_int_equal(rig.peers[0].conns_n, 4);
+}
+
+#define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { T(test_it_grows_by_what_goes_through),
+                                        T(test_refusals_are_heeded),
+                                        T(test_one_refusal_makes_it_wait),
+                                        T(test_refused_mail_is_a_refusal) };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
