@@ -143,6 +143,7 @@ static void look_at_fronts(const struct sched *s, struct sched_flow *only, enum 
         if (!s->ready[size][lane] || !may_go(s, size, lane, what))
             continue;
         struct sched_flow *flow = only ? only : next_flow(s, size, lane);
+        assert(flow);
         struct list *node =
             fair_count(flow->fair[size][lane]) ? fair_front(flow->fair[size][lane]) : NULL;
         if (!node)
