@@ -1,5 +1,6 @@
 #include "reputation/feed.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -244,4 +245,21 @@ bool feed_find(const struct feed *f, const struct addr *a, struct feed_hit *hit_
 size_t feed_count(const struct feed *f)
 {
     return f->n;
+}
+
+bool feed_hit_same(const struct feed_hit *a, const struct feed_hit *b)
+{
+    return a->network.prefix == b->network.prefix && addr_eq(&a->network.base, &b->network.base);
+}
+
+void feed_hit_what(const struct feed_hit *hit, char *what, size_t size)
+{
+    struct buf text;
+    buf_init(&text, size);
+    if (hit) {
+        buf_puts(&text, "stands in the feed as ");
+        network_put(&text, &hit->network);
+    }
+    snprintf(what, size, "%.*s", (int)buf_len(&text), hit ? buf_slice(&text).p : "");
+    buf_free(&text);
 }

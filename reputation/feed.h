@@ -48,4 +48,8 @@ struct feed_hit {
 bool feed_find(const struct feed *feed, const struct addr *address, struct feed_hit *hit_r);
 size_t feed_count(const struct feed *feed);
 
+bool feed_hit_same(const struct feed_hit *a, const struct feed_hit *b); /* the same network */
+/* For people: "stands in the feed as 192.0.2.0/24"; NULL: "". */
+void feed_hit_what(const struct feed_hit *hit, char *what, size_t size);
+
 #endif

@@ -15,7 +15,9 @@ enum {
     LOOK_MS = 5 * 60 * 1000,
     FETCH_MS = 2 * 60 * 1000,
     DOUBLINGS = 6,
-    WHAT_MAX = 80
+    WHAT_MAX = 80,
+    SWEEP_FROM = 3, /* addresses */
+    HOLD_MS = 15 * 60 * 1000
 };
 
 /* What a feed says of one of our addresses. */
@@ -31,6 +33,8 @@ struct source {
     struct run_feeds *run;
     struct conf_feed conf; /* with texts of its own */
     struct feed *feed;     /* NULL: none yet */
+    struct feed *held;     /* has most of our addresses: not believed before held_until_ms */
+    int64_t held_until_ms;
     struct verdict *verdicts;
     size_t n;
     int64_t checked_ms;
@@ -79,34 +83,19 @@ static struct listing listing_of(const struct source *s, const struct verdict *v
                              .link = "" };
 }
 
-static bool same_hit(const struct feed_hit *a, const struct feed_hit *b)
-{
-    return a->network.prefix == b->network.prefix && addr_eq(&a->network.base, &b->network.base);
-}
-
-static void put_what(struct verdict *v, bool listed)
-{
-    struct buf what;
-    buf_init(&what, WHAT_MAX - 1);
-    buf_puts(&what, "stands in the feed as ");
-    network_put(&what, &v->hit.network);
-    snprintf(v->what, sizeof v->what, "%.*s", listed ? (int)buf_len(&what) : 0, buf_slice(&what).p);
-    buf_free(&what);
-}
-
 static void look(const struct source *s, struct verdict *v, int64_t now_ms)
 {
     struct feed_hit hit = { .text = "" };
     bool listed = feed_find(s->feed, &v->address, &hit);
     enum listing_state state = listed ? LIST_LISTED : LIST_CLEAR;
-    bool same = v->state == state && (!listed || same_hit(&hit, &v->hit));
+    bool same = v->state == state && (!listed || feed_hit_same(&hit, &v->hit));
     v->hit = hit; /* its text lies in the new set */
     enum listing_state was = v->state;
     if (was != state)
         v->since_ms = now_ms;
     v->state = state;
     if (!same)
-        put_what(v, listed);
+        feed_hit_what(listed ? &v->hit : NULL, v->what, sizeof v->what);
     struct listing listing = listing_of(s, v);
     listing.was = was;
     listing.changed = !same;
@@ -120,6 +109,19 @@ static void look_at_all(const struct source *s)
         look(s, &s->verdicts[i], now_ms);
 }
 
+/* A set that suddenly has most of our addresses is rather a fault of the set: it is believed when
+ * it says so still a while later. Two addresses may well be listed together. */
+static bool is_sweep(const struct source *s, const struct feed *next)
+{
+    size_t listed = 0, before = 0;
+    struct feed_hit hit;
+    for (size_t i = 0; i < s->n; i++) {
+        listed += feed_find(next, &s->verdicts[i].address, &hit);
+        before += s->verdicts[i].state == LIST_LISTED;
+    }
+    return s->n >= SWEEP_FROM && 2 * listed > s->n && 2 * before <= s->n;
+}
+
 static void complain(struct source *s, const char *why)
 {
     if (strcmp(s->problem, why) == 0)
@@ -128,23 +130,43 @@ static void complain(struct source *s, const char *why)
     s->run->hooks.alarm(s->run->hooks.arg, name_of(s), s->problem);
 }
 
-static bool take(struct source *s, struct slice bytes)
+static void adopt(struct source *s, struct feed *next)
 {
-    struct err err;
-    struct feed *next = NULL, *before = s->feed;
-    enum rc rc = feed_parse(bytes, (enum feed_format)s->conf.format, name_of(s).p, &next, &err);
-    if (rc == RC_OK)
-        rc = feed_accept(next, before, &err);
-    if (rc != RC_OK) {
-        feed_free(&next);
-        complain(s, err.text);
-        return false;
-    }
+    struct feed *before = s->feed;
     s->feed = next;
     s->problem[0] = '\0';
     s->checked_ms = loop_now_ms(s->run->loop);
     look_at_all(s); /* leaves no pointer into the old set */
     feed_free(&before);
+}
+
+static void hold(struct source *s, struct feed *next)
+{
+    if (!s->held)
+        s->held_until_ms = loop_now_ms(s->run->loop) + HOLD_MS;
+    feed_free(&s->held);
+    s->held = next;
+    complain(s, "it has more than half of our addresses: believed when it has them in 15 minutes");
+}
+
+static bool take(struct source *s, struct slice bytes)
+{
+    struct err err;
+    struct feed *next = NULL;
+    enum rc rc = feed_parse(bytes, (enum feed_format)s->conf.format, name_of(s).p, &next, &err);
+    if (rc == RC_OK)
+        rc = feed_accept(next, s->feed, &err);
+    if (rc != RC_OK) {
+        feed_free(&next);
+        complain(s, err.text);
+        return false;
+    }
+    if (is_sweep(s, next)) {
+        hold(s, next);
+        return true;
+    }
+    feed_free(&s->held);
+    adopt(s, next);
     return true;
 }
 
@@ -235,6 +257,7 @@ static void source_free(struct source *s)
     timer_stop(s->run->loop, &s->next);
     fetch_name_cancel(&s->fetch);
     feed_free(&s->feed);
+    feed_free(&s->held);
     free((char *)(uintptr_t)s->conf.file.p);
     free((char *)(uintptr_t)s->conf.url.p);
     free(s->verdicts);
@@ -264,7 +287,9 @@ static struct source *source_new(struct run_feeds *run, const struct conf_feed *
     if (!before)
         return s;
     s->feed = before->feed;
-    before->feed = NULL;
+    s->held = before->held;
+    s->held_until_ms = before->held_until_ms;
+    before->feed = before->held = NULL;
     s->checked_ms = before->checked_ms;
     memcpy(s->problem, before->problem, sizeof s->problem);
     memcpy(s->etag, before->etag, sizeof s->etag);
@@ -324,8 +349,16 @@ static void on_look(struct timer *timer)
 {
     struct run_feeds *run = CONTAINER_OF(timer, struct run_feeds, look);
     timer_set(run->loop, timer, LOOK_MS);
-    for (size_t i = 0; i < run->n; i++)
-        look_at_all(run->sources[i]);
+    for (size_t i = 0; i < run->n; i++) {
+        struct source *s = run->sources[i];
+        struct feed *held = s->held;
+        if (!held || loop_now_ms(run->loop) < s->held_until_ms) {
+            look_at_all(s);
+            continue;
+        }
+        s->held = NULL;
+        adopt(s, held);
+    }
 }
 
 void run_feeds_each(const struct run_feeds *run,

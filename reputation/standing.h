@@ -82,7 +82,7 @@ struct standing_weights {
     double uce1, uce2, uce3;
     double ip_blocked, ip_throttled, content_burst, hygiene;
     double delivered, delivered_per_hour; /* taken off */
-    double throttled_most;                /* of one provider's throttling at a time */
+    double throttled_most, blocked_most;  /* of one provider's word at a time */
     double suspect, calm, drain;          /* thresholds of E */
 };
 extern const struct standing_weights standing_weights;

@@ -26,6 +26,7 @@ const struct standing_weights standing_weights = {
     .delivered = 0.05,
     .delivered_per_hour = 5,
     .throttled_most = 16,
+    .blocked_most = 30,
     .suspect = 20,
     .calm = 10,
     .drain = 60,

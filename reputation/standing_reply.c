@@ -61,16 +61,19 @@ static void rate_set(struct standing *s, struct cell *c, double rate)
     c->rate_ms = s->now_ms;
 }
 
-static void score_throttled(struct standing *s, struct member *m, struct cell *c,
-                            const struct standing_reply *reply)
+/* One provider's word counts, however often it is said, up to `most` at a time: alone it makes an
+ * address suspect, but drains none. */
+static void score(struct standing *s, struct member *m, struct cell *c,
+                  enum standing_evidence_kind kind, const struct standing_reply *reply,
+                  double points, double most)
 {
     double held = standing_decay(c->scored, s->now_ms - c->scored_ms);
-    double points = fmin(standing_weights.ip_throttled, standing_weights.throttled_most - held);
+    points = fmin(points, most - held);
     if (points < 1)
         return;
     c->scored = held + points;
     c->scored_ms = s->now_ms;
-    member_charge(s, m, STANDING_EV_THROTTLED, slice_of(c->provider), reply->text, points);
+    member_charge(s, m, kind, slice_of(c->provider), reply->text, points);
 }
 
 static void on_throttled(struct standing *s, struct member *m, struct cell *c,
@@ -84,7 +87,8 @@ static void on_throttled(struct standing *s, struct member *m, struct cell *c,
             throttle(s, m, c, RATE_LEAST, "the canary was only throttled");
         return;
     }
-    score_throttled(s, m, c, reply);
+    score(s, m, c, STANDING_EV_THROTTLED, reply, standing_weights.ip_throttled,
+          standing_weights.throttled_most);
     c->throttled_ms = s->now_ms;
     if (c->state == STANDING_THROTTLED) {
         if (s->now_ms - c->rate_ms >= THROTTLE_HALVE_MS)
@@ -117,16 +121,19 @@ static void remember_block(struct standing *s, struct cell *c, const struct stan
     c->block[c->block_n++] = (struct block){ s->now_ms, reply->sender_domain, reply->names_us };
 }
 
-/* Not one sender's fault: it says so, or several senders were refused. */
+/* Not one sender's fault: it says so, or several senders were refused. The null sender is nobody. */
 static bool about_us(const struct cell *c)
 {
-    uint32_t others = 0;
+    uint64_t first = 0;
+    bool others = false;
     for (uint32_t i = 0; i < c->block_n; i++) {
-        others += c->block[i].domain != c->block[0].domain;
+        uint64_t domain = c->block[i].domain;
         if (c->block[i].names_us)
             return true;
+        others = others || (first && domain && domain != first);
+        first = first ? first : domain;
     }
-    return others > 0;
+    return others;
 }
 
 static void note_blocked(struct standing *s, struct member *m, struct cell *c,
@@ -140,8 +147,8 @@ static void note_blocked(struct standing *s, struct member *m, struct cell *c,
     if (others)
         m->two_ms = s->now_ms;
     c->day_bad = true;
-    member_charge(s, m, STANDING_EV_BLOCKED, slice_of(c->provider), reply->text,
-                  standing_weights.ip_blocked);
+    score(s, m, c, STANDING_EV_BLOCKED, reply, standing_weights.ip_blocked,
+          standing_weights.blocked_most);
 }
 
 static void on_blocked(struct standing *s, struct member *m, struct cell *c,

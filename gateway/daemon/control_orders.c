@@ -118,8 +118,12 @@ void control_order_run(struct control_standing *c, struct loop *loop, enum stand
     enum rc rc = carry_out(&o, order, &err);
     if (rc == RC_OK) {
         control_standing_touched(c);
-        control_standing_save(c);
-        answer_rows(&o, call);
+        if (control_standing_save_now(c))
+            answer_rows(&o, call);
+        else
+            call_end(&call, false,
+                     SLICE_LIT("it is in force, but could not be written: a restart "
+                               "forgets it. See state_not_kept in the log"));
     } else if (rc == RC_NOT_FOUND) {
         answer_unknown(&o, call);
     } else {

@@ -39,7 +39,7 @@ static int64_t now(const struct control_standing *c)
 
 /* ---- kept on disk ---- */
 
-void control_standing_save(struct control_standing *c)
+static void save(struct control_standing *c)
 {
     struct buf bytes;
     buf_init(&bytes, STANDING_PACK_MAX);
@@ -48,6 +48,12 @@ void control_standing_save(struct control_standing *c)
     c->counted = 0;
     keeper_save(c->keeper, FILE_NAME, buf_slice(&bytes));
     buf_free(&bytes);
+}
+
+bool control_standing_save_now(struct control_standing *c)
+{
+    save(c);
+    return keeper_wait(c->keeper);
 }
 
 static void load(struct control_standing *c, const struct standing_hooks *hooks)
@@ -86,7 +92,7 @@ static void on_tick(struct timer *timer)
     standing_tick(c->core, now(c));
     control_standing_touched(c);
     if (c->unsaved || c->counted > SAVE_TICKS)
-        control_standing_save(c);
+        save(c);
     c->counted += c->counted > 0;
     timer_set(c->loop, timer, TICK_MS);
 }
@@ -357,7 +363,7 @@ void control_standing_free(struct control_standing **standing)
     if (!c)
         return;
     timer_stop(c->loop, &c->tick);
-    control_standing_save(c);
+    save(c);
     keeper_free(&c->keeper);
     standing_free(&c->core);
     if (c->policies)

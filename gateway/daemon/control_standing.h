@@ -59,7 +59,7 @@ void control_standing_advise(const struct control_standing *standing, struct adv
 /* The core, for lists that found something and for reports; call changed() after changing it. */
 struct standing *control_standing_core(struct control_standing *standing);
 void control_standing_touched(struct control_standing *standing);
-/* Now, instead of with the next tick. */
-void control_standing_save(struct control_standing *standing);
+/* Now, instead of with the next tick, and on the disk when it returns. False: not written. */
+bool control_standing_save_now(struct control_standing *standing);
 
 #endif

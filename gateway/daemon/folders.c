@@ -73,6 +73,8 @@ enum rc folders_make(const struct conf *conf, const struct runas *runas, struct 
         rc = make_below(state, "history", 0700, runas, err);
     if (rc == RC_OK)
         rc = make_below(state, "reputation", 0700, runas, err);
+    if (rc == RC_OK)
+        rc = make_below(state, "advice", 0700, runas, err);
     for (size_t i = 0; rc == RC_OK && i < conf->spool.tiers.n; i++)
         rc = make_one(conf->spool.tiers.at[i].path.p, 0700, runas, err);
     if (rc == RC_OK && conf->log.deliveries.n)

@@ -24,10 +24,10 @@ struct keeper {
     char folder[FOLDER_BYTES];
     pthread_t thread;
     pthread_mutex_t mutex; /* of the rest */
-    pthread_cond_t woken;
+    pthread_cond_t woken, rested;
     struct kept at[KEEPER_FILES_MAX];
-    bool ending;
-    bool failing; /* the thread's: the last write failed */
+    bool ending, writing;
+    bool failing; /* the last write failed */
 };
 
 /* ---- on the thread ---- */
@@ -105,18 +105,21 @@ static void *run(void *arg)
     pthread_mutex_lock(&k->mutex);
     for (;;) {
         struct kept *at = next(k);
-        if (!at && k->ending)
-            break;
         if (!at) {
+            pthread_cond_broadcast(&k->rested);
+            if (k->ending)
+                break;
             pthread_cond_wait(&k->woken, &k->mutex);
             continue;
         }
         struct kept mine = *at;
         at->bytes = (struct slice){ NULL, 0 };
+        k->writing = true;
         pthread_mutex_unlock(&k->mutex);
         keep(k, &mine);
         free((void *)(uintptr_t)mine.bytes.p);
         pthread_mutex_lock(&k->mutex);
+        k->writing = false;
     }
     pthread_mutex_unlock(&k->mutex);
     return NULL;
@@ -131,6 +134,7 @@ struct keeper *keeper_new(const char *folder)
     memcpy(k->folder, folder, strlen(folder) + 1);
     pthread_mutex_init(&k->mutex, NULL);
     pthread_cond_init(&k->woken, NULL);
+    pthread_cond_init(&k->rested, NULL);
     int rc = pthread_create(&k->thread, NULL, run, k);
     assert(rc == 0);
     (void)rc;
@@ -148,6 +152,7 @@ void keeper_free(struct keeper **keeper)
     pthread_mutex_unlock(&k->mutex);
     pthread_join(k->thread, NULL);
     pthread_cond_destroy(&k->woken);
+    pthread_cond_destroy(&k->rested);
     pthread_mutex_destroy(&k->mutex);
     free(k);
     *keeper = NULL;
@@ -171,6 +176,16 @@ void keeper_save(struct keeper *k, const char *name, struct slice bytes)
     *at = (struct kept){ name, { copy, bytes.n } };
     pthread_cond_signal(&k->woken);
     pthread_mutex_unlock(&k->mutex);
+}
+
+bool keeper_wait(struct keeper *k)
+{
+    pthread_mutex_lock(&k->mutex);
+    while (k->writing || next(k))
+        pthread_cond_wait(&k->rested, &k->mutex);
+    bool kept = !k->failing;
+    pthread_mutex_unlock(&k->mutex);
+    return kept;
 }
 
 enum rc keeper_load(struct keeper *k, const char *name, struct buf *into, struct err *err)

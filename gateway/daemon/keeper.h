@@ -11,6 +11,8 @@
 #ifndef WAYPOST_DAEMON_KEEPER_H
 #define WAYPOST_DAEMON_KEEPER_H
 
+#include <stdbool.h>
+
 #include "gateway/base/buf.h"
 #include "gateway/base/rc.h"
 
@@ -23,6 +25,9 @@ void keeper_free(struct keeper **keeper);
 
 /* `name` is a literal; at most KEEPER_FILES_MAX different ones. The bytes are copied. */
 void keeper_save(struct keeper *keeper, const char *name, struct slice bytes);
+
+/* Until all that was handed over is on the disk. False: the last write failed. */
+bool keeper_wait(struct keeper *keeper);
 
 /* At the start. RC_NOT_FOUND: there is none; RC_LIMIT: larger than `into` may be. */
 enum rc keeper_load(struct keeper *keeper, const char *name, struct buf *into, struct err *err);

@@ -66,16 +66,18 @@ static void fail(struct relay *r, const struct err *err, int exit_status)
 static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, const char *text_dir,
                              struct err *err)
 {
-    char geo_dir[PATH_MAX];
+    char geo_dir[PATH_MAX], advice_dir[PATH_MAX / 2];
     snprintf(geo_dir, sizeof geo_dir, "%s/run/geo", conf->state.p);
+    snprintf(advice_dir, sizeof advice_dir, "%.*s/advice", (int)sizeof advice_dir - 16,
+             conf->state.p);
     struct path_rule rules[32] = {
         { spool_dir, PATH_WRITE },     { "/dev/null", PATH_WRITE },
         { "/dev/urandom", PATH_READ }, { "/etc", PATH_READ }, /* resolv.conf, hosts, openssl.cnf */
         { "/usr/lib", PATH_READ },     { "/usr/share", PATH_READ },
         { "/proc/self", PATH_READ },   { "/sys/devices/system/cpu", PATH_READ },
-        { geo_dir, PATH_READ },
+        { geo_dir, PATH_READ },        { advice_dir, PATH_WRITE },
     };
-    size_t n = 9;
+    size_t n = 10;
     if (text_dir)
         rules[n++] = (struct path_rule){ text_dir, PATH_WRITE };
     char *resolv = realpath("/etc/resolv.conf", NULL); /* often a link to somewhere below /run */
@@ -156,9 +158,9 @@ static void on_watch(struct timer *timer)
     timer_set(r->loop, &r->watch, WATCH_MS);
 }
 
-static enum rc start_workers(struct relay *r, struct err *err)
+static enum rc start_workers(struct relay *r, const char *advice_dir, struct err *err)
 {
-    r->links = relay_links_new(r->loop, r->intake.workers, r->log);
+    r->links = relay_links_new(r->loop, r->intake.workers, r->log, advice_dir);
     struct workers_env env = { .home = r->loop,
                                .count = r->intake.workers,
                                .spool = r->spool,
@@ -169,6 +171,8 @@ static enum rc start_workers(struct relay *r, struct err *err)
                                .stopped = on_stopped,
                                .arg = r };
     enum rc rc = workers_new(&env, &r->plan, &r->workers, err);
+    if (rc == RC_OK)
+        relay_links_resume(r->links);
     if (rc == RC_OK)
         rc = workers_start(r->workers, err);
     if (rc != RC_OK)
@@ -191,13 +195,14 @@ static void start(struct relay *r)
     struct arena *paths = arena_new(PATH_MAX);
     const char *dir = arena_printf(paths, "%s/spool", conf->state.p);
     char scratch[SCRATCH_PATH];
+    const char *advice_dir = arena_printf(paths, "%s/advice", conf->state.p);
     const char *text_dir = scratch_make(dir, scratch) ? scratch : NULL;
     enum rc rc = enter_sandbox(conf, dir, text_dir, &err);
     if (rc == RC_OK)
         rc = open_spool(r, conf, dir, text_dir, &err);
-    arena_free(&paths);
     if (rc == RC_OK)
-        rc = start_workers(r, &err);
+        rc = start_workers(r, advice_dir, &err);
+    arena_free(&paths);
     r->policies = policies_ref(r->plan.policies);
     workplan_release(&r->plan);
     if (rc != RC_OK)

@@ -5,10 +5,13 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/daemon/keeper.h"
 #include "gateway/daemon/link_frame.h"
 #include "gateway/io/mailbox.h"
 
 enum { BATCHES = 4, ERRANDS = 8, OUT_MAX = 64 << 10, REPORT_BATCHES = 8 };
+
+static const char KEPT_AS[] = "advice.bin";
 
 /* Observations on their way to the main thread. */
 struct batch {
@@ -55,6 +58,7 @@ struct relay_links {
     struct loop *loop;
     struct link_outbox *outboxes;
     struct advice *advice; /* the latest */
+    struct keeper *keeper; /* NULL: nothing is kept */
     struct call *call;     /* to control; NULL: nobody is there */
     struct link_reader reader;
     uint64_t lost; /* because control was not there or read too slowly */
@@ -172,6 +176,8 @@ static enum rc take_advice(struct relay_links *l, struct slice packed, struct er
     enum rc rc = advice_unpack(packed, &made, err);
     if (rc != RC_OK)
         return rc;
+    if (l->keeper && !(l->advice && advice_same_standing(l->advice, made)))
+        keeper_save(l->keeper, KEPT_AS, packed);
     if (l->advice)
         advice_unref(&l->advice);
     l->advice = made;
@@ -298,7 +304,30 @@ const struct advice *relay_links_advice(const struct relay_links *l)
 
 /* ---- life ---- */
 
-struct relay_links *relay_links_new(struct loop *loop, unsigned workers, struct delivery_log *log)
+static void load(struct relay_links *l)
+{
+    struct buf bytes;
+    struct err err;
+    buf_init(&bytes, LINK_FRAME_MAX);
+    enum rc rc = keeper_load(l->keeper, KEPT_AS, &bytes, &err);
+    if (rc == RC_OK)
+        rc = advice_unpack(buf_slice(&bytes), &l->advice, &err);
+    if (rc == RC_OK)
+        l->advice->made_ms = loop_now_ms(l->loop) - 2 * (int64_t)ADVICE_STALE_MS;
+    else if (rc != RC_NOT_FOUND)
+        log_warning(NULL, "advice_not_kept", "error", err.text, NULL);
+    buf_free(&bytes);
+}
+
+void relay_links_resume(struct relay_links *l)
+{
+    for (unsigned i = 0; l->advice && i < l->n; i++)
+        if (l->outboxes[i].box)
+            l->outboxes[i].advise(l->outboxes[i].arg, advice_ref(l->advice));
+}
+
+struct relay_links *relay_links_new(struct loop *loop, unsigned workers, struct delivery_log *log,
+                                    const char *folder)
 {
     struct relay_links *l = mem_zero(sizeof *l);
     l->loop = loop;
@@ -317,6 +346,10 @@ struct relay_links *relay_links_new(struct loop *loop, unsigned workers, struct 
             o->reports[b].mail.fn = on_reports;
             o->reports[b].outbox = o;
         }
+    }
+    if (folder) {
+        l->keeper = keeper_new(folder);
+        load(l);
     }
     return l;
 }
@@ -353,6 +386,7 @@ void relay_links_free(struct relay_links **links)
     for (unsigned i = 0; i < ERRANDS; i++)
         buf_free(&l->errands[i].content);
     delivery_writer_free(&l->log);
+    keeper_free(&l->keeper);
     free(l->outboxes);
     free(l);
     *links = NULL;

@@ -28,8 +28,12 @@ typedef void link_advise_fn(void *worker, struct advice *advice);
 /* How a worker takes mail to a person; the texts are valid during the call. */
 typedef void link_letter_fn(void *worker, const struct link_letter *letter);
 
-/* `log` is for the lines that control asks for. */
-struct relay_links *relay_links_new(struct loop *loop, unsigned workers, struct delivery_log *log);
+/* `log` is for the lines that control asks for. `folder`: where the last table is kept, so that an
+ * egress that was barred stays so when the relay begins before control speaks; NULL: nowhere. */
+struct relay_links *relay_links_new(struct loop *loop, unsigned workers, struct delivery_log *log,
+                                    const char *folder);
+/* Gives the workers the table that was kept, too old to choose by. Before they run. */
+void relay_links_resume(struct relay_links *links);
 void relay_links_free(struct relay_links **links); /* the workers have stopped */
 
 /* Before the workers run. */

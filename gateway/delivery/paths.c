@@ -365,7 +365,12 @@ bool paths_has_way(struct target *t, const struct conf_route *route, const struc
     q.bytes = item->body_size;
     q.lane = (enum lane)item->lane;
     q.explore_ms = NULL;
-    return choose(&q, &rnd, &p->choice) != EGRESS_NONE;
+    if (choose(&q, &rnd, &p->choice) != EGRESS_NONE)
+        return true;
+    for (uint32_t i = 0; i < p->choice.n; i++)
+        if (p->choice.at[i].reason == RULED_OUT_SPENT)
+            return true;
+    return false;
 }
 
 void paths_why_none(const struct paths *p, char *text, size_t n)

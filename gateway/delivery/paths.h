@@ -68,7 +68,8 @@ bool paths_barred(const struct paths *paths, int egress, const struct addr *sour
 /* What was decided a moment ago no longer holds. */
 void paths_forget(struct target *t);
 bool paths_has_standings(const struct paths *paths);
-/* Could the mail leave by another egress now than those that refused or failed it? */
+/* Could the mail leave by another egress than those that refused or failed it: now, or when there
+ * is something left of its allowance again? */
 bool paths_has_way(struct target *t, const struct conf_route *route, const struct item *item);
 /* Why the latest choice found none; leaves `text` alone when it does not know. */
 void paths_why_none(const struct paths *paths, char *text, size_t n);

@@ -27,7 +27,8 @@ static enum reply_at at_of(uint8_t where)
     return where < sizeof table ? (enum reply_at)table[where] : REPLY_AT_UNKNOWN;
 }
 
-/* What a rule of the operator may ask for; only its destination is known of the mail as a whole. */
+/* What a rule of the operator may ask for. The header is not at hand any more, and whose mail it is
+ * only when one recipient is asked for. */
 static struct facts facts_of(const struct session *s, const struct slice *mx, struct slice text)
 {
     struct facts f = { .known = FACT_BIT(WHEN_MX) | FACT_BIT(WHEN_SITE) | FACT_BIT(WHEN_TEXT),
@@ -43,6 +44,11 @@ static struct facts facts_of(const struct session *s, const struct slice *mx, st
         f.known |= FACT_BIT(WHEN_SIZE) | FACT_BIT(WHEN_PRIORITY);
         if (f.recipient_domain.n)
             f.known |= FACT_BIT(WHEN_RECIPIENT_DOMAIN);
+        facts_set_sender(&f, s->front->env.sender);
+        f.user = s->front->env.origin.user;
+        f.known |= FACT_BIT(WHEN_USER);
+        if (s->front->env.recipients_n == 1)
+            facts_set_recipient(&f, s->front->env.recipients[0].address);
     }
     if (s->delivery->geo && s->address.family != ADDR_NONE) {
         const struct geo_group *group = geo_group(s->delivery->geo, &s->address);
@@ -84,7 +90,7 @@ static void tell(struct delivery *d, struct slice egress, const struct addr *sou
 {
     struct reply_report r = { .egress = slice_hash_stable(egress),
                               .source = *source,
-                              .sender = slice_hash_stable(sender_domain),
+                              .sender = sender_domain.n ? slice_hash_stable(sender_domain) : 0,
                               .count = 1,
                               .class = f->code >= 400 ? f->class : (uint8_t)REPLY_NONE,
                               .names_us = f->names_us,

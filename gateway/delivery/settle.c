@@ -240,6 +240,8 @@ void settle_attempt(struct attempt **attempt, const struct hop *hop)
     size_t rerouted = reroute(a, hop, verdicts);
     if (rerouted < n)
         a->item->attempts++;
+    if (!rerouted) /* what the receiver said holds; next time it may think otherwise */
+        a->item->refused_n = 0;
     st.due_ms = rerouted ? loop_wall_ms(a->delivery->loop) : next_due(a, verdicts);
     st.rest = arena_alloc(a->arena, n * sizeof *st.rest);
     for (uint32_t i = 0; i < n; i++) {

@@ -168,3 +168,23 @@ def test_a_new_address_gets_little_mail(relay, sink):
     by_a = len([m for m in got if m.peer == a]) - before
     assert by_a <= 3, f"{by_a} of 60 by the address that is warming up"
     assert not here.log("deferred")
+
+
+def test_a_feed_that_lists_nearly_all_is_not_believed_at_once(relay, sink):
+    """One line too many in somebody's file takes nobody's mail down; it is said."""
+    ours = [net.loopback() for _ in range(3)]
+    server = sink()
+    here = relay(to=server, start=False, policies=waypost.LATER)
+    path = here.write("bad.netset", ELSEWHERE)
+    here.write_conf({"egress": [{"name": n, "address": a} for n, a in zip("abc", ours)],
+                     "reputation": {"feeds": [{"file": path, "format": "netset", "points": 100}]},
+                     "dns": {"servers": [net.loopback() + ":53"]}})
+    here.start()
+    here.write("bad.netset", ELSEWHERE + "".join(a + "\n" for a in ours))
+    net.wait_for("the alarm", lambda: "more than half of our addresses" in here.stderr(), 30)
+    assert not here.log("listing") and not here.log("egress_state")
+    here.send(mail.message())
+    server.wait(1)
+    here.write("bad.netset", ELSEWHERE + ours[0] + "\n")        # mended: the one is believed
+    wait_state(here, "draining")
+    assert [r["egress"] for r in here.log("listing", state="listed")] == ["a"]

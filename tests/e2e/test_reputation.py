@@ -4,6 +4,7 @@ test_reputation — a receiver turns against one of our addresses: the mail leav
 import collections
 import csv
 import os
+import signal
 import time
 
 import pytest
@@ -182,6 +183,56 @@ def test_states_survive_a_restart_and_kills(relay, sink):
         here.send(mail.message())
     net.wait_for("all of it", lambda: not here.queue(), 30)
     assert len(server.behaviour.times) == asked
+
+
+def disabled(here):
+    return here.json("egress", "list", "a")["standing"][0]["state"] == "disabled"
+
+
+def test_an_order_is_on_the_disk_when_it_is_answered(relay, sink):
+    a, b = net.loopback(), net.loopback()
+    here = relay(to=sink(), conf=egresses(a, b), policies=waypost.LATER)
+    for _ in range(4):
+        here.cli("egress", "disable", "a")
+        old = here.pid("control")
+        os.kill(old, signal.SIGKILL)
+        net.wait_for("another control", lambda: here.processes().get("control") not in (None, old))
+        net.wait_for("its answer", lambda: here.cli("egress", "list", check=False).returncode == 0)
+        assert disabled(here)
+        here.cli("egress", "enable", "a")
+
+
+def test_a_disabled_egress_stays_out_before_control_speaks(relay, sink):
+    """The relay is killed while control hangs: it goes by what it was told before."""
+    a, b = net.loopback(), net.loopback()
+    server = sink()
+    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+    here.cli("egress", "disable", "a")
+    net.wait_for("the relay to know", lambda: "barred" in here.cli(
+        "explain", "--from", "a@client.test", "--to", "b@dest.test").stdout, 20)
+    time.sleep(0.5)                                     # the relay keeps its table beside the loop
+    control, old = here.pid("control"), here.pid("relay")
+    os.kill(control, signal.SIGSTOP)
+    try:
+        os.kill(old, signal.SIGKILL)
+        net.wait_for("another relay", lambda: here.processes().get("relay") not in (None, old))
+        net.wait_for("the greeting", lambda: net.greets(here.address, here.port))
+        for i in range(20):
+            here.send(mail.message(), sender=f"u@s{i}.test")
+        assert {m.peer for m in server.wait(20)} == {b}
+    finally:
+        os.kill(control, signal.SIGCONT)
+
+
+def test_a_receiver_may_think_otherwise(relay, sink):
+    """Refused from both for a while: the mail waits, and then any of them may carry it."""
+    a, b = net.loopback(), net.loopback()
+    server = sink(Refuses("450 4.7.1 [{ip}] is blocked by our list", a, b))
+    here = relay(to=server, conf=egresses(a, b))
+    here.send(mail.message())
+    here.wait_log("deferred")
+    server.behaviour.addresses.clear()
+    server.wait(1, 30)
 
 
 def corpus(kind):

@@ -101,7 +101,7 @@ static int set_up(void **state)
     snprintf(rig.path, sizeof rig.path, "%s/relay.sock", rig.dir);
     rig.loop = loop_new();
     rig.log = delivery_log_new();
-    rig.links = relay_links_new(rig.loop, 1, rig.log);
+    rig.links = relay_links_new(rig.loop, 1, rig.log, rig.dir);
     relay_links_worker(rig.links, 0, loop_mailbox(rig.loop), advise, on_letter, NULL);
     rig.line = control_line_new(rig.loop, rig.path, &ops, NULL);
     return 0;

@@ -104,6 +104,33 @@ static void test_one_address_of_two(void **state)
     standing_free(&s);
 }
 
+/* Two egresses with one address: what is ordered for one does not bar the other. */
+static void test_a_shared_address(void **state)
+{
+    (void)state;
+    struct standing_member member[] = {
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.1") },
+        { .egress = SLICE_LIT("two"), .address = address("203.0.113.1") },
+    };
+    struct standing_config config = { .member = member, .member_n = 2, .min_active = 1 };
+    const struct standing_hooks hooks = { NULL, NULL };
+    struct standing *s = standing_new(&hooks, T0);
+    struct err err;
+    standing_configure(s, &config, T0);
+    assert_int_equal(standing_order(s, 0, STANDING_DISABLE, T0, &err), RC_OK);
+    struct advice *a = table(s, T0);
+    assert_int_equal(a->egress[ONE].fault, EGRESS_BARRED);
+    assert_int_equal(a->egress[TWO].fault, EGRESS_FINE);
+    assert_int_equal(a->barred_n, 0);
+    advice_unref(&a);
+    list(s, 1, true, T0);
+    a = table(s, T0);
+    assert_int_equal(a->egress[TWO].fault, EGRESS_BARRED);
+    assert_true(advice_bars(a, &member[0].address));
+    advice_unref(&a);
+    standing_free(&s);
+}
+
 /* A fault of its own says more than the bar that follows from it. */
 static void test_a_fault_stays_a_fault(void **state)
 {
@@ -176,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_a_fault_stays_a_fault),
         cmocka_unit_test(test_blocked_then_a_canary),
         cmocka_unit_test(test_warming_up),
+        cmocka_unit_test(test_a_shared_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

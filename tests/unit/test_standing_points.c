@@ -221,12 +221,43 @@ static void test_listing_holds(void **state)
     assert_true(near(sr_points(r, 1), 16));
 }
 
+/* One receiver that refuses slowly, for two days: suspect, but out of nothing. A second one that
+ * says the same is another matter. */
+static void test_one_receiver_drains_nobody(void **state)
+{
+    struct standing_rig *r = *state;
+    for (int i = 0; i < 180; i++) {
+        sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 1, true);
+        sr_wait(r, 16 * RIG_MINUTE);
+        assert_true(sr_points(r, 0) <= 30 + 1e-9);
+        assert_true(sr_view(r, 0).eligible);
+    }
+    sr_state(r, 0, STANDING_SUSPECT);
+    sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 1, true);
+    sr_reply(r, 0, "q", STANDING_IP_BLOCKED, 1, true);
+    sr_wait(r, RIG_MINUTE);
+    assert_false(sr_view(r, 0).eligible);
+}
+
+/* A bounce of theirs has no domain: it makes no second sender. */
+static void test_the_null_sender_is_nobody(void **state)
+{
+    struct standing_rig *r = *state;
+    for (int i = 0; i < 5; i++) {
+        sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 1, false);
+        sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 0, false);
+    }
+    assert_true(near(sr_points(r, 0), 0));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_weights),
         cmocka_unit_test_setup_teardown(test_decay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_listing_holds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_receiver_drains_nobody, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_null_sender_is_nobody, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
