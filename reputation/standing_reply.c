@@ -121,7 +121,8 @@ static void remember_block(struct standing *s, struct cell *c, const struct stan
     c->block[c->block_n++] = (struct block){ s->now_ms, reply->sender_domain, reply->names_us };
 }
 
-/* Not one sender's fault: it says so, or several senders were refused. The null sender is nobody. */
+/* Not one sender's fault: it says so, or several senders were refused. The null sender is
+ * nobody. */
 static bool about_us(const struct cell *c)
 {
     uint64_t first = 0;
