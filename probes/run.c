@@ -209,6 +209,8 @@ static void on_host(void *arg, struct host_set *set)
     r->query = NULL;
     if (set->status == DNS_OK) {
         go_through(r, set->addrs[0]);
+    } else if (!way_is_proxied(r->egress)) { /* a relay without a name: mail finds out, and back */
+        finish(r, OBS_UNREACHABLE);
     } else {
         r->o.kind = OBS_EGRESS;
         finish(r, OBS_PROXY_DOWN);

@@ -113,13 +113,12 @@ static void look_at_all(const struct source *s)
  * it says so still a while later. Two addresses may well be listed together. */
 static bool is_sweep(const struct source *s, const struct feed *next)
 {
-    size_t listed = 0, before = 0;
+    size_t fresh = 0;
     struct feed_hit hit;
-    for (size_t i = 0; i < s->n; i++) {
-        listed += feed_find(next, &s->verdicts[i].address, &hit);
-        before += s->verdicts[i].state == LIST_LISTED;
-    }
-    return s->n >= SWEEP_FROM && 2 * listed > s->n && 2 * before <= s->n;
+    for (size_t i = 0; i < s->n; i++)
+        fresh +=
+            feed_find(next, &s->verdicts[i].address, &hit) && s->verdicts[i].state != LIST_LISTED;
+    return s->n >= SWEEP_FROM && 2 * fresh > s->n;
 }
 
 static void complain(struct source *s, const char *why)

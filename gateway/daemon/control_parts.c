@@ -6,7 +6,6 @@ static void on_links_event(void *arg, const struct links_event *event)
 {
     struct control_parts *c = arg;
     control_report_event(c->report, event);
-    control_standing_links_event(c->standing, event);
 }
 
 static void on_advise(void *arg, struct advice *advice)

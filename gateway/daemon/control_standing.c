@@ -318,21 +318,6 @@ void control_standing_hygiene(struct control_standing *c, struct slice egress,
     control_standing_touched(c);
 }
 
-void control_standing_links_event(struct control_standing *c, const struct links_event *event)
-{
-    bool fine = event->kind == LINKS_EGRESS_FINE;
-    bool local = event->fault == EGRESS_UNPLUMBED || event->fault == EGRESS_PROXY_DOWN;
-    if (!fine && !(event->kind == LINKS_EGRESS_FAULT && local))
-        return;
-    for (uint32_t m = 0; m < standing_member_n(c->core); m++) {
-        struct standing_view view;
-        if (standing_view(c->core, (int)m, now(c), &view) && slice_eq(view.egress, event->from))
-            standing_plumbing(c->core, (int)m,
-                              fine ? EGRESS_FINE : (enum egress_fault_kind)event->fault, now(c));
-    }
-    control_standing_touched(c);
-}
-
 void control_standing_advise(const struct control_standing *c, struct advice *a)
 {
     standing_put_advice(c->core, now(c), a);

@@ -2,9 +2,9 @@
  * daemon/control_standing — what our addresses are worth, in control: evidence in, advice out
  *
  *   Owns the core of reputation/standing.h and keeps it on disk. What replies said comes from the
- *   relay (control_line.h), faults of egresses from control_links, listings and names from
- *   control_lists; orders from operators. What comes of it goes into each advice table before it is
- *   sent, and events to whoever listens.
+ *   relay (control_line.h), listings and names from control_lists, orders from operators. Faults of
+ *   egresses are no matter of reputation here: the relay sees its own, links see the rest. What
+ *   comes of it goes into each advice table before it is sent, and events to whoever listens.
  *
  *   An egress with several addresses has a member each: those that may carry nothing are barred one
  *   by one, and what one receiver holds against any of them counts for the egress, because its
@@ -50,9 +50,6 @@ void control_standing_listing(struct control_standing *standing, struct slice eg
 /* Names count for addresses of the open Internet only. */
 void control_standing_hygiene(struct control_standing *standing, struct slice egress,
                               const struct hygiene *hygiene);
-/* LINKS_EGRESS_FAULT and LINKS_EGRESS_FINE; others are not looked at. */
-void control_standing_links_event(struct control_standing *standing,
-                                  const struct links_event *event);
 /* Puts bars, shares and standings into a table that was just made. */
 void control_standing_advise(const struct control_standing *standing, struct advice *advice);
 

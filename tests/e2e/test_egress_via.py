@@ -236,7 +236,7 @@ def test_sessions_to_a_relay_serve_all_sites(world, sink):
         zone.mail(f"d{n}.test", net.loopback())
     for n in range(60):
         here.send(mail.message(), to=f"x@d{n % 6}.test")
-    assert {m.session for m in gw2.wait(60)} <= {0, 1}
+    assert len({m.session for m in gw2.wait(60)}) <= 2      # a probe may have come before
     assert len({r["site"] for r in here.wait_log("delivered", 60)}) == 6
 
 

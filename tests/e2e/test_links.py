@@ -10,7 +10,7 @@ import socket
 import time
 
 import pytest
-from wp import mail, net, process, smtpd
+from wp import mail, net, smtpd
 
 
 class Paths(smtpd.Behaviour):
@@ -64,11 +64,7 @@ def measured(here):
 
 
 def control_pid(here):
-    for pid in process.descendants(here.child.pid):
-        with open(f"/proc/{pid}/cmdline", "rb") as f:
-            if b"control" in f.read():
-                return pid
-    return None
+    return here.processes().get("control")
 
 
 def test_a_broken_path_is_left_and_explained(two):
