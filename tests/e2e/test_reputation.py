@@ -276,5 +276,5 @@ def test_receivers_that_answer_from_the_corpus(relay, sink):
               for r in here.log("deferred") + here.log("bounced") if r.get("code")]
     judged = [(name, kind) for name, kind in judged if name in rows]
     assert not any(name.startswith("ip-blocked.") for name, _ in judged)
-    right = sum(rows[name]["class"] == kind for name, kind in judged)   # whose server, it cannot know
+    right = sum(rows[name]["class"] == kind for name, kind in judged)
     assert right >= 0.9 * len(judged), judged
