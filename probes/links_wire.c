@@ -7,7 +7,6 @@
     {                                                                                              \
         offsetof(struct cell, field), type, max                                                    \
     }
-#define SHARE(field) C(FIELD_F64, field.hits, 0), C(FIELD_F64, field.all, 0)
 static const struct field cell_rows[] = {
     C(FIELD_F64, est.rtt_ms, 0),
     C(FIELD_F64, est.var_ms, 0),
@@ -22,16 +21,21 @@ static const struct field cell_rows[] = {
     C(FIELD_F64, est.min_ms[0], 0),
     C(FIELD_F64, est.min_ms[1], 0),
     C(FIELD_AGE, est.min_at_ms, 0),
-    SHARE(est.loss),
+    C(FIELD_F64, est.loss.hits, 0),
+    C(FIELD_F64, est.loss.all, 0),
     C(FIELD_AGE, est.loss.at_ms, 0),
-    SHARE(est.session),
+    C(FIELD_F64, est.session.hits, 0),
+    C(FIELD_F64, est.session.all, 0),
     C(FIELD_AGE, est.session.at_ms, 0),
-    SHARE(est.samples),
+    C(FIELD_F64, est.samples.hits, 0),
+    C(FIELD_F64, est.samples.all, 0),
     C(FIELD_AGE, est.samples.at_ms, 0),
     C(FIELD_F64, est.worse.score, 0),
-    SHARE(est.worse),
+    C(FIELD_F64, est.worse.hits, 0),
+    C(FIELD_F64, est.worse.all, 0),
     C(FIELD_F64, est.better.score, 0),
-    SHARE(est.better),
+    C(FIELD_F64, est.better.hits, 0),
+    C(FIELD_F64, est.better.all, 0),
     C(FIELD_AGE, est.loss_step_ms, 0),
     C(FIELD_AGE, est.slower_ms, 0),
     C(FIELD_AGE, est.transfer_at_ms, 0),
