@@ -46,7 +46,6 @@ static void show_address(struct table *t, const char *egress, const char *fault,
     const char *address = text_of(row, "address");
     const json_t *providers = json_object_get(row, "providers");
     double points = json_number_value(json_object_get(row, "points"));
-    bool out = strcmp(text_of(row, "state"), "disabled") == 0 && fault[0];
     address = address[0] ? address : "-";
     table_cell(t, egress);
     table_cell(t, address);
@@ -56,7 +55,7 @@ static void show_address(struct table *t, const char *egress, const char *fault,
     table_minute(t, text_of(row, "until"));
     table_number(t, (long long)(points + 0.5));
     cell_share(t, row);
-    table_cell(t, out ? fault : text_of(row, "reason"));
+    table_cell(t, fault[0] ? fault : text_of(row, "reason"));
     table_cell(t, text_of(row, "todo"));
     for (size_t i = 0; i < json_array_size(providers); i++)
         show_provider(t, egress, address, json_array_get(providers, i));
@@ -72,7 +71,7 @@ void show_egress(void *table, const json_t *row)
     const json_t *standing = json_object_get(row, "standing");
     const char *evidence = text_of(row, "evidence");
     char fault[FAULT_MAX] = "";
-    if (evidence[0])
+    if (evidence[0] && strcmp(text_of(row, "state"), "barred") != 0) /* else: by standing itself */
         snprintf(fault, sizeof fault, "%s: %s", text_of(row, "state"), evidence);
     for (size_t i = 0; i < json_array_size(standing); i++)
         show_address(table, text_of(row, "egress"), fault, json_array_get(standing, i));
