@@ -1,7 +1,7 @@
 /*
  * daemon/control_parts — the parts of control, and what each tells the others
  *
- *     relay ── observations ──► links ── faults ──► standing ◄── listings, names ── lists
+ *     relay ── observations ──► links               standing ◄── listings, names ── lists
  *       ▲  └── reports ────────────────────────────►   │
  *       └───────── advice ◄── links ◄── bars, shares ──┘          all events ──► report, alarm
  *

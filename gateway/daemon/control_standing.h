@@ -18,7 +18,6 @@
 
 #include "gateway/io/loop.h"
 #include "policies/policies.h"
-#include "probes/links.h"
 #include "reputation/hygiene.h"
 #include "reputation/listing.h"
 #include "reputation/report.h"
