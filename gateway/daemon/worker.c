@@ -11,6 +11,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/daemon/worker_parts.h"
 #include "gateway/delivery/allowance.h"
+#include "gateway/delivery/gauge.h"
 #include "gateway/io/listen.h"
 #include "reputation/reply.h"
 
@@ -166,6 +167,7 @@ enum rc workers_new(const struct workers_env *env, const struct workplan *plan,
     ws->hub = ingress_hub_new(0);
     ws->replies = reply_rules_shipped();
     ws->allowances = allowances_new();
+    ws->gauges = gauges_new();
     enum rc rc = RC_OK;
     for (unsigned i = 0; i < env->count && rc == RC_OK; i++) {
         struct worker *w = &ws->at[i];
@@ -219,6 +221,7 @@ void workers_free(struct workers **ws_p)
     ingress_hub_free(&ws->hub);
     reply_rules_free(&ws->replies);
     allowances_free(&ws->allowances);
+    gauges_free(&ws->gauges);
     free(ws->queues);
     free(ws->resolvers);
     free(ws->at);

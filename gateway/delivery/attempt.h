@@ -50,8 +50,10 @@ struct attempt {
     struct spool_reader *reader; /* of a large body */
     uint64_t left;               /* bytes of it not yet queued */
     struct loop_task pump;
+    struct timer pace; /* until bytes may go on */
     struct dot_encoder dots;
     uint64_t end_mark; /* stream_bytes_out() when all was queued */
+    int64_t taken_ms;  /* its limits, monotonic */
     /* times, microseconds, monotonic; 0: not reached */
     int64_t begun_us, data_us, sent_us;
     int64_t stage_us[STAGES];
@@ -85,6 +87,7 @@ void attempt_find(struct attempt *a, uint32_t recipient, const struct finding *f
 bool body_prepare(struct attempt *a);
 void body_forget(struct attempt *a); /* ends loading and streaming */
 bool body_in_memory(const struct attempt *a);
+bool body_is_streamed(const struct attempt *a); /* goes from the spool, window by window */
 /* Queues the body on the session's stream, and its end. Calls transact_sent() now or later. */
 void body_send(struct attempt *a, struct session *s);
 

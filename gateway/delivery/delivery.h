@@ -31,6 +31,7 @@
 #include "policies/policies.h"
 
 struct delivery;
+struct gauges;
 struct geo_cache;
 
 struct delivery_env {
@@ -46,6 +47,7 @@ struct delivery_env {
     void *observe_arg;
     const struct reply_rules *replies; /* what remote replies mean; NULL: not judged */
     struct allowances *allowances;     /* of all workers; NULL: none are kept */
+    struct gauges *gauges;             /* of all workers; NULL: no limit of `traffic` is kept */
     tally_sink_fn *report;             /* what replies say about our addresses; NULL: nobody asks */
     void *report_arg;
 };

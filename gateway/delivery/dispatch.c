@@ -17,27 +17,13 @@
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/relay.h"
 #include "gateway/delivery/repute.h"
-#include "gateway/delivery/session.h"
+#include "gateway/delivery/tolls.h"
 
 enum {
     OPENING_FIRST = 2,     /* at once towards a site that has not proven itself */
     OPENING_ELSEWHERE = 4, /* beyond that, one by each other egress */
     LOOK_AT_MAX = 64       /* sessions looked at for one mail */
 };
-
-/* ---- the rate towards the site ---- */
-
-static bool rate_allows(struct target *t)
-{
-    int64_t now_us = loop_now_ms(t->delivery->loop) * 1000;
-    bucket_set(&t->rate, t->site->limit.rate, now_us);
-    int64_t wait_us = bucket_wait_us(&t->rate, now_us);
-    if (wait_us == 0)
-        return true;
-    t->site->hold = SITE_RATE;
-    target_look_in(t, (wait_us + 999) / 1000);
-    return false;
-}
 
 /* ---- finding a session ---- */
 
@@ -189,6 +175,8 @@ static bool may_open(struct target *t, const struct need *need)
     t->site->hold = SITE_BEARS;
     if (!crowd_has_room(t, need->way.egress))
         return false;
+    if (!tolls_room(t, need->way.egress, (enum lane)need->item->lane))
+        return false;
     t->site->hold = SITE_TOTAL;
     return relay_has_room(t, need->way.egress) && site_has_room(t, need) && room(t);
 }
@@ -205,7 +193,6 @@ static struct attempt *take(struct target *t, struct flow *flow, struct item *it
         return NULL;
     int64_t waited = loop_wall_ms(d->loop) - item->due_ms;
     a->stage_us[STAGE_QUEUE] = waited > 0 ? waited * 1000 : 0;
-    bucket_take(&t->rate, loop_now_ms(d->loop) * 1000);
     return a;
 }
 
@@ -251,10 +238,14 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     struct item *front = site_front(t->site, only, what, &flow);
     if (!front && what == SCHED_SLOT && !only)
         t->site->hold = slots_are_found(t->site) ? SITE_BEARS : SITE_CONNECTIONS;
-    if (!front || !flow->route || !rate_allows(t))
+    if (!front || !flow->route || !tolls_let_go(t, EGRESS_NONE, (enum lane)front->lane))
         return false;
     struct need need = { .what = what, .route = flow->route, .item = front };
     paths_choose(t, flow->route, front, &need.way);
+    if (need.way.egress == EGRESS_NONE && paths_are_limited(t->delivery->paths)) {
+        tolls_hold(t, (enum lane)front->lane);
+        return false;
+    }
     if (need.way.egress == EGRESS_NONE) { /* other mail or other routes may have one that can */
         char none[160];
         if (!egress_why_none(t->delivery->egress, flow->route, none, sizeof none))
@@ -269,13 +260,22 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     struct session *s = find_session(t, &need, open, &opening);
     if (!s && !opening)
         return false;
-    if (!repute_take(t, s ? s->egress : need.way.egress)) {
+    int egress = s ? s->egress : need.way.egress;
+    if (!tolls_let_go(t, egress, (enum lane)front->lane)) {
+        paths_forget(t); /* its own limit is reached: choose again */
+        return egress == need.way.egress;
+    }
+    if (!repute_take(t, egress)) {
         paths_forget(t); /* the last of its allowance is gone: choose again */
         return true;
     }
     struct attempt *a = take(t, flow, front, what);
     if (!a)
         return true;
+    if (!tolls_take(t, egress, a)) {
+        attempt_return(&a);
+        return true;
+    }
     if (s)
         session_give(s, a);
     else
@@ -296,7 +296,8 @@ static struct attempt *steal(struct target *t, const struct session *session)
             !item_refused(s->front->item,
                           egress_conf(t->delivery->egress, session->egress)->name) &&
             paths_is_able(&s->way, session->egress) &&
-            egress_allowed(t->delivery->egress, s->route, session->egress)) {
+            egress_allowed(t->delivery->egress, s->route, session->egress) &&
+            (s->egress == session->egress || tolls_change(t, session->egress, s->front))) {
             struct attempt *a = s->front;
             s->front = NULL;
             return a;

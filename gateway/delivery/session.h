@@ -68,6 +68,9 @@ struct session {
     struct terms terms; /* of the next hop */
     enum session_state state;
     /* the way to the host */
+    struct tolls *tolls; /* that it was opened under; NULL: none */
+    bool dial_taken;     /* its next dial has been counted */
+    struct timer pause;  /* until a limit lets it go on */
     struct crowd *crowd; /* of its egress, at the target; NULL: none */
     uint32_t level;      /* sessions there when it began, itself included */
     struct hosts hosts;
@@ -208,6 +211,8 @@ void handshake_tls_failed(struct session *s, const char *text);
 /* Sends the commands of the attempt's next batch; the session is IDLE or takes more. */
 void transact_start(struct session *s, struct attempt *a);
 void transact_sent(struct session *s, struct attempt *a); /* body and end are queued */
+/* A limit lets it go on with the next transaction of the mail under way. */
+void transact_next(struct session *s);
 /* Right before the end of data. False: it may not, and the session is dead. */
 bool transact_may_send(struct session *s, struct attempt *a);
 void transact_body_ready(struct session *s, struct attempt *a);

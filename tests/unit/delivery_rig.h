@@ -21,6 +21,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/delivery/delivery.h"
+#include "gateway/delivery/gauge.h"
 #include "gateway/mail/body.h"
 #include "gateway/mail/envelope.h"
 #include "tests/support/temp_dir.h"
@@ -35,6 +36,7 @@ struct rig {
     struct queue *queue;
     struct queue *queues[1];
     struct delivery *delivery;
+    struct gauges *gauges;
     struct delivery_log *log;
     struct delivery_writer *writer;
     struct counters counters;
@@ -118,6 +120,7 @@ static void rig_start(const char *extra, const char *rules)
     rig.log = delivery_log_new();
     delivery_log_attach(rig.log, open(rig.log_path, O_CREAT | O_WRONLY | O_APPEND, 0600));
     rig.writer = delivery_writer_new(rig.log, rig.loop, &rig.counters, &rig.reasons);
+    rig.gauges = gauges_new();
     struct delivery_env de = { .loop = rig.loop,
                                .resolver = rig.resolver,
                                .spool = rig.port,
@@ -125,6 +128,7 @@ static void rig_start(const char *extra, const char *rules)
                                .log = rig.writer,
                                .rnd = &rig.rnd,
                                .count = 1,
+                               .gauges = rig.gauges,
                                .observe = on_rig_observed };
     rig.delivery = delivery_new(&de);
     delivery_events(rig.delivery, &events);
@@ -169,6 +173,7 @@ static int rig_tear_down(void **state)
         spool_port_free(&rig.port);
         queue_free(&rig.queue);
         delivery_free(&rig.delivery);
+        gauges_free(&rig.gauges);
         resolver_free(&rig.resolver);
         delivery_writer_free(&rig.writer);
         delivery_log_free(&rig.log);
