@@ -69,8 +69,9 @@ void attempt_free(struct attempt **attempt);
 /* Back to the queue, not counted. */
 void attempt_return(struct attempt **attempt);
 
-/* Fills batch with recipients that have no finding, at most `max`; returns how many. */
-uint32_t attempt_next_batch(struct attempt *a, uint32_t max);
+/* Fills batch with recipients that have no finding and that the session may name, at most `max`;
+ * returns how many. */
+uint32_t attempt_next_batch(struct attempt *a, struct session *s, uint32_t max);
 /* Nothing of it can have been taken by the peer: it may go another way. */
 bool attempt_untaken(const struct attempt *a);
 bool attempt_has_more(const struct attempt *a); /* some recipient needs another batch */

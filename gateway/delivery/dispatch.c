@@ -14,6 +14,7 @@
  */
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
+#include "gateway/delivery/domains.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/relay.h"
 #include "gateway/delivery/repute.h"
@@ -44,7 +45,8 @@ static bool is_sticky(const struct delivery *d, const struct item *item)
 
 static bool usable_by(const struct session *s, const struct need *need)
 {
-    if (!session_suits(s, need->route) || paths_barred(s->delivery->paths, s->egress, &s->source))
+    if (!session_suits(s, need->route) || !domains_allow_item(s, need->item) ||
+        paths_barred(s->delivery->paths, s->egress, &s->source))
         return false;
     if (!need->any || is_sticky(s->delivery, need->item))
         return s->egress == need->way.egress;
@@ -216,7 +218,7 @@ static struct session *find_session(struct target *t, const struct need *need, b
     if (!s && cheap_behind(t))
         s = find_behind(t, need);
     if (!s)
-        s = relay_adopt(t, need->route, need->way.egress);
+        s = relay_adopt(t, need->route, need->item, need->way.egress);
     *open_r = !s && open && may_open(t, need);
     if (s || *open_r)
         return s;
@@ -291,7 +293,7 @@ static struct attempt *steal(struct target *t, const struct session *session)
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
         if (s->state == SESSION_OPENING && s->front && s->policies == session->policies &&
-            session_suits(session, s->route) &&
+            session_suits(session, s->route) && domains_allow_item(session, s->front->item) &&
             (s->egress == session->egress || !is_sticky(t->delivery, s->front->item)) &&
             !item_refused(s->front->item,
                           egress_conf(t->delivery->egress, session->egress)->name) &&

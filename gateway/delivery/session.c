@@ -10,6 +10,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
 #include "gateway/delivery/detour.h"
+#include "gateway/delivery/domains.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/peers.h"
 #include "gateway/delivery/race.h"
@@ -230,6 +231,7 @@ static void session_free(struct session *s)
 {
     reply_parser_free(&s->parser);
     buf_free(&s->out);
+    domains_forget(s);
     hosts_clear(&s->hosts);
     policies_unref(&s->policies);
     free(s);
@@ -285,6 +287,7 @@ void session_drop_stream(struct session *s)
     s->tcp = s->told = (struct stream_tcp_info){ 0 };
     s->tcp_known = false;
     s->caps = (struct ehlo_caps){ .ext = 0 };
+    domains_forget(s);
     buf_clear(&s->out);
 }
 

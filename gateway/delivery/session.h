@@ -97,6 +97,8 @@ struct session {
     struct addr source; /* as the other side sees us, ADDR_NONE: not known */
     struct reply_parser parser;
     struct ehlo_caps caps;
+    uint64_t *domains; /* that it has named (delivery/domains) */
+    uint32_t domains_n;
     struct expected expected[EXPECTED_MAX];
     uint8_t expected_at, expected_n;
     bool plain_once;    /* TLS broke here: this time without */

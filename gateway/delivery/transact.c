@@ -16,6 +16,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
+#include "gateway/delivery/domains.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
 #include "gateway/delivery/stall.h"
@@ -176,7 +177,9 @@ static void send_envelope(struct session *s, struct attempt *a)
 
 static void transact_batch(struct session *s, struct attempt *a, bool further)
 {
-    if (attempt_next_batch(a, tolls_recipients_max(s)) == 0) {
+    if (attempt_next_batch(a, s, tolls_recipients_max(s)) == 0) {
+        struct finding f = domains_finding(); /* of those that are left */
+        attempt_find_all(a, &f);
         attempt_over(s, a);
         return;
     }
