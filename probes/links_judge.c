@@ -51,13 +51,14 @@ static void count_blips(struct cell *c, int64_t now_ms)
 }
 
 /* For the paths that fail meanwhile. */
-static void testify(const struct links *l, struct group *g, int16_t slot, int64_t start_ms)
+static void testify(const struct links *l, struct group *g, int16_t slot, int64_t start_ms,
+                    int64_t end_ms)
 {
     for (uint32_t i = 0; i < l->egress_n; i++) {
         struct cell *c = g->cell[l->order[i]];
         if (c && l->order[i] != slot && c->path.state == PATH_SUSPECT && !c->through_ms &&
             start_ms >= path_run_start(&c->path))
-            c->through_ms = start_ms;
+            c->through_ms = end_ms;
     }
 }
 
@@ -69,7 +70,7 @@ void judge_success(struct links *l, struct group *g, int16_t slot, const struct 
     bool was_down = c->path.state == PATH_DOWN;
     enum path_change change = path_success(&c->path, start_ms, end_ms);
     touch(g, c, slot, end_ms);
-    testify(l, g, slot, start_ms);
+    testify(l, g, slot, start_ms, end_ms);
     if (t)
         t->failing = false;
     if (l->slot[slot].fault == EGRESS_PATHS_DOWN || l->slot[slot].doubt_ms)
@@ -236,11 +237,14 @@ static int16_t helper(const struct links *l, const struct group *g, int16_t slot
 static void verify(struct links *l, const struct group *g, uint32_t index, int16_t slot,
                    int64_t now_ms)
 {
-    bool through = g->cell[slot]->through_ms != 0;
-    int16_t first = through ? NO_SLOT : helper(l, g, slot, NO_SLOT);
-    int16_t second = through ? NO_SLOT : helper(l, g, slot, first);
+    int16_t first = helper(l, g, slot, NO_SLOT), second = helper(l, g, slot, first);
     /* A helper before the path itself: its connection must not be the later one. */
-    const int16_t by[] = { first, slot, slot, first == NO_SLOT ? NO_SLOT : second };
+    int16_t by[] = { first, slot, slot, first == NO_SLOT ? NO_SLOT : second };
+    bool through = g->cell[slot]->through_ms != 0;
+    if (target_count(l, g, slot) == 1 && through)
+        by[0] = by[3] = NO_SLOT; /* the one probe there may be is the path's */
+    else if (target_count(l, g, slot) == 1 && path_failures(&g->cell[slot]->path) > 0)
+        by[1] = by[2] = NO_SLOT; /* another failure would prove nothing before there is a witness */
     for (size_t i = 0; i < sizeof by / sizeof by[0]; i++) {
         struct wish wish = {
             .group = index, .slot = by[i], .suspect = slot, .until_ms = now_ms + WISH_MS

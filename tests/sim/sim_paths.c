@@ -92,6 +92,7 @@ int main(int argc, char **argv)
            scenarios[a.scenario], (unsigned long long)a.seed, a.hours, a.rate, f.extra_mean_pct,
            f.extra_p99_ms, f.first_try_failures_pct, f.switches_per_hour_group, f.escape_p50_s,
            f.escape_p95_s, f.outage_switches, f.brownout_left_p95_s, f.probes_per_s,
-           f.preference_left_p50_s, f.preference_left_p95_s, f.flap_switches, f.extra_large_pct, f.switches, f.mails, f.escapes, f.brownouts);
+           f.preference_left_p50_s, f.preference_left_p95_s, f.flap_switches, f.extra_large_pct,
+           f.switches, f.mails, f.escapes, f.brownouts);
     return 0;
 }

@@ -41,7 +41,8 @@ static void begin(struct sim *s, const struct episode *e)
             world_best(s->world, g, 20000, s->now_ms) < 0 ||
             (brownout && !worth_leaving(s, egress, g)))
             continue;
-        s->watch[s->watches++] = (struct watch){ brownout, egress, g, e->from_ms, e->to_ms, -1, -1 };
+        s->watch[s->watches++] =
+            (struct watch){ brownout, egress, g, e->from_ms, e->to_ms, -1, -1 };
     }
 }
 

@@ -175,8 +175,8 @@ static void path_blackhole(struct world *w, struct rnd *r, enum episode_kind kin
 
 static void outage(struct world *w, struct rnd *r, double least_s, double most_s)
 {
-    struct episode *e =
-        add(w, EPISODE_OUTAGE, moment(w, r), (int64_t)(between(r, least_s, most_s) * (double)SECOND));
+    struct episode *e = add(w, EPISODE_OUTAGE, moment(w, r),
+                            (int64_t)(between(r, least_s, most_s) * (double)SECOND));
     e->group = (int)rnd_below(r, WORLD_GROUPS);
 }
 
