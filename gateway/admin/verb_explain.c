@@ -254,7 +254,7 @@ static void look_up(void *arg, const struct fanout_worker *worker, struct buf *o
     if (set)
         put_site(set, out);
     put_place(worker, &address, out);
-    json_bool(out, "destination_suspect", choice->destination_suspect);
+    json_bool(out, "destination_suspect", choice && choice->destination_suspect);
     explain_put_egresses(out, policies_conf(x->policies),
                          policies_route_fallback(x->policies, x->route), choice);
     json_close(out, '}');
