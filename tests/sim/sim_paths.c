@@ -1,8 +1,9 @@
 /*
  * tests/sim/sim_paths — `sim-paths --seed N --hours H [--rate R] [--scenario S] [--verbose] --json`
  *
- *   One world, one JSON object. Scenarios: mixed quiet flap outage sparse single. The rate is that of the
- *   mail of one group per second: 0.5, sparse 0.02. Exit 2 on a bad argument.
+ *   One world, one JSON object. Scenarios: mixed quiet flap outage sparse single.
+ *   The rate is that of the mail of one group per second: 0.5, sparse 0.02. Exit 2 on a bad
+ *   argument.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -112,17 +112,17 @@ static void test_destination_outages(void **state)
 static void test_single(void **state)
 {
     (void)state;
-    const uint64_t seeds[WORLDS] = { 61, 62, 63, 64, last_seed() };
-    double p50[WORLDS];
-    for (int i = 0; i < WORLDS; i++) {
+    const uint64_t seeds[] = { 61, 62, last_seed() };
+    double p50[3];
+    for (int i = 0; i < 3; i++) {
         struct sim_figures f = run(SCENARIO_SINGLE, 3, 0.5, seeds[i]);
         p50[i] = f.preference_left_p50_s;
         assert_true(f.escapes > 0);
         assert_true(f.extra_mean_pct <= 4);
         assert_true(f.first_try_failures_pct <= 0.1);
     }
-    qsort(p50, WORLDS, sizeof p50[0], by_value);
-    assert_true(p50[WORLDS / 2] <= 30);
+    qsort(p50, 3, sizeof p50[0], by_value);
+    assert_true(p50[1] <= 30);
 }
 
 /* The same seed is the same run, to the last bit. */
