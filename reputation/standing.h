@@ -181,6 +181,9 @@ void standing_free(struct standing **standing); /* sets NULL */
 /* At the start and after a reload. Members that keep (egress, address) keep what is known of them;
  * those that are gone are remembered for 30 days. Indices are those of `config` from now on. */
 void standing_configure(struct standing *s, const struct standing_config *config, int64_t now_ms);
+/* What was known before is lost, and may have been bad: with the next configuration those that
+ * would begin clean begin suspect. */
+void standing_doubt(struct standing *s);
 void standing_tick(struct standing *s, int64_t now_ms);
 
 /* Everything that matters, byte for byte the same for the same standing. */

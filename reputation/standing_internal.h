@@ -151,6 +151,7 @@ struct standing {
     uint8_t pool_empty[STANDING_POOLS_MAX]; /* the alarm has been raised */
     uint32_t min_active;
     bool acknowledge, send;
+    bool doubt; /* until it is configured */
     bool dirty; /* eligibility may have changed: pools are to be looked at */
     uint64_t version;
 };

@@ -211,6 +211,27 @@ static void test_acknowledge(void **state)
     sr_state(r, 0, STANDING_PROBATION);
 }
 
+/* What was known is lost: nobody is sure of anything, but mail goes on. */
+static void test_in_doubt(void **state)
+{
+    struct standing_rig *r = *state;
+    struct standing_hooks hooks = { NULL, NULL };
+    standing_free(&r->s);
+    r->s = standing_new(&hooks, r->now_ms);
+    r->member[3].warmup_ms = r->now_ms;
+    standing_doubt(r->s);
+    sr_configure(r);
+    sr_state(r, 0, STANDING_SUSPECT);
+    sr_state(r, 3, STANDING_PROBATION);
+    for (int m = 0; m < 4; m++)
+        assert_true(sr_view(r, m).eligible);
+    assert_non_null(strstr(sr_view(r, 0).reason.p, "lost"));
+    sr_wait(r, 29 * RIG_MINUTE);
+    sr_state(r, 0, STANDING_SUSPECT);
+    sr_wait(r, 2 * RIG_MINUTE);
+    sr_state(r, 0, STANDING_CLEAN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +245,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_too_many_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dwell, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_acknowledge, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_in_doubt, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
