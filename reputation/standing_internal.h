@@ -52,6 +52,7 @@ struct listing {
     bool hard;
     uint8_t clear; /* checks in a row without it */
     int64_t since_ms, clear_ms;
+    int64_t heard_ms; /* the last check with a result */
 };
 
 /* Evidence that decays, for people; what counts is the sum in member.e. */

@@ -303,7 +303,9 @@ void control_standing_listing(struct control_standing *c, struct slice egress,
     struct standing_check check = { .source = l->source, .verdict = verdicts[l->state] };
     if (member == STANDING_NONE)
         return;
-    if (l->state == LIST_LISTED) {
+    if (l->dead)
+        check.verdict = STANDING_SILENT;
+    else if (l->state == LIST_LISTED) {
         check.text = slice_of(l->text[0] ? l->text : l->what);
         check.points = l->kind == ZONE_REPORT ? 0 : l->points;
         check.hard = l->kind == ZONE_HARD;

@@ -221,6 +221,58 @@ static void test_listing_holds(void **state)
     assert_true(near(sr_points(r, 1), 16));
 }
 
+/* A list that died after it named us: it bars the address for a day after it was last heard of, and
+ * a restart changes nothing about that. */
+static void test_a_dead_list_is_forgotten(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_list(r, 0, "dead", 100, true);
+    sr_list(r, 1, "alive", 100, true);
+    sr_wait(r, 40 * RIG_HOUR);
+    sr_list(r, 0, "dead", 100, true);
+    for (int hour = 3; hour < 24; hour++) {
+        sr_wait(r, RIG_HOUR);
+        sr_silent(r, 0, "dead");
+        sr_list(r, 1, "alive", 100, true);
+        sr_silent(r, 1, "alive");
+        if (hour == 10)
+            sr_restart(r);
+    }
+    sr_state(r, 0, STANDING_LISTED);
+    sr_wait(r, 3 * RIG_HOUR);
+    sr_state(r, 0, STANDING_LISTED); /* nobody looked: silence is what the list's watch says */
+    sr_silent(r, 0, "dead");
+    sr_silent(r, 1, "alive");
+    sr_state(r, 0, STANDING_QUARANTINED);
+    sr_state(r, 1, STANDING_LISTED);
+    assert_true(near(sr_points(r, 0), 100 * pow(0.5, 64.0 / 6)));
+    sr_wait(r, RIG_HOUR);
+    sr_state(r, 0, STANDING_PROBATION);
+    sr_list(r, 0, "dead", 100, true); /* it was only away */
+    sr_state(r, 0, STANDING_LISTED);
+}
+
+/* As the version before wrote it: without the time it was heard of. */
+static void test_kept_by_the_version_before(void **state)
+{
+    struct standing_rig *r = *state;
+    static const struct standing_hooks none = { NULL, NULL };
+    struct buf kept;
+    struct standing *again = NULL;
+    standing_order(r->s, 0, STANDING_DISABLE, r->now_ms, NULL);
+    sr_reply(r, 1, "p", STANDING_IP_BLOCKED, 1, true);
+    buf_init(&kept, STANDING_PACK_MAX);
+    standing_pack(r->s, &kept);
+    kept.mem[kept.start + 3] = '1'; /* the same but for listings, of which there are none */
+    assert_int_equal(standing_unpack(buf_slice(&kept), &none, &again, NULL), RC_OK);
+    buf_free(&kept);
+    standing_free(&r->s);
+    r->s = again;
+    sr_configure(r);
+    sr_state(r, 0, STANDING_DISABLED);
+    assert_true(near(sr_points(r, 1), 30));
+}
+
 /* One receiver that refuses slowly, for two days: suspect, but out of nothing. A second one that
  * says the same is another matter. */
 static void test_one_receiver_drains_nobody(void **state)
@@ -256,6 +308,8 @@ int main(void)
         cmocka_unit_test(test_weights),
         cmocka_unit_test_setup_teardown(test_decay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_listing_holds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_dead_list_is_forgotten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_kept_by_the_version_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_receiver_drains_nobody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_null_sender_is_nobody, set_up, tear_down),
     };
