@@ -96,8 +96,13 @@ static double ticket(uint64_t sender, struct slice name)
     return ((double)(z >> 11) + 1) * 0x1.0p-53;
 }
 
-/* Weighted rendezvous: each way gets senders in proportion to its weight, and losing one way moves
- * only that one's senders. */
+double choice_score(const struct choice_request *q, const struct candidate *c)
+{
+    double t = ticket(q->sender, q->conf->egress.at[c->egress].name);
+    return c->weight > 0 ? -log(t) / c->weight : HUGE_VAL;
+}
+
+/* Each way gets senders in proportion to its weight. */
 static int spread(const struct choice_request *q, const struct choice *c, int chosen)
 {
     unsigned bit = q->bytes >= COST_LARGE_FROM ? PATH_NEAR_LARGE : PATH_NEAR;
@@ -109,7 +114,7 @@ static int spread(const struct choice_request *q, const struct choice *c, int ch
                     (is_open(at) && up(at) && (at->path->near & bit) && at->cost.total_ms <= limit);
         if (!near || at->weight <= 0)
             continue;
-        double score = -log(ticket(q->sender, q->conf->egress.at[at->egress].name)) / at->weight;
+        double score = choice_score(q, at);
         if (score < least) {
             least = score;
             pick = (int)i;
@@ -197,7 +202,7 @@ static void sit_out(const struct choice_request *q, struct rnd *rnd, struct choi
         most = is_open(&c->at[i]) ? fmax(most, c->at[i].share) : most;
     for (uint32_t i = 0; i < c->n; i++) {
         struct candidate *at = &c->at[i];
-        if (!is_open(at) || at->share >= most)
+        if (!is_open(at) || at->share >= most || choice_is_limited(q, at)) /* its rate binds it */
             continue;
         c->drawn = true;
         if (at->egress != q->sticky && rnd_unit(rnd) >= at->share / most && open_ways(c) > 1)
@@ -225,6 +230,8 @@ bool choice_rank(const struct choice_request *q, struct rnd *rnd, struct choice 
     int chosen = base(q, group, c, &reason);
     if (reason != CHOSEN_STICKY) {
         chosen = step(chosen, spread(q, c, chosen), CHOSEN_BY_HASH, &reason);
+    }
+    if (reason != CHOSEN_STICKY && !choice_is_limited(q, &c->at[chosen])) {
         chosen = step(chosen, warm(q, c, chosen), CHOSEN_WARM, &reason);
         chosen = step(chosen, explore(q, rnd, c, chosen), CHOSEN_EXPLORING, &reason);
     }

@@ -259,7 +259,7 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
         char none[160];
         if (!egress_why_none(t->delivery->egress, flow->route, none, sizeof none))
             paths_why_none(t->delivery->paths, none, sizeof none);
-        if (front->refused_n)
+        if (front->refused_n || need.way.waits)
             flow_put_off(flow, front, none);
         else
             flow_failed(flow, none);
@@ -269,7 +269,7 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     struct session *s = find_session(t, &need, open, &opening);
     if (!s && !opening)
         return false;
-    if (!repute_take(t, s ? s->egress : need.way.egress)) {
+    if (!repute_take(t, s ? s->egress : need.way.egress, need.way.spilled)) {
         paths_forget(t); /* the last of its allowance is gone: choose again */
         return true;
     }

@@ -223,9 +223,11 @@ static void sum_up(const struct choice *c, struct way_out *way)
     way->second = is_second ? c->at[c->second].egress : EGRESS_NONE;
     way->race_ms = is_second ? choice_race_ms(c) : CHOICE_RACE_NEVER;
     way->overdue_ms = choice_overdue_ms(c->chosen >= 0 ? c->at[c->chosen].path : NULL);
+    way->spilled = c->spilled;
+    way->waits = c->waits;
     memset(way->able, 0, sizeof way->able);
     for (uint32_t i = 0; i < c->n; i++)
-        if (c->at[i].reason < RULED_OUT_UNUSABLE)
+        if (c->at[i].reason < RULED_OUT_UNUSABLE && (!c->bound || (int)i == c->chosen))
             way->able[c->at[i].egress / 64] |= UINT64_C(1) << (c->at[i].egress % 64);
 }
 

@@ -28,6 +28,8 @@ struct way_out {
     int second;                 /* to race with; EGRESS_NONE */
     int64_t race_ms;            /* CHOICE_RACE_NEVER */
     int64_t overdue_ms;         /* a connection that takes longer is reported */
+    int spilled;                /* egress whose mail it is, though not its to carry; EGRESS_NONE */
+    bool waits;                 /* for the allowance of one egress; other mail may go now */
     bool placed, measured;      /* the group was known; so were its paths */
     uint64_t able[PATHS_WORDS]; /* those that may carry it, too, when no session is to be had */
 };

@@ -199,6 +199,28 @@ static const struct advice_standing *standing_of(const struct delivery *d, int e
     return paths_standing(d->paths, egress, receiver(d, egress, provider));
 }
 
+/* Told to send less: at most 1 - share of its mail goes by other egresses, in proportion to what it
+ * carries itself. */
+static uint32_t spill_per_hour(const struct advice_standing *s)
+{
+    double share = (double)s->share, rate = s->per_hour * (1 - share) / share;
+    return rate < 1 ? 1 : (uint32_t)rate;
+}
+
+static uint64_t spill_key(uint64_t key)
+{
+    return ~key ? ~key : 1;
+}
+
+static void set_allowance(const struct delivery *d, uint64_t key, const struct advice_standing *s,
+                          struct egress_facts *f)
+{
+    int64_t now_us = clock_mono_us();
+    f->spent = !allowance_left(d->allowances, key, s->per_hour, now_us);
+    f->spills = f->spent && f->receiver == RECEIVER_LIMITS &&
+                allowance_left(d->allowances, spill_key(key), spill_per_hour(s), now_us);
+}
+
 void repute_facts(const struct delivery *d, struct slice provider, struct egress_facts *facts)
 {
     size_t n = delivery_conf(d)->egress.n;
@@ -206,10 +228,11 @@ void repute_facts(const struct delivery *d, struct slice provider, struct egress
         const struct advice_standing *s = standing_of(d, (int)i, provider);
         if (!s)
             continue;
-        facts[i].withheld = 1 - s->share;
-        facts[i].spent = s->per_hour && d->allowances &&
-                         !allowance_left(d->allowances, key_of(d, (int)i, provider), s->per_hour,
-                                         clock_mono_us());
+        facts[i].receiver = s->share <= 0  ? RECEIVER_REFUSES
+                            : s->share < 1 ? RECEIVER_LIMITS
+                                           : RECEIVER_TAKES;
+        if (s->per_hour && s->share > 0 && d->allowances)
+            set_allowance(d, key_of(d, (int)i, provider), s, &facts[i]);
     }
 }
 
@@ -225,13 +248,20 @@ bool repute_may_carry(const struct session *s)
     return !standing || standing->share > 0;
 }
 
-bool repute_take(struct target *t, int egress)
+bool repute_take(struct target *t, int egress, int spilled)
 {
     struct delivery *d = t->delivery;
     if (!d->allowances || nothing_known(d))
         return true;
+    int64_t now_us = clock_mono_us();
     struct slice provider = repute_provider(t);
-    const struct advice_standing *s = standing_of(d, egress, provider);
+    const struct advice_standing *s =
+        spilled == EGRESS_NONE ? NULL : standing_of(d, spilled, provider);
+    if (s && s->per_hour && s->share > 0 &&
+        !allowance_take(d->allowances, spill_key(key_of(d, spilled, provider)), spill_per_hour(s),
+                        now_us))
+        return false;
+    s = standing_of(d, egress, provider);
     return !s || !s->per_hour ||
-           allowance_take(d->allowances, key_of(d, egress, provider), s->per_hour, clock_mono_us());
+           allowance_take(d->allowances, key_of(d, egress, provider), s->per_hour, now_us);
 }
