@@ -12,6 +12,7 @@ const char *const choice_reason_texts[CHOICE_REASONS] = {
     [CHOSEN_WARM] = "chosen: a session stands",
     [CHOSEN_BY_HASH] = "chosen: nearly the fastest, and this sender's share",
     [CHOSEN_EXPLORING] = "chosen: to see what it is like",
+    [CHOSEN_WARMING_UP] = "chosen: it is warming up, and this is its share",
     [CHOSEN_LAST_RESORT] = "chosen: all others are down as well",
     [NOT_CHEAPEST] = "slower",
     [BELOW_MARGIN] = "faster, but below the margin",

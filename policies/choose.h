@@ -16,6 +16,8 @@
  *     6. among those that are nearly as good, the sender's domain decides by consistent hash, in
  *        proportion to the weights.
  *     7. rarely, small mail of no hurry tries another one (exploration).
+ *     8. small mail of no hurry goes by one that is warming up, as long as that has something left
+ *        of its allowance, in proportion to the weights: what is never used is never warm.
  *   An egress that the receiver limits keeps the mail that is its: by 4 and 6 alone, for the same
  *   correspondents the same. When its allowance is used up a bounded part of that mail goes by
  *   others (`spilled`), and the rest waits (`waits`) even if others could carry it: going round a
@@ -45,6 +47,7 @@ enum {
 /* How this receiver takes mail by it. */
 enum egress_receiver {
     RECEIVER_TAKES,
+    RECEIVER_WARMS,  /* it is to get used to it: up to its allowance it should have mail */
     RECEIVER_LIMITS, /* it has told us to send less */
     RECEIVER_REFUSES /* whatever the mail */
 };
@@ -70,6 +73,7 @@ enum choice_reason {
     CHOSEN_WARM,
     CHOSEN_BY_HASH, /* one of several nearly as good */
     CHOSEN_EXPLORING,
+    CHOSEN_WARMING_UP,
     CHOSEN_LAST_RESORT, /* everything is down */
     /* not chosen */
     NOT_CHEAPEST, /* better_pct < 0: it would take that much longer */

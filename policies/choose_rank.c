@@ -162,17 +162,53 @@ static int promising(const struct choice *c, int chosen)
     return pick;
 }
 
+/* Is this mail fit to go by a way that may turn out worse? */
+static bool is_modest(const struct choice_request *q)
+{
+    return q->lane >= LANE_NORMAL && q->bytes <= CHOICE_EXPLORE_BYTES;
+}
+
 static int explore(const struct choice_request *q, struct rnd *rnd, const struct choice *c,
                    int chosen)
 {
-    if (!q->explore_ms || q->now_ms < *q->explore_ms || q->lane < LANE_NORMAL ||
-        q->bytes > CHOICE_EXPLORE_BYTES || rnd_unit(rnd) >= EXPLORE_SHARE)
+    if (!q->explore_ms || q->now_ms < *q->explore_ms || !is_modest(q) ||
+        rnd_unit(rnd) >= EXPLORE_SHARE)
         return chosen;
     int pick = promising(c, chosen);
     if (pick < 0)
         return chosen;
     *q->explore_ms = q->now_ms + (int64_t)CHOICE_EXPLORE_EVERY_MS * (q->sharers ? q->sharers : 1);
     return pick;
+}
+
+static bool wants_warmth(const struct choice_request *q, const struct candidate *c)
+{
+    return is_open(c) && q->facts[c->egress].receiver == RECEIVER_WARMS && c->weight > 0 && up(c) &&
+           (double)c->path->fail < DOUBTFUL;
+}
+
+/* By measurement it would have nothing, for it is not known. Its allowance keeps it from having
+ * much; who has less than its share has sat out already. */
+static int warm_up(const struct choice_request *q, struct rnd *rnd, struct choice *c, int chosen)
+{
+    double all = 0, wanted = 0;
+    for (uint32_t i = 0; i < c->n; i++) {
+        double weight = (double)q->conf->egress.at[c->at[i].egress].weight;
+        all += is_open(&c->at[i]) ? weight : 0;
+        wanted += wants_warmth(q, &c->at[i]) ? weight : 0;
+    }
+    if (wanted <= 0 || !is_modest(q))
+        return chosen;
+    c->drawn = true;
+    double ticket = rnd_unit(rnd) * all;
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (!wants_warmth(q, &c->at[i]))
+            continue;
+        ticket -= (double)q->conf->egress.at[c->at[i].egress].weight;
+        if (ticket < 0)
+            return (int)i;
+    }
+    return chosen;
 }
 
 static bool anything_measured(const struct choice *c)
@@ -234,6 +270,7 @@ bool choice_rank(const struct choice_request *q, struct rnd *rnd, struct choice 
     if (reason != CHOSEN_STICKY && !choice_is_limited(q, &c->at[chosen])) {
         chosen = step(chosen, warm(q, c, chosen), CHOSEN_WARM, &reason);
         chosen = step(chosen, explore(q, rnd, c, chosen), CHOSEN_EXPLORING, &reason);
+        chosen = step(chosen, warm_up(q, rnd, c, chosen), CHOSEN_WARMING_UP, &reason);
     }
     c->chosen = chosen;
     c->at[chosen].reason = reason;

@@ -230,6 +230,7 @@ void repute_facts(const struct delivery *d, struct slice provider, struct egress
             continue;
         facts[i].receiver = s->share <= 0  ? RECEIVER_REFUSES
                             : s->share < 1 ? RECEIVER_LIMITS
+                            : s->per_hour  ? RECEIVER_WARMS
                                            : RECEIVER_TAKES;
         if (s->per_hour && s->share > 0 && d->allowances)
             set_allowance(d, key_of(d, (int)i, provider), s, &facts[i]);

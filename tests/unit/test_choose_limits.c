@@ -83,6 +83,56 @@ static void test_by_weight_for_good(void **state)
     assert_in_range(waits, 400, 600);
 }
 
+/* A new address is slower and unknown: small mail of no hurry is drawn to it by weight. */
+static void test_warming_up_has_its_share(void **state)
+{
+    struct rig *r = *state;
+    int got = 0;
+    r->q.allowed.n = 2;
+    r->facts[1].receiver = RECEIVER_WARMS;
+    r->advice->path[1] = (struct advice_path){ .state = PATH_UNKNOWN };
+    for (int i = 0; i < 10000; i++) {
+        int chosen = pick(r);
+        assert_true(r->choice.drawn && (!chosen || reason(r, 1) == CHOSEN_WARMING_UP));
+        got += chosen == 1;
+    }
+    assert_in_range(got, 4700, 5300);
+    r->facts[0].warm = true; /* a session of the other stands */
+    got = 0;
+    for (int i = 0; i < 10000; i++)
+        got += pick(r) == 1;
+    assert_in_range(got, 4700, 5300);
+}
+
+/* None of these is drawn to it. */
+static void test_no_mail_for_a_new_address(void **state)
+{
+    struct rig *r = *state;
+    r->q.allowed.n = 2;
+    for (int row = 0; row < 6; row++) {
+        r->facts[1] = (struct egress_facts){ .usable = true, .receiver = RECEIVER_WARMS };
+        r->facts[0].receiver = RECEIVER_TAKES;
+        r->q.lane = LANE_NORMAL;
+        r->q.bytes = 20000;
+        r->q.sticky = EGRESS_NONE;
+        r->advice->path[1] = (struct advice_path){ .state = PATH_UP, .rtt_ms = 80, .samples = 9 };
+        if (row == 0)
+            r->q.lane = LANE_HIGH;
+        else if (row == 1)
+            r->q.bytes = CHOICE_EXPLORE_BYTES + 1;
+        else if (row == 2)
+            r->facts[1].spent = true;
+        else if (row == 3)
+            r->q.sticky = 0;
+        else if (row == 4)
+            r->facts[0].receiver = RECEIVER_LIMITS; /* no way round it */
+        else
+            r->advice->path[1].fail = 0.5F;
+        for (int i = 0; i < 200; i++)
+            assert_int_equal(pick(r), 0);
+    }
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -93,6 +143,8 @@ int main(void)
         T(test_alone),
         T(test_a_warm_session_changes_nothing),
         T(test_by_weight_for_good),
+        T(test_warming_up_has_its_share),
+        T(test_no_mail_for_a_new_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
