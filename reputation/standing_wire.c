@@ -57,6 +57,7 @@ static const struct standing_field member_rows[] = {
     M(FIELD_U32, replies[1], UINT32_MAX),
     M(FIELD_U32, contents[0], UINT32_MAX),
     M(FIELD_U32, contents[1], UINT32_MAX),
+    { offsetof(struct member, soft), FIELD_BOOL, 0, true },
 };
 
 #define C(type, field, max)                                                                        \

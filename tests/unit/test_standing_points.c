@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -252,25 +253,27 @@ static void test_a_dead_list_is_forgotten(void **state)
     sr_state(r, 0, STANDING_LISTED);
 }
 
-/* As the version before wrote it: without the time it was heard of. */
+/* As the version before wrote it: what that did not know of is as if it had never been. */
 static void test_kept_by_the_version_before(void **state)
 {
-    struct standing_rig *r = *state;
     static const struct standing_hooks none = { NULL, NULL };
-    struct buf kept;
-    struct standing *again = NULL;
-    standing_order(r->s, 0, STANDING_DISABLE, r->now_ms, NULL);
-    sr_reply(r, 1, "p", STANDING_IP_BLOCKED, 1, true);
-    buf_init(&kept, STANDING_PACK_MAX);
-    standing_pack(r->s, &kept);
-    kept.mem[kept.start + 3] = '1'; /* the same but for listings, of which there are none */
-    assert_int_equal(standing_unpack(buf_slice(&kept), &none, &again, NULL), RC_OK);
-    buf_free(&kept);
-    standing_free(&r->s);
-    r->s = again;
-    sr_configure(r);
-    sr_state(r, 0, STANDING_DISABLED);
-    assert_true(near(sr_points(r, 1), 30));
+    static char bytes[65536];
+    struct standing *s = NULL;
+    struct buf again;
+    (void)state;
+    FILE *f = fopen("tests/fuzz/corpus/standing/lived", "rb");
+    assert_non_null(f);
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    assert_int_equal(fclose(f), 0);
+    assert_memory_equal(bytes, "WPs1", 4);
+    assert_int_equal(standing_unpack((struct slice){ bytes, n }, &none, &s, NULL), RC_OK);
+    buf_init(&again, STANDING_PACK_MAX);
+    standing_pack(s, &again);
+    standing_free(&s);
+    assert_memory_equal(buf_slice(&again).p, "WPs2", 4);
+    assert_int_equal(standing_unpack(buf_slice(&again), &none, &s, NULL), RC_OK);
+    standing_free(&s);
+    buf_free(&again);
 }
 
 /* One receiver that refuses slowly, for two days: suspect, but out of nothing. A second one that
