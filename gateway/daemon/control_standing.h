@@ -7,8 +7,8 @@
  *   comes of it goes into each advice table before it is sent, and events to whoever listens.
  *
  *   An egress with several addresses has a member each: those that may carry nothing are barred one
- *   by one, and what one receiver holds against any of them counts for the egress, because its
- *   addresses take turns.
+ *   by one, and one that a receiver blocks is left out there while another of its family is fit. A
+ *   receiver's limit on any of them is that of the egress, because its addresses take turns.
  *
  *   Everything runs on control's loop. State is written within a second of a change, an order into
  *   both copies (keeper.h). When neither can be read all addresses begin in doubt.

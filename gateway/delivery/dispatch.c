@@ -58,13 +58,13 @@ static bool is_sticky(const struct delivery *d, const struct item *item)
 
 static bool usable_by(const struct session *s, const struct need *need)
 {
-    if (!session_suits(s, need->route) || paths_barred(s->delivery->paths, s->egress, &s->source))
+    if (!session_suits(s, need->route) || paths_barred(s->delivery->paths, s->egress, &s->source) ||
+        !repute_suits(s, need->item))
         return false;
     if (!need->any || is_sticky(s->delivery, need->item))
         return s->egress == need->way.egress;
     return paths_is_able(&need->way, s->egress) &&
-           egress_allowed(s->delivery->egress, need->route, s->egress) &&
-           !item_refused(need->item, egress_conf(s->delivery->egress, s->egress)->name);
+           egress_allowed(s->delivery->egress, need->route, s->egress);
 }
 
 static struct session *find_idle(struct target *t, const struct need *need)
@@ -293,9 +293,7 @@ static struct attempt *steal(struct target *t, const struct session *session)
         if (s->state == SESSION_OPENING && s->front && s->policies == session->policies &&
             session_suits(session, s->route) &&
             (s->egress == session->egress || !is_sticky(t->delivery, s->front->item)) &&
-            !item_refused(s->front->item,
-                          egress_conf(t->delivery->egress, session->egress)->name) &&
-            paths_is_able(&s->way, session->egress) &&
+            repute_suits(session, s->front->item) && paths_is_able(&s->way, session->egress) &&
             egress_allowed(t->delivery->egress, s->route, session->egress)) {
             struct attempt *a = s->front;
             s->front = NULL;
