@@ -11,6 +11,7 @@
 #include "gateway/delivery/crowd.h"
 #include "gateway/delivery/detour.h"
 #include "gateway/delivery/egress.h"
+#include "gateway/delivery/parting.h"
 #include "gateway/delivery/peers.h"
 #include "gateway/delivery/race.h"
 #include "gateway/delivery/relay.h"
@@ -281,7 +282,7 @@ void session_quit(struct session *s)
     sense_quit(s);
     take_out(s);
     stream_write_ref(s->stream, SLICE_LIT("QUIT\r\n"), NULL, NULL);
-    stream_finish(&s->stream, QUIT_LINGER_MS);
+    parting_begin(s, QUIT_LINGER_MS);
     delivery_check_drained(d);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/delivery/crowd.h"
+#include "gateway/delivery/parting.h"
 
 static void on_look(struct timer *timer)
 {
@@ -29,6 +30,7 @@ struct target *target_of(struct delivery *d, struct site *site)
     bucket_init(&t->rate, site->limit.rate, loop_now_ms(d->loop) * 1000);
     list_init(&t->idle);
     list_init(&t->others);
+    list_init(&t->partings);
     list_init(&t->want);
     list_init(&t->crowds);
     timer_init(&t->look, on_look);
@@ -42,6 +44,7 @@ void target_free(struct target *t)
     assert(list_empty(&t->idle) && list_empty(&t->others));
     assert(slots_held(&t->site->order.slots) == 0);
     timer_stop(t->delivery->loop, &t->look);
+    partings_forget(t);
     crowds_free(t);
     t->site->delivery = NULL;
     list_del(&t->want);

@@ -121,7 +121,7 @@ static struct client *client_of(struct fair *f, uint64_t key)
     c->spent = f->round * f->grain;
     hang_in(f, c);
     f->clients_n++;
-    file(f, c, false);
+    file(f, c, true);
     return c;
 }
 

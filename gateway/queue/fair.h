@@ -5,7 +5,8 @@
  *   cost; what a message costs beyond that is taken from its next rounds, which it sits out. The
  *   rounds it sits out are not walked through: a client is filed under the round in which it has
  *   something to spend again, so taking is O(1) amortised however many clients wait. Inside a round
- *   the lines go message by message, so a newcomer waits for one message of each, not for a grain.
+ *   the lines go message by message. Who has spent nothing in this round goes first in it, with one
+ *   message: that of a client who sends now and then waits for none of those who send all the time.
  *
  *   Guarantees, with c the highest cost (at most FAIR_ROUNDS - 2 grains; more counts as that):
  *     - of two clients that have mail all the time, neither is given more than 2 (grain + c) above

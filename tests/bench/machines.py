@@ -45,6 +45,7 @@ class Setting:
     elsewhere: dict = dataclasses.field(default_factory=dict)   # domain → another sink
     priorities: dict = dataclasses.field(default_factory=dict)  # sender → lane
     clients: tuple = ()             # addresses that are clients of their own
+    memory: str = "256MiB"          # for bodies
 
 
 class Machine:
@@ -74,7 +75,7 @@ class Waypost(Machine):
         self.here = waypost.Waypost({
             "workers": "auto", "log": {"level": "warning", "deliveries": ""},
             "clients": [{"network": n, "connections": 10000} for n in networks],
-            "limits": {"message_size": "4GiB", "connections": 10000,
+            "limits": {"message_size": "4GiB", "connections": 10000, "memory": setting.memory,
                        "connections_per_client": 10000}},
             {"routes": [*routes, {"name": "all", "hosts": [sink], "tls": "none"}],
              "priorities": [{"when": {"sender": sender}, "priority": lane}

@@ -181,12 +181,13 @@ def clients(bench, divide):
 
 def flood(bench, divide):
     """bulk mail at 5 times what the site takes for five minutes, two urgent messages a second"""
-    machine = bench.start(*TAKES, setting=Setting(connections=5, priorities=LANES))
+    machine = bench.start(*TAKES, setting=Setting(connections=5, priorities=LANES,
+                                                   memory="16MiB"))
     bench.warm()
     phase = Phase(bench, 300 / divide)
     phase.feed("bulk", 1, 5 * 5 * 1000 / TRANSACTION_MS, "-c", "100", "-f", BULK)
     phase.feed("urgent", 2, 2, "-c", "5", "-f", URGENT)
-    time.sleep(phase.seconds / 5)
+    time.sleep(phase.seconds / 2)
     early, early_n = machine.memory(), machine.waiting()
     phase.over()
     late, late_n = machine.memory(), machine.waiting()
