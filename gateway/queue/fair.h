@@ -26,7 +26,7 @@
 
 #include "gateway/base/list.h"
 
-enum { FAIR_ROUNDS = 32 };
+enum { FAIR_ROUNDS = 32, FAIR_COMPANY = 256 };
 
 struct fair;
 
@@ -44,6 +44,9 @@ void fair_del(struct fair *fair, struct list *node);
 /* The node whose turn it is, still in its line; NULL: all lines are empty. The same one until
  * something is charged, added in front or removed. */
 struct list *fair_front(struct fair *fair);
+/* Is the one in front a client that sends more than others do, who were served within the last
+ * FAIR_COMPANY turns? What is kept for those who come is not for it. */
+bool fair_front_leaves_room(struct fair *fair);
 /* The client spends that much: call it for the node that is taken, before fair_del(). */
 void fair_charge(struct fair *fair, uint64_t client, uint64_t cost);
 

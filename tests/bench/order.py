@@ -165,8 +165,9 @@ def clients(bench, divide):
         phase = phase or Phase(bench, 60 / divide)
         for i, (name, address) in enumerate(names.items()):
             if name != "large" or waits is together:
-                phase.feed(name, block + i, 400 if name == "large" else 4, "-c", "20", "-i",
+                phase.feed(name, block + i, 370 if name == "large" else 3.7, "-c", "20", "-i",
                            address)
+                time.sleep(0.1)     # not in step
         phase.over()
         for name in ("small", "other"):
             waits += phase.settle(name, bench.sink)[1]
