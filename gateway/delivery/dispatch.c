@@ -25,7 +25,7 @@ enum {
     OPENING_ELSEWHERE = 4, /* beyond that, one by each other egress */
     LOOK_AT_MAX = 64,      /* sessions looked at for one mail */
     AT_ONCE_US = 20000, /* where final replies take no longer, mail stands behind others at once */
-    LEAD_US = 2000      /* else so long and two round trips before the reply is due */
+    LATE_US = 20000     /* timers are that late at most */
 };
 
 /* ---- the rate towards the site ---- */
@@ -93,15 +93,16 @@ static bool may_follow(const struct target *t, const struct attempt *front, cons
 }
 
 /* Mail that stands behind another has had its turn, and what comes meanwhile does not overtake it.
- * So where there is no other way it goes there as late as it can without the session's standing
- * idle: 0, now. */
+ * So where there is no other way it goes there no earlier than its envelope needs to be answered
+ * when the reply is due; 0 and less: now. */
 static int64_t too_early_us(const struct session *s)
 {
     int64_t final_us = s->target->final_us;
     if (final_us <= AT_ONCE_US || !s->tcp_known || !s->tcp.min_rtt_us || s->via)
         return 0;
-    int64_t at_us = s->front->sent_us + final_us - 2 * (int64_t)s->tcp.min_rtt_us - LEAD_US;
-    return at_us - clock_mono_us();
+    int64_t flight_us = 2 * (int64_t)s->tcp.min_rtt_us;
+    int64_t lead_us = flight_us + (flight_us < LATE_US ? flight_us : LATE_US);
+    return s->front->sent_us + final_us - lead_us - clock_mono_us();
 }
 
 static struct session *find_behind(struct target *t, const struct need *need, bool late)
