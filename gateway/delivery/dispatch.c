@@ -61,13 +61,13 @@ static bool is_sticky(const struct delivery *d, const struct item *item)
 
 static bool usable_by(const struct session *s, const struct need *need)
 {
-    if (!session_suits(s, need->route) || paths_barred(s->delivery->paths, s->egress, &s->source))
+    if (!session_suits(s, need->route) || paths_barred(s->delivery->paths, s->egress, &s->source) ||
+        !repute_suits(s, need->item))
         return false;
     if (!need->any || is_sticky(s->delivery, need->item))
         return s->egress == need->way.egress;
     return paths_is_able(&need->way, s->egress) &&
-           egress_allowed(s->delivery->egress, need->route, s->egress) &&
-           !item_refused(need->item, egress_conf(s->delivery->egress, s->egress)->name);
+           egress_allowed(s->delivery->egress, need->route, s->egress);
 }
 
 static struct session *find_idle(struct target *t, const struct need *need)
@@ -282,7 +282,7 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
         char none[160];
         if (!egress_why_none(t->delivery->egress, flow->route, none, sizeof none))
             paths_why_none(t->delivery->paths, none, sizeof none);
-        if (front->refused_n)
+        if (front->refused_n || need.way.waits)
             flow_put_off(flow, front, none);
         else
             flow_failed(flow, none);
@@ -292,7 +292,7 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     struct session *s = find_session(t, &need, open, &opening);
     if (!s && !opening)
         return false;
-    if (!repute_take(t, s ? s->egress : need.way.egress)) {
+    if (!repute_take(t, s ? s->egress : need.way.egress, need.way.spilled)) {
         paths_forget(t); /* the last of its allowance is gone: choose again */
         return true;
     }
@@ -316,9 +316,7 @@ static struct attempt *steal(struct target *t, const struct session *session)
         if (s->state == SESSION_OPENING && s->front && s->policies == session->policies &&
             session_suits(session, s->route) &&
             (s->egress == session->egress || !is_sticky(t->delivery, s->front->item)) &&
-            !item_refused(s->front->item,
-                          egress_conf(t->delivery->egress, session->egress)->name) &&
-            paths_is_able(&s->way, session->egress) &&
+            repute_suits(session, s->front->item) && paths_is_able(&s->way, session->egress) &&
             egress_allowed(t->delivery->egress, s->route, session->egress)) {
             struct attempt *a = s->front;
             s->front = NULL;
