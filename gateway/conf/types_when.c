@@ -67,6 +67,8 @@ static const struct conf_key patterns_key = { .type = &type_patterns, .flags = K
 
 static bool term_allowed(const struct conf_key *key, size_t term)
 {
+    if (term == WHEN_HEADER && key->more) /* it is not at hand any more when the reply comes */
+        return false;
     return term != WHEN_TEXT || key->more; /* `replies` marks its key */
 }
 
@@ -79,7 +81,19 @@ static void unknown_term(struct conf_reader *r, const struct conf_key *key,
         if (term_allowed(key, i))
             names[n++] = when_key_names[i];
     names[n++] = "not";
-    unknown_key(r, e, names, n);
+    if (!slice_eq_str(e->key, when_key_names[WHEN_HEADER])) {
+        unknown_key(r, e, names, n);
+        return;
+    }
+    struct buf list;
+    buf_init(&list, 900);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&list, " %s", names[i]);
+    struct slice all = buf_slice(&list);
+    conf_error(r->errors, e->key_pos,
+               "found \"header\", expected one of those known when a reply comes:%.*s",
+               SLICE_FMT(all));
+    buf_free(&list);
 }
 
 /* Each header of the map becomes a term of its own: they are joined by and, like all keys. */
