@@ -243,8 +243,11 @@ static void name_targets(struct control_links *c)
         int group = links_group(c->core, g->carrier, g->region);
         links_target(c->core, group, OBS_BEACON, &b->address, -1);
     }
-    for (size_t e = 0; e < conf_of(c)->egress.n; e++)
+    for (size_t e = 0; e < conf_of(c)->egress.n; e++) {
         name_resolvers(c, e);
+        if (conf_of(c)->egress.at[e].via.kind == CONF_VIA_RELAY) /* its mail may be of no group */
+            (void)links_group(c->core, SLICE_LIT("other"), SLICE_LIT("other"));
+    }
 }
 
 static void make_prober(struct control_links *c)

@@ -166,6 +166,7 @@ enum rc workers_new(const struct workers_env *env, const struct workplan *plan,
     ws->hub = ingress_hub_new(0);
     ws->replies = reply_rules_shipped();
     ws->allowances = allowances_new();
+    ws->honesties = honesties_new();
     enum rc rc = RC_OK;
     for (unsigned i = 0; i < env->count && rc == RC_OK; i++) {
         struct worker *w = &ws->at[i];
@@ -219,6 +220,7 @@ void workers_free(struct workers **ws_p)
     ingress_hub_free(&ws->hub);
     reply_rules_free(&ws->replies);
     allowances_free(&ws->allowances);
+    honesties_free(&ws->honesties);
     free(ws->queues);
     free(ws->resolvers);
     free(ws->at);

@@ -55,6 +55,7 @@ struct workers {
     struct ingress_hub *hub;
     struct reply_rules *replies;
     struct allowances *allowances;
+    struct honesties *honesties;
     struct queue **queues;
     struct resolver **resolvers;
     struct worker *at;

@@ -96,7 +96,12 @@ static void take_policies(struct delivery *d, struct policies *policies)
     if (paths_advice(d->paths))
         egress_bar(d->egress, paths_advice(d->paths));
     views_free(&d->views);
-    d->views = views_new(d->loop, conf, resolver_allows_loopback(d->resolver));
+    struct views_env views = { .loop = d->loop,
+                               .conf = conf,
+                               .honesties = d->honesties,
+                               .rnd = d->rnd,
+                               .allow_loopback = resolver_allows_loopback(d->resolver) };
+    d->views = views_new(&views);
     make_tls(d);
 }
 
@@ -161,6 +166,7 @@ struct delivery *delivery_new(const struct delivery_env *env)
     d->observer = observer_new(d->loop, env->observe, env->observe_arg);
     d->replies = env->replies;
     d->allowances = env->allowances;
+    d->honesties = env->honesties;
     d->tally = tally_new(env->report, env->report_arg);
     timer_init(&d->tally_tick, repute_on_flush);
     loop_task_init(&d->bury, session_bury);

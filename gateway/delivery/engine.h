@@ -24,6 +24,7 @@
 struct allowances;
 struct attempt;
 struct egress_table;
+struct honesties;
 struct observer;
 struct peers;
 struct reply_rules;
@@ -57,6 +58,7 @@ struct delivery {
     struct paths *paths;
     const struct reply_rules *replies; /* NULL: replies are not judged */
     struct allowances *allowances;     /* of all workers; NULL: none are kept */
+    struct honesties *honesties;       /* of all workers */
     struct tally *tally;
     struct timer tally_tick;
     struct loop_task bury;

@@ -167,12 +167,13 @@ static void exclude(struct paths *p, size_t n, const struct item *item, bool tri
 
 /* ---- one choice ---- */
 
-static int group_of(struct paths *p, const struct addr *address, int64_t **explore_r)
+/* `anywhere`: whichever group shows what is needed, as each does the way to a relay. */
+static int group_of(struct paths *p, const struct addr *address, bool anywhere, int64_t **explore_r)
 {
     *explore_r = NULL;
-    if (!p->advice || address->family == ADDR_NONE)
+    if (!p->advice || (address->family == ADDR_NONE && !anywhere))
         return ADVICE_NONE;
-    if (!p->geo)
+    if (!p->geo || address->family == ADDR_NONE)
         return advice_group(p->advice, SLICE_LIT("other"), SLICE_LIT("other"));
     const struct geo_group *g = geo_group(p->geo, address);
     *explore_r = &p->explore_ms[g->index];
@@ -201,7 +202,7 @@ static struct choice_request request_of(struct paths *p, struct delivery *d,
                                 .sticky = EGRESS_NONE,
                                 .incumbent = EGRESS_NONE,
                                 .sharers = p->workers };
-    q.group = group_of(p, address, &q.explore_ms);
+    q.group = group_of(p, address, policies_route_relayed(d->policies, route), &q.explore_ms);
     return q;
 }
 

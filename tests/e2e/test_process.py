@@ -112,7 +112,7 @@ def test_supervisor_ends_its_children(pair):
     here, _ = pair
     below = process.descendants(here.child.pid)
     assert here.stop() == 0
-    assert not any(process.alive(p) for p in below)
+    net.wait_for("all of them to end", lambda: not any(process.alive(p) for p in below))
     assert not net.listens(here.address, here.port)
 
 
