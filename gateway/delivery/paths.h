@@ -57,7 +57,10 @@ void paths_reconfigure(struct paths *paths, const struct conf *conf);
 
 void paths_choose(struct target *t, const struct conf_route *route, const struct item *item,
                   struct way_out *way_r);
-bool paths_is_able(const struct way_out *way, int egress);
+static inline bool paths_is_able(const struct way_out *way, int egress)
+{
+    return way->able[egress / 64] >> (egress % 64) & 1;
+}
 
 /* How an egress of the configuration stands with this receiver, by the last advice however old it
  * is; with a source what there is about that address of it. NULL: as well as can be, or nothing. */
@@ -73,6 +76,8 @@ bool paths_has_standings(const struct paths *paths);
 /* Could the mail leave by another egress than those that refused or failed it: now, or when there
  * is something left of its allowance again? */
 bool paths_has_way(struct target *t, const struct conf_route *route, const struct item *item);
+/* Did the latest choice leave some out that a limit holds back for a moment? */
+bool paths_are_limited(const struct paths *paths);
 /* Why the latest choice found none; leaves `text` alone when it does not know. */
 void paths_why_none(const struct paths *paths, char *text, size_t n);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/delivery/crowd.h"
+#include "gateway/delivery/tolls.h"
 
 static void on_look(struct timer *timer)
 {
@@ -26,11 +27,11 @@ struct target *target_of(struct delivery *d, struct site *site)
     t = mem_zero(sizeof *t);
     t->delivery = d;
     t->site = site;
-    bucket_init(&t->rate, site->limit.rate, loop_now_ms(d->loop) * 1000);
     list_init(&t->idle);
     list_init(&t->others);
     list_init(&t->want);
     list_init(&t->crowds);
+    list_init(&t->tolls);
     timer_init(&t->look, on_look);
     list_push_back(&d->targets, &t->link);
     site->delivery = t;
@@ -43,6 +44,7 @@ void target_free(struct target *t)
     assert(slots_held(&t->site->order.slots) == 0);
     timer_stop(t->delivery->loop, &t->look);
     crowds_free(t);
+    tolls_forget(t);
     t->site->delivery = NULL;
     list_del(&t->want);
     list_del(&t->link);
