@@ -472,13 +472,19 @@ static void test_users(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lanes),           cmocka_unit_test(test_mt_priority),
-        cmocka_unit_test(test_routes),          cmocka_unit_test(test_egress_sets),
+        cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_mt_priority),
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_egress_sets),
         cmocka_unit_test(test_routes_of_relays),
-        cmocka_unit_test(test_choice),          cmocka_unit_test(test_traffic),
-        cmocka_unit_test(test_traffic_scopes),  cmocka_unit_test(test_traffic_keys),
-        cmocka_unit_test(test_traffic_domains), cmocka_unit_test(test_retry_times),
-        cmocka_unit_test(test_retry_end),       cmocka_unit_test(test_clients),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_traffic),
+        cmocka_unit_test(test_traffic_scopes),
+        cmocka_unit_test(test_traffic_keys),
+        cmocka_unit_test(test_traffic_domains),
+        cmocka_unit_test(test_retry_times),
+        cmocka_unit_test(test_retry_end),
+        cmocka_unit_test(test_clients),
         cmocka_unit_test(test_users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
