@@ -141,13 +141,13 @@ const struct advice_path *advice_path(const struct advice *advice, int egress, i
 int advice_standing_cmp(const struct advice_standing *a, const struct advice_standing *b)
 {
     int order = (a->egress > b->egress) - (a->egress < b->egress);
-    return order ? order : text_cmp(a->provider, b->provider);
+    order = order ? order : text_cmp(a->provider, b->provider);
+    return order ? order : addr_cmp(&a->source, &b->source);
 }
 
-static const struct advice_standing *find_standing(const struct advice *a, int egress,
-                                                   struct slice provider)
+static const struct advice_standing *find_standing(const struct advice *a,
+                                                   struct advice_standing key)
 {
-    const struct advice_standing key = { .egress = (int16_t)egress, .provider = provider };
     uint32_t low = 0, high = a->standing_n;
     while (low < high) {
         uint32_t mid = low + (high - low) / 2;
@@ -165,8 +165,20 @@ static const struct advice_standing *find_standing(const struct advice *a, int e
 const struct advice_standing *advice_standing(const struct advice *a, int egress,
                                               struct slice provider)
 {
-    const struct advice_standing *found = find_standing(a, egress, provider);
-    return found || !provider.n ? found : find_standing(a, egress, slice_of(""));
+    struct advice_standing key = { .egress = (int16_t)egress, .provider = provider };
+    const struct advice_standing *found = find_standing(a, key);
+    key.provider = slice_of("");
+    return found || !provider.n ? found : find_standing(a, key);
+}
+
+const struct advice_standing *advice_source(const struct advice *a, int egress,
+                                            struct slice provider, const struct addr *source)
+{
+    struct advice_standing key = { .egress = (int16_t)egress,
+                                   .provider = provider,
+                                   .source = *source };
+    key.source.port = 0;
+    return source->family == ADDR_NONE ? NULL : find_standing(a, key);
 }
 
 bool advice_bars(const struct advice *a, const struct addr *source)

@@ -85,6 +85,8 @@ struct advice_path {
 struct advice_standing {
     int16_t egress;        /* its row */
     struct slice provider; /* as reply_provider() names it; empty: with all others */
+    struct addr source;    /* ADDR_NONE: the egress, by whatever address. Else this address of its
+                              is left out while others of the family are not; no port */
     float share;           /* of the mail it would get that it may have; 0: none */
     uint32_t per_hour;     /* mails, in all workers together; 0: no limit */
 };
@@ -97,7 +99,7 @@ struct advice {
     struct advice_group *group;
     struct advice_path *path; /* [egress * group_n + group] */
     uint32_t standing_n, barred_n;
-    struct advice_standing *standing; /* sorted by egress, then provider */
+    struct advice_standing *standing; /* by advice_standing_cmp() */
     struct addr *barred;              /* source addresses that carry no mail, without port */
 };
 
@@ -121,6 +123,9 @@ const struct advice_path *advice_path(const struct advice *advice, int egress, i
 /* With this provider, else with all others; NULL: as well as can be. */
 const struct advice_standing *advice_standing(const struct advice *advice, int egress,
                                               struct slice provider);
+/* What there is about one address of it; NULL: it is like the others. */
+const struct advice_standing *advice_source(const struct advice *advice, int egress,
+                                            struct slice provider, const struct addr *source);
 bool advice_bars(const struct advice *advice, const struct addr *source); /* whatever its port */
 /* Do both say the same about who may carry mail: bars, shares and standings? */
 bool advice_same_standing(const struct advice *a, const struct advice *b);

@@ -9,7 +9,7 @@
 #include "gateway/base/cursor.h"
 #include "policies/advice.h"
 
-static const uint32_t MAGIC = 0x32615057; /* "WPa2" */
+static const uint32_t MAGIC = 0x33615057; /* "WPa3" */
 enum {
     BLANK = 0xff,
     NAME_MAX_BYTES = 255,
@@ -57,18 +57,19 @@ static void put_path(struct buf *out, const struct advice_path *p)
     put_u32(out, p->age_ms);
 }
 
-static void put_standing(struct buf *out, const struct advice_standing *s)
-{
-    put_u16(out, (uint16_t)s->egress);
-    put_slice16(out, s->provider);
-    put_f32(out, s->share);
-    put_u32(out, s->per_hour);
-}
-
 static void put_address(struct buf *out, const struct addr *a)
 {
     put_u8(out, a->family);
     buf_put(out, a->bytes, addr_bits(a) / 8);
+}
+
+static void put_standing(struct buf *out, const struct advice_standing *s)
+{
+    put_u16(out, (uint16_t)s->egress);
+    put_slice16(out, s->provider);
+    put_address(out, &s->source);
+    put_f32(out, s->share);
+    put_u32(out, s->per_hour);
 }
 
 void advice_pack(const struct advice *a, struct buf *out)
@@ -193,6 +194,16 @@ static void get_path(struct cursor *c, struct advice_path *p)
         c->bad = true;
 }
 
+static void get_address(struct cursor *c, struct addr *a, bool may_be_none)
+{
+    a->family = cur_u8(c);
+    if (a->family != ADDR_V4 && a->family != ADDR_V6 && !(may_be_none && a->family == ADDR_NONE))
+        c->bad = true;
+    struct slice bytes = cur_bytes(c, c->bad ? 0 : addr_bits(a) / 8);
+    if (bytes.n)
+        memcpy(a->bytes, bytes.p, bytes.n);
+}
+
 static void get_standing(struct cursor *c, struct advice *a, uint32_t i)
 {
     struct advice_standing *s = &a->standing[i];
@@ -202,20 +213,11 @@ static void get_standing(struct cursor *c, struct advice *a, uint32_t i)
         c->bad = true;
     if (!c->bad)
         s->provider = advice_text(a, provider);
+    get_address(c, &s->source, true);
     s->share = cur_f32(c, 1);
     s->per_hour = cur_u32(c);
     if (s->per_hour > PER_HOUR_MAX || (i > 0 && !c->bad && advice_standing_cmp(s - 1, s) >= 0))
         c->bad = true;
-}
-
-static void get_address(struct cursor *c, struct addr *a)
-{
-    a->family = cur_u8(c);
-    if (a->family != ADDR_V4 && a->family != ADDR_V6)
-        c->bad = true;
-    struct slice bytes = cur_bytes(c, c->bad ? 0 : addr_bits(a) / 8);
-    if (bytes.n)
-        memcpy(a->bytes, bytes.p, bytes.n);
 }
 
 static void get_all(struct cursor *c, struct advice *a)
@@ -229,7 +231,7 @@ static void get_all(struct cursor *c, struct advice *a)
     for (uint32_t i = 0; i < a->standing_n && !c->bad; i++)
         get_standing(c, a, i);
     for (uint32_t i = 0; i < a->barred_n && !c->bad; i++)
-        get_address(c, &a->barred[i]);
+        get_address(c, &a->barred[i], false);
 }
 
 enum rc advice_unpack(struct slice bytes, struct advice **advice_r, struct err *err)

@@ -12,6 +12,7 @@ const char *const choice_reason_texts[CHOICE_REASONS] = {
     [CHOSEN_WARM] = "chosen: a session stands",
     [CHOSEN_BY_HASH] = "chosen: nearly the fastest, and this sender's share",
     [CHOSEN_EXPLORING] = "chosen: to see what it is like",
+    [CHOSEN_WARMING_UP] = "chosen: it is warming up, and this is its share",
     [CHOSEN_LAST_RESORT] = "chosen: all others are down as well",
     [NOT_CHEAPEST] = "slower",
     [BELOW_MARGIN] = "faster, but below the margin",
@@ -26,6 +27,7 @@ const char *const choice_reason_texts[CHOICE_REASONS] = {
     [RULED_OUT_SPENT] = "ruled out: its allowance for this receiver is used up",
     [RULED_OUT_LIMITED] = "ruled out: a traffic limit of it is reached",
     [RULED_OUT_SITS_OUT] = "passed over: it has less than its share now",
+    [RULED_OUT_ROUND] = "ruled out: the mail waits for another's allowance",
 };
 
 bool choice_has(const struct choice *c, enum choice_reason reason)
@@ -71,10 +73,34 @@ static int draw(const struct choice *c, struct rnd *rnd)
     return last;
 }
 
+static bool any_limited(const struct choice_request *q, const struct choice *c)
+{
+    for (uint32_t i = 0; i < c->n; i++)
+        if (is_open(&c->at[i]) && choice_is_limited(q, &c->at[i]))
+            return true;
+    return false;
+}
+
+/* The same for the same correspondents: mail that waits for its egress is not drawn again. */
+static int draw_for_good(const struct choice_request *q, const struct choice *c)
+{
+    double least = HUGE_VAL;
+    int pick = -1;
+    for (uint32_t i = 0; i < c->n; i++) {
+        const struct candidate *at = &c->at[i];
+        double score = is_open(at) ? choice_score(q, at) : HUGE_VAL;
+        if (is_open(at) && (pick < 0 || score < least)) {
+            least = score;
+            pick = (int)i;
+        }
+    }
+    return pick;
+}
+
 static void by_weight(const struct choice_request *q, struct choice *c, struct rnd *rnd)
 {
     int sticky = choice_open_egress(c, q->sticky);
-    c->chosen = sticky >= 0 ? sticky : draw(c, rnd);
+    c->chosen = sticky >= 0 ? sticky : any_limited(q, c) ? draw_for_good(q, c) : draw(c, rnd);
     for (uint32_t i = 0; i < c->n; i++)
         if (is_open(&c->at[i]))
             c->at[i].reason = (int)i != c->chosen ? NOT_DRAWN
@@ -113,25 +139,60 @@ static int second(const struct choice *c)
     return best;
 }
 
-int choose(const struct choice_request *q, struct rnd *rnd, struct choice *c)
+static void pick(const struct choice_request *q, struct rnd *rnd, struct choice *c)
 {
     c->n = 0;
-    c->egress = EGRESS_NONE;
     c->chosen = c->second = -1;
     c->destination_suspect = c->drawn = false;
     choice_collect(q, c);
     c->measured = choice_rank(q, rnd, c);
     if (!c->measured)
         by_weight(q, c, rnd);
+}
+
+/* The mail of an egress that may carry no more now: it waits, whoever else there is. */
+static void wait_for(struct choice *c)
+{
+    c->waits = true;
+    c->chosen = -1;
+    for (uint32_t i = 0; i < c->n; i++)
+        if (c->at[i].reason < RULED_OUT_UNUSABLE)
+            c->at[i].reason = RULED_OUT_ROUND;
+}
+
+/* Who else carries it when its own egress may not: somebody, nobody, or it waits. */
+static void go_round(const struct choice_request *q, struct rnd *rnd, struct choice *c)
+{
+    int own = c->at[c->chosen].egress, was = c->chosen;
+    bool spills = q->facts[own].spills;
+    c->spilled = own;
+    pick(q, rnd, c); /* now without those that are spent */
+    c->drawn = true;
+    if (spills && c->chosen >= 0)
+        return;
+    c->spilled = EGRESS_NONE;
+    if (c->chosen >= 0)
+        wait_for(c);
+    c->at[was].reason = RULED_OUT_SPENT;
+}
+
+int choose(const struct choice_request *q, struct rnd *rnd, struct choice *c)
+{
+    c->egress = c->spilled = EGRESS_NONE;
+    c->waits = c->bound = false;
+    pick(q, rnd, c);
+    if (c->chosen >= 0 && q->facts[c->at[c->chosen].egress].spent)
+        go_round(q, rnd, c);
     if (c->chosen < 0)
         return EGRESS_NONE;
     struct candidate *at = &c->at[c->chosen];
+    c->bound = choice_is_limited(q, at);
     if (at->path && at->path->state == PATH_DOWN)
         at->reason = CHOSEN_LAST_RESORT;
     c->egress = at->egress;
     if (c->measured) {
         compare(c);
-        c->second = second(c);
+        c->second = c->bound ? -1 : second(c);
     }
     return c->egress;
 }

@@ -6,7 +6,7 @@
  *     1. eligible: usable, not excluded for this mail, no fault, not refused by the receiver, with
  *        something left of its allowance there, not without weight while one with weight is left;
  *        DOWN only when nothing else is left; then the fallback set of the route. One that has less
- *        than its share (suspect, throttled, warming up) sits out the rest.
+ *        than its share (suspect, just released) sits out the rest.
  *     2. sticky: a retry (greylisting) goes by the egress of the earlier try.
  *     3. without advice (none, stale, unknown group): by weight, as if nothing were measured.
  *     4. the preferred egress of the group (hysteresis is control's work) or, when the route does
@@ -16,6 +16,12 @@
  *     6. among those that are nearly as good, the sender's domain decides by consistent hash, in
  *        proportion to the weights.
  *     7. rarely, small mail of no hurry tries another one (exploration).
+ *     8. small mail of no hurry goes by one that is warming up, as long as that has something left
+ *        of its allowance, in proportion to the weights: what is never used is never warm.
+ *   An egress that the receiver limits keeps the mail that is its: by 4 and 6 alone, for the same
+ *   correspondents the same. When its allowance is used up a bounded part of that mail goes by
+ *   others (`spilled`), and the rest waits (`waits`) even if others could carry it: going round a
+ *   limit makes it worse.
  *   `explain` prints the struct choice of the same call.
  *
  * Guarantees: never an ineligible egress; no allocation; no clock; draws from `rnd` only.
@@ -38,16 +44,25 @@ enum {
     CHOICE_RACE_NEVER = -1
 };
 
+/* How this receiver takes mail by it. */
+enum egress_receiver {
+    RECEIVER_TAKES,
+    RECEIVER_WARMS,  /* it is to get used to it: up to its allowance it should have mail */
+    RECEIVER_LIMITS, /* it has told us to send less */
+    RECEIVER_REFUSES /* whatever the mail */
+};
+
 /* What is known about an egress now, one per egress of the configuration, in its order. */
 struct egress_facts {
-    bool usable;     /* configured for use, and with a source of a family the destination has */
-    bool excluded;   /* for this mail: it was refused there */
-    bool warm;       /* an idle session to the destination stands */
-    uint8_t fault;   /* enum egress_fault_kind that the relay itself knows of */
-    float withheld;  /* share of this receiver's mail that goes elsewhere; 1: all of it */
-    bool spent;      /* its allowance for this receiver is used up for now */
-    bool limited;    /* a limit of its own holds it back for a moment */
-    uint32_t active; /* bulk transfers under way on it */
+    bool usable;      /* configured for use, and with a source of a family the destination has */
+    bool excluded;    /* for this mail: it was refused there */
+    bool warm;        /* an idle session to the destination stands */
+    uint8_t fault;    /* enum egress_fault_kind that the relay itself knows of */
+    uint8_t receiver; /* enum egress_receiver */
+    bool spent;       /* its allowance for this receiver is used up for now */
+    bool spills;      /* RECEIVER_LIMITS and spent: one mail may go by another */
+    bool limited;     /* a limit of its own holds it back for a moment */
+    uint32_t active;  /* bulk transfers under way on it */
 };
 
 enum choice_reason {
@@ -59,6 +74,7 @@ enum choice_reason {
     CHOSEN_WARM,
     CHOSEN_BY_HASH, /* one of several nearly as good */
     CHOSEN_EXPLORING,
+    CHOSEN_WARMING_UP,
     CHOSEN_LAST_RESORT, /* everything is down */
     /* not chosen */
     NOT_CHEAPEST, /* better_pct < 0: it would take that much longer */
@@ -74,6 +90,7 @@ enum choice_reason {
     RULED_OUT_SPENT,
     RULED_OUT_LIMITED,
     RULED_OUT_SITS_OUT, /* it has less than its share now, and this mail is another's */
+    RULED_OUT_ROUND,    /* the mail is that of one whose limit must not be gone round */
     CHOICE_REASONS
 };
 extern const char *const choice_reason_texts[CHOICE_REASONS]; /* for people: "nothing measured" */
@@ -95,6 +112,9 @@ struct choice {
     int egress;               /* index into conf->egress; EGRESS_NONE: the mail waits */
     int chosen;               /* index into `at`; -1 */
     int second;               /* the best of the others that could carry it: for a race; -1 */
+    int spilled;              /* egress whose mail it is, by whose spill it goes; EGRESS_NONE */
+    bool waits;               /* egress is NONE, but others could carry it */
+    bool bound;               /* nobody else may carry it instead */
     bool measured;            /* false: by weight */
     bool drawn;               /* some have less than their share: the next mail may go otherwise */
     bool destination_suspect; /* no path is to blame: a second egress would not help */

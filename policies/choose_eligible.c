@@ -15,7 +15,16 @@ enum standing {
     STANDING_OUT
 };
 
-static uint8_t absolute(const struct choice_request *q, const struct candidate *c, double share)
+/* One whose limit must not be gone round stays: it is to be seen whose mail this is. */
+static bool is_spent(const struct choice_request *q, const struct choice *choice,
+                     const struct candidate *c)
+{
+    return q->facts[c->egress].spent &&
+           (!choice_is_limited(q, c) || choice->spilled != EGRESS_NONE);
+}
+
+static uint8_t absolute(const struct choice_request *q, const struct choice *choice,
+                        const struct candidate *c, double share)
 {
     const struct egress_facts *facts = &q->facts[c->egress];
     if (!q->conf->egress.at[c->egress].usable)
@@ -28,9 +37,9 @@ static uint8_t absolute(const struct choice_request *q, const struct candidate *
         return RULED_OUT_EXCLUDED;
     if (facts->fault != EGRESS_FINE)
         return RULED_OUT_FAULT;
-    if (facts->withheld >= 1)
+    if (facts->receiver == RECEIVER_REFUSES)
         return RULED_OUT_REFUSED;
-    if (facts->spent)
+    if (is_spent(q, choice, c))
         return RULED_OUT_SPENT;
     if (facts->limited)
         return RULED_OUT_LIMITED;
@@ -53,9 +62,9 @@ static void add(const struct choice_request *q, bool fresh, uint16_t egress, boo
         c->path = advice_path(q->advice, row, q->group);
         share = q->advice->egress[row].share;
     }
-    c->share = share * (1 - (double)q->facts[egress].withheld);
+    c->share = q->facts[egress].receiver == RECEIVER_REFUSES ? 0 : share;
     c->weight = (double)q->conf->egress.at[egress].weight * c->share;
-    c->reason = absolute(q, c, share);
+    c->reason = absolute(q, choice, c, share);
     if (q->facts[egress].fault != EGRESS_FINE)
         c->fault = q->facts[egress].fault;
 }

@@ -14,6 +14,15 @@ static inline bool is_open(const struct candidate *c)
     return c->reason == NOT_CHEAPEST;
 }
 
+static inline bool choice_is_limited(const struct choice_request *q, const struct candidate *c)
+{
+    return q->facts[c->egress].receiver == RECEIVER_LIMITS;
+}
+
+/* Weighted rendezvous: the least of all has the mail of these correspondents, and losing one moves
+ * only that one's. */
+double choice_score(const struct choice_request *q, const struct candidate *c);
+
 /* The candidate of this egress when it is open, else -1. */
 int choice_open_egress(const struct choice *choice, int egress);
 

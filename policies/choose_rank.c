@@ -96,8 +96,13 @@ static double ticket(uint64_t sender, struct slice name)
     return ((double)(z >> 11) + 1) * 0x1.0p-53;
 }
 
-/* Weighted rendezvous: each way gets senders in proportion to its weight, and losing one way moves
- * only that one's senders. */
+double choice_score(const struct choice_request *q, const struct candidate *c)
+{
+    double t = ticket(q->sender, q->conf->egress.at[c->egress].name);
+    return c->weight > 0 ? -log(t) / c->weight : HUGE_VAL;
+}
+
+/* Each way gets senders in proportion to its weight. */
 static int spread(const struct choice_request *q, const struct choice *c, int chosen)
 {
     unsigned bit = q->bytes >= COST_LARGE_FROM ? PATH_NEAR_LARGE : PATH_NEAR;
@@ -109,7 +114,7 @@ static int spread(const struct choice_request *q, const struct choice *c, int ch
                     (is_open(at) && up(at) && (at->path->near & bit) && at->cost.total_ms <= limit);
         if (!near || at->weight <= 0)
             continue;
-        double score = -log(ticket(q->sender, q->conf->egress.at[at->egress].name)) / at->weight;
+        double score = choice_score(q, at);
         if (score < least) {
             least = score;
             pick = (int)i;
@@ -157,17 +162,53 @@ static int promising(const struct choice *c, int chosen)
     return pick;
 }
 
+/* Is this mail fit to go by a way that may turn out worse? */
+static bool is_modest(const struct choice_request *q)
+{
+    return q->lane >= LANE_NORMAL && q->bytes <= CHOICE_EXPLORE_BYTES;
+}
+
 static int explore(const struct choice_request *q, struct rnd *rnd, const struct choice *c,
                    int chosen)
 {
-    if (!q->explore_ms || q->now_ms < *q->explore_ms || q->lane < LANE_NORMAL ||
-        q->bytes > CHOICE_EXPLORE_BYTES || rnd_unit(rnd) >= EXPLORE_SHARE)
+    if (!q->explore_ms || q->now_ms < *q->explore_ms || !is_modest(q) ||
+        rnd_unit(rnd) >= EXPLORE_SHARE)
         return chosen;
     int pick = promising(c, chosen);
     if (pick < 0)
         return chosen;
     *q->explore_ms = q->now_ms + (int64_t)CHOICE_EXPLORE_EVERY_MS * (q->sharers ? q->sharers : 1);
     return pick;
+}
+
+static bool wants_warmth(const struct choice_request *q, const struct candidate *c)
+{
+    return is_open(c) && q->facts[c->egress].receiver == RECEIVER_WARMS && c->weight > 0 && up(c) &&
+           (double)c->path->fail < DOUBTFUL;
+}
+
+/* By measurement it would have nothing, for it is not known. Its allowance keeps it from having
+ * much; who has less than its share has sat out already. */
+static int warm_up(const struct choice_request *q, struct rnd *rnd, struct choice *c, int chosen)
+{
+    double all = 0, wanted = 0;
+    for (uint32_t i = 0; i < c->n; i++) {
+        double weight = (double)q->conf->egress.at[c->at[i].egress].weight;
+        all += is_open(&c->at[i]) ? weight : 0;
+        wanted += wants_warmth(q, &c->at[i]) ? weight : 0;
+    }
+    if (wanted <= 0 || !is_modest(q))
+        return chosen;
+    c->drawn = true;
+    double ticket = rnd_unit(rnd) * all;
+    for (uint32_t i = 0; i < c->n; i++) {
+        if (!wants_warmth(q, &c->at[i]))
+            continue;
+        ticket -= (double)q->conf->egress.at[c->at[i].egress].weight;
+        if (ticket < 0)
+            return (int)i;
+    }
+    return chosen;
 }
 
 static bool anything_measured(const struct choice *c)
@@ -197,7 +238,7 @@ static void sit_out(const struct choice_request *q, struct rnd *rnd, struct choi
         most = is_open(&c->at[i]) ? fmax(most, c->at[i].share) : most;
     for (uint32_t i = 0; i < c->n; i++) {
         struct candidate *at = &c->at[i];
-        if (!is_open(at) || at->share >= most)
+        if (!is_open(at) || at->share >= most || choice_is_limited(q, at)) /* its rate binds it */
             continue;
         c->drawn = true;
         if (at->egress != q->sticky && rnd_unit(rnd) >= at->share / most && open_ways(c) > 1)
@@ -225,8 +266,11 @@ bool choice_rank(const struct choice_request *q, struct rnd *rnd, struct choice 
     int chosen = base(q, group, c, &reason);
     if (reason != CHOSEN_STICKY) {
         chosen = step(chosen, spread(q, c, chosen), CHOSEN_BY_HASH, &reason);
+    }
+    if (reason != CHOSEN_STICKY && !choice_is_limited(q, &c->at[chosen])) {
         chosen = step(chosen, warm(q, c, chosen), CHOSEN_WARM, &reason);
         chosen = step(chosen, explore(q, rnd, c, chosen), CHOSEN_EXPLORING, &reason);
+        chosen = step(chosen, warm_up(q, rnd, c, chosen), CHOSEN_WARMING_UP, &reason);
     }
     c->chosen = chosen;
     c->at[chosen].reason = reason;

@@ -196,3 +196,12 @@ struct egress_set policies_route_fallback(const struct policies *p, const struct
 {
     return compiled_of(p, route)->fallback;
 }
+
+bool policies_route_relayed(const struct policies *p, const struct conf_route *route)
+{
+    struct egress_set set = compiled_of(p, route)->egress;
+    for (size_t i = 0; i < set.n; i++)
+        if (p->conf->egress.at[set.at[i]].via.kind != CONF_VIA_RELAY)
+            return false;
+    return set.n > 0;
+}

@@ -34,5 +34,7 @@ const struct conf_route *policies_route_named(const struct policies *p, struct s
 /* What the route's globs allow; and all when its fallback is `any`, else none. */
 struct egress_set policies_route_egress(const struct policies *p, const struct conf_route *route);
 struct egress_set policies_route_fallback(const struct policies *p, const struct conf_route *route);
+/* Are all it allows relays? Then nobody here needs to know where the destination is. */
+bool policies_route_relayed(const struct policies *p, const struct conf_route *route);
 
 #endif

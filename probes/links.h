@@ -14,8 +14,9 @@
  *   Judging a path (routing.md 6.5): the first failure on the path in use makes it SUSPECT and
  *   triggers probes of it and of the other egresses at once; DOWN takes three failures in a row
  *   from two addresses and a success of another egress that falls between them. Without such a
- *   success the destination is suspect and nothing changes. What a failing egress drags down is
- *   attributed to the egress (EGRESS_PATHS_DOWN).
+ *   success the destination is suspect and nothing changes. Where no address may be probed, two
+ *   failures do, with mail that gets through by another egress between them and after. What a
+ *   failing egress drags down is attributed to the egress (EGRESS_PATHS_DOWN).
  *
  * Limits:     LINKS_GROUPS_MAX groups, ADVICE_EGRESS_MAX egresses, LINKS_TARGETS_MAX addresses of a
  *             group; paths take memory when first observed or probed. Probes stay within the

@@ -30,9 +30,10 @@ struct minute {
 struct cell {
     struct estimate est;
     struct path path;
-    uint8_t blips;     /* failures of this run at addresses that were fine before */
-    int64_t sample_ms; /* newest evidence, good or bad */
-    uint8_t near;      /* PATH_NEAR... */
+    uint8_t blips;      /* failures of this run at addresses that were fine before */
+    int64_t through_ms; /* another egress had got through by a connection begun since; 0: none */
+    int64_t sample_ms;  /* newest evidence, good or bad */
+    uint8_t near;       /* PATH_NEAR... */
     struct minute minute;
 };
 

@@ -5,6 +5,10 @@
  *   group in between, that is, with a connection begun after the first one that failed here, not
  *   before the second and not after the last. When the others that were tried fail as well, the
  *   destination is suspect; its first success acquits every path of the failures before.
+ *
+ *   That takes probes, and a group with one address, a server of its own, allows one a minute by
+ *   each egress. Where politeness leaves none, mail is witness enough: it gets through by another
+ *   egress, connections by this one fail again after that, and later it still gets through there.
  */
 #include <stdio.h>
 
@@ -13,6 +17,7 @@
 static const int64_t TOGETHER_MS = 100; /* begun in the same round of verification */
 static const int64_t VERIFY_EVERY_MS = 2000, CALM_MS = 1000, WISH_MS = 2500;
 static const int64_t COLUMN_MS = 3500;
+static const int64_t STILL_MS = 3000; /* after the newest failure others still get through */
 enum { OTHERS_FAILING = 2 };
 
 static uint64_t address_hash(const struct addr *a)
@@ -45,6 +50,18 @@ static void count_blips(struct cell *c, int64_t now_ms)
     estimate_loss(&c->est, c->blips, c->blips, now_ms);
 }
 
+/* For the paths that fail meanwhile. */
+static void testify(const struct links *l, struct group *g, int16_t slot, int64_t start_ms,
+                    int64_t end_ms)
+{
+    for (uint32_t i = 0; i < l->egress_n; i++) {
+        struct cell *c = g->cell[l->order[i]];
+        if (c && l->order[i] != slot && c->path.state == PATH_SUSPECT && !c->through_ms &&
+            start_ms >= path_run_start(&c->path))
+            c->through_ms = end_ms;
+    }
+}
+
 void judge_success(struct links *l, struct group *g, int16_t slot, const struct addr *address,
                    int64_t start_ms, int64_t end_ms)
 {
@@ -53,6 +70,7 @@ void judge_success(struct links *l, struct group *g, int16_t slot, const struct 
     bool was_down = c->path.state == PATH_DOWN;
     enum path_change change = path_success(&c->path, start_ms, end_ms);
     touch(g, c, slot, end_ms);
+    testify(l, g, slot, start_ms, end_ms);
     if (t)
         t->failing = false;
     if (l->slot[slot].fault == EGRESS_PATHS_DOWN || l->slot[slot].doubt_ms)
@@ -101,6 +119,7 @@ void judge_failure(struct links *l, struct group *g, int16_t slot, const struct 
         note_failure(g, c, address, end_ms - start_ms);
     if (change != PATH_NOW_SUSPECT)
         return;
+    c->through_ms = 0;
     l->changed = true;
     if (!g->destination_suspect && prefer_in_use(g, slot) && end_ms - g->verify_ms > CALM_MS)
         g->verify_ms = 0; /* a round at once */
@@ -125,6 +144,25 @@ static int16_t witness(const struct links *l, const struct group *g, int16_t slo
         int16_t other = l->order[i];
         if (other != slot && g->cell[other] && between(&g->cell[slot]->path, &g->cell[other]->path))
             return other;
+    }
+    return NO_SLOT;
+}
+
+/* One that gets through all along while this path fails again and again, and none of the addresses
+ * may be asked now. */
+static int16_t lasting_witness(const struct links *l, const struct group *g, int16_t slot,
+                               unsigned addresses, int64_t now_ms)
+{
+    const struct cell *c = g->cell[slot];
+    const struct path *p = &c->path;
+    if (!c->through_ms || p->fail_start_ms <= c->through_ms || path_failures(p) == 0 ||
+        path_addresses(p) < addresses || target_spare(l, g, slot, now_ms) > 0)
+        return NO_SLOT;
+    for (uint32_t i = 0; i < l->egress_n; i++) {
+        const struct cell *other = g->cell[l->order[i]];
+        if (other && l->order[i] != slot && other->path.state == PATH_UP &&
+            other->path.ok_start_ms >= p->fail_end_ms + STILL_MS)
+            return l->order[i];
     }
     return NO_SLOT;
 }
@@ -201,7 +239,12 @@ static void verify(struct links *l, const struct group *g, uint32_t index, int16
 {
     int16_t first = helper(l, g, slot, NO_SLOT), second = helper(l, g, slot, first);
     /* A helper before the path itself: its connection must not be the later one. */
-    const int16_t by[] = { first, slot, slot, first == NO_SLOT ? NO_SLOT : second };
+    int16_t by[] = { first, slot, slot, first == NO_SLOT ? NO_SLOT : second };
+    bool through = g->cell[slot]->through_ms != 0;
+    if (target_count(l, g, slot) == 1 && through)
+        by[0] = by[3] = NO_SLOT; /* the one probe there may be is the path's */
+    else if (target_count(l, g, slot) == 1 && path_failures(&g->cell[slot]->path) > 0)
+        by[1] = by[2] = NO_SLOT; /* another failure would prove nothing before there is a witness */
     for (size_t i = 0; i < sizeof by / sizeof by[0]; i++) {
         struct wish wish = {
             .group = index, .slot = by[i], .suspect = slot, .until_ms = now_ms + WISH_MS
@@ -213,13 +256,10 @@ static void verify(struct links *l, const struct group *g, uint32_t index, int16
 
 /* ---- verdicts ---- */
 
-static void condemn(struct links *l, struct group *g, int16_t slot, int16_t other, int64_t now_ms)
+static void condemn(struct links *l, struct group *g, int16_t slot, const char *reason,
+                    int64_t now_ms)
 {
-    struct path *p = &g->cell[slot]->path;
-    char reason[160];
-    (void)snprintf(reason, sizeof reason, "%u failures from %u addresses; %s got through",
-                   path_failures(p), path_addresses(p), l->slot[other].name);
-    path_down(p, false, now_ms);
+    path_down(&g->cell[slot]->path, false, now_ms);
     g->hurry = true;
     l->slot[slot].judge = true;
     say_path(l, g, slot, LINKS_PATH_DOWN, reason, now_ms);
@@ -232,23 +272,35 @@ static void suspect_destination(struct links *l, struct group *g, int16_t slot, 
     say_path(l, g, slot, LINKS_DESTINATION_SUSPECT, "connections fail from every egress", now_ms);
 }
 
+/* True when the path is DOWN now. */
+static bool condemned(struct links *l, struct group *g, int16_t slot, int64_t now_ms)
+{
+    const struct path *p = &g->cell[slot]->path;
+    unsigned need = target_count(l, g, slot) > 1 ? 2 : 1;
+    char reason[160];
+    int16_t other = path_condemned(p, need) ? witness(l, g, slot) : NO_SLOT;
+    if (other != NO_SLOT) {
+        (void)snprintf(reason, sizeof reason, "%u failures from %u addresses; %s got through",
+                       path_failures(p), path_addresses(p), l->slot[other].name);
+    } else {
+        other = lasting_witness(l, g, slot, need, now_ms);
+        (void)snprintf(reason, sizeof reason, "connections keep failing; %s gets through all along",
+                       other != NO_SLOT ? l->slot[other].name : "");
+    }
+    if (other != NO_SLOT)
+        condemn(l, g, slot, reason, now_ms);
+    return other != NO_SLOT;
+}
+
 static void judge_path(struct links *l, struct group *g, uint32_t index, int16_t slot,
                        int64_t now_ms)
 {
     const struct path *p = &g->cell[slot]->path;
     unsigned need = target_count(l, g, slot) > 1 ? 2 : 1;
-    if (path_condemned(p, need)) {
-        int16_t other = witness(l, g, slot);
-        if (other != NO_SLOT) {
-            condemn(l, g, slot, other, now_ms);
-            return;
-        }
-        if (all_fail(l, g, slot, false)) {
-            suspect_destination(l, g, slot, now_ms);
-            return;
-        }
-    }
-    if (column_fails(l, g, slot, now_ms)) {
+    if (condemned(l, g, slot, now_ms))
+        return;
+    if ((path_condemned(p, need) && all_fail(l, g, slot, false)) ||
+        column_fails(l, g, slot, now_ms)) {
         suspect_destination(l, g, slot, now_ms);
         return;
     }

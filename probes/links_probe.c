@@ -152,7 +152,8 @@ static int64_t even_interval(uint32_t targets)
     return LINKS_PAIR_MS / (targets > TARGET_RESERVE ? targets - TARGET_RESERVE : 1);
 }
 
-/* As long as half of the addresses may be asked there is no need to be sparing with them. */
+/* As long as half of the addresses may be asked there is no need to be sparing with them. A single
+ * one is saved for the verification of a failure. */
 static int64_t in_use_interval(const struct links *l, const struct group *g, int16_t slot,
                                int64_t now_ms)
 {
@@ -160,7 +161,8 @@ static int64_t in_use_interval(const struct links *l, const struct group *g, int
     int64_t every = rate >= BUSY_RATE ? l->interval_ms / 8 : l->interval_ms / 3;
     uint32_t targets = target_count(l, g, slot);
     int64_t even = even_interval(targets);
-    return every < even && 2 * target_spare(l, g, slot, now_ms) < targets ? even : every;
+    bool sparing = targets == 1 || 2 * target_spare(l, g, slot, now_ms) < targets;
+    return every < even && sparing ? even : every;
 }
 
 static bool comes_back(const struct group *g, int16_t slot)

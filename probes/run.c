@@ -176,7 +176,7 @@ static void dial(struct run *r, const struct addr *to, const struct dial_via *vi
 {
     struct dial_source source;
     int64_t left = r->timeout_ms;
-    way_source(r->egress, 0, NULL, &source);
+    way_source(r->egress, 0, NULL, NULL, &source);
     struct dial_plan plan = { .addrs = to,
                               .addr_count = 1,
                               .source = &source,
@@ -230,7 +230,7 @@ static void on_pinged(void *arg, enum rc rc, int64_t took_us)
 static void ping(struct run *r)
 {
     struct dial_source source;
-    way_source(r->egress, 0, NULL, &source);
+    way_source(r->egress, 0, NULL, NULL, &source);
     const struct addr *from = r->o.address.family == ADDR_V6 ? &source.v6 : &source.v4;
     r->ping = dns_ping_start(r->prober->loop, &r->o.address, from, source.interface, r->timeout_ms,
                              on_pinged, r);

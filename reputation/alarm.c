@@ -7,7 +7,7 @@
 enum { ARENA_BYTES = 4096, BROKEN_MAX = STANDING_MEMBERS_MAX };
 
 const char *const alarm_kind_names[ALARM_KINDS] = {
-    "address", "acknowledge", "provider", "pool", "list", "names",
+    "address", "acknowledge", "provider", "pool", "list", "names", "state",
 };
 
 /* Subjects, by their hash, and when they were met last. */

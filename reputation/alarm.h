@@ -35,6 +35,7 @@ enum alarm_kind {
     ALARM_POOL,        /* empty, or back */
     ALARM_LIST,        /* a list or feed cannot be believed */
     ALARM_NAMES,       /* its own names are broken */
+    ALARM_STATE,       /* what was known of all addresses is lost */
     ALARM_KINDS
 };
 extern const char *const alarm_kind_names[ALARM_KINDS]; /* "address" */

@@ -14,7 +14,8 @@
  *     listed then, by a list that still passes its tests, is believed: a provider's whole network
  *     does get listed.
  *   It ends when the quorum says three times that there is no entry. Errors, silence and answers
- *   that cannot be right neither list nor clear; after three hours of nothing else comes an alarm.
+ *   that cannot be right neither list nor clear; after three hours of nothing else comes an alarm,
+ *   and the list counts as dead: each minute a verdict repeats the state and says so.
  *
  *   Of one or two addresses no share means anything: there the self-test alone guards.
  *

@@ -90,6 +90,7 @@ void dnsbl_listing_of(const struct list_watch *l, const struct cell *c, struct b
                                    .since_ms = c->since_ms,
                                    .checked_ms = c->checked_ms,
                                    .problem = c->problem,
+                                   .dead = c->dead,
                                    .what = "",
                                    .text = "",
                                    .link = buf_slice(link).p };
@@ -264,6 +265,7 @@ static void settle(const struct dnsbl *d, const struct list_watch *l, struct cel
     }
     c->problem = NULL;
     c->checked_ms = c->known_ms = now_ms;
+    c->dead = false;
     wait_interval(c, l);
     if (o == ROUND_CLEAR) {
         clear(d, l, c, now_ms);
@@ -305,10 +307,15 @@ void dnsbl_look(struct dnsbl *d, struct list_watch *l, int64_t now_ms)
     const struct cell *worst = NULL;
     char text[256], address[ADDR_TEXT_MAX];
     l->look_ms = now_ms + MINUTE_MS;
-    for (size_t i = 0; i < l->cell_n; i++)
-        if (now_ms - l->cells[i].known_ms >= UNKNOWN_MS &&
-            (!worst || l->cells[i].known_ms < worst->known_ms))
-            worst = &l->cells[i];
+    for (size_t i = 0; i < l->cell_n; i++) {
+        struct cell *c = &l->cells[i];
+        c->dead = now_ms - c->known_ms >= UNKNOWN_MS;
+        if (!c->dead)
+            continue;
+        tell(d, l, c, c->state, false);
+        if (!worst || c->known_ms < worst->known_ms)
+            worst = c;
+    }
     if (worst && !l->alarmed) {
         snprintf(text, sizeof text, "has said nothing usable of %s for three hours: %s",
                  addr_host_text(&worst->address, address),

@@ -23,7 +23,7 @@ enum {
     SUSPECT_MS = MINUTE_MS,    /* between checks of a suspect address */
     AGAIN_MS = 15 * SECOND_MS, /* after a round without result */
     HOLD_MS = 15 * MINUTE_MS,  /* a list that lists too many of us */
-    UNKNOWN_MS = 3 * HOUR_MS,  /* then an alarm */
+    UNKNOWN_MS = 3 * HOUR_MS,  /* then an alarm, and the list is dead */
     TEST_MS = HOUR_MS,         /* between self-tests */
     TEST_AGAIN_MS = MINUTE_MS, /* after one that failed */
     TEST_DOUBLINGS = 5,        /* to 32 times that */
@@ -49,6 +49,7 @@ struct gate {
 struct cell {
     struct addr address;
     bool suspect, swept;
+    bool dead; /* no result for UNKNOWN_MS */
     enum listing_state state;
     int64_t since_ms, checked_ms, due_ms;
     const char *problem;

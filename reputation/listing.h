@@ -24,6 +24,7 @@ struct listing {
     int64_t since_ms;       /* monotonic */
     int64_t checked_ms;     /* of the last look that had a result; 0: none yet */
     const char *problem;    /* why the last look had none; NULL: it had one */
+    bool dead;              /* nothing but problems for hours: the list is no witness any more */
     /* LIST_LISTED */
     uint32_t answer; /* of a zone, host order; 0 for a feed */
     unsigned points;

@@ -1,5 +1,7 @@
 #include "reputation/reply.h"
 
+#include <string.h>
+
 #include "reputation/reply_internal.h"
 
 const char *const reply_at_names[REPLY_ATS + 1] = { "unknown", "greeting", "ehlo", "tls",   "auth",
@@ -49,6 +51,7 @@ struct question {
     unsigned facts;
     struct reply_found found;
     struct reply_hit hit;
+    struct reply_hit opening; /* in the first clause */
 };
 
 static bool code_matches(const struct reply_rule *rule, uint16_t code)
@@ -81,7 +84,8 @@ static bool rule_matches(const struct reply_rule *rule, const struct question *q
         return false;
     for (size_t i = 0; i < rule->groups.n; i++) {
         struct reply_group group = rule->groups.at[i];
-        bool hit = q->hit.bits[group.id / 64] >> (group.id % 64) & 1;
+        const struct reply_hit *where = group.opening ? &q->opening : &q->hit;
+        bool hit = where->bits[group.id / 64] >> (group.id % 64) & 1;
         if (hit == group.negated)
             return false;
     }
@@ -161,11 +165,21 @@ static struct slice reason_of(struct slice normal)
     return (struct slice){ normal.p, normal.n < SEARCHED_MAX ? normal.n : SEARCHED_MAX };
 }
 
+/* What the text begins with says what was refused; what follows may be anything. */
+static struct slice first_clause(struct slice text)
+{
+    for (size_t i = 0; i + 1 < text.n; i++)
+        if (strchr(".,;", text.p[i]) && text.p[i + 1] == ' ')
+            return (struct slice){ text.p, i };
+    return text;
+}
+
 void reply_classify(const struct reply_rules *rules, const struct reply_facts *facts,
                     struct reply_judgement *judgement_r)
 {
     char text[REPLY_TEXT_MAX];
     struct reply_seen seen;
+    struct reply_found opening;
     struct question q = { .code = facts->code, .status = status_of(facts), .at = facts->at };
     struct slice normal = reason_of(reply_normal(facts, text));
     *judgement_r = (struct reply_judgement){ .provider = reply_provider(rules, facts->mx) };
@@ -175,6 +189,8 @@ void reply_classify(const struct reply_rules *rules, const struct reply_facts *f
     }
     reply_words_find(&rules->words, normal, &q.found);
     reply_groups_find(rules, &q.found, &q.hit);
+    reply_words_find(&rules->words, first_clause(normal), &opening);
+    reply_groups_find(rules, &opening, &q.opening);
     reply_look(rules, facts, normal, &q.found, &seen);
     q.facts = seen.facts;
     judgement_r->zone = seen.zone;

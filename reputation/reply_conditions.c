@@ -133,7 +133,9 @@ static enum rc read_group(struct reply_rules *rules, struct reply_rule *rule,
                           const struct reply_line *line, const struct reply_token *token,
                           struct err *err)
 {
-    struct reply_group group = { .negated = token->negated, .id = (uint16_t)rules->group_count };
+    struct reply_group group = { .negated = token->negated,
+                                 .opening = token->opening,
+                                 .id = (uint16_t)rules->group_count };
     if (token->quoted) {
         if (rules->group_count++ == REPLY_GROUPS_MAX)
             return reply_too_many(line, err, REPLY_GROUPS_MAX, "groups of words");
@@ -192,6 +194,8 @@ enum rc reply_condition_read(struct reply_rules *rules, struct reply_rule *rule,
     struct slice name, value, one;
     if (token->quoted || slice_starts_with(token->text, "@"))
         return read_group(rules, rule, line, token, err);
+    if (token->opening)
+        return reply_line_error(line, err, token->text, "words behind \"^\"");
     if (read_fact(rule, token))
         return RC_OK;
     if (slice_eq_str(token->text, "ends") && !token->negated) {

@@ -88,6 +88,7 @@ struct reply_list {
 /* One of some words; negated: none of them. */
 struct reply_group {
     bool negated;
+    bool opening; /* in the first clause of the text */
     uint16_t id;
 };
 
@@ -182,8 +183,8 @@ struct reply_line {
 };
 
 struct reply_token {
-    struct slice text; /* without quotes and '!' */
-    bool quoted, negated;
+    struct slice text; /* without quotes, '!' and '^' */
+    bool quoted, negated, opening;
 };
 
 /* The next line that is not empty and no comment; false: none. */

@@ -36,6 +36,10 @@ enum rc reply_token_next(struct reply_line *line, struct reply_token *token_r, s
         token_r->negated = true;
         rest = slice_skip(rest, 1);
     }
+    if (rest.n && rest.p[0] == '^') {
+        token_r->opening = true;
+        rest = slice_skip(rest, 1);
+    }
     token_r->quoted = rest.n && rest.p[0] == '"';
     if (token_r->quoted) {
         if (!slice_cut(slice_skip(rest, 1), '"', &token_r->text, &line->rest))

@@ -195,7 +195,16 @@ static struct member *begin_member(struct standing *s, const struct standing_mem
     m->state = m->warmup_ms ? STANDING_PROBATION : STANDING_CLEAN;
     m->begun = m->warmup_ms == 0;
     m->since_ms = s->now_ms;
+    if (s->doubt && m->state == STANDING_CLEAN) {
+        m->state = STANDING_SUSPECT;
+        standing_retext(&m->reason, "what was known of it is lost");
+    }
     return m;
+}
+
+void standing_doubt(struct standing *s)
+{
+    s->doubt = true;
 }
 
 static bool has_source(const struct standing_config *config, const char *source)
@@ -260,6 +269,7 @@ void standing_configure(struct standing *s, const struct standing_config *config
     s->acknowledge = config->acknowledge;
     s->send = config->last_resort == STANDING_SEND;
     s->dirty = true;
+    s->doubt = false;
     s->version++;
     for (uint32_t i = 0; i < s->conf_n; i++)
         s->member[i]->index = i;

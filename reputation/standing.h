@@ -86,7 +86,7 @@ struct standing_weights {
     double suspect, calm, drain;          /* thresholds of E */
 };
 extern const struct standing_weights standing_weights;
-enum { STANDING_HALF_LIFE_MS = 6 * 3600 * 1000 };
+enum { STANDING_HALF_LIFE_MS = 6 * 3600 * 1000, STANDING_SILENT_MS = 24 * 3600 * 1000 };
 
 /* ---- configuration ---- */
 
@@ -181,12 +181,16 @@ void standing_free(struct standing **standing); /* sets NULL */
 /* At the start and after a reload. Members that keep (egress, address) keep what is known of them;
  * those that are gone are remembered for 30 days. Indices are those of `config` from now on. */
 void standing_configure(struct standing *s, const struct standing_config *config, int64_t now_ms);
+/* What was known before is lost, and may have been bad: with the next configuration those that
+ * would begin clean begin suspect. */
+void standing_doubt(struct standing *s);
 void standing_tick(struct standing *s, int64_t now_ms);
 
 /* Everything that matters, byte for byte the same for the same standing. */
 void standing_pack(const struct standing *s, struct buf *out);
 /* A new standing, to be configured next; time that passed since counts. RC_PARSE with a reason for
- * anything that standing_pack() would not have written, RC_LIMIT above STANDING_PACK_MAX. */
+ * anything that standing_pack() would not have written (of the version before, too), RC_LIMIT above
+ * STANDING_PACK_MAX. */
 enum rc standing_unpack(struct slice bytes, const struct standing_hooks *hooks,
                         struct standing **standing_r, struct err *err);
 
@@ -194,11 +198,17 @@ enum rc standing_unpack(struct slice bytes, const struct standing_hooks *hooks,
 
 int standing_find(const struct standing *s, struct slice egress, const struct addr *address);
 
-enum standing_verdict { STANDING_CLEARED, STANDING_IS_LISTED, STANDING_UNKNOWN };
+enum standing_verdict {
+    STANDING_CLEARED,
+    STANDING_IS_LISTED,
+    STANDING_UNKNOWN,
+    STANDING_SILENT /* the source has said nothing usable for hours, whatever it was asked */
+};
 
 /* One check of one source: confirmed already (self-test, quorum and sweep guard are the lists').
- * STANDING_UNKNOWN changes nothing. Repeating IS_LISTED refreshes it and adds nothing; points or
- * hardness may change. */
+ * STANDING_UNKNOWN changes nothing; STANDING_SILENT ends a listing that nobody has borne out for
+ * STANDING_SILENT_MS: then it is evidence that decays. Repeating IS_LISTED refreshes it and adds
+ * nothing; points or hardness may change. */
 struct standing_check {
     struct slice source, text;
     double points; /* < 10: reported, but no reason to act by itself */

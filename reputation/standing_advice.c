@@ -5,16 +5,26 @@
 
 #include "gateway/base/mem.h"
 
-enum { ROWS_MAX = ADVICE_STANDINGS_MAX, CANARIES_PER_HOUR = 4 };
+enum { ROWS_MAX = ADVICE_STANDINGS_MAX, CANARIES_PER_HOUR = 4, ADDRESSES_MAX = 64 };
+
+/* Addresses of an egress that carry mail, by family. */
+struct count {
+    uint32_t of[ADDR_V6 + 1];
+};
 
 struct rows {
     struct advice_standing *at;
     uint32_t n;
+    struct count carry[ADVICE_EGRESS_MAX];
 };
 
-static struct advice_standing row_of(int16_t egress, const struct standing_provider_view *v)
+static struct advice_standing row_of(int16_t egress, const struct addr *source,
+                                     const struct standing_provider_view *v)
 {
-    struct advice_standing row = { .egress = egress, .provider = v->provider, .share = 1 };
+    struct advice_standing row = {
+        .egress = egress, .provider = v->provider, .source = *source, .share = 1
+    };
+    row.source.port = 0;
     if (v->canary) {
         row.per_hour = CANARIES_PER_HOUR;
         return row;
@@ -30,21 +40,27 @@ static bool is_free(const struct advice_standing *row)
     return row->share >= 1 && row->per_hour == 0;
 }
 
-static void add_rows(const struct standing *s, int member, int16_t egress, int64_t now_ms,
-                     struct rows *rows)
+static bool is_canary(const struct advice_standing *row)
+{
+    return row->share >= 1 && row->per_hour == CANARIES_PER_HOUR;
+}
+
+static void add_rows(const struct standing *s, int member, int16_t egress,
+                     const struct addr *source, int64_t now_ms, struct rows *rows)
 {
     struct standing_provider_view v;
     bool others = false;
+    rows->carry[egress].of[source->family]++;
     if (standing_provider_find(s, member, slice_of(""), now_ms, &v)) {
         v.provider = slice_of("");
-        struct advice_standing row = row_of(egress, &v);
+        struct advice_standing row = row_of(egress, source, &v);
         others = !is_free(&row);
         if (others && rows->n < ROWS_MAX)
             rows->at[rows->n++] = row;
     }
     for (uint32_t i = 0; i < standing_provider_n(s, member) && rows->n < ROWS_MAX; i++) {
         standing_provider_view(s, member, i, now_ms, &v);
-        struct advice_standing row = row_of(egress, &v);
+        struct advice_standing row = row_of(egress, source, &v);
         if (v.provider.n && (others || !is_free(&row)))
             rows->at[rows->n++] = row;
     }
@@ -55,22 +71,61 @@ static int compare(const void *a, const void *b)
     return advice_standing_cmp(a, b);
 }
 
-/* What several addresses of one egress have for one receiver becomes the least of it. */
+static bool same_pair(const struct advice_standing *a, const struct advice_standing *b)
+{
+    return a->egress == b->egress && slice_eq(a->provider, b->provider);
+}
+
+/* Blocked, or with a canary to fly: does another address of its family do better? */
+static bool has_deputy(const struct rows *rows, const struct advice_standing *from, uint32_t n,
+                       const struct advice_standing *row)
+{
+    uint8_t family = row->source.family;
+    uint32_t no_better = 0;
+    if (row->share > 0 && !is_canary(row))
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        no_better += from[i].source.family == family &&
+                     (from[i].share <= 0 || (is_canary(row) && is_canary(&from[i])));
+    return no_better < rows->carry[from->egress].of[family];
+}
+
+/* The rows of one (egress, receiver), one per address, become what the egress has: the least of it,
+ * since its addresses take turns; and a row for each that is left out because another can do it.
+ * Returns how many; `to` is where they begin, or before. */
+static uint32_t merge_pair(const struct rows *rows, const struct advice_standing *from, uint32_t n,
+                           struct advice_standing *to)
+{
+    struct advice_standing all = *from;
+    struct advice_standing out[ADDRESSES_MAX];
+    uint32_t out_n = 0, merged = 0;
+    all.source = (struct addr){ .family = ADDR_NONE };
+    for (uint32_t i = 0; i < n; i++) {
+        const struct advice_standing *row = &from[i];
+        if (out_n < ADDRESSES_MAX - 1 && has_deputy(rows, from, n, row)) {
+            out[out_n++] = *row;
+            continue;
+        }
+        all.share = !merged || row->share < all.share ? row->share : all.share;
+        if (!merged || (row->per_hour && (!all.per_hour || row->per_hour < all.per_hour)))
+            all.per_hour = row->per_hour;
+        merged++;
+    }
+    uint32_t kept = 0;
+    if (merged)
+        to[kept++] = all;
+    memcpy(to + kept, out, out_n * sizeof *out);
+    return kept + out_n;
+}
+
 static void merge(struct rows *rows)
 {
     uint32_t kept = 0;
     qsort(rows->at, rows->n, sizeof *rows->at, compare);
-    for (uint32_t i = 0; i < rows->n; i++) {
-        struct advice_standing *last = kept ? &rows->at[kept - 1] : NULL;
-        const struct advice_standing *row = &rows->at[i];
-        if (!last || advice_standing_cmp(last, row)) {
-            rows->at[kept++] = *row;
-            continue;
-        }
-        if (row->share < last->share)
-            last->share = row->share;
-        if (row->per_hour && (!last->per_hour || row->per_hour < last->per_hour))
-            last->per_hour = row->per_hour;
+    for (uint32_t i = 0, n; i < rows->n; i += n) {
+        for (n = 1; i + n < rows->n && same_pair(&rows->at[i], &rows->at[i + n]); n++)
+            ;
+        kept += merge_pair(rows, &rows->at[i], n, &rows->at[kept]);
     }
     rows->n = kept;
 }
@@ -129,7 +184,8 @@ void standing_put_advice(const struct standing *s, int64_t now_ms, struct advice
     double share[ADVICE_EGRESS_MAX] = { 0 };
     bool known[ADVICE_EGRESS_MAX] = { false };
     struct addr *barred = mem_array(ADVICE_BARRED_MAX, sizeof *barred);
-    struct rows rows = { .at = mem_array(ROWS_MAX, sizeof *rows.at) };
+    struct rows *rows = mem_zero(sizeof *rows);
+    rows->at = mem_array(ROWS_MAX, sizeof *rows->at);
     uint32_t barred_n = 0;
     for (uint32_t m = 0; m < standing_member_n(s); m++) {
         struct standing_view v;
@@ -140,17 +196,18 @@ void standing_put_advice(const struct standing *s, int64_t now_ms, struct advice
             known[row] = true;
         row = take_member(&v, a, share, barred, &barred_n);
         if (row != ADVICE_NONE)
-            add_rows(s, (int)m, (int16_t)row, now_ms, &rows);
+            add_rows(s, (int)m, (int16_t)row, &v.address, now_ms, rows);
     }
     barred_n = drop_carried(s, now_ms, barred, barred_n);
     put_shares(a, share, known);
-    merge(&rows);
-    advice_standings(a, rows.n, barred_n);
-    for (uint32_t i = 0; i < rows.n; i++) {
-        a->standing[i] = rows.at[i];
-        a->standing[i].provider = advice_text(a, rows.at[i].provider);
+    merge(rows);
+    advice_standings(a, rows->n, barred_n);
+    for (uint32_t i = 0; i < rows->n; i++) {
+        a->standing[i] = rows->at[i];
+        a->standing[i].provider = advice_text(a, rows->at[i].provider);
     }
     memcpy(a->barred, barred, barred_n * sizeof *barred);
-    free(rows.at);
+    free(rows->at);
+    free(rows);
     free(barred);
 }

@@ -178,15 +178,28 @@ static void listing_seen(struct standing *s, struct member *m, struct slice sour
     l->points = points;
     l->hard = check->hard;
     l->clear = 0;
+    l->heard_ms = s->now_ms;
 }
 
 static void listing_clear(struct standing *s, struct member *m, struct slice source)
 {
     struct listing *l = listing_of(m, source);
+    if (l)
+        l->heard_ms = s->now_ms;
     if (!l || (l->clear > 0 && s->now_ms - l->clear_ms < CLEAR_APART_MS))
         return;
     l->clear_ms = s->now_ms;
     if (++l->clear == CLEAR_CHECKS)
+        listing_drop(s, m, (uint32_t)(l - m->listing));
+}
+
+/* Kept by a version that did not note when it was heard of: that begins now. */
+static void listing_silent(struct standing *s, struct member *m, struct slice source)
+{
+    struct listing *l = listing_of(m, source);
+    if (l && !l->heard_ms)
+        l->heard_ms = s->now_ms;
+    if (l && s->now_ms - l->heard_ms >= STANDING_SILENT_MS)
         listing_drop(s, m, (uint32_t)(l - m->listing));
 }
 
@@ -195,11 +208,13 @@ void standing_listing(struct standing *s, int member, const struct standing_chec
 {
     struct member *m = standing_member(s, member);
     standing_advance(s, now_ms);
-    if (!m || check->verdict == STANDING_UNKNOWN)
+    if (!m || check->verdict == STANDING_UNKNOWN || check->verdict > STANDING_SILENT)
         return;
     char *name = standing_text(check->source, STANDING_NAME_MAX);
     if (check->verdict == STANDING_IS_LISTED)
         listing_seen(s, m, slice_of(name), check);
+    else if (check->verdict == STANDING_SILENT)
+        listing_silent(s, m, slice_of(name));
     else
         listing_clear(s, m, slice_of(name));
     free(name);

@@ -52,6 +52,7 @@ struct listing {
     bool hard;
     uint8_t clear; /* checks in a row without it */
     int64_t since_ms, clear_ms;
+    int64_t heard_ms; /* the last check with a result */
 };
 
 /* Evidence that decays, for people; what counts is the sum in member.e. */
@@ -110,9 +111,10 @@ struct member {
     bool begun;           /* warm-up has */
     bool drained;         /* by order: disabled when done */
     bool capped, acknowledged;
-    bool ramp_good;             /* mail was delivered in this hour */
-    bool last_resort;           /* derived from the states */
-    uint32_t index;             /* of the configuration */
+    bool soft;        /* it is out, and by soft evidence alone: let back when its pool runs short */
+    bool ramp_good;   /* mail was delivered in this hour */
+    bool last_resort; /* derived from the states */
+    uint32_t index;   /* of the configuration */
     int64_t warmup_ms;          /* as configured: wall clock */
     int64_t parked_ms;          /* not configured since */
     int64_t since_ms, until_ms; /* until: drain or dwell */
@@ -151,6 +153,7 @@ struct standing {
     uint8_t pool_empty[STANDING_POOLS_MAX]; /* the alarm has been raised */
     uint32_t min_active;
     bool acknowledge, send;
+    bool doubt; /* until it is configured */
     bool dirty; /* eligibility may have changed: pools are to be looked at */
     uint64_t version;
 };
@@ -183,6 +186,7 @@ void listing_drop(struct standing *s, struct member *m, uint32_t index);
 void standing_move(struct standing *s, struct member *m, struct cell *c, enum standing_state to,
                    const char *reason);
 void member_settle(struct standing *s, struct member *m); /* follows the rules until none applies */
+void member_spare(struct standing *s, struct member *m);  /* back from where soft evidence put it */
 void member_hold(struct standing *s, struct member *m, uint8_t hold, bool on, const char *reason);
 bool member_eligible(const struct member *m);
 void member_ramp_tick(struct standing *s, struct member *m);

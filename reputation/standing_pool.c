@@ -48,6 +48,45 @@ bool pools_permit(const struct standing *s, const struct member *m)
     return true;
 }
 
+/* ---- letting back in ---- */
+
+static bool is_short(const struct standing *s, uint32_t pool)
+{
+    uint32_t there = 0, active = 0;
+    census(s, pool, &there, &active);
+    return active < s->min_active || 2 * (there - active) > there;
+}
+
+static bool is_softly_out(const struct member *m)
+{
+    return m->soft && m->begun && !m->drained && !member_eligible(m) &&
+           m->state != STANDING_DISABLED && !member_hard_listed(m);
+}
+
+/* Of those that soft evidence put out, the one with the least of it; NULL: none. */
+static struct member *to_be_spared(const struct standing *s, uint32_t pool)
+{
+    struct member *best = NULL;
+    for (uint32_t i = 0; i < s->conf_n; i++) {
+        struct member *m = s->member[i];
+        if (in_pool(s, pool, m) && is_softly_out(m) &&
+            (!best || member_points(m, s->now_ms) < member_points(best, s->now_ms)))
+            best = m;
+    }
+    return best;
+}
+
+/* A hard listing takes out whom it names. Had it come first, the pool would have kept the others:
+ * it is the same when it comes last. */
+static void relieve(struct standing *s, uint32_t pool)
+{
+    struct member *m;
+    while (is_short(s, pool) && (m = to_be_spared(s, pool)))
+        member_spare(s, m);
+}
+
+/* ---- when nothing is left ---- */
+
 /* The least bad of a pool: running out before quarantined before listed; then the first. */
 static struct member *least_bad(const struct standing *s, uint32_t pool)
 {
@@ -114,6 +153,8 @@ void pools_check(struct standing *s)
         if (m->capped && m->state != STANDING_DISABLED)
             member_settle(s, m); /* there may be room now: not a tick later */
     }
+    for (uint32_t p = 0; p < pool_count(s); p++)
+        relieve(s, p);
     s->dirty = false;
     for (uint32_t p = 0; p < pool_count(s); p++)
         pool_check(s, p);

@@ -11,6 +11,7 @@
 #include "reputation/standing_internal.h"
 
 enum { HALF_HOUR_MS = HOUR_MS / 2, REASON_MAX = 200 };
+static const double PRESSED = 0.75; /* of the quota used in an hour: more than a chance would */
 
 /* ---- volume ---- */
 
@@ -33,6 +34,8 @@ static void count(const struct standing *s, const struct member *m, struct cell 
         c->day_ms = s->now_ms;
     if (!c->first_ms)
         c->first_ms = s->now_ms;
+    if (!c->warm && c->hour_n >= PRESSED * cell_quota(m, c))
+        c->day_pressed = true;
     c->day_sent += c->day_sent < UINT32_MAX;
     c->day_temporary += reply->temporary && c->day_temporary < UINT32_MAX;
 }

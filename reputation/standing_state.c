@@ -127,6 +127,14 @@ static void enter_fallen(struct standing *s, struct member *m)
     enter_quarantine(s, m);
 }
 
+/* One provider's word, which is that of its own overlay: no more than that lasts at most. */
+static void enter_refused(struct standing *s, struct member *m)
+{
+    enter_fallen(s, m);
+    if (m->until_ms > s->now_ms + (int64_t)BLOCK_HOURS_MOST * HOUR_MS)
+        m->until_ms = s->now_ms + (int64_t)BLOCK_HOURS_MOST * HOUR_MS;
+}
+
 static void enter_released(struct standing *s, struct member *m)
 {
     m->ramp = RAMP_START;
@@ -192,12 +200,17 @@ static bool condemned(const struct standing *s, const struct member *m, char why
     return too_much(s, m, why);
 }
 
+static bool refused(const struct standing *s, const struct member *m, char why[WHY_MAX])
+{
+    return m->blocked_ms >= m->since_ms && s->now_ms - m->blocked_ms < HOUR_MS &&
+           because(why, "a provider refuses its address during probation");
+}
+
 static bool unfit(const struct standing *s, const struct member *m, char why[WHY_MAX])
 {
-    if (m->blocked_ms >= m->since_ms && s->now_ms - m->blocked_ms < HOUR_MS)
-        return because(why, "a provider refuses its address during probation");
     for (uint32_t i = 0; i < m->listing_n; i++)
-        if (m->listing[i].points >= standing_weights.calm) {
+        if (m->listing[i].points >= standing_weights.calm &&
+            m->listing[i].since_ms >= m->since_ms) { /* one that stood before let it out */
             (void)snprintf(why, WHY_MAX, "listed by %.120s during probation", m->listing[i].source);
             return true;
         }
@@ -261,8 +274,10 @@ static bool cleared(const struct standing *s, const struct member *m, char why[W
 
 static bool released(const struct standing *s, const struct member *m, char why[WHY_MAX])
 {
-    if (s->now_ms < m->until_ms || member_points(m, s->now_ms) >= standing_weights.calm ||
-        member_broken(m) || (s->acknowledge && !m->acknowledged))
+    double standing = member_standing_points(m);
+    if (s->now_ms < m->until_ms || standing >= standing_weights.suspect ||
+        member_points(m, s->now_ms) - standing >= standing_weights.calm || member_broken(m) ||
+        (s->acknowledge && !m->acknowledged))
         return false;
     return because(why, "quarantine is over and little evidence is left");
 }
@@ -277,6 +292,7 @@ static const struct rule {
 } rules[] = {
     { STANDING_PROBATION, STANDING_QUARANTINED, false, hard_listed, enter_fallen },
     { STANDING_PROBATION, STANDING_QUARANTINED, true, unfit, enter_fallen },
+    { STANDING_PROBATION, STANDING_QUARANTINED, true, refused, enter_refused },
     { STANDING_PROBATION, STANDING_CLEAN, false, proven, enter_clean },
     { STANDING_CLEAN, STANDING_DRAINING, false, hard_listed, enter_draining },
     { STANDING_CLEAN, STANDING_DRAINING, true, condemned, enter_draining },
@@ -306,12 +322,20 @@ static bool follow(struct standing *s, struct member *m)
         }
         if (r->enter)
             r->enter(s, m);
+        m->soft = r->soft || (m->soft && !carries[r->to] && !member_hard_listed(m));
         standing_move(s, m, NULL, r->to, why);
         return true;
     }
     s->version += capped != m->capped;
     m->capped = capped;
     return false;
+}
+
+void member_spare(struct standing *s, struct member *m)
+{
+    m->soft = false;
+    standing_move(s, m, NULL, STANDING_SUSPECT, "its pool cannot spare it any more");
+    member_settle(s, m);
 }
 
 /* Since when E is low, for as long as it is. */

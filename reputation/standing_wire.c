@@ -5,46 +5,16 @@
  *   configuration or derived. Unpacking takes only what packing would have written, so that the
  *   bytes of a standing are one.
  */
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/cursor.h"
-#include "gateway/base/mem.h"
-#include "reputation/standing_internal.h"
-
-static const uint32_t MAGIC = 0x31735057; /* "WPs1": 1 is the version of the layout */
-static const double FIGURE_MOST = 1e12;
-enum { AHEAD_MS = WEEK_MS + DAY_MS }; /* the longest anything lies ahead */
-
-enum field_type {
-    FIELD_BOOL,
-    FIELD_U8,
-    FIELD_U32,
-    FIELD_U64,
-    FIELD_PAST,
-    FIELD_AHEAD,
-    FIELD_UNIX,
-    FIELD_F64,
-    FIELD_TEXT
-};
-
-struct field {
-    uint16_t offset;
-    uint8_t type;
-    uint32_t max; /* of U8, U32, F64 (0: FIGURE_MOST), bytes of TEXT; all inclusive */
-};
-
-struct fields {
-    const struct field *at;
-    size_t n;
-};
+#include "reputation/standing_wire.h"
 
 #define M(type, field, max)                                                                        \
     {                                                                                              \
-        offsetof(struct member, field), type, max                                                  \
+        offsetof(struct member, field), type, max, false                                           \
     }
-static const struct field member_rows[] = {
+static const struct standing_field member_rows[] = {
     M(FIELD_TEXT, egress, STANDING_NAME_MAX),
     M(FIELD_TEXT, reason, STANDING_TEXT_MAX),
     M(FIELD_UNIX, warmup_ms, 0),
@@ -87,13 +57,14 @@ static const struct field member_rows[] = {
     M(FIELD_U32, replies[1], UINT32_MAX),
     M(FIELD_U32, contents[0], UINT32_MAX),
     M(FIELD_U32, contents[1], UINT32_MAX),
+    { offsetof(struct member, soft), FIELD_BOOL, 0, true },
 };
 
 #define C(type, field, max)                                                                        \
     {                                                                                              \
-        offsetof(struct cell, field), type, max                                                    \
+        offsetof(struct cell, field), type, max, false                                             \
     }
-static const struct field cell_rows[] = {
+static const struct standing_field cell_rows[] = {
     C(FIELD_TEXT, provider, STANDING_NAME_MAX),
     C(FIELD_TEXT, reason, STANDING_TEXT_MAX),
     C(FIELD_U8, state, STANDING_BLOCKED),
@@ -126,31 +97,40 @@ static const struct field cell_rows[] = {
     C(FIELD_PAST, tokens_ms, 0),
 };
 
-static const struct field block_rows[] = {
-    { offsetof(struct block, at_ms), FIELD_PAST, 0 },
-    { offsetof(struct block, domain), FIELD_U64, 0 },
-    { offsetof(struct block, names_us), FIELD_BOOL, 0 },
+static const struct standing_field block_rows[] = {
+    { offsetof(struct block, at_ms), FIELD_PAST, 0, false },
+    { offsetof(struct block, domain), FIELD_U64, 0, false },
+    { offsetof(struct block, names_us), FIELD_BOOL, 0, false },
 };
 
-static const struct field listing_rows[] = {
-    { offsetof(struct listing, source), FIELD_TEXT, STANDING_NAME_MAX },
-    { offsetof(struct listing, text), FIELD_TEXT, STANDING_TEXT_MAX },
-    { offsetof(struct listing, points), FIELD_F64, POINTS_MOST },
-    { offsetof(struct listing, hard), FIELD_BOOL, 0 },
-    { offsetof(struct listing, clear), FIELD_U8, CLEAR_CHECKS - 1 },
-    { offsetof(struct listing, since_ms), FIELD_PAST, 0 },
-    { offsetof(struct listing, clear_ms), FIELD_PAST, 0 },
+static const struct standing_field listing_rows[] = {
+    { offsetof(struct listing, source), FIELD_TEXT, STANDING_NAME_MAX, false },
+    { offsetof(struct listing, text), FIELD_TEXT, STANDING_TEXT_MAX, false },
+    { offsetof(struct listing, points), FIELD_F64, POINTS_MOST, false },
+    { offsetof(struct listing, hard), FIELD_BOOL, 0, false },
+    { offsetof(struct listing, clear), FIELD_U8, CLEAR_CHECKS - 1, false },
+    { offsetof(struct listing, since_ms), FIELD_PAST, 0, false },
+    { offsetof(struct listing, clear_ms), FIELD_PAST, 0, false },
+    { offsetof(struct listing, heard_ms), FIELD_PAST, 0, true },
 };
 
-static const struct field trace_rows[] = {
-    { offsetof(struct trace, kind), FIELD_U8, STANDING_EV_KINDS - 1 },
-    { offsetof(struct trace, source), FIELD_TEXT, STANDING_NAME_MAX },
-    { offsetof(struct trace, text), FIELD_TEXT, STANDING_TEXT_MAX },
-    { offsetof(struct trace, points), FIELD_F64, POINTS_MOST },
-    { offsetof(struct trace, at_ms), FIELD_PAST, 0 },
+static const struct standing_field trace_rows[] = {
+    { offsetof(struct trace, kind), FIELD_U8, STANDING_EV_KINDS - 1, false },
+    { offsetof(struct trace, source), FIELD_TEXT, STANDING_NAME_MAX, false },
+    { offsetof(struct trace, text), FIELD_TEXT, STANDING_TEXT_MAX, false },
+    { offsetof(struct trace, points), FIELD_F64, POINTS_MOST, false },
+    { offsetof(struct trace, at_ms), FIELD_PAST, 0, false },
 };
 
-#define FIELDS(rows) ((struct fields){ rows, sizeof(rows) / sizeof((rows)[0]) })
+#define FIELDS(rows)                                                                               \
+    {                                                                                              \
+        rows, sizeof(rows) / sizeof((rows)[0])                                                     \
+    }
+const struct standing_fields standing_member_fields = FIELDS(member_rows);
+const struct standing_fields standing_cell_fields = FIELDS(cell_rows);
+const struct standing_fields standing_block_fields = FIELDS(block_rows);
+const struct standing_fields standing_listing_fields = FIELDS(listing_rows);
+const struct standing_fields standing_trace_fields = FIELDS(trace_rows);
 
 /* ---- out ---- */
 
@@ -164,7 +144,7 @@ static void put_number(struct buf *out, const char *at, size_t size)
     buf_put(out, bytes, size);
 }
 
-static void put_fields(struct buf *out, const void *record, struct fields f)
+static void put_fields(struct buf *out, const void *record, const struct standing_fields *f)
 {
     static const uint8_t sizes[] = { [FIELD_BOOL] = sizeof(bool),
                                      [FIELD_U8] = 1,
@@ -174,37 +154,37 @@ static void put_fields(struct buf *out, const void *record, struct fields f)
                                      [FIELD_AHEAD] = 8,
                                      [FIELD_UNIX] = 8,
                                      [FIELD_F64] = 8 };
-    for (size_t i = 0; i < f.n; i++) {
-        const char *at = (const char *)record + f.at[i].offset;
+    for (size_t i = 0; i < f->n; i++) {
+        const char *at = (const char *)record + f->at[i].offset;
         char *text = NULL;
-        if (f.at[i].type == FIELD_TEXT) {
+        if (f->at[i].type == FIELD_TEXT) {
             memcpy(&text, at, sizeof text);
             put_slice16(out, slice_of(text));
         } else {
-            put_number(out, at, sizes[f.at[i].type]);
+            put_number(out, at, sizes[f->at[i].type]);
         }
     }
 }
 
 static void put_cell(struct buf *out, const struct cell *c)
 {
-    put_fields(out, c, FIELDS(cell_rows));
+    put_fields(out, c, &standing_cell_fields);
     put_u8(out, (uint8_t)c->block_n);
     for (uint32_t i = 0; i < c->block_n; i++)
-        put_fields(out, &c->block[i], FIELDS(block_rows));
+        put_fields(out, &c->block[i], &standing_block_fields);
 }
 
 static void put_member(struct buf *out, const struct member *m)
 {
     put_u8(out, m->address.family);
     buf_put(out, m->address.bytes, sizeof m->address.bytes);
-    put_fields(out, m, FIELDS(member_rows));
+    put_fields(out, m, &standing_member_fields);
     put_u8(out, (uint8_t)m->listing_n);
     for (uint32_t i = 0; i < m->listing_n; i++)
-        put_fields(out, &m->listing[i], FIELDS(listing_rows));
+        put_fields(out, &m->listing[i], &standing_listing_fields);
     put_u8(out, (uint8_t)m->trace_n);
     for (uint32_t i = 0; i < m->trace_n; i++)
-        put_fields(out, &m->trace[i], FIELDS(trace_rows));
+        put_fields(out, &m->trace[i], &standing_trace_fields);
     put_u16(out, (uint16_t)m->cell_n);
     for (uint32_t i = 0; i < m->cell_n; i++)
         put_cell(out, m->cell[i]);
@@ -212,7 +192,7 @@ static void put_member(struct buf *out, const struct member *m)
 
 void standing_pack(const struct standing *s, struct buf *out)
 {
-    put_u32(out, MAGIC);
+    put_u32(out, STANDING_MAGIC);
     put_u64(out, (uint64_t)s->now_ms);
     put_u64(out, (uint64_t)s->wall_ms);
     put_u16(out, (uint16_t)s->n);
@@ -220,178 +200,4 @@ void standing_pack(const struct standing *s, struct buf *out)
     buf_put(out, s->pool_empty, sizeof s->pool_empty);
     for (uint32_t i = 0; i < s->n; i++)
         put_member(out, s->member[i]);
-}
-
-/* ---- in ---- */
-
-static uint64_t cur_most(struct cursor *c, uint64_t v, uint64_t most)
-{
-    if (v > most)
-        c->bad = true;
-    return c->bad ? 0 : v;
-}
-
-static double cur_figure(struct cursor *c, double most)
-{
-    uint64_t bits = cur_u64(c);
-    double v = 0;
-    memcpy(&v, &bits, sizeof v);
-    if (!(v >= 0 && v <= most) || signbit(v))
-        c->bad = true;
-    return c->bad ? 0 : v;
-}
-
-static char *cur_text(struct cursor *c, size_t max)
-{
-    struct slice s = cur_slice16(c);
-    if (s.n > max)
-        c->bad = true;
-    for (size_t i = 0; i < s.n && !c->bad; i++)
-        c->bad = (uint8_t)s.p[i] < 0x20 || s.p[i] == 0x7f;
-    return c->bad ? mem_strdup("") : mem_strndup(s.p, s.n);
-}
-
-static void get_time(struct cursor *c, char *at, int64_t most)
-{
-    int64_t ms = (int64_t)cur_most(c, cur_u64(c), (uint64_t)most);
-    memcpy(at, &ms, sizeof ms);
-}
-
-static void get_field(struct cursor *c, char *at, const struct field *f, int64_t now_ms)
-{
-    enum field_type type = f->type;
-    if (type == FIELD_BOOL || type == FIELD_U8) {
-        uint8_t v = (uint8_t)cur_most(c, cur_u8(c), type == FIELD_BOOL ? 1 : f->max);
-        memcpy(at, &v, 1);
-    } else if (type == FIELD_U32) {
-        uint32_t v = (uint32_t)cur_most(c, cur_u32(c), f->max);
-        memcpy(at, &v, sizeof v);
-    } else if (type == FIELD_U64) {
-        uint64_t v = cur_u64(c);
-        memcpy(at, &v, sizeof v);
-    } else if (type == FIELD_F64) {
-        double v = cur_figure(c, f->max ? f->max : FIGURE_MOST);
-        memcpy(at, &v, sizeof v);
-    } else if (type == FIELD_TEXT) {
-        char *text = cur_text(c, f->max), *old = NULL;
-        memcpy(&old, at, sizeof old);
-        free(old);
-        memcpy(at, &text, sizeof text);
-    } else {
-        get_time(c, at,
-                 type == FIELD_PAST    ? now_ms
-                 : type == FIELD_AHEAD ? now_ms + AHEAD_MS
-                                       : INT64_MAX);
-    }
-}
-
-static void get_fields(struct cursor *c, void *record, struct fields f, int64_t now_ms)
-{
-    for (size_t i = 0; i < f.n; i++)
-        get_field(c, (char *)record + f.at[i].offset, &f.at[i], now_ms);
-}
-
-static void get_cell(struct cursor *c, struct member *m, int64_t now_ms)
-{
-    struct cell *cell = cell_new(m, slice_of(""), now_ms);
-    get_fields(c, cell, FIELDS(cell_rows), now_ms);
-    cell->block_n = (uint32_t)cur_most(c, cur_u8(c), RECENT_BLOCKS);
-    for (uint32_t i = 0; i < cell->block_n; i++)
-        get_fields(c, &cell->block[i], FIELDS(block_rows), now_ms);
-    bool overlay = cell->state == STANDING_THROTTLED || cell->state == STANDING_BLOCKED;
-    if (!cell->provider[0] || (!overlay && cell->state != cell_base(cell)) ||
-        (m->cell_n && strcmp(m->cell[m->cell_n - 1]->provider, cell->provider) >= 0))
-        c->bad = true;
-    m->cell[m->cell_n++] = cell;
-}
-
-static void get_listings(struct cursor *c, struct member *m, int64_t now_ms)
-{
-    uint32_t listings = (uint32_t)cur_most(c, cur_u8(c), STANDING_LISTINGS_MAX);
-    while (m->listing_n < listings) /* counted first: freed with the member even when bad */
-        get_fields(c, &m->listing[m->listing_n++], FIELDS(listing_rows), now_ms);
-    uint32_t traces = (uint32_t)cur_most(c, cur_u8(c), STANDING_EVIDENCE_MAX);
-    while (m->trace_n < traces)
-        get_fields(c, &m->trace[m->trace_n++], FIELDS(trace_rows), now_ms);
-}
-
-/* States that no sequence of inputs leads to. */
-static bool impossible(const struct member *m)
-{
-    static const bool never[STANDING_STATES] = {
-        [STANDING_THROTTLED] = true, [STANDING_BLOCKED] = true
-    };
-    return never[m->state] || never[m->before] ||
-           (m->state == STANDING_DISABLED) != (m->holds != 0) ||
-           ((m->holds & HOLD_FAULT) != 0) != (m->fault != EGRESS_FINE) ||
-           (m->drained && m->state != STANDING_DRAINING) || (!m->warmup_ms && !m->begun);
-}
-
-static void get_address(struct cursor *c, struct addr *address)
-{
-    static const uint8_t none[sizeof address->bytes];
-    address->family = cur_u8(c);
-    struct slice bytes = cur_bytes(c, sizeof address->bytes);
-    if (bytes.n == sizeof address->bytes)
-        memcpy(address->bytes, bytes.p, bytes.n);
-    size_t used = addr_bits(address) / 8;
-    if ((address->family != ADDR_NONE && used == 0) ||
-        memcmp(address->bytes + used, none, sizeof none - used) != 0)
-        c->bad = true;
-}
-
-static struct member *get_member(struct cursor *c, int64_t now_ms)
-{
-    struct member *m = member_new(slice_of(""), &(struct addr){ .family = ADDR_NONE });
-    get_address(c, &m->address);
-    get_fields(c, m, FIELDS(member_rows), now_ms);
-    get_listings(c, m, now_ms);
-    if (!c->bad && impossible(m))
-        c->bad = true;
-    m->cell_cap = (uint32_t)cur_most(c, cur_u16(c), STANDING_PROVIDERS_MAX);
-    m->cell = m->cell_cap ? mem_array(m->cell_cap, sizeof(void *)) : NULL;
-    while (m->cell_n < m->cell_cap && !c->bad)
-        get_cell(c, m, now_ms);
-    return m;
-}
-
-static void get_all(struct cursor *c, struct standing *s)
-{
-    s->now_ms = (int64_t)cur_most(c, cur_u64(c), (uint64_t)STANDING_TIME_MOST * 2);
-    s->wall_ms = (int64_t)cur_most(c, cur_u64(c), (uint64_t)STANDING_TIME_MOST);
-    uint32_t n = cur_u16(c);
-    s->conf_n =
-        (uint32_t)cur_most(c, cur_u16(c), n < STANDING_MEMBERS_MAX ? n : STANDING_MEMBERS_MAX);
-    struct slice empty = cur_bytes(c, sizeof s->pool_empty);
-    for (size_t i = 0; i < empty.n; i++)
-        s->pool_empty[i] = (uint8_t)cur_most(c, (uint8_t)empty.p[i], 1);
-    if (s->now_ms < 1 || n > 2 * STANDING_MEMBERS_MAX)
-        c->bad = true;
-    s->member = mem_array((size_t)n + 1, sizeof(void *));
-    while (s->n < n && !c->bad) {
-        s->member[s->n] = get_member(c, s->now_ms);
-        s->member[s->n]->index = s->n;
-        s->n++;
-    }
-}
-
-enum rc standing_unpack(struct slice bytes, const struct standing_hooks *hooks,
-                        struct standing **standing_r, struct err *err)
-{
-    struct cursor c = cur_of(bytes.p, bytes.n);
-    *standing_r = NULL;
-    if (bytes.n > STANDING_PACK_MAX)
-        return err_set(err, RC_LIMIT, "a standing of %zu bytes, expected at most %d", bytes.n,
-                       STANDING_PACK_MAX);
-    if (cur_u32(&c) != MAGIC)
-        return err_set(err, RC_PARSE, "not a standing of this version");
-    struct standing *s = standing_new(hooks, 1);
-    get_all(&c, s);
-    if (c.bad || cur_left(&c)) {
-        size_t left = cur_left(&c);
-        standing_free(&s);
-        return err_set(err, RC_PARSE, "the standing is damaged, %zu bytes before its end", left);
-    }
-    *standing_r = s;
-    return RC_OK;
 }

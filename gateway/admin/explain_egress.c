@@ -68,8 +68,18 @@ static const char *why_not(struct egress_set fallback, size_t egress, bool reloa
     return "the route does not allow it";
 }
 
+/* Name servers of its own that are left out: dns/honesty. */
+static void put_view(struct buf *json, const struct conf_egress *e, unsigned rewriting)
+{
+    if (rewriting)
+        json_cstr(json, "resolvers",
+                  rewriting == e->resolvers.n
+                      ? "not used: they rewrite names that do not exist"
+                      : "some not used: they rewrite names that do not exist");
+}
+
 void explain_put_egresses(struct buf *json, const struct conf *conf, struct egress_set fallback,
-                          const struct choice *choice)
+                          const struct choice *choice, const struct delivery *delivery)
 {
     json_key(json, "egress");
     json_open(json, '[');
@@ -81,6 +91,8 @@ void explain_put_egresses(struct buf *json, const struct conf *conf, struct egre
         json_int(json, "weight", (int64_t)e->weight);
         if (e->via.kind == CONF_VIA_RELAY)
             json_cstr(json, "measured", "to the relay only");
+        if (choice)
+            put_view(json, e, delivery_rewriting(delivery, (int)i));
         if (choice && c) {
             put_candidate(json, c, choice->chosen >= 0 && c == &choice->at[choice->chosen],
                           choice->measured);

@@ -7,11 +7,12 @@
 #define WAYPOST_ADMIN_EXPLAIN_EGRESS_H
 
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/delivery.h"
 #include "policies/choose.h"
 
 /* "egress":[...] with one object for each of the configuration. choice NULL: none could be made,
- * because a reload is under way. */
+ * because a reload is under way. The delivery is that of the worker that made it. */
 void explain_put_egresses(struct buf *json, const struct conf *conf, struct egress_set fallback,
-                          const struct choice *choice);
+                          const struct choice *choice, const struct delivery *delivery);
 
 #endif

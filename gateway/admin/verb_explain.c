@@ -254,10 +254,9 @@ static void look_up(void *arg, const struct fanout_worker *worker, struct buf *o
         put_site(set, out);
     put_place(worker, &address, out);
     put_limits(x, worker, set, &address, choice ? choice->egress : EGRESS_NONE, out);
-    if (choice) /* else a reload is just under way */
-        json_bool(out, "destination_suspect", choice->destination_suspect);
+    json_bool(out, "destination_suspect", choice && choice->destination_suspect);
     explain_put_egresses(out, policies_conf(x->policies),
-                         policies_route_fallback(x->policies, x->route), choice);
+                         policies_route_fallback(x->policies, x->route), choice, worker->delivery);
     json_close(out, '}');
     buf_putc(out, delivers ? DELIVERS_THERE : set ? KNOWS_HOSTS : KNOWS_NOTHING);
 }

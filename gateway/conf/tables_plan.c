@@ -196,8 +196,8 @@ static const struct conf_key egress_keys[] = {
     { "resolvers", &type_dns_servers, EGRESS(resolvers), .flags = KEY_NONZERO,
       .help =
           "the carrier's name servers, asked from this egress: how far away they are, and which "
-          "addresses MX hosts have there (GeoDNS). Not through a proxy or relay. Port 53 when "
-          "none is given" },
+          "addresses MX hosts have there (GeoDNS). One that gives addresses to names that do not "
+          "exist is not believed. Not through a proxy or relay. Port 53 when none is given" },
     { "warmup", &type_section, 0, .more = &warmup_section, .flags = KEY_OPTIONAL,
       .help = "a new address gets little mail at first" },
 };

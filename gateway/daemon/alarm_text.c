@@ -39,6 +39,9 @@ static void put_what(struct buf *out, const struct alarm *a)
         put_who(out, a);
         buf_puts(out, " has broken names");
         break;
+    case ALARM_STATE:
+        buf_puts(out, "the standing of the addresses is lost");
+        break;
     case ALARM_KINDS:
         break;
     }

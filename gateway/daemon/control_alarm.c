@@ -169,6 +169,15 @@ void control_alarm_list(struct control_alarm *c, struct slice source, const char
         take(c, &alarm);
 }
 
+void control_alarm_loss(struct control_alarm *c)
+{
+    struct alarm alarm = { .kind = ALARM_STATE,
+                           .reason = SLICE_LIT("what was known of the addresses could not be read; "
+                                               "orders given before have to be given again") };
+    if (anybody_listens(c))
+        take(c, &alarm);
+}
+
 /* ---- life ---- */
 
 static void on_webhook_lost(void *arg)

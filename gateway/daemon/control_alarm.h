@@ -37,6 +37,8 @@ void control_alarm_standing(struct control_alarm *alarm, const struct standing_e
 void control_alarm_hygiene(struct control_alarm *alarm, struct slice egress,
                            const struct hygiene *hygiene);
 void control_alarm_list(struct control_alarm *alarm, struct slice source, const char *text);
+/* What was known is lost: nothing of it could be read at the start. */
+void control_alarm_loss(struct control_alarm *alarm);
 
 struct control_alarm_stats {
     uint64_t messages; /* told, by whatever way */

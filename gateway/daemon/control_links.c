@@ -49,25 +49,26 @@ static void save(struct control_links *c)
     buf_free(&bytes);
 }
 
+struct loading {
+    struct control_links *c;
+    const struct links_hooks *hooks;
+};
+
+static bool take_kept(void *arg, struct slice bytes, struct err *err)
+{
+    const struct loading *l = arg;
+    struct loop *loop = l->c->loop;
+    return links_unpack(bytes, l->hooks, loop_now_ms(loop), loop_wall_ms(loop), &l->c->core, err) ==
+           RC_OK;
+}
+
 static void load(struct control_links *c, const struct links_hooks *hooks)
 {
-    struct buf bytes;
-    struct err err;
-    int64_t now_ms = loop_now_ms(c->loop);
-    buf_init(&bytes, LINKS_PACK_MAX);
-    enum rc rc = keeper_load(c->keeper, FILE_NAME, &bytes, &err);
-    if (rc == RC_OK)
-        rc = links_unpack(buf_slice(&bytes), hooks, now_ms, loop_wall_ms(c->loop), &c->core, &err);
-    if (rc == RC_OK)
-        links_resume(c->core, now_ms);
-    if (rc != RC_OK && rc != RC_NOT_FOUND) {
-        log_error(NULL, "links_damaged", "folder", c->env.folder, "error", err.text, "instead",
-                  "set aside as links.bin.damaged, begun anew", NULL);
-        keeper_set_aside(c->keeper, FILE_NAME);
-    }
-    if (!c->core)
+    struct loading loading = { c, hooks };
+    if (keeper_load(c->keeper, FILE_NAME, LINKS_PACK_MAX, take_kept, &loading) == RC_OK)
+        links_resume(c->core, loop_now_ms(c->loop));
+    else
         c->core = links_new(hooks);
-    buf_free(&bytes);
 }
 
 /* ---- what comes in ---- */
@@ -242,8 +243,11 @@ static void name_targets(struct control_links *c)
         int group = links_group(c->core, g->carrier, g->region);
         links_target(c->core, group, OBS_BEACON, &b->address, -1);
     }
-    for (size_t e = 0; e < conf_of(c)->egress.n; e++)
+    for (size_t e = 0; e < conf_of(c)->egress.n; e++) {
         name_resolvers(c, e);
+        if (conf_of(c)->egress.at[e].via.kind == CONF_VIA_RELAY) /* its mail may be of no group */
+            (void)links_group(c->core, SLICE_LIT("other"), SLICE_LIT("other"));
+    }
 }
 
 static void make_prober(struct control_links *c)

@@ -7,9 +7,9 @@
  *   to whoever listens here.
  *
  *   Everything runs on control's loop. What is known is written every 10 s and at the end
- *   (links.bin), and is there again after a restart, aged by the time between; a damaged file is
- *   set aside and said. A reload keeps what is known of egresses that keep their
- *   name.
+ *   (links.bin), and is there again after a restart, aged by the time between; when it is
+ *   damaged, as of the copy before (keeper.h). A reload keeps what is known of egresses that keep
+ *   their name.
  */
 #ifndef WAYPOST_DAEMON_CONTROL_LINKS_H
 #define WAYPOST_DAEMON_CONTROL_LINKS_H

@@ -64,7 +64,7 @@ static void put_listing(void *arg, const struct listing *l)
             continue;
         begin_row(&row, l->is_feed ? "feed" : "blocklist", o);
         json_str(&row, "source", l->source);
-        json_cstr(&row, "state", listing_state_names[l->state]);
+        json_cstr(&row, "state", l->dead ? "dead" : listing_state_names[l->state]);
         put_time(r->c, &row, "since", l->state == LIST_UNKNOWN ? 0 : l->since_ms);
         put_time(r->c, &row, "checked", l->checked_ms);
         if (l->state == LIST_LISTED)

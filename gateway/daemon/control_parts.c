@@ -38,6 +38,12 @@ static void note_standing(struct control_links *links, const struct standing_eve
     control_links_note(links, &note);
 }
 
+/* Looked at more often than others. */
+static bool is_suspect(enum standing_state state)
+{
+    return state != STANDING_CLEAN && state != STANDING_PROBATION;
+}
+
 static void on_standing_event(void *arg, const struct standing_event *event)
 {
     struct control_parts *c = arg;
@@ -48,8 +54,17 @@ static void on_standing_event(void *arg, const struct standing_event *event)
         return;
     note_standing(c->links, event);
     if (c->lists && !event->provider.n)
-        control_lists_suspect(c->lists, &event->address,
-                              event->to != STANDING_CLEAN && event->to != STANDING_PROBATION);
+        control_lists_suspect(c->lists, &event->address, is_suspect(event->to));
+}
+
+/* What is not clean from the start, or by another configuration, is no event. */
+static void tell_suspects(const struct control_parts *c)
+{
+    const struct standing *core = control_standing_core(c->standing);
+    struct standing_view v;
+    for (int m = 0; standing_view(core, m, 0, &v); m++)
+        if (v.address.family != ADDR_NONE && is_suspect(v.state))
+            control_lists_suspect(c->lists, &v.address, true);
 }
 
 static void note_listing(struct control_links *links, struct slice egress, const struct listing *l)
@@ -121,12 +136,22 @@ void control_parts_start(struct control_parts *c, struct loop *loop, const char 
     control_report_watch(c->report, c);
 }
 
+/* Once, and not before it is known whom to tell. */
+static void tell_of_loss(struct control_parts *c)
+{
+    if (control_standing_lost(c->standing) && !c->loss_told)
+        control_alarm_loss(c->alarm);
+    c->loss_told = true;
+}
+
 void control_parts_configure(struct control_parts *c, struct policies *policies)
 {
     control_alarm_configure(c->alarm, policies);
+    tell_of_loss(c);
     control_links_configure(c->links, policies);
     control_standing_configure(c->standing, policies);
     control_lists_configure(c->lists, policies);
+    tell_suspects(c);
 }
 
 void control_parts_free(struct control_parts *c)

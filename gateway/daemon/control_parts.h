@@ -22,6 +22,7 @@ struct control_parts {
     struct control_lists *lists;
     struct control_report *report;
     struct control_alarm *alarm;
+    bool loss_told;
 };
 
 /* The struct is zeroed and stays where it is. Folders: control may write there. */

@@ -22,6 +22,7 @@ struct control_standing {
     struct standing *core;
     struct keeper *keeper;
     uint64_t told;    /* the version that was in the last table */
+    bool lost;        /* what was kept could not be read */
     bool unsaved;     /* a state has changed: it is written at the next tick */
     unsigned counted; /* ticks since figures alone have changed; 0: they have not */
     struct timer tick;
@@ -50,28 +51,39 @@ static void save(struct control_standing *c)
     buf_free(&bytes);
 }
 
+/* Twice: the copy of before knows of it, too. */
 bool control_standing_save_now(struct control_standing *c)
 {
     save(c);
-    return keeper_wait(c->keeper);
+    bool kept = keeper_wait(c->keeper);
+    save(c);
+    return keeper_wait(c->keeper) && kept;
+}
+
+struct loading {
+    struct control_standing *c;
+    const struct standing_hooks *hooks;
+};
+
+static bool take_kept(void *arg, struct slice bytes, struct err *err)
+{
+    const struct loading *l = arg;
+    return standing_unpack(bytes, l->hooks, &l->c->core, err) == RC_OK;
 }
 
 static void load(struct control_standing *c, const struct standing_hooks *hooks)
 {
-    struct buf bytes;
-    struct err err;
-    buf_init(&bytes, STANDING_PACK_MAX);
-    enum rc rc = keeper_load(c->keeper, FILE_NAME, &bytes, &err);
+    struct loading loading = { c, hooks };
+    enum rc rc = keeper_load(c->keeper, FILE_NAME, STANDING_PACK_MAX, take_kept, &loading);
     if (rc == RC_OK)
-        rc = standing_unpack(buf_slice(&bytes), hooks, &c->core, &err);
-    if (rc != RC_OK && rc != RC_NOT_FOUND) {
-        log_error(NULL, "standing_damaged", "folder", c->env.folder, "error", err.text, "instead",
-                  "set aside as standing.bin.damaged, begun anew", NULL);
-        keeper_set_aside(c->keeper, FILE_NAME);
-    }
-    if (!c->core)
-        c->core = standing_new(hooks, now(c));
-    buf_free(&bytes);
+        return;
+    c->core = standing_new(hooks, now(c));
+    c->lost = rc != RC_NOT_FOUND;
+    if (!c->lost)
+        return;
+    log_error(NULL, "standing_lost", "folder", c->env.folder, "instead",
+              "all addresses begin in doubt, orders have to be given again", NULL);
+    standing_doubt(c->core);
 }
 
 /* ---- changes ---- */
@@ -291,7 +303,9 @@ void control_standing_listing(struct control_standing *c, struct slice egress,
     struct standing_check check = { .source = l->source, .verdict = verdicts[l->state] };
     if (member == STANDING_NONE)
         return;
-    if (l->state == LIST_LISTED) {
+    if (l->dead)
+        check.verdict = STANDING_SILENT;
+    else if (l->state == LIST_LISTED) {
         check.text = slice_of(l->text[0] ? l->text : l->what);
         check.points = l->kind == ZONE_REPORT ? 0 : l->points;
         check.hard = l->kind == ZONE_HARD;
@@ -321,6 +335,11 @@ void control_standing_hygiene(struct control_standing *c, struct slice egress,
 void control_standing_advise(const struct control_standing *c, struct advice *a)
 {
     standing_put_advice(c->core, now(c), a);
+}
+
+bool control_standing_lost(const struct control_standing *c)
+{
+    return c->lost;
 }
 
 struct standing *control_standing_core(struct control_standing *c)

@@ -7,11 +7,11 @@
  *   comes of it goes into each advice table before it is sent, and events to whoever listens.
  *
  *   An egress with several addresses has a member each: those that may carry nothing are barred one
- *   by one, and what one receiver holds against any of them counts for the egress, because its
- *   addresses take turns.
+ *   by one, and one that a receiver blocks is left out there while another of its family is fit. A
+ *   receiver's limit on any of them is that of the egress, because its addresses take turns.
  *
- *   Everything runs on control's loop. State is written within a second of a change; a damaged file
- *   is set aside and said.
+ *   Everything runs on control's loop. State is written within a second of a change, an order into
+ *   both copies (keeper.h). When neither can be read all addresses begin in doubt.
  */
 #ifndef WAYPOST_DAEMON_CONTROL_STANDING_H
 #define WAYPOST_DAEMON_CONTROL_STANDING_H
@@ -36,6 +36,9 @@ struct control_standing_env {
 
 struct control_standing *control_standing_new(const struct control_standing_env *env);
 void control_standing_free(struct control_standing **standing); /* writes what is not yet written */
+
+/* What it knew could not be read at the start: orders and listings are forgotten. */
+bool control_standing_lost(const struct control_standing *standing);
 
 /* At the start and after each reload. Takes a reference. */
 void control_standing_configure(struct control_standing *standing, struct policies *policies);

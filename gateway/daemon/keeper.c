@@ -10,10 +10,16 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/base/cursor.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/spool/checksum.h"
 
 enum { FOLDER_BYTES = 1024, PATH_BYTES = FOLDER_BYTES + 64, PART_BYTES = 4096 };
+
+/* A file is "WPk1", the CRC32C of what follows, its length, and the bytes. */
+static const uint32_t MAGIC = 0x316b5057;
+enum { HEAD_BYTES = 16 };
 
 struct kept {
     const char *name;   /* NULL: free */
@@ -55,19 +61,39 @@ static void sync_folder(const char *folder)
     close(fd);
 }
 
+static bool write_framed(int fd, struct slice bytes)
+{
+    struct buf head;
+    buf_init(&head, HEAD_BYTES);
+    put_u32(&head, MAGIC);
+    put_u32(&head, checksum_extend(0, bytes.p, bytes.n));
+    put_u64(&head, bytes.n);
+    bool ok = write_all(fd, buf_slice(&head)) && write_all(fd, bytes);
+    buf_free(&head);
+    return ok;
+}
+
+/* What was there becomes the copy of before. A crash between the two renames leaves that one. */
+static bool put_in_place(const char *fresh, const char *path)
+{
+    char before[PATH_BYTES];
+    snprintf(before, sizeof before, "%s%s", path, KEEPER_BEFORE);
+    return (rename(path, before) == 0 || errno == ENOENT) && rename(fresh, path) == 0;
+}
+
 static bool write_file(const struct keeper *k, const char *name, struct slice bytes)
 {
-    char path[PATH_BYTES], fresh[PATH_BYTES];
+    char path[PATH_BYTES - sizeof KEEPER_BEFORE], fresh[PATH_BYTES];
     snprintf(path, sizeof path, "%s/%s", k->folder, name);
     snprintf(fresh, sizeof fresh, "%s/%s.new", k->folder, name);
     int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd < 0)
         return false;
-    bool ok = write_all(fd, bytes) && fsync(fd) == 0;
+    bool ok = write_framed(fd, bytes) && fsync(fd) == 0;
     int error = errno;
     close(fd);
     errno = error;
-    if (!ok || rename(fresh, path) != 0) {
+    if (!ok || !put_in_place(fresh, path)) {
         error = errno;
         unlink(fresh);
         errno = error;
@@ -188,28 +214,79 @@ bool keeper_wait(struct keeper *k)
     return kept;
 }
 
-enum rc keeper_load(struct keeper *k, const char *name, struct buf *into, struct err *err)
+/* ---- at the start ---- */
+
+static enum rc read_file(const char *path, struct buf *into, struct err *err)
 {
-    char path[PATH_BYTES], part[PART_BYTES];
-    snprintf(path, sizeof path, "%s/%s", k->folder, name);
+    char part[PART_BYTES];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return err_set(err, errno == ENOENT ? RC_NOT_FOUND : RC_IO, "%s: %s", path,
-                       strerror(errno));
+        return err_set(err, errno == ENOENT ? RC_NOT_FOUND : RC_IO, "%s", strerror(errno));
     ssize_t n;
     while ((n = read(fd, part, sizeof part)) > 0)
         buf_put(into, part, (size_t)n);
     int error = errno;
     close(fd);
     if (n < 0)
-        return err_set(err, RC_IO, "%s: %s", path, strerror(error));
-    return into->full ? err_set(err, RC_LIMIT, "%s is too large", path) : RC_OK;
+        return err_set(err, RC_IO, "%s", strerror(error));
+    return into->full ? err_set(err, RC_LIMIT, "too large") : RC_OK;
 }
 
-void keeper_set_aside(struct keeper *k, const char *name)
+/* Takes the frame off. Files of versions that wrote none are what they are: whoever takes them
+ * checks them as it did then. */
+static enum rc content_of(struct slice file, struct slice *content_r, struct err *err)
 {
-    char path[PATH_BYTES], aside[PATH_BYTES];
-    snprintf(path, sizeof path, "%s/%s", k->folder, name);
-    snprintf(aside, sizeof aside, "%s/%s.damaged", k->folder, name);
+    struct cursor c = cur_of(file.p, file.n);
+    *content_r = file;
+    if (cur_u32(&c) != MAGIC)
+        return RC_OK;
+    uint32_t sum = cur_u32(&c);
+    uint64_t n = cur_u64(&c);
+    if (c.bad || n != cur_left(&c))
+        return err_set(err, RC_PARSE, "%zu bytes are left of it", file.n);
+    *content_r = cur_bytes(&c, (size_t)n);
+    if (checksum_extend(0, content_r->p, content_r->n) != sum)
+        return err_set(err, RC_PARSE, "its checksum is wrong");
+    return RC_OK;
+}
+
+static void set_aside(const char *path, const char *why)
+{
+    char aside[PATH_BYTES + sizeof ".damaged"];
+    snprintf(aside, sizeof aside, "%s.damaged", path);
     rename(path, aside);
+    log_error(NULL, "state_damaged", "file", path, "error", why, "set_aside_as", aside, NULL);
+}
+
+static enum rc load_copy(const char *path, size_t max, keeper_take_fn *take, void *arg)
+{
+    struct buf file;
+    struct slice content = { NULL, 0 };
+    struct err err;
+    buf_init(&file, max + HEAD_BYTES);
+    enum rc rc = read_file(path, &file, &err);
+    if (rc == RC_OK)
+        rc = content_of(buf_slice(&file), &content, &err);
+    if (rc == RC_OK && !take(arg, content, &err))
+        rc = RC_PARSE;
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        set_aside(path, err.text);
+    buf_free(&file);
+    return rc;
+}
+
+enum rc keeper_load(struct keeper *k, const char *name, size_t max, keeper_take_fn *take, void *arg)
+{
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s/%s", k->folder, name);
+    enum rc newest = load_copy(path, max, take, arg);
+    if (newest == RC_OK)
+        return RC_OK;
+    snprintf(path, sizeof path, "%s/%s%s", k->folder, name, KEEPER_BEFORE);
+    enum rc before = load_copy(path, max, take, arg);
+    if (before == RC_OK)
+        log_warning(NULL, "state_of_before", "file", path, NULL);
+    if (before == RC_OK || (before == RC_NOT_FOUND && newest == RC_NOT_FOUND))
+        return before;
+    return RC_PARSE;
 }

@@ -6,6 +6,10 @@
  *   comes while it writes takes the place of what still waits under the same name. A write that
  *   fails is logged (once, until one works again) and its bytes are dropped.
  *
+ *   Each file has a checksum, and the one of before stays beside it ("name.before"). keeper_load()
+ *   takes the newest that is sound; a damaged one becomes "name.damaged" and is logged
+ *   (`state_damaged`), and so is the use of the one of before (`state_of_before`).
+ *
  * Threads: all calls from one thread. keeper_free() waits until all is written.
  */
 #ifndef WAYPOST_DAEMON_KEEPER_H
@@ -17,6 +21,7 @@
 #include "gateway/base/rc.h"
 
 enum { KEEPER_FILES_MAX = 4 };
+#define KEEPER_BEFORE ".before"
 
 struct keeper;
 
@@ -29,8 +34,12 @@ void keeper_save(struct keeper *keeper, const char *name, struct slice bytes);
 /* Until all that was handed over is on the disk. False: the last write failed. */
 bool keeper_wait(struct keeper *keeper);
 
-/* At the start. RC_NOT_FOUND: there is none; RC_LIMIT: larger than `into` may be. */
-enum rc keeper_load(struct keeper *keeper, const char *name, struct buf *into, struct err *err);
-void keeper_set_aside(struct keeper *keeper, const char *name); /* as "name.damaged" */
+/* Takes the content of a copy, valid during the call. False, and why: it is damaged. */
+typedef bool keeper_take_fn(void *arg, struct slice bytes, struct err *err);
+
+/* At the start: `take` gets the copies, newest first, until it likes one. RC_NOT_FOUND: nothing was
+ * ever kept; RC_PARSE: all that was is damaged, or larger than `max`. */
+enum rc keeper_load(struct keeper *keeper, const char *name, size_t max, keeper_take_fn *take,
+                    void *arg);
 
 #endif

@@ -304,19 +304,16 @@ const struct advice *relay_links_advice(const struct relay_links *l)
 
 /* ---- life ---- */
 
+static bool take_kept(void *arg, struct slice packed, struct err *err)
+{
+    struct relay_links *l = arg;
+    return advice_unpack(packed, &l->advice, err) == RC_OK;
+}
+
 static void load(struct relay_links *l)
 {
-    struct buf bytes;
-    struct err err;
-    buf_init(&bytes, LINK_FRAME_MAX);
-    enum rc rc = keeper_load(l->keeper, KEPT_AS, &bytes, &err);
-    if (rc == RC_OK)
-        rc = advice_unpack(buf_slice(&bytes), &l->advice, &err);
-    if (rc == RC_OK)
+    if (keeper_load(l->keeper, KEPT_AS, LINK_FRAME_MAX, take_kept, l) == RC_OK)
         l->advice->made_ms = loop_now_ms(l->loop) - 2 * (int64_t)ADVICE_STALE_MS;
-    else if (rc != RC_NOT_FOUND)
-        log_warning(NULL, "advice_not_kept", "error", err.text, NULL);
-    buf_free(&bytes);
 }
 
 void relay_links_resume(struct relay_links *l)

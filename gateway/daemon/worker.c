@@ -167,6 +167,7 @@ enum rc workers_new(const struct workers_env *env, const struct workplan *plan,
     ws->hub = ingress_hub_new(0);
     ws->replies = reply_rules_shipped();
     ws->allowances = allowances_new();
+    ws->honesties = honesties_new();
     ws->gauges = gauges_new();
     enum rc rc = RC_OK;
     for (unsigned i = 0; i < env->count && rc == RC_OK; i++) {
@@ -221,6 +222,7 @@ void workers_free(struct workers **ws_p)
     ingress_hub_free(&ws->hub);
     reply_rules_free(&ws->replies);
     allowances_free(&ws->allowances);
+    honesties_free(&ws->honesties);
     gauges_free(&ws->gauges);
     free(ws->queues);
     free(ws->resolvers);

@@ -151,6 +151,7 @@ static void make_queue(struct worker *w, const struct workplan *plan)
                                      .observe_arg = relay_links_outbox(ws->env.links, w->index),
                                      .replies = ws->replies,
                                      .allowances = ws->allowances,
+                                     .honesties = ws->honesties,
                                      .gauges = ws->gauges,
                                      .report = relay_links_report,
                                      .report_arg = relay_links_outbox(ws->env.links, w->index) };

@@ -55,6 +55,7 @@ struct workers {
     struct ingress_hub *hub;
     struct reply_rules *replies;
     struct allowances *allowances;
+    struct honesties *honesties;
     struct gauges *gauges;
     struct queue **queues;
     struct resolver **resolvers;

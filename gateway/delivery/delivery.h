@@ -22,6 +22,7 @@
 #include "gateway/base/rnd.h"
 #include "gateway/delivery/observe.h"
 #include "gateway/delivery/tally.h"
+#include "gateway/dns/honesty.h"
 #include "gateway/dns/resolver.h"
 #include "gateway/io/loop.h"
 #include "gateway/queue/queue.h"
@@ -48,7 +49,8 @@ struct delivery_env {
     const struct reply_rules *replies; /* what remote replies mean; NULL: not judged */
     struct allowances *allowances;     /* of all workers; NULL: none are kept */
     struct gauges *gauges;             /* of all workers; NULL: no limit of `traffic` is kept */
-    tally_sink_fn *report;             /* what replies say about our addresses; NULL: nobody asks */
+    struct honesties *honesties; /* of all workers; NULL: resolvers of egresses are not used */
+    tally_sink_fn *report;       /* what replies say about our addresses; NULL: nobody asks */
     void *report_arg;
 };
 
@@ -85,6 +87,9 @@ struct delivery_question {
 const struct choice *delivery_explain(struct delivery *delivery,
                                       const struct delivery_question *question,
                                       struct addr *address_r, bool *known_r);
+
+/* How many of the name servers of an egress are left out because they rewrite answers. */
+unsigned delivery_rewriting(const struct delivery *delivery, int egress);
 
 /* Takes nothing more, lets running transactions finish for up to bound_ms, says QUIT to idle
  * sessions. `done` runs once, from the loop, when no session is left; what was cut off by the bound

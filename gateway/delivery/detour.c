@@ -34,11 +34,6 @@ static bool other_egress(struct session *s)
            item_try_other(item, s->egress);
 }
 
-static struct slice egress_name(const struct session *s)
-{
-    return policies_conf(s->policies)->egress.at[s->egress].name;
-}
-
 /* Did the way fail, or did somebody answer? */
 static bool way_failed(const struct finding *f)
 {
@@ -50,7 +45,8 @@ static bool way_failed(const struct finding *f)
 bool detour_take(struct session *s, const struct finding *finding)
 {
     bool address = outcome_is_address(finding) && s->front && current(s) &&
-                   settle_other_address(s->front, s->route, egress_name(s));
+                   settle_other_address(s->front, s->route,
+                                        egress_conf(s->delivery->egress, s->egress), &s->source);
     if (!address && (!way_failed(finding) || !other_egress(s)))
         return false;
     record(s, finding);

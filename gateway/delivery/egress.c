@@ -8,6 +8,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress_check.h"
+#include "gateway/delivery/refusal.h"
 #include "gateway/delivery/relay.h"
 #include "gateway/io/timer.h"
 #include "policies/route.h"
@@ -272,7 +273,7 @@ bool egress_has_other(struct egress_table *t, const struct conf_route *route, un
 {
     for (size_t i = 0; i < t->n; i++) {
         int e = (int)i;
-        if (e != egress && !item_tried(item, e) && !item_refused(item, t->at[i].conf->name) &&
+        if (e != egress && !item_tried(item, e) && !refusal_bars(item, t->at[i].conf) &&
             (in_route(t, route, e) || in_set(policies_route_fallback(t->policies, route), e)) &&
             usable(&t->at[i], route, families))
             return true;
@@ -296,10 +297,11 @@ const struct conf_egress *egress_conf(const struct egress_table *t, int egress)
     return t->at[egress].conf;
 }
 
-void egress_source(struct egress_table *t, int egress, struct dial_source *source_r)
+void egress_source(struct egress_table *t, int egress, const bool *rather_not,
+                   struct dial_source *source_r)
 {
     struct way *w = &t->at[egress];
-    way_source(w->conf, w->turn++, w->out, source_r);
+    way_source(w->conf, w->turn++, w->out, rather_not, source_r);
 }
 
 void egress_bar(struct egress_table *t, const struct advice *advice)

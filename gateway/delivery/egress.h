@@ -45,8 +45,10 @@ bool egress_usable(struct egress_table *table, const struct conf_route *route, u
                    int egress);
 
 const struct conf_egress *egress_conf(const struct egress_table *table, int egress);
-/* Where to leave from; several addresses of a family take turns. */
-void egress_source(struct egress_table *table, int egress, struct dial_source *source_r);
+/* Where to leave from; several addresses of a family take turns. `rather_not` (NULL: none): one per
+ * address, those to leave out while another of the family can be used. */
+void egress_source(struct egress_table *table, int egress, const bool *rather_not,
+                   struct dial_source *source_r);
 enum egress_fault_kind egress_fault(const struct egress_table *table, int egress);
 /* Why it is out, for people; "" when it is not. */
 const char *egress_reason(const struct egress_table *table, int egress);

@@ -3,6 +3,7 @@
  */
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/repute.h"
+#include "gateway/delivery/views.h"
 
 static bool same_way(const struct site *site, const struct delivery_question *q)
 {
@@ -54,4 +55,9 @@ const struct choice *delivery_explain(struct delivery *d, const struct delivery_
         find_address(d, q, &x.address);
     *address_r = x.address;
     return paths_explain(d, &x);
+}
+
+unsigned delivery_rewriting(const struct delivery *d, int egress)
+{
+    return views_rewriting(d->views, egress);
 }

@@ -99,7 +99,7 @@ static void gave_up(struct session *s)
         session_kill(s, NULL);
         return;
     }
-    if (works || others_work(s, false)) {
+    if (works || others_work(s, false) || crowd_explains(s, &s->trouble)) {
         /* It takes so many connections and no more: those carry the mail. */
         crowd_refused(s);
         session_kill(s, NULL);
@@ -265,6 +265,7 @@ static void dial(struct session *s)
     const struct conf_timeouts *timeouts = &policies_conf(s->policies)->delivery.timeouts;
     struct dial_source source;
     struct dial_via via;
+    bool rest[REPUTE_ADDRESSES_MAX];
     if (s->policies != d->policies) { /* a reload: its egress may be gone; the mail begins anew */
         session_kill(s, NULL);
         return;
@@ -279,7 +280,7 @@ static void dial(struct session *s)
         timer_set(d->loop, &s->pause, wait_ms);
         return;
     }
-    egress_source(d->egress, s->egress, &source);
+    egress_source(d->egress, s->egress, repute_rather_not(s, rest) ? rest : NULL, &source);
     if (proxied)
         way_via(egress_conf(d->egress, s->egress), s->proxy, s->proxy_n, &via);
     struct dial_plan plan = { .addrs = s->addrs,

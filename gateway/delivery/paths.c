@@ -7,6 +7,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress.h"
+#include "gateway/delivery/refusal.h"
 #include "gateway/delivery/repute.h"
 #include "gateway/delivery/session.h"
 #include "gateway/delivery/tolls.h"
@@ -65,12 +66,19 @@ bool paths_advise(struct paths *p, struct advice *advice)
     return otherwise;
 }
 
-const struct advice_standing *paths_standing(const struct paths *p, int egress,
-                                             struct slice provider)
+static int row_of(const struct paths *p, int egress)
 {
-    if (!p->advice || egress < 0 || egress >= CHOICE_MAX || p->rows.row[egress] == ADVICE_NONE)
+    return p->advice && egress >= 0 && egress < CHOICE_MAX ? p->rows.row[egress] : ADVICE_NONE;
+}
+
+const struct advice_standing *paths_standing(const struct paths *p, int egress,
+                                             struct slice provider, const struct addr *source)
+{
+    int row = row_of(p, egress);
+    if (row == ADVICE_NONE)
         return NULL;
-    return advice_standing(p->advice, p->rows.row[egress], provider);
+    return source ? advice_source(p->advice, row, provider, source)
+                  : advice_standing(p->advice, row, provider);
 }
 
 const struct advice *paths_advice(const struct paths *p)
@@ -80,10 +88,9 @@ const struct advice *paths_advice(const struct paths *p)
 
 bool paths_barred(const struct paths *p, int egress, const struct addr *source)
 {
-    if (!p->advice || egress >= CHOICE_MAX || p->rows.row[egress] == ADVICE_NONE)
-        return false;
-    return p->advice->egress[p->rows.row[egress]].fault == EGRESS_BARRED ||
-           advice_bars(p->advice, source);
+    int row = row_of(p, egress);
+    return row != ADVICE_NONE &&
+           (p->advice->egress[row].fault == EGRESS_BARRED || advice_bars(p->advice, source));
 }
 
 void paths_forget(struct target *t)
@@ -140,9 +147,8 @@ static void fill_facts(struct paths *p, struct delivery *d, const struct conf_ro
                        struct slice provider, struct target *t, enum lane lane)
 {
     size_t n = delivery_conf(d)->egress.n;
-    unsigned families = t ? t->families : 0;
     for (size_t i = 0; i < n && i < CHOICE_MAX; i++) {
-        bool usable = egress_usable(d->egress, route, families, (int)i);
+        bool usable = egress_usable(d->egress, route, t ? t->families : 0, (int)i);
         uint8_t fault = (uint8_t)egress_fault(d->egress, (int)i);
         p->facts[i] = (struct egress_facts){ .usable = usable || fault, .fault = fault };
     }
@@ -159,17 +165,18 @@ static void exclude(struct paths *p, size_t n, const struct item *item, bool tri
 {
     for (size_t i = 0; i < n && i < CHOICE_MAX; i++)
         p->facts[i].excluded =
-            item_refused(item, p->conf->egress.at[i].name) || (tried && item_tried(item, (int)i));
+            refusal_bars(item, &p->conf->egress.at[i]) || (tried && item_tried(item, (int)i));
 }
 
 /* ---- one choice ---- */
 
-static int group_of(struct paths *p, const struct addr *address, int64_t **explore_r)
+/* `anywhere`: whichever group shows what is needed, as each does the way to a relay. */
+static int group_of(struct paths *p, const struct addr *address, bool anywhere, int64_t **explore_r)
 {
     *explore_r = NULL;
-    if (!p->advice || address->family == ADDR_NONE)
+    if (!p->advice || (address->family == ADDR_NONE && !anywhere))
         return ADVICE_NONE;
-    if (!p->geo)
+    if (!p->geo || address->family == ADDR_NONE)
         return advice_group(p->advice, SLICE_LIT("other"), SLICE_LIT("other"));
     const struct geo_group *g = geo_group(p->geo, address);
     *explore_r = &p->explore_ms[g->index];
@@ -198,7 +205,7 @@ static struct choice_request request_of(struct paths *p, struct delivery *d,
                                 .sticky = EGRESS_NONE,
                                 .incumbent = EGRESS_NONE,
                                 .sharers = p->workers };
-    q.group = group_of(p, address, &q.explore_ms);
+    q.group = group_of(p, address, policies_route_relayed(d->policies, route), &q.explore_ms);
     return q;
 }
 
@@ -226,9 +233,11 @@ static void sum_up(const struct choice *c, struct way_out *way)
     way->second = is_second ? c->at[c->second].egress : EGRESS_NONE;
     way->race_ms = is_second ? choice_race_ms(c) : CHOICE_RACE_NEVER;
     way->overdue_ms = choice_overdue_ms(c->chosen >= 0 ? c->at[c->chosen].path : NULL);
+    way->spilled = c->spilled;
+    way->waits = c->waits;
     memset(way->able, 0, sizeof way->able);
     for (uint32_t i = 0; i < c->n; i++)
-        if (c->at[i].reason < RULED_OUT_UNUSABLE)
+        if (c->at[i].reason < RULED_OUT_UNUSABLE && (!c->bound || (int)i == c->chosen))
             way->able[c->at[i].egress / 64] |= UINT64_C(1) << (c->at[i].egress % 64);
 }
 
@@ -368,9 +377,8 @@ bool paths_has_way(struct target *t, const struct conf_route *route, const struc
     q.bytes = item->body_size;
     q.lane = (enum lane)item->lane;
     q.explore_ms = NULL;
-    if (choose(&q, &rnd, &p->choice) != EGRESS_NONE)
-        return true;
-    return choice_has(&p->choice, RULED_OUT_SPENT) || choice_has(&p->choice, RULED_OUT_LIMITED);
+    return choose(&q, &rnd, &p->choice) != EGRESS_NONE || choice_has(&p->choice, RULED_OUT_SPENT) ||
+           choice_has(&p->choice, RULED_OUT_LIMITED);
 }
 
 bool paths_are_limited(const struct paths *p)
@@ -389,9 +397,4 @@ void paths_why_none(const struct paths *p, char *text, size_t n)
         snprintf(text, n, "egress %s: %s", p->conf->egress.at[c->egress].name.p, why);
         return;
     }
-}
-
-bool paths_is_able(const struct way_out *way, int egress)
-{
-    return way->able[egress / 64] >> (egress % 64) & 1;
 }

@@ -28,6 +28,8 @@ struct way_out {
     int second;                 /* to race with; EGRESS_NONE */
     int64_t race_ms;            /* CHOICE_RACE_NEVER */
     int64_t overdue_ms;         /* a connection that takes longer is reported */
+    int spilled;                /* egress whose mail it is, though not its to carry; EGRESS_NONE */
+    bool waits;                 /* for the allowance of one egress; other mail may go now */
     bool placed, measured;      /* the group was known; so were its paths */
     uint64_t able[PATHS_WORDS]; /* those that may carry it, too, when no session is to be had */
 };
@@ -55,12 +57,15 @@ void paths_reconfigure(struct paths *paths, const struct conf *conf);
 
 void paths_choose(struct target *t, const struct conf_route *route, const struct item *item,
                   struct way_out *way_r);
-bool paths_is_able(const struct way_out *way, int egress);
+static inline bool paths_is_able(const struct way_out *way, int egress)
+{
+    return way->able[egress / 64] >> (egress % 64) & 1;
+}
 
 /* How an egress of the configuration stands with this receiver, by the last advice however old it
- * is; NULL: as well as can be. */
+ * is; with a source what there is about that address of it. NULL: as well as can be, or nothing. */
 const struct advice_standing *paths_standing(const struct paths *paths, int egress,
-                                             struct slice provider);
+                                             struct slice provider, const struct addr *source);
 /* The table in force; NULL: none yet. */
 const struct advice *paths_advice(const struct paths *paths);
 /* Must nothing leave by it, or from this source? */

@@ -6,6 +6,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/allowance.h"
 #include "gateway/delivery/egress.h"
+#include "gateway/delivery/refusal.h"
 #include "gateway/delivery/tally.h"
 #include "gateway/geo/group.h"
 #include "policies/facts.h"
@@ -27,12 +28,23 @@ static enum reply_at at_of(uint8_t where)
     return where < sizeof table ? (enum reply_at)table[where] : REPLY_AT_UNKNOWN;
 }
 
-/* What a rule of the operator may ask for. The header is not at hand any more, and whose mail it is
- * only when one recipient is asked for. */
+static void set_client(struct facts *f, const struct origin *origin)
+{
+    f->client = origin->name;
+    if (addr_parse(origin->address, &f->client_addr) != RC_OK)
+        f->client_addr = (struct addr){ .family = ADDR_NONE };
+    f->user = origin->user;
+    f->known |= FACT_BIT(WHEN_CLIENT) | FACT_BIT(WHEN_USER);
+}
+
+/* What a rule of the operator may ask for. The header is not at hand any more (`check` says so),
+ * and whose mail it is only when one recipient is asked for. */
 static struct facts facts_of(const struct session *s, const struct slice *mx, struct slice text)
 {
-    struct facts f = { .known = FACT_BIT(WHEN_MX) | FACT_BIT(WHEN_SITE) | FACT_BIT(WHEN_TEXT),
+    struct facts f = { .known = FACT_BIT(WHEN_MX) | FACT_BIT(WHEN_SITE) | FACT_BIT(WHEN_TEXT) |
+                                FACT_BIT(WHEN_TIME),
                        .final = true,
+                       .wall_ms = loop_wall_ms(s->delivery->loop),
                        .mx = mx,
                        .mx_count = 1,
                        .site = slice_of(s->target->site->name),
@@ -45,8 +57,7 @@ static struct facts facts_of(const struct session *s, const struct slice *mx, st
         if (f.recipient_domain.n)
             f.known |= FACT_BIT(WHEN_RECIPIENT_DOMAIN);
         facts_set_sender(&f, s->front->env.sender);
-        f.user = s->front->env.origin.user;
-        f.known |= FACT_BIT(WHEN_USER);
+        set_client(&f, &s->front->env.origin);
         if (s->front->env.recipients_n == 1)
             facts_set_recipient(&f, s->front->env.recipients[0].address);
     }
@@ -120,10 +131,11 @@ static struct slice domain_of(struct slice address)
 }
 
 /* One attempt is one piece of evidence. What speaks against the address outweighs the rest, for the
- * others were answered by the same server, at the same time. */
+ * others were answered by the same server, at the same time. What a session was refused with before
+ * its first mail was told by then (repute_tell_refused). */
 static int gravity(const struct finding *f)
 {
-    if (f->fault != FAULT_NONE || !f->code)
+    if (f->fault != FAULT_NONE || !f->code || f->where < WHERE_MAIL)
         return 0;
     if (f->code >= 400 && f->class == REPLY_IP_BLOCKED)
         return 4;
@@ -196,7 +208,29 @@ static uint64_t key_of(const struct delivery *d, int egress, struct slice provid
 static const struct advice_standing *standing_of(const struct delivery *d, int egress,
                                                  struct slice provider)
 {
-    return paths_standing(d->paths, egress, receiver(d, egress, provider));
+    return paths_standing(d->paths, egress, receiver(d, egress, provider), NULL);
+}
+
+/* Told to send less: at most 1 - share of its mail goes by other egresses, in proportion to what it
+ * carries itself. */
+static uint32_t spill_per_hour(const struct advice_standing *s)
+{
+    double share = (double)s->share, rate = s->per_hour * (1 - share) / share;
+    return rate < 1 ? 1 : (uint32_t)rate;
+}
+
+static uint64_t spill_key(uint64_t key)
+{
+    return ~key ? ~key : 1;
+}
+
+static void set_allowance(const struct delivery *d, uint64_t key, const struct advice_standing *s,
+                          struct egress_facts *f)
+{
+    int64_t now_us = clock_mono_us();
+    f->spent = !allowance_left(d->allowances, key, s->per_hour, now_us);
+    f->spills = f->spent && f->receiver == RECEIVER_LIMITS &&
+                allowance_left(d->allowances, spill_key(key), spill_per_hour(s), now_us);
 }
 
 void repute_facts(const struct delivery *d, struct slice provider, struct egress_facts *facts)
@@ -206,11 +240,29 @@ void repute_facts(const struct delivery *d, struct slice provider, struct egress
         const struct advice_standing *s = standing_of(d, (int)i, provider);
         if (!s)
             continue;
-        facts[i].withheld = 1 - s->share;
-        facts[i].spent = s->per_hour && d->allowances &&
-                         !allowance_left(d->allowances, key_of(d, (int)i, provider), s->per_hour,
-                                         clock_mono_us());
+        facts[i].receiver = s->share <= 0  ? RECEIVER_REFUSES
+                            : s->share < 1 ? RECEIVER_LIMITS
+                            : s->per_hour  ? RECEIVER_WARMS
+                                           : RECEIVER_TAKES;
+        if (s->per_hour && s->share > 0 && d->allowances)
+            set_allowance(d, key_of(d, (int)i, provider), s, &facts[i]);
     }
+}
+
+/* What is particular about one address of the session's egress; NULL: nothing. */
+static const struct advice_standing *row_of(const struct session *s, const struct addr *source)
+{
+    const struct delivery *d = s->delivery;
+    if (nothing_known(d) || s->policies != d->policies)
+        return NULL;
+    struct slice provider = receiver(d, s->egress, repute_provider(s->target));
+    return source->family == ADDR_NONE ? NULL
+                                       : paths_standing(d->paths, s->egress, provider, source);
+}
+
+static bool is_blocked(const struct advice_standing *row)
+{
+    return row && row->share <= 0;
 }
 
 bool repute_may_carry(const struct session *s)
@@ -222,16 +274,57 @@ bool repute_may_carry(const struct session *s)
         return false;
     const struct advice_standing *standing =
         nothing_known(d) ? NULL : standing_of(d, s->egress, repute_provider(s->target));
-    return !standing || standing->share > 0;
+    return (!standing || standing->share > 0) && !is_blocked(row_of(s, &s->source));
 }
 
-bool repute_take(struct target *t, int egress)
+bool repute_suits(const struct session *s, const struct item *item)
+{
+    return !refusal_covers(item, &policies_conf(s->policies)->egress.at[s->egress], &s->source) &&
+           !row_of(s, &s->source);
+}
+
+/* A canary flies by a new connection, once in a while. */
+static bool should_rest(const struct session *s, const struct addr *source)
+{
+    const struct delivery *d = s->delivery;
+    const struct advice_standing *row = row_of(s, source);
+    char address[ADDR_TEXT_MAX];
+    if (!row || is_blocked(row) || !d->allowances)
+        return row;
+    uint64_t key = key_of(d, s->egress, repute_provider(s->target));
+    key ^= slice_hash_stable(slice_of(addr_host_text(source, address)));
+    return !allowance_take(d->allowances, key ? key : 1, row->per_hour, clock_mono_us());
+}
+
+bool repute_rather_not(struct session *s, bool rest_r[REPUTE_ADDRESSES_MAX])
+{
+    const struct conf_egress *e = egress_conf(s->delivery->egress, s->egress);
+    const struct item *item = s->front ? s->front->item : NULL;
+    bool any = false;
+    if (e->addresses.n < 2 || e->addresses.n > REPUTE_ADDRESSES_MAX)
+        return false;
+    for (size_t i = 0; i < e->addresses.n; i++) {
+        const struct addr *source = &e->addresses.at[i];
+        rest_r[i] = (item && refusal_covers(item, e, source)) || should_rest(s, source);
+        any = any || rest_r[i];
+    }
+    return any;
+}
+
+bool repute_take(struct target *t, int egress, int spilled)
 {
     struct delivery *d = t->delivery;
     if (!d->allowances || nothing_known(d))
         return true;
+    int64_t now_us = clock_mono_us();
     struct slice provider = repute_provider(t);
-    const struct advice_standing *s = standing_of(d, egress, provider);
+    const struct advice_standing *s =
+        spilled == EGRESS_NONE ? NULL : standing_of(d, spilled, provider);
+    if (s && s->per_hour && s->share > 0 &&
+        !allowance_take(d->allowances, spill_key(key_of(d, spilled, provider)), spill_per_hour(s),
+                        now_us))
+        return false;
+    s = standing_of(d, egress, provider);
     return !s || !s->per_hour ||
-           allowance_take(d->allowances, key_of(d, egress, provider), s->per_hour, clock_mono_us());
+           allowance_take(d->allowances, key_of(d, egress, provider), s->per_hour, now_us);
 }

@@ -28,11 +28,18 @@ struct slice repute_provider_of(const struct delivery *d, const struct mx_set *m
                                 const struct conf_route *route);
 /* The same of the target's site. Valid until the target is freed. */
 struct slice repute_provider(struct target *t);
-/* Sets `withheld` and `spent` for the egresses of the configuration. */
+/* Sets what the receiver makes of the egresses of the configuration. */
 void repute_facts(const struct delivery *d, struct slice provider, struct egress_facts *facts);
 /* Has control barred its egress, or the receiver, while the session was being opened? */
 bool repute_may_carry(const struct session *s);
-/* One mail is about to be given to this egress. False: its allowance is used up meanwhile. */
-bool repute_take(struct target *t, int egress);
+/* May this mail go from the address of this session, which is open? */
+bool repute_suits(const struct session *s, const struct item *item);
+enum { REPUTE_ADDRESSES_MAX = 256 }; /* of an egress; with more all are alike */
+/* Of the addresses of the session's egress, which is about to be opened, those that others should
+ * stand in for: the receiver blocks them or refused this mail. False: none. */
+bool repute_rather_not(struct session *s, bool rest_r[REPUTE_ADDRESSES_MAX]);
+/* One mail is about to be given to this egress; `spilled`: instead of that one, or EGRESS_NONE.
+ * False: the allowance is used up meanwhile. */
+bool repute_take(struct target *t, int egress, int spilled);
 
 #endif

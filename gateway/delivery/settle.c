@@ -4,6 +4,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/refusal.h"
 #include "gateway/delivery/repute.h"
 #include "policies/retry.h"
 
@@ -194,14 +195,24 @@ static void note_sticky(struct attempt *a, const struct hop *hop)
 
 /* ---- refused for our address ---- */
 
-bool settle_other_address(struct attempt *a, const struct conf_route *route, struct slice egress)
+bool settle_other_address(struct attempt *a, const struct conf_route *route,
+                          const struct conf_egress *egress, const struct addr *source)
 {
     struct target *t = a->item->site ? a->item->site->delivery : NULL;
-    if (!t || expired(a) || !item_refuse(a->item, egress))
+    if (!t || expired(a) || !refusal_note(a->item, egress, source))
         return false;
     if (paths_has_way(t, route, a->item))
         return true;
     a->item->refused_n--; /* nobody else is left: what the receiver said holds */
+    return false;
+}
+
+static bool other_address(struct attempt *a, const struct hop *hop)
+{
+    const struct conf *conf = delivery_conf(a->delivery);
+    for (size_t i = 0; i < conf->egress.n; i++)
+        if (slice_eq(conf->egress.at[i].name, hop->egress))
+            return settle_other_address(a, hop->route, &conf->egress.at[i], &hop->source);
     return false;
 }
 
@@ -215,7 +226,7 @@ static size_t reroute(struct attempt *a, const struct hop *hop, struct verdict *
         if (verdicts[i].kind == VERDICT_DELIVERED || !outcome_is_address(&a->findings[i]))
             continue;
         if (!asked)
-            other = hop && hop->route && settle_other_address(a, hop->route, hop->egress);
+            other = hop && hop->route && other_address(a, hop);
         asked = true;
         if (!other)
             break;

@@ -19,9 +19,10 @@ void settle_attempt(struct attempt **attempt, const struct hop *hop);
 void settle_trouble(struct delivery *d, struct item *item, enum queue_trouble why,
                     const char *text);
 
-/* The receiver does not take this mail from the address of that egress. True: it goes by another
+/* The receiver does not take this mail from that address of that egress. True: it goes by another
  * now; at most twice. */
-bool settle_other_address(struct attempt *a, const struct conf_route *route, struct slice egress);
+bool settle_other_address(struct attempt *a, const struct conf_route *route,
+                          const struct conf_egress *egress, const struct addr *source);
 
 /* The rest of a settlement, after the notice (if any) is committed. */
 struct settlement {

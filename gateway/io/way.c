@@ -46,18 +46,27 @@ bool way_congestion_works(const struct conf_egress *e)
     return rc == 0;
 }
 
-void way_source(const struct conf_egress *e, unsigned turn, const bool *gone,
-                struct dial_source *source_r)
+/* Fills in what is missing. */
+static void take_turn(const struct conf_egress *e, unsigned turn, const bool *gone,
+                      const bool *rather_not, struct dial_source *source)
 {
     size_t n = e->addresses.n;
-    set_common(e, source_r);
     for (size_t k = 0; k < n; k++) {
         size_t i = (turn + k) % n;
         const struct addr *a = &e->addresses.at[i];
-        struct addr *into = a->family == ADDR_V6 ? &source_r->v6 : &source_r->v4;
-        if (into->family == ADDR_NONE && !(gone && gone[i]))
+        struct addr *into = a->family == ADDR_V6 ? &source->v6 : &source->v4;
+        if (into->family == ADDR_NONE && !(gone && gone[i]) && !(rather_not && rather_not[i]))
             *into = *a;
     }
+}
+
+void way_source(const struct conf_egress *e, unsigned turn, const bool *gone,
+                const bool *rather_not, struct dial_source *source_r)
+{
+    set_common(e, source_r);
+    take_turn(e, turn, gone, rather_not, source_r);
+    if (rather_not)
+        take_turn(e, turn, gone, NULL, source_r);
 }
 
 unsigned way_families(const struct conf_egress *e, const bool *gone)

@@ -22,9 +22,10 @@ bool way_source_ours(const struct conf_egress *e, const struct addr *address);
 /* Has the system its congestion control, and may this process use it? Without it connections are
  * made all the same. */
 bool way_congestion_works(const struct conf_egress *e);
-/* Addresses of a family take turns. `gone`: those to leave out, one per address; NULL: none. */
+/* Addresses of a family take turns. `gone`: those to leave out, one per address; NULL: none.
+ * `rather_not`: those to leave out while another of the family is not. */
 void way_source(const struct conf_egress *e, unsigned turn, const bool *gone,
-                struct dial_source *source_r);
+                const bool *rather_not, struct dial_source *source_r);
 /* The families of destinations that can be reached; addresses that are gone do not count. */
 unsigned way_families(const struct conf_egress *e, const bool *gone);
 

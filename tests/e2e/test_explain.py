@@ -1,7 +1,10 @@
 """
 test_explain — what an operator is told about one mail, and about what happened so far
 """
-from wp import waypost
+import http.client
+import threading
+
+from wp import net, waypost
 
 RULES = {"priorities": [{"when": {"sender": "ceo@corp.test"}, "priority": "urgent"}],
          "routes": [{"name": "partner", "when": {"recipient_domain": "partner.test"},
@@ -37,3 +40,30 @@ def test_report_deliveries_counts_and_gives_reasons(relay, sink):
     out.wait(1)
     here.wait_log("delivered")
     assert "delivered" in here.cli("report", "deliveries").stdout
+
+
+def test_explain_while_the_configuration_changes(relay, sink):
+    """A worker that is ahead of the question, or behind it, says so; nothing ends by it."""
+    port, reloads, threads, statuses = net.free_port("127.0.0.1"), 8, 4, []
+    here = relay(to=sink(), conf={"egress": EGRESS, "report": {"listen": f"127.0.0.1:{port}"}})
+    done = threading.Event()
+
+    def ask():
+        while not done.is_set():
+            line = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+            line.request("GET", "/api/v1/explain?from=a%40client.test&to=b%40dest.test")
+            statuses.append(line.getresponse().status)
+            line.close()
+    asking = [threading.Thread(target=ask) for _ in range(threads)]
+    for thread in asking:
+        thread.start()
+    try:
+        for n in range(reloads):
+            here.write_conf({"egress": EGRESS[n % 2:]})
+            here.reload()
+    finally:
+        done.set()
+        for thread in asking:
+            thread.join()
+    assert set(statuses) == {200} and len(statuses) > reloads
+    assert here.stderr().count('"child_started"') == 2

@@ -247,7 +247,7 @@ def test_what_was_known_is_known_after_control_was_killed(two):
         time.sleep(0.5)
     assert here.log("path_switch") == switches
     assert len(paths.times) - tries <= 4, paths.times[tries:]
-    assert "links_damaged" not in here.stderr()
+    assert "state_damaged" not in here.stderr()
 
 
 def test_a_damaged_state_is_set_aside(two):
@@ -261,7 +261,7 @@ def test_a_damaged_state_is_set_aside(two):
         f.seek(20)
         f.write(b"\xff" * 20)
     here.start()
-    net.wait_for("word of it", lambda: "links_damaged" in here.stderr(), 30)
+    net.wait_for("word of it", lambda: "state_damaged" in here.stderr(), 30)
     assert os.path.exists(kept + ".damaged")
     send(here, 6)
     measured(here)

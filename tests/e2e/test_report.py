@@ -6,12 +6,13 @@ import http.client
 import io
 import json
 import os
+import re
 import signal
 import socket
 import time
 
 import pytest
-from wp import net, waypost
+from wp import mail, net, waypost
 
 TOKEN = "0123456789abcdef0123"
 
@@ -19,11 +20,11 @@ TOKEN = "0123456789abcdef0123"
 @pytest.fixture
 def web(relay, sink):
     """web(conf=…): a running gateway with report.listen; its port is at made.web."""
-    def make(conf=None, **how):
+    def make(conf=None, out=None, **how):
         port = net.free_port("127.0.0.1")
         base = {"report": {"listen": f"127.0.0.1:{port}", "token_file": "token",
                            "names": ["status.test"]}}
-        out = sink()
+        out = out or sink()
         made = relay(to=out, conf=waypost.merged(base, conf or {}), files={"token": TOKEN + "\n"},
                      **how)
         made.web, made.out = port, out
@@ -117,28 +118,62 @@ def test_the_api_has_the_shapes_of_the_command_line(web):
     assert ask(here, "/api/v1/links?frob=1")[0] == 400
 
 
+def egress_in(row, name):
+    return next(e for e in row["egress"] if e["name"] == name)
+
+
+def sheet(here, *filters):
+    text = here.cli("report", "links", "--format", "csv", *filters).stdout
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def the_first_leg_is_told_apart(here, row):
+    """What went to a relay is no group's: the way to it is what was measured."""
+    leg = {"egress": "far", "carrier": "(relay)", "region": "(first leg)", "state": "up"}
+    assert leg.items() <= row.items() and row["mails"] >= 1 and row["connect_p50_ms"] > 0
+    assert leg.items() <= here.json("report", "links", "--egress", "far").items()
+    assert leg.items() <= sheet(here, "--egress", "far")[0].items()
+    table = here.cli("report", "links", "--egress", "far").stdout
+    assert "(relay)" in table and "(first leg)" in table
+    assert "(first leg)" in here.cli("report", "links", "--format", "html").stdout
+
+
 @pytest.mark.timeout(240)
-def test_links_are_kept_and_reported(web):
-    """The figures of a minute are written when it ends."""
-    here = web()
-    for _ in range(3):
-        here.send(b"Subject: x\r\n\r\nx\r\n")
+def test_links_are_kept_and_reported(web, relay, sink, zone):
+    """The figures of a minute are written when it ends. One egress is a relay, another Waypost."""
+    (names, server), gw2, out = zone, relay(to=sink()), sink()
+    names.mail("dest.test", net.loopback())
+    here = web(out=out, conf={
+        "dns": {"servers": [server.host]},
+        "egress": [{"name": "default"},
+                   {"name": "far", "via": {"relay": f"{gw2.address}:2525"}, "weight": 0}]},
+        policies={"routes": [{"name": "far", "when": {"recipient": "far@*"}, "egress": ["far"]},
+                             {"name": "all", "hosts": [out.host], "tls": "none"}]})
+    for to in ("near@dest.test", "far@dest.test") * 3:
+        here.send(mail.message(), to=to)
     here.out.wait(3)
-    rows = net.wait_for("the figures of a minute", lambda: api(here, "links"), 80)
-    assert rows[0]["egress"] == "default" and rows[0]["state"] == "up"
-    assert rows[0]["mails"] >= 1 and rows[0]["connect_p50_ms"] > 0
-    assert here.json("report", "links")["egress"] == "default"
+    gw2.wait_log("delivered", 3)
+    rows = {r["egress"]: r for r in net.wait_for(
+        "the figures of a minute", lambda: len(api(here, "links")) == 2 and api(here, "links"), 80)}
+    the_first_leg_is_told_apart(here, rows["far"])
+    mail_by_it = ("explain", "--from", "a@client.test", "--to", "far@dest.test")
+    far = egress_in(here.json(*mail_by_it), "far")
+    assert far["measured"] == "to the relay only" and far["chosen"] and far["state"] == "up"
+    assert far["cost_ms"] > 0 and far["terms_ms"]["think"] >= 0
+    assert re.search(r"measured +to the relay only", here.cli(*mail_by_it).stdout)
+    near = rows["default"]
+    assert near["state"] == "up" and near["mails"] >= 1 and near["connect_p50_ms"] > 0
+    assert here.json("report", "links", "--egress", "default")["egress"] == "default"
     table = here.cli("report", "links").stdout
     assert table.startswith("CARRIER") and max(map(len, table.splitlines())) <= 100
-    sheet = list(csv.DictReader(io.StringIO(here.cli("report", "links", "--format", "csv").stdout)))
-    assert sheet[0]["egress"] == "default" and float(sheet[0]["cost_ms"]) > 0
+    assert float(sheet(here, "--egress", "default")[0]["cost_ms"]) > 0
     page = here.cli("report", "links", "--format", "html").stdout
     assert page.startswith("<!DOCTYPE html>") and "<td>default</td>" in page
     assert "src=" not in page and "href=" not in page       # needs nothing else
-    place = "egress=default&carrier={carrier}&region={region}".format(**rows[0])
+    place = "egress=default&carrier={carrier}&region={region}".format(**near)
     assert api(here, "series?since=1h&" + place)[0]["samples"] >= 1
     here.restart()
-    assert api(here, "links")[0]["egress"] == "default"     # it survives
+    assert {r["egress"] for r in api(here, "links")} == {"default", "far"}  # it survives
 
 
 def test_who_may_ask(web):

@@ -43,9 +43,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct buf again;
     if (standing_unpack(bytes, &hooks, &s, NULL) != RC_OK)
         return 0;
-    buf_init(&again, size);
+    bool old = data[3] == '1'; /* written anew it is longer */
+    buf_init(&again, old ? STANDING_PACK_MAX : size);
     standing_pack(s, &again);
-    assert(!again.full && slice_eq(buf_slice(&again), bytes));
+    assert(!again.full && (old || slice_eq(buf_slice(&again), bytes)));
     buf_free(&again);
     live_on(s);
     buf_init(&again, STANDING_PACK_MAX);

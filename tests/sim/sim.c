@@ -222,6 +222,8 @@ static void finish(struct sim *s, struct sim_figures *f)
                                .brownouts = (unsigned)s->left.n };
     f->extra_mean_pct = s->oracle_ms[0] > 0 ? 100 * s->extra_ms[0] / s->oracle_ms[0] : 0;
     f->extra_large_pct = s->oracle_ms[1] > 0 ? 100 * s->extra_ms[1] / s->oracle_ms[1] : 0;
+    f->preference_left_p50_s = numbers_quantile(&s->lost, 0.5);
+    f->preference_left_p95_s = numbers_quantile(&s->lost, 0.95);
     f->extra_p99_ms = numbers_quantile(&s->extra, 0.99);
     f->first_try_failures_pct = s->mails ? 100.0 * s->first_failures / s->mails : 0;
     f->switches_per_hour_group = s->switches / hours / WORLD_GROUPS;
@@ -257,6 +259,7 @@ static void sim_free(struct sim *s)
     free(s->extra.at);
     free(s->escapes.at);
     free(s->left.at);
+    free(s->lost.at);
     free(s->heap);
     free(s->conf->egress.at);
     free(s->conf);

@@ -20,6 +20,7 @@ struct sim_figures {
     double switches_per_hour_group;
     double escape_p50_s, escape_p95_s; /* until new mail leaves a dead path */
     double brownout_left_p95_s;
+    double preference_left_p50_s, preference_left_p95_s; /* until a dead path is not preferred */
     double probes_per_s;
     unsigned outage_switches; /* during destination outages and 30 s after */
     unsigned flap_switches;   /* most of any one flapping of 15 minutes, and a minute after */

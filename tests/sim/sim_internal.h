@@ -40,7 +40,7 @@ struct sim_event {
 struct watch {
     bool brownout;
     int egress, group;
-    int64_t from_ms, to_ms, left_ms; /* left_ms < 0: not yet */
+    int64_t from_ms, to_ms, left_ms, lost_ms; /* left, lost its preference; < 0: not yet */
 };
 
 struct numbers {
@@ -74,7 +74,7 @@ struct sim {
     struct watch watch[WATCHES];
     size_t watches;
     int next_episode;
-    struct numbers extra, escapes, left;
+    struct numbers extra, escapes, left, lost;
     double oracle_ms[2], extra_ms[2]; /* 1: large mail */
     struct {
         double extra_ms;

@@ -1,8 +1,9 @@
 /*
  * tests/sim/sim_paths — `sim-paths --seed N --hours H [--rate R] [--scenario S] [--verbose] --json`
  *
- *   One world, one JSON object. Scenarios: mixed quiet flap outage sparse. The rate is that of the
- *   mail of one group per second: 0.5, sparse 0.02. Exit 2 on a bad argument.
+ *   One world, one JSON object. Scenarios: mixed quiet flap outage sparse single.
+ *   The rate is that of the mail of one group per second: 0.5, sparse 0.02. Exit 2 on a bad
+ *   argument.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -11,7 +12,7 @@
 
 #include "tests/sim/sim.h"
 
-static const char *const scenarios[] = { "mixed", "quiet", "flap", "outage", "sparse" };
+static const char *const scenarios[] = { "mixed", "quiet", "flap", "outage", "sparse", "single" };
 
 struct arguments {
     enum scenario scenario;
@@ -77,7 +78,7 @@ int main(int argc, char **argv)
     struct sim_figures f;
     if (!read_arguments(argc, argv, &a)) {
         fprintf(stderr, "sim-paths --seed N --hours H [--rate R] "
-                        "[--scenario mixed|quiet|flap|outage|sparse] [--verbose] --json\n");
+                        "[--scenario mixed|quiet|flap|outage|sparse|single] [--verbose] --json\n");
         return 2;
     }
     sim_run(a.scenario, a.hours, a.rate, a.seed, a.verbose, &f);
@@ -85,12 +86,14 @@ int main(int argc, char **argv)
            "\"extra_p99_ms\":%.1f,\"first_try_failures_pct\":%.4f,"
            "\"switches_per_hour_group\":%.3f,\"escape_p50_s\":%.2f,\"escape_p95_s\":%.2f,"
            "\"outage_switches\":%u,\"brownout_left_p95_s\":%.1f,\"probes_per_s\":%.2f,"
+           "\"preference_left_p50_s\":%.1f,\"preference_left_p95_s\":%.1f,"
            "\"flap_switches_max\":%u,\"extra_large_pct\":%.3f,\"switches\":%u,\"mails\":%u,"
            "\"escapes\":%u,"
            "\"brownouts\":%u}\n",
            scenarios[a.scenario], (unsigned long long)a.seed, a.hours, a.rate, f.extra_mean_pct,
            f.extra_p99_ms, f.first_try_failures_pct, f.switches_per_hour_group, f.escape_p50_s,
            f.escape_p95_s, f.outage_switches, f.brownout_left_p95_s, f.probes_per_s,
-           f.flap_switches, f.extra_large_pct, f.switches, f.mails, f.escapes, f.brownouts);
+           f.preference_left_p50_s, f.preference_left_p95_s, f.flap_switches, f.extra_large_pct,
+           f.switches, f.mails, f.escapes, f.brownouts);
     return 0;
 }

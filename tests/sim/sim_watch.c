@@ -41,7 +41,8 @@ static void begin(struct sim *s, const struct episode *e)
             world_best(s->world, g, 20000, s->now_ms) < 0 ||
             (brownout && !worth_leaving(s, egress, g)))
             continue;
-        s->watch[s->watches++] = (struct watch){ brownout, egress, g, e->from_ms, e->to_ms, -1 };
+        s->watch[s->watches++] =
+            (struct watch){ brownout, egress, g, e->from_ms, e->to_ms, -1, -1 };
     }
 }
 
@@ -49,10 +50,13 @@ static void end(struct sim *s, const struct watch *w)
 {
     double seconds = (double)((w->left_ms < 0 ? w->to_ms : w->left_ms) - w->from_ms) / 1000;
     numbers_add(w->brownout ? &s->left : &s->escapes, seconds);
+    double lost = (double)((w->lost_ms < 0 ? w->to_ms : w->lost_ms) - w->from_ms) / 1000;
+    if (!w->brownout)
+        numbers_add(&s->lost, lost);
     if (s->verbose)
-        fprintf(stderr, "%9.1f s: e%d r%d %s left after %.2f s\n",
+        fprintf(stderr, "%9.1f s: e%d r%d %s left after %.2f s, preferred for %.2f s\n",
                 (double)(w->from_ms - WORLD_START_MS) / 1000, w->egress, w->group,
-                w->brownout ? "brownout" : "blackhole", seconds);
+                w->brownout ? "brownout" : "blackhole", seconds, lost);
 }
 
 void sim_watch(struct sim *s)
@@ -71,6 +75,9 @@ void sim_watch(struct sim *s)
                 w->left_ms = -1;
             else if (w->left_ms < 0)
                 w->left_ms = s->now_ms;
+            if (w->lost_ms < 0 &&
+                s->advice->group[s->row_of_group[w->group]].preferred != w->egress)
+                w->lost_ms = s->now_ms;
             continue;
         }
         if (!away)

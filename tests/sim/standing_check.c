@@ -92,7 +92,7 @@ static void check_transition(struct life *l, const struct standing_event *e,
         check_caps(l, e->member);
     if (e->from == STANDING_QUARANTINED && e->to == STANDING_PROBATION && !order) {
         must(l, l->inner - was->fell >= HOUR, "left quarantine within an hour", e->member);
-        must(l, e->points < 10, "left quarantine with evidence", e->member);
+        must(l, e->points < 10 + 20, "left quarantine with evidence", e->member);
     }
     if (e->from == STANDING_LISTED && e->to == STANDING_QUARANTINED)
         must(l, !hard, "left listed while a hard list stands", e->member);
@@ -100,7 +100,8 @@ static void check_transition(struct life *l, const struct standing_event *e,
         must(l, e->points < 10, "clean with evidence", e->member);
     must(l,
          e->from != STANDING_LISTED || e->to == STANDING_QUARANTINED ||
-             e->to == STANDING_DISABLED || e->to == STANDING_CLEAN || e->to == STANDING_PROBATION,
+             e->to == STANDING_DISABLED || e->to == STANDING_CLEAN || e->to == STANDING_PROBATION ||
+             e->to == STANDING_SUSPECT,
          "left listed for nowhere", e->member);
 }
 
@@ -110,6 +111,8 @@ static void member_event(struct life *l, const struct standing_event *e)
     must(l, s->state == e->from, "an event from a state it was not in", e->member);
     s->state = e->to;
     check_transition(l, e, &was);
+    if (life_carries(e->from))
+        s->soft = !was.hard[0] && !was.hard[1] && !by_order(e->reason);
     s->since = l->inner;
     if (e->to == STANDING_QUARANTINED && e->from != STANDING_DISABLED)
         s->fell = l->inner;
@@ -228,6 +231,13 @@ static void check_quota(struct life *l, int m, int p, double hours)
     s->unlimited[p] = false;
 }
 
+static bool is_softly_out(const struct life *l, uint32_t m)
+{
+    const struct life_shadow *s = &l->shadow[m];
+    return s->soft && !s->hard[0] && !s->hard[1] && begun(l, m) &&
+           (s->state == STANDING_QUARANTINED || s->state == STANDING_LISTED);
+}
+
 static void check_pools(struct life *l)
 {
     for (uint32_t p = 0; p < pools(l); p++) {
@@ -236,6 +246,12 @@ static void check_pools(struct life *l)
         for (uint32_t m = 0; m < l->config.member_n; m++)
             any = any || in_pool(l, p, m);
         count(l, p, &there, &active);
+        for (uint32_t m = 0; m < l->config.member_n; m++)
+            must(l,
+                 active >= l->config.min_active && 2 * (there - active) <= there
+                     ? true
+                     : !in_pool(l, p, m) || !is_softly_out(l, m),
+                 "a pool is short, and soft evidence keeps one out", (int)m);
         must(l, l->pool_empty[p] == (any && active == 0), "the alarm does not tell the truth", -1);
     }
 }

@@ -32,6 +32,7 @@ struct life_shadow {
     int64_t since, provider_since[LIFE_PROVIDERS]; /* inner time */
     int64_t fell;                                  /* into quarantine, not back to it */
     double points;                                 /* at the last look */
+    bool soft;                                     /* put out by soft evidence */
     bool touched;                                  /* had an input since then */
     uint8_t clear[2];                              /* checks without it, of the two lists */
     int64_t clear_ms[2];

@@ -173,9 +173,10 @@ static void path_blackhole(struct world *w, struct rnd *r, enum episode_kind kin
     e->to_ms = e->from_ms + ms;
 }
 
-static void outage(struct world *w, struct rnd *r)
+static void outage(struct world *w, struct rnd *r, double least_s, double most_s)
 {
-    struct episode *e = add(w, EPISODE_OUTAGE, moment(w, r), (int64_t)between(r, 60, 300) * SECOND);
+    struct episode *e = add(w, EPISODE_OUTAGE, moment(w, r),
+                            (int64_t)(between(r, least_s, most_s) * (double)SECOND));
     e->group = (int)rnd_below(r, WORLD_GROUPS);
 }
 
@@ -196,7 +197,7 @@ static void mixed(struct world *w, double hours, struct rnd *r)
     for (int i = times(r, 10, hours); i > 0; i--)
         brownout(w, r);
     for (int i = times(r, 2, hours); i > 0; i--)
-        outage(w, r);
+        outage(w, r, 60, 300);
     for (int i = times(r, 1, hours); i > 0; i--)
         path_blackhole(w, r, EPISODE_FLAP, 15 * MINUTE);
     for (int i = times(r, 4, hours); i > 0; i--) {
@@ -204,6 +205,17 @@ static void mixed(struct world *w, double hours, struct rnd *r)
         e->group = (int)rnd_below(r, WORLD_GROUPS);
         e->address = (int)rnd_below(r, (uint64_t)w->addresses[e->group]);
     }
+}
+
+/* A server of its own is away more often, mostly for the seconds that a restart takes. */
+static void single(struct world *w, double hours, struct rnd *r)
+{
+    for (int i = times(r, 12, hours); i > 0; i--)
+        path_blackhole(w, r, EPISODE_BLACKHOLE, (int64_t)between(r, 90, 300) * SECOND);
+    for (int i = times(r, 40, hours); i > 0; i--)
+        outage(w, r, 1, 20);
+    for (int i = times(r, 6, hours); i > 0; i--)
+        outage(w, r, 60, 300);
 }
 
 /* In each hour the best path of every group flaps for a quarter. */
@@ -227,12 +239,16 @@ static void episodes(struct world *w, double hours, struct rnd *r)
         for (double left = hours; left > 0; left -= 3)
             mixed(w, left, r);
         break;
+    case SCENARIO_SINGLE:
+        for (double left = hours; left > 0; left -= 3)
+            single(w, left, r);
+        break;
     case SCENARIO_FLAP:
         flapping(w, r);
         break;
     case SCENARIO_OUTAGE:
         for (double left = 4 * hours; left > 0; left -= 1)
-            outage(w, r);
+            outage(w, r, 60, 300);
         break;
     case SCENARIO_QUIET:
         break;
@@ -241,7 +257,8 @@ static void episodes(struct world *w, double hours, struct rnd *r)
 
 static void make_path(struct world *w, int e, int g, struct rnd *r)
 {
-    bool still = w->scenario == SCENARIO_QUIET || w->scenario == SCENARIO_FLAP;
+    bool still = w->scenario == SCENARIO_QUIET || w->scenario == SCENARIO_FLAP ||
+                 w->scenario == SCENARIO_SINGLE;
     w->rtt[e][g] = log_between(r, 8, 180);
     w->loss[e][g] = between(r, 0, 0.003);
     w->bandwidth[e][g] = log_between(r, 1250, 12500);
@@ -261,7 +278,7 @@ void world_make(struct world *w, enum scenario scenario, double hours, double ra
     for (int g = 0; g < WORLD_GROUPS; g++) {
         w->greet_ms[g] = between(&r, 5, 60);
         w->final_ms[g] = between(&r, 20, 150);
-        w->addresses[g] = 16 + (int)rnd_below(&r, 24);
+        w->addresses[g] = scenario == SCENARIO_SINGLE ? 1 : 16 + (int)rnd_below(&r, 24);
         for (int a = 0; a < w->addresses[g]; a++)
             w->offset[g][a] = between(&r, 0.96, 1.04);
         for (int e = 0; e < WORLD_EGRESS; e++)

@@ -23,7 +23,14 @@ enum { WORLD_EGRESS = 4, WORLD_GROUPS = 6, WORLD_ADDRESSES = 48, WORLD_EPISODES 
 #define WORLD_LEARN_MS INT64_C(3600000)  /* the same where mail, and so addresses, are rare */
 #define WORLD_CONNECT_MS 10000           /* after which the relay gives a connection up */
 
-enum scenario { SCENARIO_MIXED, SCENARIO_QUIET, SCENARIO_FLAP, SCENARIO_OUTAGE, SCENARIO_SPARSE };
+enum scenario {
+    SCENARIO_MIXED,
+    SCENARIO_QUIET,
+    SCENARIO_FLAP,
+    SCENARIO_OUTAGE,
+    SCENARIO_SPARSE,
+    SCENARIO_SINGLE, /* each group has one address: a server of its own */
+};
 
 enum episode_kind {
     EPISODE_BLACKHOLE, /* egress or path */

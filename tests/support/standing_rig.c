@@ -126,6 +126,11 @@ void sr_clear_check(struct standing_rig *r, int m, const char *source)
     check(r, m, source, 0, false, STANDING_CLEARED);
 }
 
+void sr_silent(struct standing_rig *r, int m, const char *source)
+{
+    check(r, m, source, 0, false, STANDING_SILENT);
+}
+
 void sr_names(struct standing_rig *r, int m, enum standing_name fcrdns)
 {
     standing_hygiene(r->s, m, fcrdns, STANDING_NAME_OK, r->now_ms);

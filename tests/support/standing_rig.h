@@ -35,6 +35,7 @@ void sr_reply(struct standing_rig *r, int m, const char *provider, enum standing
 void sr_deliver(struct standing_rig *r, int m, const char *provider, uint32_t n);
 void sr_list(struct standing_rig *r, int m, const char *source, double points, bool hard);
 void sr_clear_check(struct standing_rig *r, int m, const char *source);
+void sr_silent(struct standing_rig *r, int m, const char *source);
 void sr_names(struct standing_rig *r, int m, enum standing_name fcrdns);
 
 struct standing_view sr_view(const struct standing_rig *r, int m);

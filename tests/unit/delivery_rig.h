@@ -20,10 +20,12 @@
 #include <unistd.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/delivery/allowance.h"
 #include "gateway/delivery/delivery.h"
 #include "gateway/delivery/gauge.h"
 #include "gateway/mail/body.h"
 #include "gateway/mail/envelope.h"
+#include "reputation/reply.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/delivery_peer.h"
 
@@ -42,6 +44,8 @@ struct rig {
     struct counters counters;
     struct reasons reasons;
     struct rnd rnd;
+    struct reply_rules *replies;   /* NULL, as by default: replies are not judged... */
+    struct allowances *allowances; /* ...and nothing is limited */
     struct peer peers[2];
     char dir[64], log_path[80];
     const char *route_extra; /* more keys of the one route */
@@ -128,6 +132,8 @@ static void rig_start(const char *extra, const char *rules)
                                .log = rig.writer,
                                .rnd = &rig.rnd,
                                .count = 1,
+                               .replies = rig.replies,
+                               .allowances = rig.allowances,
                                .gauges = rig.gauges,
                                .observe = on_rig_observed };
     rig.delivery = delivery_new(&de);
@@ -180,6 +186,8 @@ static int rig_tear_down(void **state)
         spool_close(&rig.spool);
         policies_unref(&rig.policies);
     }
+    reply_rules_free(&rig.replies);
+    allowances_free(&rig.allowances);
     for (unsigned i = 0; i < 2; i++)
         peer_free(&rig.peers[i]);
     for (int i = 0; i < 20; i++) /* streams that linger */

@@ -50,7 +50,7 @@ struct world {
     size_t pending_n;
     unsigned asked, asked_by[RESOLVERS], asked_second, most_in_second, texts;
     int64_t second;
-    unsigned listings, clearings, alarms, repeated;
+    unsigned listings, clearings, alarms, repeated, dead;
     int64_t listed_at, cleared_at;
     struct listing last;
     char last_text[DNSBL_TEXT_MAX], last_link[128], alarm[256];
@@ -137,7 +137,8 @@ static void on_ask(void *arg, const struct dnsbl_question *q)
 static void on_verdict(void *arg, const struct listing *v)
 {
     struct world *w = arg;
-    w->repeated += !v->changed;
+    w->repeated += !v->changed && !v->dead;
+    w->dead += v->dead;
     assert_true(v->changed || v->was == v->state);
     if (!v->changed)
         return;

@@ -41,8 +41,13 @@ static struct advice *sample(void)
                                                .age_ms = 99 };
     advice_standings(a, 3, 2);
     a->standing[0] = (struct advice_standing){ .egress = 0, .share = 1, .per_hour = 20 };
-    a->standing[1] = (struct advice_standing){ 0, advice_text(a, slice_of("google")), 0.5F, 0 };
-    a->standing[2] = (struct advice_standing){ 1, advice_text(a, slice_of("qq")), 0, 0 };
+    a->standing[1] = (struct advice_standing){ .egress = 0,
+                                               .provider = advice_text(a, slice_of("google")),
+                                               .share = 0.5F };
+    a->standing[2] =
+        (struct advice_standing){ .egress = 1,
+                                  .provider = advice_text(a, slice_of("qq")),
+                                  .source = { .family = ADDR_V4, .bytes = { 192, 0, 2, 1 } } };
     assert_int_equal(addr_parse(slice_of("203.0.113.9"), &a->barred[0]), RC_OK);
     assert_int_equal(addr_parse(slice_of("2001:db8::9"), &a->barred[1]), RC_OK);
     return a;
@@ -56,7 +61,12 @@ static void test_standing(void **state)
     assert_int_equal(advice_standing(a, 0, slice_of("yahoo"))->per_hour, 20); /* all others */
     assert_true(advice_standing(a, 0, slice_of("google"))->share < 1);
     assert_null(advice_standing(a, 1, slice_of("yahoo")));
-    assert_true(advice_standing(a, 1, slice_of("qq"))->share <= 0);
+    assert_null(advice_standing(a, 1, slice_of("qq"))); /* one address of it only */
+    addr_parse(slice_of("192.0.2.1:1025"), &source);
+    assert_true(advice_source(a, 1, slice_of("qq"), &source)->share <= 0);
+    assert_null(advice_source(a, 1, slice_of("google"), &source));
+    addr_parse(slice_of("192.0.2.2"), &source);
+    assert_null(advice_source(a, 1, slice_of("qq"), &source));
     addr_parse(slice_of("[2001:db8::9]:25"), &source);
     assert_true(advice_bars(a, &source));
     addr_parse(slice_of("203.0.113.8"), &source);

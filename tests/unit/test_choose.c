@@ -1,92 +1,7 @@
 /*
  * tests/unit/test_choose — which egress a mail takes, and what it says of the others
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-#include "gateway/base/mem.h"
-#include "policies/choose.h"
-
-enum { N = 4 };
-
-/* Four egresses a, b, c, d towards one group: round trips of 20, 40, 80 and 160 ms. */
-struct rig {
-    struct conf_egress egress[N];
-    struct conf conf;
-    struct egress_facts facts[N];
-    uint16_t all[N];
-    struct advice *advice;
-    struct choice_rows rows;
-    struct choice_request q;
-    struct rnd rnd;
-    struct choice choice;
-};
-
-static int set_up(void **state)
-{
-    static const char *const names[N] = { "a", "b", "c", "d" };
-    struct rig *r = mem_zero(sizeof *r);
-    r->advice = advice_new(N, 1);
-    r->advice->made_ms = 1000;
-    r->advice->group[0].carrier = r->advice->group[0].region =
-        advice_text(r->advice, slice_of("x"));
-    r->advice->group[0].preferred = r->advice->group[0].preferred_large = 0;
-    for (int e = 0; e < N; e++) {
-        r->egress[e] =
-            (struct conf_egress){ .name = slice_of(names[e]), .weight = 1, .usable = true };
-        r->facts[e].usable = true;
-        r->all[e] = (uint16_t)e;
-        r->advice->egress[e].name = slice_of(names[e]);
-        r->advice->path[e] = (struct advice_path){
-            .state = PATH_UP, .rtt_ms = (float)(20 << e), .rtt_var_ms = 1, .samples = 200
-        };
-    }
-    r->conf.egress.at = r->egress;
-    r->conf.egress.n = N;
-    choice_rows_fill(&r->conf, r->advice, &r->rows);
-    rnd_seed(&r->rnd, 1);
-    r->q = (struct choice_request){ .conf = &r->conf,
-                                    .allowed = { r->all, N },
-                                    .facts = r->facts,
-                                    .advice = r->advice,
-                                    .rows = &r->rows,
-                                    .now_ms = 2000,
-                                    .bytes = 20000,
-                                    .lane = LANE_NORMAL,
-                                    .tls = true,
-                                    .sticky = EGRESS_NONE,
-                                    .incumbent = EGRESS_NONE,
-                                    .sharers = 1 };
-    *state = r;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct rig *r = *state;
-    advice_unref(&r->advice);
-    free(r);
-    return 0;
-}
-
-static int pick(struct rig *r)
-{
-    return choose(&r->q, &r->rnd, &r->choice);
-}
-
-static enum choice_reason reason(const struct rig *r, uint16_t egress)
-{
-    for (uint32_t i = 0; i < r->choice.n; i++)
-        if (r->choice.at[i].egress == egress)
-            return r->choice.at[i].reason;
-    fail_msg("egress %u is no candidate", egress);
-    return CHOICE_REASONS;
-}
+#include "tests/unit/choose_rig.h"
 
 static void test_preferred(void **state)
 {
@@ -302,17 +217,17 @@ static void test_cost(void **state)
 static void test_standing(void **state)
 {
     struct rig *r = *state;
-    r->facts[0].withheld = 1;
+    r->facts[0].receiver = RECEIVER_REFUSES;
     r->facts[1].spent = true;
     assert_int_equal(pick(r), 2);
     assert_int_equal(reason(r, 0), RULED_OUT_REFUSED);
     assert_int_equal(reason(r, 1), RULED_OUT_SPENT);
     assert_false(r->choice.drawn);
     r->advice->egress[2].fault = EGRESS_BARRED;
-    r->facts[3].withheld = 1;
+    r->facts[3].receiver = RECEIVER_REFUSES;
     assert_int_equal(pick(r), EGRESS_NONE);
     r->q.now_ms = 2000 + 2 * ADVICE_STALE_MS; /* control is gone: what it barred stays barred */
-    r->facts[3].withheld = 0;
+    r->facts[3].receiver = RECEIVER_TAKES;
     assert_int_equal(pick(r), 3);
     assert_int_equal(reason(r, 2), RULED_OUT_FAULT);
 }
@@ -322,8 +237,7 @@ static void test_less_than_its_share(void **state)
 {
     struct rig *r = *state;
     int got[N] = { 0 };
-    r->facts[0].withheld = 0.5F;
-    r->advice->egress[0].share = 0.5;
+    r->advice->egress[0].share = 0.25;
     for (int i = 0; i < 10000; i++)
         got[pick(r)]++;
     assert_in_range(got[0], 2300, 2700);
@@ -350,8 +264,9 @@ static void test_never_ineligible(void **state)
                                        .excluded = (x & 6) == 6,
                                        .warm = x & 8,
                                        .fault = x & 16 ? (uint8_t)rnd_below(&r->rnd, 5) : 0,
-                                       .withheld = x & 128 ? (float)rnd_below(&r->rnd, 3) / 2 : 0,
-                                       .spent = (x & 768) == 768 };
+                                       .receiver = x & 128 ? (uint8_t)rnd_below(&r->rnd, 3) : 0,
+                                       .spent = (x & 768) == 768,
+                                       .spills = rnd_below(&r->rnd, 2) };
             r->egress[e].weight = x & 32 ? 1 : 0;
             r->advice->path[e].state = (uint8_t)rnd_below(&r->rnd, 4);
             r->advice->path[e].near = (uint8_t)rnd_below(&r->rnd, 4);
@@ -364,7 +279,8 @@ static void test_never_ineligible(void **state)
         bool any = false, alive = false;
         for (int e = 0; e < N; e++) {
             const struct egress_facts *f = &r->facts[e];
-            bool able = f->usable && !f->excluded && !f->fault && !f->spent && f->withheld < 1 &&
+            bool able = f->usable && !f->excluded && !f->fault && !f->spent &&
+                        f->receiver != RECEIVER_REFUSES &&
                         r->advice->egress[e].fault != EGRESS_BARRED;
             bool up = r->advice->path[e].state != PATH_DOWN && !r->advice->egress[e].fault;
             any = any || able;
@@ -372,8 +288,8 @@ static void test_never_ineligible(void **state)
             if (e == chosen)
                 assert_true(able && reason(r, (uint16_t)e) <= CHOSEN_LAST_RESORT);
         }
-        assert_int_equal(any, chosen != EGRESS_NONE);
-        if (alive)
+        assert_int_equal(any, chosen != EGRESS_NONE || r->choice.waits);
+        if (alive && chosen != EGRESS_NONE)
             assert_true(r->advice->path[chosen].state != PATH_DOWN);
     }
 }

@@ -104,9 +104,9 @@ static const struct row key_rows[] = {
 #define HEAD "hostname: a.example\n"
 static const struct row section_rows[] = {
     { "hostname: -bad-\nlisten: [ { address: \"127.0.0.1:25\" } ]\n" REST, NULL,
-      "1:11: found \"-bad-\", expected a host name such as gw1.example.net" },
+      "1:11: found \"-bad-\", expected a host name such as gw1.example.net, no dot behind" },
     { "hostname: 10.0.0.1\nlisten: [ { address: \"127.0.0.1:25\" } ]\n" REST, NULL,
-      "1:11: found \"10.0.0.1\", expected a host name such as gw1.example.net" },
+      "1:11: found \"10.0.0.1\", expected a host name such as gw1.example.net, no dot behind" },
     { HEAD "listen: []\n" REST, NULL, "2:9: found an empty list, expected at least one entry" },
     { HEAD "listen: \"127.0.0.1:25\"\n" REST, NULL,
       "2:9: found \"127.0.0.1:25\", expected a list of maps ( - { key: value } )" },

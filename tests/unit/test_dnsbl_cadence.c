@@ -42,6 +42,29 @@ static void test_failed_tests_back_off(void **state)
     end();
 }
 
+/* It listed us and then says nothing more: dead after three hours, until it speaks again. */
+static void test_a_list_dies(void **state)
+{
+    (void)state;
+    clean_start(one, 2, 1);
+    w.entries[0] = "1.2.0.192";
+    run(&w, 6 * MINUTE);
+    assert_int_equal(w.listings, 1);
+    w.fault[0] = SILENT;
+    w.fault[1] = QUOTA;
+    run(&w, 175 * MINUTE);
+    assert_int_equal(w.dead, 0);
+    run(&w, 20 * MINUTE);
+    assert_in_range(w.dead, 10, 20);
+    assert_true(w.alarms == 1 && w.listings == 1 && w.clearings == 1);
+    w.fault[0] = w.fault[1] = HONEST;
+    run(&w, 40 * MINUTE); /* until the next self-test */
+    unsigned dead = w.dead, repeated = w.repeated;
+    run(&w, 20 * MINUTE);
+    assert_true(w.dead == dead && w.repeated > repeated);
+    end();
+}
+
 /* ---- configuration ---- */
 
 struct seen {
@@ -133,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_questions_keep_to_budget_and_interval),
         cmocka_unit_test(test_ttl_and_suspicion_move_the_next_check),
         cmocka_unit_test(test_failed_tests_back_off),
+        cmocka_unit_test(test_a_list_dies),
         cmocka_unit_test(test_state_survives_a_reload),
         cmocka_unit_test(test_judge),
         cmocka_unit_test(test_names),

@@ -143,6 +143,30 @@ static void test_egress_sets(void **state)
     policies_unref(&p);
 }
 
+static void test_routes_of_relays(void **state)
+{
+    static const char conf[] =
+        WITH_POLICIES "egress:\n  - { name: direct }\n"
+                      "  - { name: r1, via: { relay: \"192.0.2.1:25\" } }\n"
+                      "  - { name: r2, via: { relay: \"192.0.2.2:25\" } }\n"
+                      "  - { name: s1, via: { socks5: \"192.0.2.3:1080\" } }\n";
+    static const struct {
+        const char *egress;
+        bool relayed;
+    } rows[] = {
+        { "r1", true }, { "r*", true }, { "[r1, direct]", false }, { "s1", false }, { "'*'", false }
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char routes[100];
+        snprintf(routes, sizeof routes, "routes:\n  - { name: it, egress: %s }\n", rows[i].egress);
+        struct policies *p = fixture_good(conf, routes);
+        assert_int_equal(policies_route_relayed(p, policies_route_named(p, slice_of("it"))),
+                         rows[i].relayed);
+        policies_unref(&p);
+    }
+}
+
 /* By weight (1 : 3 : 0) within 5 % of 40,000; weight 0 only when nothing else is left. */
 static void test_choice(void **state)
 {
@@ -275,10 +299,15 @@ static void test_users(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lanes),     cmocka_unit_test(test_mt_priority),
-        cmocka_unit_test(test_routes),    cmocka_unit_test(test_egress_sets),
-        cmocka_unit_test(test_choice),    cmocka_unit_test(test_retry_times),
-        cmocka_unit_test(test_retry_end), cmocka_unit_test(test_clients),
+        cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_mt_priority),
+        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_egress_sets),
+        cmocka_unit_test(test_routes_of_relays),
+        cmocka_unit_test(test_choice),
+        cmocka_unit_test(test_retry_times),
+        cmocka_unit_test(test_retry_end),
+        cmocka_unit_test(test_clients),
         cmocka_unit_test(test_users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

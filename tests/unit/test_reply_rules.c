@@ -125,6 +125,7 @@ static const struct {
       "replies:2: found \"\"spam\", expected a quote at the end of the words" },
     { "", "[*]\na content code=250\n",
       "replies:2: found \"250\", expected a code such as 550 or 4xx" },
+    { "", "[*]\na content ^us\n", "replies:2: found \"us\", expected words behind \"^\"" },
     { "", "[*]\na content code=3xx\n",
       "replies:2: found \"3xx\", expected a code such as 550 or 4xx" },
     { "", "[*]\na content status=5.7\n",

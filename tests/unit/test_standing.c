@@ -168,25 +168,78 @@ static void test_too_many_refused(void **state)
     sr_state(r, 0, STANDING_CLEAN);
 }
 
+static void fall_by_providers(struct standing_rig *r)
+{
+    sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 1, true);
+    sr_reply(r, 0, "q", STANDING_IP_BLOCKED, 1, true);
+}
+
+static void fall_by_a_list(struct standing_rig *r)
+{
+    if (sr_view(r, 0).state == STANDING_CLEAN)
+        fall_by_providers(r);
+    else
+        sr_list(r, 0, "z", 15, false);
+}
+
+static void check_dwells(struct standing_rig *r, void (*fall)(struct standing_rig *),
+                         const int64_t *hours, size_t n)
+{
+    standing_sessions(r->s, 0, 0, r->now_ms);
+    for (size_t i = 0; i < n; i++) {
+        fall(r);
+        sr_state(r, 0, STANDING_QUARANTINED);
+        int64_t dwell = sr_view(r, 0).until_ms - r->now_ms;
+        assert_int_equal(dwell / RIG_HOUR, hours[i]);
+        for (int k = 0; k < 3; k++) {
+            sr_clear_check(r, 0, "z");
+            sr_wait(r, 15 * RIG_MINUTE);
+        }
+        int64_t least = 18 * RIG_HOUR; /* 60 points fall below 10 in 15.5 h */
+        sr_wait(r, (dwell > least ? dwell : least) - 45 * RIG_MINUTE);
+        sr_state(r, 0, STANDING_PROBATION);
+    }
+}
+
 /* One hour, doubled with each relapse within a week, at most a week. */
 static void test_dwell(void **state)
 {
     struct standing_rig *r = *state;
     static const int64_t hours[] = { 1, 2, 4, 8, 16, 32, 64, 128, 168, 168 };
-    standing_sessions(r->s, 0, 0, r->now_ms);
-    for (size_t i = 0; i < sizeof hours / sizeof hours[0]; i++) {
-        sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 1, true);
-        sr_reply(r, 0, "q", STANDING_IP_BLOCKED, 1, true);
-        sr_state(r, 0, STANDING_QUARANTINED);
-        int64_t dwell = sr_view(r, 0).until_ms - r->now_ms;
-        assert_int_equal(dwell / RIG_HOUR, hours[i]);
-        int64_t least = 18 * RIG_HOUR; /* 60 points fall below 10 in 15.5 h */
-        sr_wait(r, dwell > least ? dwell : least);
-        sr_state(r, 0, STANDING_PROBATION);
-    }
+    check_dwells(r, fall_by_a_list, hours, sizeof hours / sizeof hours[0]);
     sr_wait(r, 8 * RIG_DAY);
     sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 1, true);
     assert_int_equal(sr_view(r, 0).until_ms - r->now_ms, RIG_HOUR);
+}
+
+/* What one provider says while it proves itself keeps it out for a day at most. */
+static void test_dwell_for_one_provider(void **state)
+{
+    static const int64_t hours[] = { 1, 2, 4, 8, 16, 24, 24, 24 };
+    check_dwells(*state, fall_by_providers, hours, sizeof hours / sizeof hours[0]);
+}
+
+/* A weak listing stands on, for years perhaps: let out to prove itself it may become clean, and
+ * only what is new puts it back. */
+static void test_a_weak_listing_ends_no_quarantine(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_list(r, 0, "z", 15, false);
+    fall_by_providers(r);
+    sr_wait(r, 6 * RIG_MINUTE);
+    sr_state(r, 0, STANDING_QUARANTINED);
+    sr_wait(r, 17 * RIG_HOUR);
+    sr_state(r, 0, STANDING_PROBATION);
+    assert_true(near(sr_view(r, 0).share, 0.1));
+    sr_list(r, 0, "z", 15, false); /* as before */
+    sr_state(r, 0, STANDING_PROBATION);
+    sr_deliver(r, 0, "p", 600);
+    sr_wait(r, 73 * RIG_HOUR);
+    sr_state(r, 0, STANDING_CLEAN);
+    sr_list(r, 1, "z", 15, false);
+    sr_list(r, 1, "y", 5, false);
+    sr_wait(r, RIG_MINUTE);
+    sr_state(r, 1, STANDING_SUSPECT);
 }
 
 static void test_acknowledge(void **state)
@@ -211,6 +264,27 @@ static void test_acknowledge(void **state)
     sr_state(r, 0, STANDING_PROBATION);
 }
 
+/* What was known is lost: nobody is sure of anything, but mail goes on. */
+static void test_in_doubt(void **state)
+{
+    struct standing_rig *r = *state;
+    struct standing_hooks hooks = { NULL, NULL };
+    standing_free(&r->s);
+    r->s = standing_new(&hooks, r->now_ms);
+    r->member[3].warmup_ms = r->now_ms;
+    standing_doubt(r->s);
+    sr_configure(r);
+    sr_state(r, 0, STANDING_SUSPECT);
+    sr_state(r, 3, STANDING_PROBATION);
+    for (int m = 0; m < 4; m++)
+        assert_true(sr_view(r, m).eligible);
+    assert_non_null(strstr(sr_view(r, 0).reason.p, "lost"));
+    sr_wait(r, 29 * RIG_MINUTE);
+    sr_state(r, 0, STANDING_SUSPECT);
+    sr_wait(r, 2 * RIG_MINUTE);
+    sr_state(r, 0, STANDING_CLEAN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,7 +297,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_probation_ends_early, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_too_many_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_dwell, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_dwell_for_one_provider, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_weak_listing_ends_no_quarantine, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_acknowledge, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_in_doubt, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

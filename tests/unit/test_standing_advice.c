@@ -180,6 +180,56 @@ static void test_blocked_then_a_canary(void **state)
     standing_free(&s);
 }
 
+/* Of several addresses of a family those that are blocked are left out, one by one, and one that
+ * may fly its canary gets that and no more. With none left the egress is refused. */
+static void test_some_of_several(void **state)
+{
+    (void)state;
+    struct standing_member member[] = {
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.1") },
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
+        { .egress = SLICE_LIT("one"), .address = address("2001:db8::2") },
+        { .egress = SLICE_LIT("one"), .address = address("2001:db8::3") },
+    };
+    struct standing_config config = { .member = member, .member_n = 4, .min_active = 1 };
+    const struct standing_hooks hooks = { NULL, NULL };
+    struct standing *s = standing_new(&hooks, T0);
+    standing_configure(s, &config, T0);
+    struct slice google = SLICE_LIT("google");
+    int64_t now = T0;
+    for (uint64_t i = 1; i <= 3; i++)
+        refuse(s, 0, "google", i, now);
+    struct advice *a = table(s, now);
+    assert_null(advice_standing(a, ONE, google));
+    const struct advice_standing *row = advice_source(a, ONE, google, &member[0].address);
+    assert_true(row && row->share <= 0);
+    for (int m = 1; m < 4; m++)
+        assert_null(advice_source(a, ONE, google, &member[m].address));
+    advice_unref(&a);
+    for (; now <= T0 + 3 * HOUR; now += 60000)
+        standing_tick(s, now);
+    a = table(s, now);
+    row = advice_source(a, ONE, google, &member[0].address);
+    assert_true(row && row->share > 0 && row->per_hour > 0);
+    assert_null(advice_standing(a, ONE, google));
+    advice_unref(&a);
+    for (uint64_t i = 1; i <= 3; i++)
+        refuse(s, 1, "google", i, now);
+    a = table(s, now); /* the other of the family: by the canary of the first, or not at all */
+    row = advice_source(a, ONE, google, &member[1].address);
+    assert_true(row && row->share <= 0);
+    row = advice_standing(a, ONE, google);
+    assert_true(row && row->share > 0 && row->per_hour > 0);
+    advice_unref(&a);
+    standing_take(s, 0, google, 1, now); /* and the canary is refused */
+    refuse(s, 0, "google", 9, now);
+    a = table(s, now);
+    row = advice_standing(a, ONE, google);
+    assert_true(row && row->share <= 0);
+    advice_unref(&a);
+    standing_free(&s);
+}
+
 /* Twenty an hour to each receiver, known or not. */
 static void test_warming_up(void **state)
 {
@@ -203,6 +253,7 @@ int main(void)
         cmocka_unit_test(test_a_fault_stays_a_fault),
         cmocka_unit_test(test_blocked_then_a_canary),
         cmocka_unit_test(test_warming_up),
+        cmocka_unit_test(test_some_of_several),
         cmocka_unit_test(test_a_shared_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

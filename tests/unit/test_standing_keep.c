@@ -63,6 +63,11 @@ static void test_half_a_pool(void **state)
     assert_non_null(strstr(sr_view(r, 2).todo, "cannot spare"));
     sr_list(r, 2, "drop", 100, true); /* hard lists always count */
     sr_list(r, 3, "drop", 100, true);
+    assert_int_equal(eligible(r), 2); /* the others come back for them */
+    assert_true(sr_logged(r, "a draining>suspect: its pool cannot spare it any more"));
+    assert_true(sr_view(r, 0).capped && sr_view(r, 1).capped && !sr_logged(r, "pool_empty"));
+    sr_list(r, 0, "drop", 100, true);
+    sr_list(r, 1, "drop", 100, true);
     assert_int_equal(eligible(r), 0);
     assert_true(sr_logged(r, "pool_empty 0"));
     uint32_t events = r->events;
@@ -70,7 +75,7 @@ static void test_half_a_pool(void **state)
     for (uint32_t i = events; i < r->events; i++)
         assert_null(strstr(r->log[i], "pool_"));
     assert_false(sr_view(r, 0).last_resort); /* hold */
-    sr_wait(r, 17 * RIG_HOUR);
+    assert_int_equal(order(r, 0, STANDING_RESET), RC_OK);
     assert_true(sr_logged(r, "pool_back 0"));
 }
 
@@ -108,6 +113,8 @@ static void test_pools(void **state)
     sr_state(r, 0, STANDING_SUSPECT);
     sr_state(r, 2, STANDING_SUSPECT); /* 2 of 3 would be more than half */
     sr_list(r, 0, "drop", 100, true);
+    sr_state(r, 1, STANDING_SUSPECT); /* both pools can do without it, but not the first one now */
+    sr_list(r, 1, "drop", 100, true);
     assert_true(sr_logged(r, "pool_empty 0") && !sr_logged(r, "pool_empty 1"));
 }
 
@@ -240,6 +247,8 @@ static void test_restart(void **state)
 {
     struct standing_rig *r = *state;
     struct standing_evidence before[8], after[8];
+    sr_close(r);
+    sr_open(r, 8);
     r->member[3].warmup_ms = r->now_ms;
     sr_configure(r);
     sr_deliver(r, 3, "p", 30);

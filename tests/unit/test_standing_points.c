@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -221,6 +222,60 @@ static void test_listing_holds(void **state)
     assert_true(near(sr_points(r, 1), 16));
 }
 
+/* A list that died after it named us: it bars the address for a day after it was last heard of, and
+ * a restart changes nothing about that. */
+static void test_a_dead_list_is_forgotten(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_list(r, 0, "dead", 100, true);
+    sr_list(r, 1, "alive", 100, true);
+    sr_wait(r, 40 * RIG_HOUR);
+    sr_list(r, 0, "dead", 100, true);
+    for (int hour = 3; hour < 24; hour++) {
+        sr_wait(r, RIG_HOUR);
+        sr_silent(r, 0, "dead");
+        sr_list(r, 1, "alive", 100, true);
+        sr_silent(r, 1, "alive");
+        if (hour == 10)
+            sr_restart(r);
+    }
+    sr_state(r, 0, STANDING_LISTED);
+    sr_wait(r, 3 * RIG_HOUR);
+    sr_state(r, 0, STANDING_LISTED); /* nobody looked: silence is what the list's watch says */
+    sr_silent(r, 0, "dead");
+    sr_silent(r, 1, "alive");
+    sr_state(r, 0, STANDING_QUARANTINED);
+    sr_state(r, 1, STANDING_LISTED);
+    assert_true(near(sr_points(r, 0), 100 * pow(0.5, 64.0 / 6)));
+    sr_wait(r, RIG_HOUR);
+    sr_state(r, 0, STANDING_PROBATION);
+    sr_list(r, 0, "dead", 100, true); /* it was only away */
+    sr_state(r, 0, STANDING_LISTED);
+}
+
+/* As the version before wrote it: what that did not know of is as if it had never been. */
+static void test_kept_by_the_version_before(void **state)
+{
+    static const struct standing_hooks none = { NULL, NULL };
+    static char bytes[65536];
+    struct standing *s = NULL;
+    struct buf again;
+    (void)state;
+    FILE *f = fopen("tests/fuzz/corpus/standing/lived", "rb");
+    assert_non_null(f);
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    assert_int_equal(fclose(f), 0);
+    assert_memory_equal(bytes, "WPs1", 4);
+    assert_int_equal(standing_unpack((struct slice){ bytes, n }, &none, &s, NULL), RC_OK);
+    buf_init(&again, STANDING_PACK_MAX);
+    standing_pack(s, &again);
+    standing_free(&s);
+    assert_memory_equal(buf_slice(&again).p, "WPs2", 4);
+    assert_int_equal(standing_unpack(buf_slice(&again), &none, &s, NULL), RC_OK);
+    standing_free(&s);
+    buf_free(&again);
+}
+
 /* One receiver that refuses slowly, for two days: suspect, but out of nothing. A second one that
  * says the same is another matter. */
 static void test_one_receiver_drains_nobody(void **state)
@@ -256,6 +311,8 @@ int main(void)
         cmocka_unit_test(test_weights),
         cmocka_unit_test_setup_teardown(test_decay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_listing_holds, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_dead_list_is_forgotten, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_kept_by_the_version_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_receiver_drains_nobody, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_null_sender_is_nobody, set_up, tear_down),
     };

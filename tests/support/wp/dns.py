@@ -48,6 +48,7 @@ class Zone:
     def __init__(self, *lines, ttl=60, negative=1):
         self.ttl, self.negative = ttl, negative
         self.records, self.faults, self.queries, self.askers = {}, {}, [], set()
+        self.rewrites = None                # the address that names which do not exist have
         for line in lines:
             self.add(*line.split(" ", 1))
 
@@ -109,8 +110,10 @@ class Zone:
                 break
             reply.add_answer(*alias)
             name = str(alias[0].rdata.label).rstrip(".").lower()
+        known = self.records.get(name)
+        if self.rewrites and not known and kind == "A":
+            reply.add_answer(*RR.fromZone(f"{name}. {self.ttl} IN A {self.rewrites}\n", origin="."))
         if not reply.rr:
-            known = self.records.get(name)
             reply.header.rcode = RCODE.NOERROR if known else RCODE.NXDOMAIN
             reply.add_auth(*RR.fromZone(f"test. {self.negative} IN SOA ns.test. root.test. "
                                         f"1 60 60 60 {self.negative}"))
