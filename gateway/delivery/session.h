@@ -69,7 +69,6 @@ struct session {
     enum session_state state;
     /* the way to the host */
     struct tolls *tolls; /* that it was opened under; NULL: none */
-    bool dial_taken;     /* its next dial has been counted */
     struct timer pause;  /* until a limit lets it go on */
     struct crowd *crowd; /* of its egress, at the target; NULL: none */
     uint32_t level;      /* sessions there when it began, itself included */
@@ -98,7 +97,6 @@ struct session {
     struct reply_parser parser;
     struct ehlo_caps caps;
     uint64_t *domains; /* that it has named (delivery/domains) */
-    uint32_t domains_n;
     struct expected expected[EXPECTED_MAX];
     uint8_t expected_at, expected_n;
     bool plain_once;    /* TLS broke here: this time without */
@@ -120,6 +118,8 @@ struct session {
     int64_t tcp_at_ms;                /* when `tcp` was asked for; 0: never */
     struct stream_tcp_info tcp, told; /* the latest; as last told to control */
     int64_t stalled_ms;               /* its bytes do not arrive since; 0: they do (stall.c) */
+    uint32_t domains_n;
+    bool dial_taken; /* the next address to be dialled has been counted */
     bool tcp_known;
     bool sending_slowly; /* the body comes in slower than it goes out */
 };

@@ -27,8 +27,9 @@ void tolls_unref(struct tolls *ts)
 
 void tolls_forget(struct target *t)
 {
-    for (struct list *node; (node = list_pop_front(&t->tolls));)
-        tolls_unref(CONTAINER_OF(node, struct tolls, link));
+    LIST_EACH (at, &t->tolls)
+        tolls_unref(CONTAINER_OF(at, struct tolls, link));
+    list_init(&t->tolls);
 }
 
 static void name_over(struct toll *toll, const struct facts *f)
@@ -69,9 +70,11 @@ struct tolls *tolls_of(struct target *t, int egress)
         return NULL;
     if (!policies_traffic_needs_egress(p))
         egress = EGRESS_NONE;
-    if (t->tolls_stamp != t->site->limit_stamp)
+    if (t->tolls_stamp != t->site->limit_stamp) {
         tolls_forget(t);
-    t->tolls_stamp = t->site->limit_stamp;
+        t->tolls_stamp = t->site->limit_stamp;
+        return look_up(t, egress);
+    }
     LIST_EACH (at, &t->tolls) {
         struct tolls *ts = CONTAINER_OF(at, struct tolls, link);
         if (ts->egress == egress)
