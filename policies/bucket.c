@@ -4,76 +4,83 @@ enum { SLACK_PART = 100, SLACK_MOST_US = 250000 };
 
 __extension__ typedef __int128 wide;
 
-static const int64_t MOST = INT64_MAX / 4; /* of what a bucket can hold or owe */
+static const int64_t MOST = INT64_MAX / 4; /* ns that a take can cost, or that are owed: 73 years */
 
-static int64_t slack_of(struct rate rate)
+static int64_t slack_us(struct rate rate)
 {
     int64_t slack = rate.per_ms * 1000 / SLACK_PART;
     return slack < SLACK_MOST_US ? slack : SLACK_MOST_US;
 }
 
-/* A full bucket is one token and what `slack` brings; what comes in afterwards, in a stretch of
- * span - slack, is less than the count. */
-static void shape(struct bucket *b, struct rate rate)
+/* In span = per + slack come `count` tokens. Takes that begin when all before is paid for, or will
+ * be within the slack, are then fewer than count + 1 in any half-open stretch of `per`. */
+static int64_t span_ns(struct rate rate)
 {
-    int64_t slack = slack_of(rate);
-    b->rate = rate;
-    b->span_us = rate.per_ms * 1000 + slack;
-    wide most = (wide)b->span_us + (wide)slack * (wide)rate.count;
-    b->most = most < MOST ? (int64_t)most : MOST;
+    return (rate.per_ms * 1000 + slack_us(rate)) * 1000;
 }
 
-void bucket_init(struct bucket *b, struct rate rate, int64_t now_us)
+static int64_t bounded(wide ns)
 {
-    *b = (struct bucket){ .at_us = now_us };
-    shape(b, rate);
-    b->level = b->most;
+    return ns < MOST ? (int64_t)ns : MOST;
 }
 
-static int64_t level_at(const struct bucket *b, int64_t now_us)
+static int64_t cost_ns(struct rate rate, uint64_t n)
 {
-    wide level = b->level + (wide)(now_us - b->at_us) * (wide)b->rate.count;
-    return level < b->most ? (int64_t)level : b->most;
+    wide count = (wide)rate.count;
+    return bounded(((wide)n * span_ns(rate) + count - 1) / count);
 }
 
-static void advance(struct bucket *b, int64_t now_us)
+static int64_t after(int64_t due_ns, int64_t now_ns, int64_t cost)
 {
-    b->level = level_at(b, now_us);
-    b->at_us = now_us;
+    int64_t from = due_ns > now_ns ? due_ns : now_ns;
+    return from < MOST ? from + cost : from;
 }
 
-void bucket_set(struct bucket *b, struct rate rate, int64_t now_us)
+bool bucket_take(struct bucket *b, struct rate rate, uint64_t n, int64_t now_us)
 {
-    if (rate.count == b->rate.count && rate.per_ms == b->rate.per_ms)
-        return;
-    int64_t old_span = b->span_us;
-    if (b->rate.count == 0) {
-        bucket_init(b, rate, now_us);
-        return;
-    }
-    advance(b, now_us);
-    int64_t missing = b->most - b->level;
-    shape(b, rate);
-    wide level = b->most - (wide)missing * b->span_us / old_span;
-    b->level = level > -MOST ? (int64_t)level : -MOST;
-}
-
-bool bucket_take(struct bucket *b, int64_t now_us)
-{
-    if (b->rate.count == 0)
+    if (rate.count == 0)
         return true;
-    advance(b, now_us);
-    if (b->level < b->span_us)
-        return false;
-    b->level -= b->span_us;
+    int64_t now = now_us * 1000, cost = cost_ns(rate, n), latest = now + slack_us(rate) * 1000;
+    int64_t due = atomic_load_explicit(&b->due_ns, memory_order_relaxed);
+    do {
+        if (due > latest)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&b->due_ns, &due, after(due, now, cost),
+                                                    memory_order_relaxed, memory_order_relaxed));
     return true;
 }
 
-int64_t bucket_wait_us(const struct bucket *b, int64_t now_us)
+void bucket_charge(struct bucket *b, struct rate rate, uint64_t n, int64_t now_us)
 {
-    if (b->rate.count == 0)
+    if (rate.count == 0)
+        return;
+    int64_t now = now_us * 1000, cost = cost_ns(rate, n);
+    int64_t due = atomic_load_explicit(&b->due_ns, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&b->due_ns, &due, after(due, now, cost),
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+int64_t bucket_wait_us(const struct bucket *b, struct rate rate, int64_t now_us)
+{
+    if (rate.count == 0)
         return 0;
-    wide lacks = (wide)b->span_us - level_at(b, now_us);
-    wide count = (wide)b->rate.count;
-    return lacks > 0 ? (int64_t)((lacks + count - 1) / count) : 0;
+    int64_t due = atomic_load_explicit(&b->due_ns, memory_order_relaxed);
+    int64_t lacks = due - (now_us + slack_us(rate)) * 1000;
+    return lacks > 0 ? (lacks + 999) / 1000 : 0;
+}
+
+void bucket_change(struct bucket *b, struct rate from, struct rate to, int64_t now_us)
+{
+    int64_t now = now_us * 1000, next;
+    int64_t due = atomic_load_explicit(&b->due_ns, memory_order_relaxed);
+    double scale = to.count ? (double)from.count / (double)to.count : 0;
+    scale *= (double)span_ns(to) / (double)(from.count ? span_ns(from) : 1);
+    do {
+        if (due <= now)
+            return;
+        double owed = (double)(due - now) * scale;
+        next = owed < (double)MOST ? now + (int64_t)owed : now + MOST;
+    } while (!atomic_compare_exchange_weak_explicit(&b->due_ns, &due, next, memory_order_relaxed,
+                                                    memory_order_relaxed));
 }

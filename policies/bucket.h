@@ -1,36 +1,43 @@
 /*
- * policies/bucket — so many per time, exactly: a token bucket
+ * policies/bucket — so many per time, exactly, whoever takes them: a token bucket
  *
- *   In no stretch of `per` (half open) is more taken than the rate says, and with enough to do at
- *   least 98 % of it is. Timers are late, so what was not used lately may be caught up: as much as
- *   comes in a hundredth of `per` (at most 250 ms), for which all comes that much slower. Whole
- *   arithmetic: nothing is lost by rounding, however often it is asked.
+ *   Kept as the time at which all that was taken is paid for (GCRA), one number that is moved by
+ *   compare-and-swap: any number of threads share a bucket, and none ever waits for another.
  *
- *   Pure: time comes in, monotonic microseconds, never going back.
+ *   Of what is taken one by one, in no stretch of `per` (half open) is more taken than the rate
+ *   says. What is taken several at a time (the recipients or bytes of a message) may go when all
+ *   before it is paid for, so such a stretch may have more by what the last take is more than one;
+ *   over any time the average holds. With enough to do at least 98 % is used. Timers are late, so
+ *   what was not used lately may be caught up: as much as comes in a hundredth of `per` (at most
+ *   250 ms), for which all comes that much slower. What one take costs is rounded up to nanoseconds:
+ *   nothing is gained by rounding.
+ *
+ *   The rate is the caller's; when it changes, bucket_change() keeps what was taken.
+ *
+ *   Pure: time comes in, monotonic microseconds.
  */
 #ifndef WAYPOST_POLICIES_BUCKET_H
 #define WAYPOST_POLICIES_BUCKET_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "gateway/base/units.h"
 
+/* Zeroed: full. */
 struct bucket {
-    struct rate rate;    /* count 0: no limit */
-    int64_t span_us;     /* in which rate.count tokens come in */
-    int64_t level, most; /* in tokens times span_us; level < 0: taken under a faster rate */
-    int64_t at_us;
+    _Atomic int64_t due_ns; /* what was taken is paid for then */
 };
 
-/* Full at first. */
-void bucket_init(struct bucket *b, struct rate rate, int64_t now_us);
-/* Another rate (the same: nothing happens); what was taken stays taken, in proportion. */
-void bucket_set(struct bucket *b, struct rate rate, int64_t now_us);
-
-/* One; false: there is none. */
-bool bucket_take(struct bucket *b, int64_t now_us);
+/* n at once. False: what went before is not paid for, and nothing is taken. A rate of
+ * count 0 is no limit; with n 0 it is only asked. */
+bool bucket_take(struct bucket *b, struct rate rate, uint64_t n, int64_t now_us);
+/* What is under way already: it counts, whatever was taken before. */
+void bucket_charge(struct bucket *b, struct rate rate, uint64_t n, int64_t now_us);
 /* Until bucket_take() can say yes; 0: now. */
-int64_t bucket_wait_us(const struct bucket *b, int64_t now_us);
+int64_t bucket_wait_us(const struct bucket *b, struct rate rate, int64_t now_us);
+/* Another rate from now on: what is not paid for stays so, token by token. */
+void bucket_change(struct bucket *b, struct rate from, struct rate to, int64_t now_us);
 
 #endif

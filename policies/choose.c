@@ -25,9 +25,18 @@ const char *const choice_reason_texts[CHOICE_REASONS] = {
     [RULED_OUT_SHARE] = "ruled out: may carry nothing now",
     [RULED_OUT_REFUSED] = "ruled out: this receiver refuses it",
     [RULED_OUT_SPENT] = "ruled out: its allowance for this receiver is used up",
+    [RULED_OUT_LIMITED] = "ruled out: a traffic limit of it is reached",
     [RULED_OUT_SITS_OUT] = "passed over: it has less than its share now",
     [RULED_OUT_ROUND] = "ruled out: the mail waits for another's allowance",
 };
+
+bool choice_has(const struct choice *c, enum choice_reason reason)
+{
+    for (uint32_t i = 0; i < c->n; i++)
+        if (c->at[i].reason == reason)
+            return true;
+    return false;
+}
 
 void choice_rows_fill(const struct conf *conf, const struct advice *advice,
                       struct choice_rows *rows)

@@ -61,6 +61,7 @@ struct egress_facts {
     uint8_t receiver; /* enum egress_receiver */
     bool spent;       /* its allowance for this receiver is used up for now */
     bool spills;      /* RECEIVER_LIMITS and spent: one mail may go by another */
+    bool limited;     /* a limit of its own holds it back for a moment */
     uint32_t active;  /* bulk transfers under way on it */
 };
 
@@ -87,6 +88,7 @@ enum choice_reason {
     RULED_OUT_SHARE,   /* advice: it may carry nothing */
     RULED_OUT_REFUSED, /* the receiver refuses it, whatever the mail */
     RULED_OUT_SPENT,
+    RULED_OUT_LIMITED,
     RULED_OUT_SITS_OUT, /* it has less than its share now, and this mail is another's */
     RULED_OUT_ROUND,    /* the mail is that of one whose limit must not be gone round */
     CHOICE_REASONS
@@ -147,6 +149,7 @@ struct choice_request {
 
 /* Fills *choice_r and returns choice_r->egress. */
 int choose(const struct choice_request *request, struct rnd *rnd, struct choice *choice_r);
+bool choice_has(const struct choice *choice, enum choice_reason reason); /* some candidate has it */
 
 /* After how long without a connection the second egress shall be tried beside the first, in ms:
  * when the path is doubtful as soon as it is overdue, else when the repeated SYN is, too.

@@ -2,7 +2,7 @@
  * policies/choose_eligible — who may carry a mail at all
  *
  *   Absolute: not usable, excluded, a fault the relay sees itself, barred, refused by the receiver,
- *   its allowance there used up, no share. By comparison,
+ *   its allowance there used up, a limit of its own reached, no share. By comparison,
  *   so that there is always one left: what advice has found to be down, and weight 0. A set that
  *   has only down ones gives way to the fallback of the route.
  */
@@ -41,6 +41,8 @@ static uint8_t absolute(const struct choice_request *q, const struct choice *cho
         return RULED_OUT_REFUSED;
     if (is_spent(q, choice, c))
         return RULED_OUT_SPENT;
+    if (facts->limited)
+        return RULED_OUT_LIMITED;
     return share > 0 ? NOT_CHEAPEST : RULED_OUT_SHARE;
 }
 

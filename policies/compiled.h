@@ -41,6 +41,14 @@ struct compiled_route {
     struct egress_set egress, fallback;
 };
 
+/* What a traffic rule counts over, and the name that its counts have over reloads. */
+struct compiled_traffic {
+    struct when *when;
+    unsigned needs; /* when_needs() */
+    unsigned over;  /* set of enum traffic_over */
+    uint64_t key;  /* of its `when`, as written */
+};
+
 struct compiled_reply {
     struct when *when;
     const char *name; /* "replies[2]" */
@@ -53,8 +61,8 @@ struct policies {
     atomic_uint references;
     struct when **priorities;
     struct compiled_route *routes;
-    struct when **traffic;
-    unsigned traffic_needs; /* when_needs() of all of them */
+    struct compiled_traffic *traffic;
+    unsigned traffic_needs; /* of all of them */
     struct compiled_reply *replies;
     struct patterns *client_recipients;
     struct patterns *user_senders;
@@ -64,6 +72,7 @@ struct patterns patterns_compile(struct arena *arena, const struct conf_texts *t
 /* Of addresses or domains: those with letters also as A-labels. */
 struct patterns names_compile(struct arena *arena, const struct conf_texts *texts,
                               struct conf_errors *errors);
+void traffic_compile(struct policies *p, struct conf_errors *errors);
 void routes_compile(struct policies *p, struct conf_errors *errors);
 void replies_compile(struct policies *p, struct conf_errors *errors);
 

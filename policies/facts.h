@@ -30,7 +30,7 @@ struct facts {
     uint64_t size;
     const struct slice *mx; /* host names of the site */
     size_t mx_count;
-    struct slice site, carrier, region;
+    struct slice site, carrier, region, provider, egress;
     enum lane lane;
     int64_t wall_ms;
     struct slice text; /* of a remote reply, as one line */

@@ -21,11 +21,7 @@ static void compile_rules(struct policies *p, struct conf_errors *errors)
     p->priorities = arena_alloc(p->arena, (r->priorities.n + 1) * sizeof(struct when *));
     for (size_t i = 0; i < r->priorities.n; i++)
         p->priorities[i] = when_compile(p->arena, &r->priorities.at[i].when, errors);
-    p->traffic = arena_alloc(p->arena, (r->traffic.n + 1) * sizeof(struct when *));
-    for (size_t i = 0; i < r->traffic.n; i++) {
-        p->traffic[i] = when_compile(p->arena, &r->traffic.at[i].when, errors);
-        p->traffic_needs |= when_needs(p->traffic[i]);
-    }
+    traffic_compile(p, errors);
     replies_compile(p, errors);
     routes_compile(p, errors);
 }

@@ -77,6 +77,10 @@ static bool term_matches(const struct term *t, const struct facts *f)
         return t->lanes & (1u << f->lane);
     case WHEN_TIME:
         return any_window(t, f->wall_ms);
+    case WHEN_PROVIDER:
+        return pattern_match_any(t->patterns, t->n, f->provider);
+    case WHEN_EGRESS:
+        return pattern_match_any(t->patterns, t->n, f->egress);
     case WHEN_TEXT:
         return pattern_match_any(t->patterns, t->n, f->text);
     case WHEN_KEYS:

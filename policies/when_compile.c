@@ -148,6 +148,8 @@ static void compile_term(struct arena *arena, const struct conf_term *conf, stru
     case WHEN_SITE:
     case WHEN_CARRIER:
     case WHEN_REGION:
+    case WHEN_PROVIDER:
+    case WHEN_EGRESS:
     case WHEN_TEXT:
     case WHEN_KEYS: {
         struct patterns p = patterns_compile(arena, &conf->patterns);

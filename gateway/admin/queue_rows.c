@@ -201,9 +201,15 @@ bool rows_put_item(struct cursor *copies, bool detail, int64_t now_ms, struct ar
 
 struct site_copy {
     uint32_t ready[LANE_COUNT], busy, waiting, held, sessions, failures;
-    uint32_t hold, bears;
+    uint32_t bears;
     uint64_t connections;
     int64_t oldest_ms, backoff_ms;
+};
+
+static const char *const hold_names[] = {
+    [SITE_BACKOFF] = "back-off",         [SITE_CONNECTIONS] = "connections",
+    [SITE_BEARS] = "what it bears",      [SITE_FREE] = "",
+    [SITE_TOTAL] = "connections in all", [SITE_NO_EGRESS] = "no egress",
 };
 
 void rows_copy_site(struct buf *out, const struct queue_site_row *row)
@@ -216,7 +222,6 @@ void rows_copy_site(struct buf *out, const struct queue_site_row *row)
     c.held = row->held;
     c.sessions = row->sessions;
     c.failures = row->failures;
-    c.hold = row->hold;
     c.bears = row->bears;
     c.connections = row->connections;
     c.oldest_ms = row->oldest_ms;
@@ -225,13 +230,8 @@ void rows_copy_site(struct buf *out, const struct queue_site_row *row)
     put_slice32(out, slice_of(row->name));
     put_slice32(out, slice_of(row->key));
     put_slice32(out, slice_of(row->last_error));
+    put_slice32(out, slice_of(row->hold == SITE_LIMIT ? row->held_by : hold_names[row->hold]));
 }
-
-static const char *const hold_names[] = {
-    [SITE_BACKOFF] = "back-off",         [SITE_CONNECTIONS] = "connections",
-    [SITE_BEARS] = "what it bears",      [SITE_RATE] = "rate",
-    [SITE_TOTAL] = "connections in all", [SITE_NO_EGRESS] = "no egress",
-};
 
 bool rows_put_site(struct cursor *copies, int64_t now_ms, struct buf *json)
 {
@@ -239,7 +239,8 @@ bool rows_put_site(struct cursor *copies, int64_t now_ms, struct buf *json)
     if (cur_left(copies) == 0)
         return false;
     struct slice fixed = cur_bytes(copies, sizeof c);
-    struct slice name = cur_slice32(copies), key = cur_slice32(copies), error = cur_slice32(copies);
+    struct slice name = cur_slice32(copies), key = cur_slice32(copies);
+    struct slice error = cur_slice32(copies), hold = cur_slice32(copies);
     if (copies->bad)
         return false;
     memcpy(&c, fixed.p, sizeof c);
@@ -256,8 +257,7 @@ bool rows_put_site(struct cursor *copies, int64_t now_ms, struct buf *json)
         json_int(json, "connections", (int64_t)c.connections);
     if (c.bears)
         json_int(json, "bears", c.bears);
-    if (c.hold != SITE_FREE)
-        json_cstr(json, "held_back_by", hold_names[c.hold]);
+    put_text(json, "held_back_by", hold);
     json_int(json, "failures", c.failures);
     json_int(json, "age_s", c.oldest_ms ? (now_ms - c.oldest_ms) / 1000 : 0);
     if (c.backoff_ms)

@@ -11,16 +11,17 @@
 #include <string.h>
 
 #include "gateway/admin/explain_egress.h"
+#include "gateway/admin/explain_limits.h"
 #include "gateway/admin/explain_place.h"
 #include "gateway/admin/relay_verbs.h"
 #include "gateway/base/json.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/units.h"
 #include "gateway/mail/domain.h"
+#include "gateway/queue/inspect.h"
 #include "policies/client.h"
 #include "policies/priority.h"
 #include "policies/route.h"
-#include "policies/traffic.h"
 
 enum { HEADERS_MAX = 16 };
 
@@ -120,30 +121,13 @@ static void decide(struct explain *x)
 
 /* ---- the answer ---- */
 
-static void put_pos(struct buf *json, const char *key, const struct conf_pos *pos)
-{
-    json_key(json, key);
-    buf_putc(json, '"');
-    struct buf text;
-    buf_init(&text, 4096);
-    buf_printf(&text, "%s:%u", pos->file ? pos->file : "", pos->line);
-    for (size_t i = 0; i < buf_len(&text); i++) { /* a path: quote what JSON wants quoted */
-        char c = buf_slice(&text).p[i];
-        if (c == '"' || c == '\\')
-            buf_putc(json, '\\');
-        buf_putc(json, c >= 0 && c < ' ' ? '?' : c);
-    }
-    buf_free(&text);
-    buf_putc(json, '"');
-}
-
 static void put_permission(const struct explain *x, struct buf *json)
 {
     bool relay = x->user != NULL;
     if (x->client)
         relay = relay || policies_client_may_send_to(x->policies, x->client, x->facts.recipient);
     if (x->client)
-        put_pos(json, "client_rule", &x->client->pos);
+        explain_put_pos(json, "client_rule", &x->client->pos);
     if (x->user)
         relay = relay && policies_user_may_send_as(x->policies, x->user, x->facts.sender);
     if (x->user || x->facts.client_addr.family != ADDR_NONE)
@@ -156,7 +140,7 @@ static void put_priority(const struct explain *x, struct buf *json)
     json_cstr(json, "priority", lane_names[x->lane.lane]);
     json_cstr(json, "priority_by", sources[x->lane.source]);
     if (x->lane.source == LANE_BY_RULE)
-        put_pos(json, "priority_rule", &x->lane.rule->pos);
+        explain_put_pos(json, "priority_rule", &x->lane.rule->pos);
 }
 
 /* "host:port": where the mail goes, whether or not the route names the port. */
@@ -172,7 +156,7 @@ static void put_host(const struct explain *x, const struct conf_host *host, stru
 static void put_route(const struct explain *x, struct buf *json)
 {
     json_str(json, "route", x->route->name);
-    put_pos(json, "route_rule", &x->route->pos);
+    explain_put_pos(json, "route_rule", &x->route->pos);
     json_bool(json, "route_may_change", x->undecided);
     json_cstr(json, "tls", conf_tls_out_names[x->route->tls]);
     if (x->route->hosts.n) {
@@ -182,24 +166,6 @@ static void put_route(const struct explain *x, struct buf *json)
             put_host(x, &x->route->hosts.at[i], json);
         json_close(json, ']');
     }
-}
-
-static void put_limits(const struct explain *x, struct buf *json)
-{
-    struct traffic_limits limits;
-    policies_traffic(x->policies, &x->facts, &limits);
-    json_key(json, "limits");
-    json_open(json, '{');
-    json_int(json, "connections", (int64_t)limits.connections);
-    json_int(json, "messages_per_connection", (int64_t)limits.messages_per_connection);
-    json_int(json, "recipients_per_message", (int64_t)limits.recipients_per_message);
-    if (limits.rate.count) {
-        json_key(json, "rate");
-        buf_putc(json, '"');
-        units_put_rate(json, limits.rate);
-        buf_putc(json, '"');
-    }
-    json_close(json, '}');
 }
 
 /* ---- the site, from the cache of the worker that knows it ---- */
@@ -233,6 +199,39 @@ static void put_place(const struct fanout_worker *worker, const struct addr *add
     json_str(json, "region", group->region);
 }
 
+/* What rules ask of the destination, as far as this worker knows it, and of the chosen egress. */
+static void put_limits(const struct explain *x, const struct fanout_worker *worker,
+                       const struct mx_set *set, const struct addr *address, int egress,
+                       struct buf *json)
+{
+    struct facts f = x->facts;
+    struct slice hosts[MX_HOSTS_MAX];
+    const struct conf_route *route = x->route;
+    f.mx = hosts;
+    f.mx_count = 0;
+    for (size_t i = 0; set && i < set->count; i++)
+        hosts[f.mx_count++] = slice_of(set->hosts[i].name);
+    for (size_t i = 0; i < route->hosts.n && f.mx_count < MX_HOSTS_MAX; i++)
+        hosts[f.mx_count++] = route->hosts.at[i].host;
+    f.site = route->hosts.n ? route->name : x->domain;
+    f.known |= FACT_BIT(WHEN_SITE);
+    if (f.mx_count) {
+        f.provider = queue_provider(worker->queue, hosts[0]);
+        f.known |= FACT_BIT(WHEN_MX) | FACT_BIT(WHEN_PROVIDER);
+    }
+    if (address->family != ADDR_NONE && worker->geo && geo_cache_state(worker->geo)) {
+        f.carrier = geo_group(worker->geo, address)->carrier;
+        f.region = geo_group(worker->geo, address)->region;
+        f.known |= FACT_BIT(WHEN_CARRIER) | FACT_BIT(WHEN_REGION);
+    }
+    if (egress != EGRESS_NONE) {
+        f.egress = policies_conf(x->policies)->egress.at[egress].name;
+        f.known |= FACT_BIT(WHEN_EGRESS);
+    }
+    struct traffic_question q = { .f = &f, .site_key = f.site };
+    explain_put_limits(json, x->policies, &q);
+}
+
 /* A worker's answer: an object, and behind it how much it knows in one character. */
 enum { KNOWS_NOTHING = '0', KNOWS_HOSTS, DELIVERS_THERE };
 
@@ -254,6 +253,7 @@ static void look_up(void *arg, const struct fanout_worker *worker, struct buf *o
     if (set)
         put_site(set, out);
     put_place(worker, &address, out);
+    put_limits(x, worker, set, &address, choice ? choice->egress : EGRESS_NONE, out);
     json_bool(out, "destination_suspect", choice && choice->destination_suspect);
     explain_put_egresses(out, policies_conf(x->policies),
                          policies_route_fallback(x->policies, x->route), choice, worker->delivery);
@@ -292,7 +292,6 @@ static void on_answers(void *arg, struct buf *answers, unsigned n)
     put_priority(x, &json);
     put_route(x, &json);
     json_str(&json, "domain", x->domain);
-    put_limits(x, &json);
     struct slice answer = slice_skip(best_answer(answers, n), 1); /* behind the bracket */
     buf_putc(&json, ',');
     buf_put_slice(&json, answer);

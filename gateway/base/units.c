@@ -70,18 +70,33 @@ enum rc units_size(struct slice s, uint64_t *bytes_r)
     return scaled(s, sizes, COUNT(sizes), bytes_r);
 }
 
-enum rc units_rate(struct slice s, struct rate *rate_r)
+static enum rc per_period(struct slice s, struct slice *count_r, int64_t *per_ms_r)
 {
-    struct slice count, period;
-    if (!slice_cut(s, '/', &count, &period))
+    struct slice period;
+    if (!slice_cut(s, '/', count_r, &period))
         return RC_PARSE;
     const struct unit *u = unit_named(periods, COUNT(periods), period);
-    if (!u || digits(count) != count.n)
+    if (!u)
+        return RC_PARSE;
+    *per_ms_r = (int64_t)u->factor;
+    return RC_OK;
+}
+
+enum rc units_rate(struct slice s, struct rate *rate_r)
+{
+    struct slice count;
+    if (per_period(s, &count, &rate_r->per_ms) != RC_OK || digits(count) != count.n)
         return RC_PARSE;
     if (!slice_to_u64(count, INT64_MAX, &rate_r->count))
         return count.n ? RC_LIMIT : RC_PARSE;
-    rate_r->per_ms = (int64_t)u->factor;
     return RC_OK;
+}
+
+enum rc units_byte_rate(struct slice s, struct rate *rate_r)
+{
+    struct slice size;
+    enum rc rc = per_period(s, &size, &rate_r->per_ms);
+    return rc == RC_OK ? units_size(size, &rate_r->count) : rc;
 }
 
 static void put_scaled(struct buf *b, const struct unit *units, size_t count, uint64_t v)
@@ -103,10 +118,21 @@ void units_put_size(struct buf *b, uint64_t bytes)
     put_scaled(b, sizes, COUNT(sizes), bytes);
 }
 
-void units_put_rate(struct buf *b, struct rate rate)
+static void put_period(struct buf *b, struct rate rate)
 {
-    buf_put_u64(b, rate.count);
     for (size_t i = 0; i < COUNT(periods); i++)
         if ((int64_t)periods[i].factor == rate.per_ms)
             buf_printf(b, "/%s", periods[i].name);
+}
+
+void units_put_rate(struct buf *b, struct rate rate)
+{
+    buf_put_u64(b, rate.count);
+    put_period(b, rate);
+}
+
+void units_put_byte_rate(struct buf *b, struct rate rate)
+{
+    units_put_size(b, rate.count);
+    put_period(b, rate);
 }

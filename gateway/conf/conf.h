@@ -73,7 +73,8 @@ struct conf_limits {
     uint64_t connections_per_client; /* per client address */
     int64_t idle;
     uint64_t hops;
-    uint64_t memory; /* message bodies kept in memory, all workers together */
+    uint64_t memory;       /* message bodies kept in memory, all workers together */
+    uint64_t queue_memory; /* of what waits, without bodies */
 };
 
 struct conf_tier {

@@ -52,7 +52,9 @@ enum when_key {
     WHEN_REGION,  /* recipient_region */
     WHEN_PRIORITY,
     WHEN_TIME,
-    WHEN_TEXT, /* of a remote reply; in `replies` only */
+    WHEN_PROVIDER, /* whose the MX hosts are; in `traffic` only, as is the next */
+    WHEN_EGRESS,   /* that the mail leaves by */
+    WHEN_TEXT,     /* of a remote reply; in `replies` only */
     WHEN_KEYS
 };
 extern const char *const when_key_names[WHEN_KEYS + 1];
@@ -136,7 +138,9 @@ struct conf_traffic {
     uint64_t connections;             /* 0: says nothing */
     uint64_t messages_per_connection; /* 0: says nothing */
     uint64_t recipients_per_message;  /* 0: says nothing */
-    struct rate rate;                 /* count 0: says nothing */
+    /* count 0: says nothing */
+    struct rate rate; /* messages */
+    struct rate connection_rate, recipient_rate, byte_rate;
 };
 
 /* Milliseconds. The first wait for each kind of refusal; it doubles up to `max`. */

@@ -107,6 +107,7 @@ extern const struct conf_type type_bool, /* bool */
     type_duration,                       /* int64_t ms */
     type_size,                           /* uint64_t bytes */
     type_rate,                           /* struct rate */
+    type_byte_rate,                      /* struct rate, of bytes */
     type_enum,                           /* unsigned */
     type_level,                          /* enum log_level */
     type_date,                           /* int64_t ms */

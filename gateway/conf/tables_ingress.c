@@ -168,6 +168,9 @@ static const struct conf_key limit_keys[] = {
       .help = "Received: lines after which a message is a loop" },
     { "memory", &type_size, LIMIT(memory), MIB, TIB, "256MiB",
       .help = "message bodies kept in memory; beyond it they are read from the spool" },
+    { "queue_memory", &type_size, LIMIT(queue_memory), MIB, TIB, "1GiB",
+      .help = "memory of what waits to be delivered, about 600 bytes a message; new bulk mail is "
+              "refused from 70 % of it on, normal from 80, high from 90, urgent from 100" },
 };
 const struct conf_section section_limits = { "limits", "What one client or all of them may use.",
                                              sizeof(struct conf_limits), TABLE(limit_keys) };

@@ -58,28 +58,53 @@ static const struct conf_section route_section = {
     TABLE(route_keys), .has_pos = true,         .check = check_route
 };
 
+/* A limit is one of connections and of what goes over them; one mail's own facts come too late. */
+static void warn_of_mail(struct conf_reader *r, const struct conf_when *when)
+{
+    static const unsigned known = 1u << WHEN_MX | 1u << WHEN_SITE | 1u << WHEN_PROVIDER |
+                                  1u << WHEN_RECIPIENT | 1u << WHEN_RECIPIENT_DOMAIN |
+                                  1u << WHEN_CARRIER | 1u << WHEN_REGION | 1u << WHEN_EGRESS;
+    for (size_t i = 0; i < when->terms.n; i++) {
+        const struct conf_term *term = &when->terms.at[i];
+        if (!(known >> term->key & 1))
+            conf_warning(r->errors, term->pos,
+                         "this traffic rule never applies: limits know mx, site, provider, "
+                         "recipient_domain, recipient_carrier, recipient_region and egress, not %s",
+                         when_key_names[term->key]);
+    }
+    if (when->negated)
+        warn_of_mail(r, when->negated);
+}
+
 static void check_traffic(struct conf_reader *r, const struct yaml_node *node, void *target)
 {
     const struct conf_traffic *t = target;
     if (!t->connections && !t->messages_per_connection && !t->recipients_per_message &&
-        !t->rate.count)
+        !t->rate.count && !t->connection_rate.count && !t->recipient_rate.count &&
+        !t->byte_rate.count)
         conf_warning(r->errors, node->pos, "this traffic rule limits nothing");
+    warn_of_mail(r, &t->when);
 }
 
 #define TRAFFIC(field) offsetof(struct conf_traffic, field)
 static const struct conf_key traffic_keys[] = {
-    { "when", &type_when, TRAFFIC(when), .help = "which sites; without: all" },
-    { "connections", &type_uint, TRAFFIC(connections), 1, 100000,
-      .help = "connections at a time to one site" },
+    { "when", &type_when, TRAFFIC(when), .more = "egress",
+      .help = "also `provider` and `egress`: what is limited, each by itself; without: each site" },
+    { "connections", &type_uint, TRAFFIC(connections), 1, 100000, .help = "connections at a time" },
+    { "connection_rate", &type_rate, TRAFFIC(connection_rate), .help = "connections opened" },
     { "messages_per_connection", &type_uint, TRAFFIC(messages_per_connection), 1, 1000000,
       .help = "then the session ends" },
     { "recipients_per_message", &type_uint, TRAFFIC(recipients_per_message), 1, 10000,
       .help = "RCPT of one transaction" },
-    { "rate", &type_rate, TRAFFIC(rate), .help = "messages to one site" },
+    { "rate", &type_rate, TRAFFIC(rate), .help = "messages" },
+    { "recipient_rate", &type_rate, TRAFFIC(recipient_rate), .help = "recipients" },
+    { "byte_rate", &type_byte_rate, TRAFFIC(byte_rate), .help = "bytes of messages: 10MiB/s" },
 };
 static const struct conf_section traffic_section = {
     "traffic[]",
-    "All that match apply; the strictest number wins.",
+    "All that match apply; the strictest number wins. A limit is that of each site; where `when` "
+    "names provider, carrier, region or egress, of each of those, over all sites and workers "
+    "together ([SCHEDULER.md](SCHEDULER.md)).",
     sizeof(struct conf_traffic),
     TABLE(traffic_keys),
     .has_pos = true,
@@ -143,7 +168,7 @@ static const struct conf_key rules_keys[] = {
     { "routes", &type_sections, RULES(routes), .more = &route_section,
       .help = "where mail goes and by which egress" },
     { "traffic", &type_sections, RULES(traffic), .more = &traffic_section,
-      .help = "limits towards a site" },
+      .help = "limits towards sites, providers, carriers and regions, and of egresses" },
     { "retry", &type_section, RULES(retry), .more = &retry_section,
       .help = "when deferred mail is tried again" },
     { "replies", &type_sections, RULES(replies), .more = &reply_section,

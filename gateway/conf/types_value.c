@@ -160,6 +160,32 @@ PUT(put_rate)
         buf_puts(out, "none");
 }
 
+PARSE(parse_byte_rate)
+{
+    (void)r, (void)key;
+    struct rate rate;
+    if (units_byte_rate(node->text, &rate) != RC_OK || rate.count == 0)
+        return false;
+    *(struct rate *)target = rate;
+    return true;
+}
+
+static void expect_byte_rate(const struct conf_key *key, struct buf *out)
+{
+    (void)key;
+    buf_puts(out, "a rate of bytes above zero such as 512KiB/s 10MiB/s 20GiB/day");
+}
+
+PUT(put_byte_rate)
+{
+    (void)key;
+    const struct rate *rate = value;
+    if (rate->count)
+        units_put_byte_rate(out, *rate);
+    else
+        buf_puts(out, "none");
+}
+
 PARSE(parse_enum)
 {
     (void)r;
@@ -268,6 +294,7 @@ TYPE(workers, "auto, number", uint64_t);
 TYPE(duration, "time", int64_t);
 TYPE(size, "size", uint64_t);
 TYPE(rate, "rate", struct rate);
+TYPE(byte_rate, "rate of bytes", struct rate);
 TYPE(enum, "choice", unsigned);
 TYPE(level, "choice", enum log_level);
 TYPE(date, "date", int64_t);

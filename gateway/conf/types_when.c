@@ -23,6 +23,8 @@ const char *const when_key_names[WHEN_KEYS + 1] = {
     "recipient_region",
     "priority",
     "time",
+    "provider",
+    "egress",
     "text",
     NULL,
 };
@@ -65,9 +67,15 @@ const struct conf_type type_patterns = { .name = "pattern or list", .element = &
 /* How the patterns of any `when` key are read. */
 static const struct conf_key patterns_key = { .type = &type_patterns, .flags = KEY_NONZERO };
 
+/* `replies` and `traffic` name in `more` what theirs may ask for besides. */
 static bool term_allowed(const struct conf_key *key, size_t term)
 {
-    return term != WHEN_TEXT || key->more; /* `replies` marks its key */
+    const char *more = key->more;
+    if (term == WHEN_TEXT)
+        return more && slice_eq_str(slice_of(more), "text");
+    if (term == WHEN_PROVIDER || term == WHEN_EGRESS)
+        return more && slice_eq_str(slice_of(more), "egress");
+    return true;
 }
 
 static void unknown_term(struct conf_reader *r, const struct conf_key *key,

@@ -11,6 +11,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/daemon/worker_parts.h"
 #include "gateway/delivery/allowance.h"
+#include "gateway/delivery/gauge.h"
 #include "gateway/io/listen.h"
 #include "reputation/reply.h"
 
@@ -167,6 +168,7 @@ enum rc workers_new(const struct workers_env *env, const struct workplan *plan,
     ws->replies = reply_rules_shipped();
     ws->allowances = allowances_new();
     ws->honesties = honesties_new();
+    ws->gauges = gauges_new();
     enum rc rc = RC_OK;
     for (unsigned i = 0; i < env->count && rc == RC_OK; i++) {
         struct worker *w = &ws->at[i];
@@ -221,6 +223,7 @@ void workers_free(struct workers **ws_p)
     reply_rules_free(&ws->replies);
     allowances_free(&ws->allowances);
     honesties_free(&ws->honesties);
+    gauges_free(&ws->gauges);
     free(ws->queues);
     free(ws->resolvers);
     free(ws->at);

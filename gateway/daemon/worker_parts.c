@@ -152,6 +152,7 @@ static void make_queue(struct worker *w, const struct workplan *plan)
                                      .replies = ws->replies,
                                      .allowances = ws->allowances,
                                      .honesties = ws->honesties,
+                                     .gauges = ws->gauges,
                                      .report = relay_links_report,
                                      .report_arg = relay_links_outbox(ws->env.links, w->index) };
     w->delivery = delivery_new(&delivery);
@@ -163,6 +164,7 @@ static void make_queue(struct worker *w, const struct workplan *plan)
                                .policies = plan->policies,
                                .rnd = &w->rnd,
                                .geo = w->geo,
+                               .replies = ws->replies,
                                .index = w->index,
                                .count = ws->env.count,
                                .all = ws->queues };

@@ -56,6 +56,7 @@ struct workers {
     struct reply_rules *replies;
     struct allowances *allowances;
     struct honesties *honesties;
+    struct gauges *gauges;
     struct queue **queues;
     struct resolver **resolvers;
     struct worker *at;

@@ -1,4 +1,4 @@
-#include "gateway/delivery/attempt.h"
+#include "gateway/delivery/domains.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -104,14 +104,26 @@ void attempt_return(struct attempt **attempt)
     queue_return(d->queue, item);
 }
 
-uint32_t attempt_next_batch(struct attempt *a, uint32_t max)
+static struct slice domain_of(struct slice address)
+{
+    size_t i = address.n;
+    while (i > 0 && address.p[i - 1] != '@')
+        i--;
+    return slice_skip(address, i);
+}
+
+uint32_t attempt_next_batch(struct attempt *a, struct session *s, uint32_t max)
 {
     a->batch_n = a->answered = a->accepted = 0;
     a->mail_ok = a->mail_refused = a->only_dot = false;
     a->end_mark = 0;
-    for (uint32_t i = 0; i < a->env.recipients_n && a->batch_n < max; i++)
-        if (a->findings[i].where == WHERE_NONE)
-            a->batch[a->batch_n++] = i;
+    for (uint32_t i = 0; i < a->env.recipients_n && a->batch_n < max; i++) {
+        struct slice domain = domain_of(a->env.recipients[i].address);
+        if (a->findings[i].where != WHERE_NONE || !domains_allow(s, domain))
+            continue;
+        domains_note(s, domain);
+        a->batch[a->batch_n++] = i;
+    }
     return a->batch_n;
 }
 

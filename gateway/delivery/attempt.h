@@ -50,8 +50,10 @@ struct attempt {
     struct spool_reader *reader; /* of a large body */
     uint64_t left;               /* bytes of it not yet queued */
     struct loop_task pump;
+    struct timer pace; /* until bytes may go on */
     struct dot_encoder dots;
     uint64_t end_mark; /* stream_bytes_out() when all was queued */
+    int64_t taken_ms;  /* its limits, monotonic */
     /* times, microseconds, monotonic; 0: not reached */
     int64_t begun_us, data_us, sent_us;
     int64_t stage_us[STAGES];
@@ -67,8 +69,9 @@ void attempt_free(struct attempt **attempt);
 /* Back to the queue, not counted. */
 void attempt_return(struct attempt **attempt);
 
-/* Fills batch with recipients that have no finding, at most `max`; returns how many. */
-uint32_t attempt_next_batch(struct attempt *a, uint32_t max);
+/* Fills batch with recipients that have no finding and that the session may name, at most `max`;
+ * returns how many. */
+uint32_t attempt_next_batch(struct attempt *a, struct session *s, uint32_t max);
 /* Nothing of it can have been taken by the peer: it may go another way. */
 bool attempt_untaken(const struct attempt *a);
 bool attempt_has_more(const struct attempt *a); /* some recipient needs another batch */
@@ -85,6 +88,7 @@ void attempt_find(struct attempt *a, uint32_t recipient, const struct finding *f
 bool body_prepare(struct attempt *a);
 void body_forget(struct attempt *a); /* ends loading and streaming */
 bool body_in_memory(const struct attempt *a);
+bool body_is_streamed(const struct attempt *a); /* goes from the spool, window by window */
 /* Queues the body on the session's stream, and its end. Calls transact_sent() now or later. */
 void body_send(struct attempt *a, struct session *s);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "gateway/delivery/sense.h"
+#include "gateway/delivery/tolls.h"
 #include "gateway/io/stream.h"
 #include "gateway/smtp/bdat.h"
 
@@ -21,6 +22,11 @@ struct body_load {
 bool body_in_memory(const struct attempt *a)
 {
     return a->item->body != NULL;
+}
+
+bool body_is_streamed(const struct attempt *a)
+{
+    return !a->item->body && a->item->body_size > LOAD_MAX;
 }
 
 static struct finding unreadable(enum spool_rc rc)
@@ -58,7 +64,7 @@ static void on_loaded(void *arg, enum spool_rc rc, struct body *body)
 
 bool body_prepare(struct attempt *a)
 {
-    if (a->item->body || a->item->body_size > LOAD_MAX)
+    if (a->item->body || body_is_streamed(a))
         return true;
     if (!a->load) {
         a->load = mem_zero(sizeof *a->load);
@@ -76,6 +82,7 @@ void body_forget(struct attempt *a)
     list_del(&a->large);
     if (a->reader) {
         loop_task_cancel(&a->pump);
+        timer_stop(a->delivery->loop, &a->pace);
         spool_reader_close(&a->reader);
     }
 }
@@ -142,6 +149,7 @@ static void on_window(void *arg, enum spool_rc rc, const char *data, size_t n)
         return;
     }
     a->left -= n;
+    tolls_charge_bytes(s, n);
     if (a->left == 0 && !transact_may_send(s, a))
         return;
     queue_window(a, s, (struct slice){ data, n });
@@ -151,13 +159,30 @@ static void on_window(void *arg, enum spool_rc rc, const char *data, size_t n)
         session_set_deadline(s);
 }
 
+static void next_window(struct attempt *a)
+{
+    int64_t wait_ms = tolls_bytes_wait_ms(a->session);
+    if (wait_ms == 0) {
+        spool_reader_next(a->reader, on_window, a);
+        return;
+    }
+    a->session->sending_slowly = true;
+    session_set_deadline(a->session); /* it is we who wait */
+    timer_set(a->delivery->loop, &a->pace, wait_ms);
+}
+
+static void on_pace(struct timer *timer)
+{
+    next_window(CONTAINER_OF(timer, struct attempt, pace));
+}
+
 static void on_pump(struct loop_task *task)
 {
     struct attempt *a = CONTAINER_OF(task, struct attempt, pump);
     if (a->left == 0)
         spool_reader_close(&a->reader);
     else
-        spool_reader_next(a->reader, on_window, a);
+        next_window(a);
 }
 
 void body_send(struct attempt *a, struct session *s)
@@ -172,6 +197,7 @@ void body_send(struct attempt *a, struct session *s)
     }
     a->left = a->item->body_size;
     loop_task_init(&a->pump, on_pump);
+    timer_init(&a->pace, on_pace);
     a->reader = spool_reader_open(a->delivery->spool, a->item->id);
     spool_reader_next(a->reader, on_window, a);
 }

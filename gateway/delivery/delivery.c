@@ -13,6 +13,7 @@
 #include "gateway/delivery/settle.h"
 #include "gateway/delivery/stall.h"
 #include "gateway/delivery/tally.h"
+#include "gateway/delivery/tolls.h"
 #include "gateway/delivery/views.h"
 
 enum { TLS_SESSIONS_MAX = 4096 };
@@ -118,6 +119,7 @@ void delivery_reconfigure(struct delivery *d, struct policies *policies)
     LIST_EACH (at, &d->targets) {
         struct target *t = CONTAINER_OF(at, struct target, link);
         memset(t->kept, 0, sizeof t->kept);
+        tolls_forget(t);
         queue_kick(d->queue, t->site);
     }
 }
@@ -167,6 +169,8 @@ struct delivery *delivery_new(const struct delivery_env *env)
     d->replies = env->replies;
     d->allowances = env->allowances;
     d->honesties = env->honesties;
+    d->gauges = env->gauges;
+    timer_init(&d->tolls_tick, tolls_on_tick);
     d->tally = tally_new(env->report, env->report_arg);
     timer_init(&d->tally_tick, repute_on_flush);
     loop_task_init(&d->bury, session_bury);
@@ -202,6 +206,7 @@ void delivery_free(struct delivery **delivery)
     egress_free(&d->egress);
     timer_stop(d->loop, &d->sense_tick);
     timer_stop(d->loop, &d->stall_tick);
+    timer_stop(d->loop, &d->tolls_tick);
     observer_free(&d->observer);
     timer_stop(d->loop, &d->tally_tick);
     tally_flush(d->tally);

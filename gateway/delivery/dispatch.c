@@ -15,10 +15,11 @@
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
+#include "gateway/delivery/domains.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/relay.h"
 #include "gateway/delivery/repute.h"
-#include "gateway/delivery/session.h"
+#include "gateway/delivery/tolls.h"
 
 enum {
     OPENING_FIRST = 2,     /* at once towards a site that has not proven itself */
@@ -27,20 +28,6 @@ enum {
     AT_ONCE_US = 20000, /* where final replies take no longer, mail stands behind others at once */
     LATE_US = 20000     /* timers are that late at most */
 };
-
-/* ---- the rate towards the site ---- */
-
-static bool rate_allows(struct target *t)
-{
-    int64_t now_us = loop_now_ms(t->delivery->loop) * 1000;
-    bucket_set(&t->rate, t->site->limit.rate, now_us);
-    int64_t wait_us = bucket_wait_us(&t->rate, now_us);
-    if (wait_us == 0)
-        return true;
-    t->site->hold = SITE_RATE;
-    target_look_in(t, (wait_us + 999) / 1000);
-    return false;
-}
 
 /* ---- finding a session ---- */
 
@@ -61,8 +48,8 @@ static bool is_sticky(const struct delivery *d, const struct item *item)
 
 static bool usable_by(const struct session *s, const struct need *need)
 {
-    if (!session_suits(s, need->route) || paths_barred(s->delivery->paths, s->egress, &s->source) ||
-        !repute_suits(s, need->item))
+    if (!session_suits(s, need->route) || !domains_allow_item(s, need->item) ||
+        paths_barred(s->delivery->paths, s->egress, &s->source) || !repute_suits(s, need->item))
         return false;
     if (!need->any || is_sticky(s->delivery, need->item))
         return s->egress == need->way.egress;
@@ -212,6 +199,8 @@ static bool may_open(struct target *t, const struct need *need)
     t->site->hold = SITE_BEARS;
     if (!crowd_has_room(t, need->way.egress))
         return false;
+    if (!tolls_room(t, need->way.egress, (enum lane)need->item->lane))
+        return false;
     t->site->hold = SITE_TOTAL;
     return relay_has_room(t, need->way.egress) && site_has_room(t, need) && room(t);
 }
@@ -228,7 +217,6 @@ static struct attempt *take(struct target *t, struct flow *flow, struct item *it
         return NULL;
     int64_t waited = loop_wall_ms(d->loop) - item->due_ms;
     a->stage_us[STAGE_QUEUE] = waited > 0 ? waited * 1000 : 0;
-    bucket_take(&t->rate, loop_now_ms(d->loop) * 1000);
     return a;
 }
 
@@ -252,7 +240,7 @@ static struct session *find_session(struct target *t, const struct need *need, b
     if (!s && cheap_behind(t))
         s = find_behind(t, need, false);
     if (!s)
-        s = relay_adopt(t, need->route, need->way.egress);
+        s = relay_adopt(t, need->route, need->item, need->way.egress);
     *open_r = !s && open && may_open(t, need);
     if (s || *open_r)
         return s;
@@ -274,10 +262,14 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     struct item *front = site_front(t->site, only, what, &flow);
     if (!front && what == SCHED_SLOT && !only)
         t->site->hold = slots_are_found(t->site) ? SITE_BEARS : SITE_CONNECTIONS;
-    if (!front || !flow->route || !rate_allows(t))
+    if (!front || !flow->route || !tolls_let_go(t, EGRESS_NONE, (enum lane)front->lane))
         return false;
     struct need need = { .what = what, .route = flow->route, .item = front };
     paths_choose(t, flow->route, front, &need.way);
+    if (need.way.egress == EGRESS_NONE && paths_are_limited(t->delivery->paths)) {
+        tolls_hold(t, (enum lane)front->lane);
+        return false;
+    }
     if (need.way.egress == EGRESS_NONE) { /* other mail or other routes may have one that can */
         char none[160];
         if (!egress_why_none(t->delivery->egress, flow->route, none, sizeof none))
@@ -292,13 +284,22 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     struct session *s = find_session(t, &need, open, &opening);
     if (!s && !opening)
         return false;
-    if (!repute_take(t, s ? s->egress : need.way.egress, need.way.spilled)) {
+    int egress = s ? s->egress : need.way.egress;
+    if (!tolls_let_go(t, egress, (enum lane)front->lane)) {
+        paths_forget(t); /* its own limit is reached: choose again */
+        return egress == need.way.egress;
+    }
+    if (!repute_take(t, egress, need.way.spilled)) {
         paths_forget(t); /* the last of its allowance is gone: choose again */
         return true;
     }
     struct attempt *a = take(t, flow, front, what);
     if (!a)
         return true;
+    if (!tolls_take(t, egress, a)) {
+        attempt_return(&a);
+        return true;
+    }
     if (s)
         session_give(s, a);
     else
@@ -314,10 +315,11 @@ static struct attempt *steal(struct target *t, const struct session *session)
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
         if (s->state == SESSION_OPENING && s->front && s->policies == session->policies &&
-            session_suits(session, s->route) &&
+            session_suits(session, s->route) && domains_allow_item(session, s->front->item) &&
             (s->egress == session->egress || !is_sticky(t->delivery, s->front->item)) &&
             repute_suits(session, s->front->item) && paths_is_able(&s->way, session->egress) &&
-            egress_allowed(t->delivery->egress, s->route, session->egress)) {
+            egress_allowed(t->delivery->egress, s->route, session->egress) &&
+            (s->egress == session->egress || tolls_change(t, session->egress, s->front))) {
             struct attempt *a = s->front;
             s->front = NULL;
             return a;

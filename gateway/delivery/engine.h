@@ -18,7 +18,6 @@
 #include "gateway/io/timer.h"
 #include "gateway/io/tls.h"
 #include "gateway/io/way.h"
-#include "policies/bucket.h"
 #include "reputation/report.h"
 
 struct allowances;
@@ -29,7 +28,9 @@ struct observer;
 struct peers;
 struct reply_rules;
 struct session;
+struct gauges;
 struct tally;
+struct tolls;
 struct views;
 
 struct delivery {
@@ -59,6 +60,8 @@ struct delivery {
     const struct reply_rules *replies; /* NULL: replies are not judged */
     struct allowances *allowances;     /* of all workers; NULL: none are kept */
     struct honesties *honesties;       /* of all workers */
+    struct gauges *gauges;             /* of all workers; NULL: no limit of `traffic` is kept */
+    struct timer tolls_tick;
     struct tally *tally;
     struct timer tally_tick;
     struct loop_task bury;
@@ -95,7 +98,8 @@ struct target {
     struct addr address; /* where its mail goes, for the group; ADDR_NONE: not known yet */
     struct kept_way kept[PATHS_KEPT];
     char provider[REPORT_PROVIDER_MAX]; /* repute_provider(); empty: not asked yet */
-    struct bucket rate;                 /* site->limit.rate */
+    struct list tolls;                  /* delivery/tolls */
+    uint32_t tolls_stamp;               /* site->limit_stamp that they were looked up with */
     struct list crowds;                 /* delivery/crowd */
     uint32_t crowds_n;
     struct timer look; /* target_look_in() */

@@ -18,6 +18,7 @@
 #include "gateway/delivery/race.h"
 #include "gateway/delivery/repute.h"
 #include "gateway/delivery/sense.h"
+#include "gateway/delivery/tolls.h"
 #include "gateway/delivery/views.h"
 #include "gateway/io/stream.h"
 
@@ -274,6 +275,11 @@ static void dial(struct session *s)
     bool proxied = s->via && !s->relay;
     if (proxied && !open_find_proxy(s))
         return;
+    int64_t wait_ms = tolls_dial_ms(s);
+    if (wait_ms) {
+        timer_set(d->loop, &s->pause, wait_ms);
+        return;
+    }
     egress_source(d->egress, s->egress, repute_rather_not(s, rest) ? rest : NULL, &source);
     if (proxied)
         way_via(egress_conf(d->egress, s->egress), s->proxy, s->proxy_n, &via);

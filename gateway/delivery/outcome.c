@@ -144,6 +144,9 @@ struct verdict outcome_judge(const struct finding *f)
         return judge_reply(f);
     case FAULT_OURS:
         return judge_own(f);
+    case FAULT_ELSEWHERE:
+        return (
+            struct verdict){ .kind = VERDICT_REROUTED, .status = f->status, .class = "session" };
     case FAULT_CLOSED:
     case FAULT_TIMEOUT:
     case FAULT_PROTOCOL:

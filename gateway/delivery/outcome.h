@@ -48,7 +48,8 @@ enum fault {
     FAULT_OURS, /* our own finding: status tells temporary from permanent */
     FAULT_CLOSED,
     FAULT_TIMEOUT,
-    FAULT_PROTOCOL /* an answer that makes no sense */
+    FAULT_PROTOCOL, /* an answer that makes no sense */
+    FAULT_ELSEWHERE /* our own: not tried, another session has to */
 };
 
 struct finding {
@@ -66,7 +67,7 @@ enum verdict_kind {
     VERDICT_DELIVERED,
     VERDICT_DEFERRED,
     VERDICT_FAILED,
-    VERDICT_REROUTED /* by settle: at once, by another egress */
+    VERDICT_REROUTED /* at once, by another session; by settle: by another egress */
 };
 
 struct verdict {

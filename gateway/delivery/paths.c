@@ -10,6 +10,7 @@
 #include "gateway/delivery/refusal.h"
 #include "gateway/delivery/repute.h"
 #include "gateway/delivery/session.h"
+#include "gateway/delivery/tolls.h"
 #include "gateway/mail/envelope.h"
 #include "policies/route.h"
 
@@ -143,7 +144,7 @@ static void count_transfers(struct paths *p, const struct delivery *d)
 }
 
 static void fill_facts(struct paths *p, struct delivery *d, const struct conf_route *route,
-                       struct slice provider, const struct target *t)
+                       struct slice provider, struct target *t, enum lane lane)
 {
     size_t n = delivery_conf(d)->egress.n;
     for (size_t i = 0; i < n && i < CHOICE_MAX; i++) {
@@ -153,8 +154,10 @@ static void fill_facts(struct paths *p, struct delivery *d, const struct conf_ro
     }
     count_transfers(p, d);
     repute_facts(d, provider, p->facts);
-    if (t)
+    if (t) {
         look_around(p, t);
+        tolls_facts(t, lane, p->facts);
+    }
 }
 
 /* What the mail itself rules out; `tried`: also those that failed for it just now. */
@@ -209,7 +212,7 @@ static struct choice_request request_of(struct paths *p, struct delivery *d,
 const struct choice *paths_explain(struct delivery *d, const struct paths_question *x)
 {
     struct paths *p = d->paths;
-    fill_facts(p, d, x->route, x->provider, x->target);
+    fill_facts(p, d, x->route, x->provider, x->target, x->lane);
     struct choice_request q = request_of(p, d, x->route, &x->address);
     struct rnd rnd = *d->rnd; /* asking changes nothing */
     q.bytes = x->bytes;
@@ -313,7 +316,7 @@ static void decide(struct target *t, struct kept_way *k, const struct item *item
     size_t n = delivery_conf(d)->egress.n;
     if (t->address.family == ADDR_NONE)
         find_address(t, k->route);
-    fill_facts(p, d, k->route, repute_provider(t), t);
+    fill_facts(p, d, k->route, repute_provider(t), t, (enum lane)item->lane);
     exclude(p, n, item, true);
     struct choice_request q = request_of(p, d, k->route, &t->address);
     q.bytes = item->body_size;
@@ -367,7 +370,7 @@ bool paths_has_way(struct target *t, const struct conf_route *route, const struc
 {
     struct delivery *d = t->delivery;
     struct paths *p = d->paths;
-    fill_facts(p, d, route, repute_provider(t), t);
+    fill_facts(p, d, route, repute_provider(t), t, (enum lane)item->lane);
     exclude(p, delivery_conf(d)->egress.n, item, true);
     struct choice_request q = request_of(p, d, route, &t->address);
     struct rnd rnd = *d->rnd;
@@ -376,10 +379,12 @@ bool paths_has_way(struct target *t, const struct conf_route *route, const struc
     q.explore_ms = NULL;
     if (choose(&q, &rnd, &p->choice) != EGRESS_NONE)
         return true;
-    for (uint32_t i = 0; i < p->choice.n; i++)
-        if (p->choice.at[i].reason == RULED_OUT_SPENT)
-            return true;
-    return false;
+    return choice_has(&p->choice, RULED_OUT_SPENT) || choice_has(&p->choice, RULED_OUT_LIMITED);
+}
+
+bool paths_are_limited(const struct paths *p)
+{
+    return choice_has(&p->choice, RULED_OUT_LIMITED);
 }
 
 void paths_why_none(const struct paths *p, char *text, size_t n)

@@ -6,6 +6,7 @@
 #include "gateway/delivery/crowd.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/sense.h"
+#include "gateway/delivery/tolls.h"
 
 enum {
     PROXIED_FACTOR = 4, /* a proxy's own dialogue comes on top */
@@ -113,7 +114,8 @@ static void start_rival(struct session *s)
     if (!holder || !holder->front || s->policies != s->delivery->policies || !has_room(s))
         return;
     struct item *item = holder->front->item;
-    if (!find_other(s, item, &way) || !crowd_has_room(s->target, way.egress) || !make_way(s, item))
+    if (!find_other(s, item, &way) || !crowd_has_room(s->target, way.egress) ||
+        !tolls_room(s->target, way.egress, LANE_BULK) || !make_way(s, item))
         return;
     struct session *rival = session_open(s->target, s->route, &way, NULL);
     if (!rival)

@@ -1,6 +1,7 @@
 #include "gateway/delivery/relay.h"
 
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/domains.h"
 #include "gateway/delivery/egress.h"
 
 enum { LOOK_AT_MAX = 64 };
@@ -33,7 +34,8 @@ static void move(struct session *s, struct target *to, const struct conf_route *
     list_push_front(&to->idle, &s->link);
 }
 
-struct session *relay_adopt(struct target *t, const struct conf_route *route, int egress)
+struct session *relay_adopt(struct target *t, const struct conf_route *route,
+                            const struct item *item, int egress)
 {
     struct delivery *d = t->delivery;
     unsigned looked = 0;
@@ -41,7 +43,8 @@ struct session *relay_adopt(struct target *t, const struct conf_route *route, in
         return NULL;
     LIST_EACH (at, &d->idle) {
         struct session *s = CONTAINER_OF(at, struct session, lru);
-        if (s->relay && s->egress == egress && session_suits(s, route)) {
+        if (s->relay && s->egress == egress && session_suits(s, route) &&
+            domains_allow_item(s, item)) {
             move(s, t, route);
             return s;
         }

@@ -17,7 +17,8 @@ struct relay_line {
 };
 
 /* A session of another target to this egress that rests; it is the target's now. NULL: none. */
-struct session *relay_adopt(struct target *t, const struct conf_route *route, int egress);
+struct session *relay_adopt(struct target *t, const struct conf_route *route,
+                            const struct item *item, int egress);
 /* May one more be opened? If not the target stands in line. True for all but relays. */
 bool relay_has_room(struct target *t, int egress);
 

@@ -10,6 +10,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
 #include "gateway/delivery/detour.h"
+#include "gateway/delivery/domains.h"
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/parting.h"
 #include "gateway/delivery/peers.h"
@@ -18,6 +19,7 @@
 #include "gateway/delivery/repute.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
+#include "gateway/delivery/tolls.h"
 #include "gateway/io/stream.h"
 
 enum { OUT_MAX = 4 * 1024 * 1024, QUIT_LINGER_MS = 2000, BEHIND_QUEUED_MAX = 64 * 1024 };
@@ -49,6 +51,17 @@ static void take_way(struct session *s)
         hosts_of_route(&s->hosts, conf, s->route);
 }
 
+static void on_pause(struct timer *timer)
+{
+    struct session *s = CONTAINER_OF(timer, struct session, pause);
+    struct target *target = s->target;
+    if (s->state == SESSION_OPENING)
+        open_next_address(s);
+    else
+        transact_next(s);
+    target_run(target);
+}
+
 struct session *session_open(struct target *target, const struct conf_route *route,
                              const struct way_out *way, struct attempt *attempt)
 {
@@ -68,6 +81,7 @@ struct session *session_open(struct target *target, const struct conf_route *rou
         s->stage_us[i] = -1;
     list_init(&s->lru);
     timer_init(&s->late, race_on_late);
+    timer_init(&s->pause, on_pause);
     reply_parser_init(&s->parser);
     buf_init(&s->out, OUT_MAX);
     list_push_back(&target->others, &s->link);
@@ -81,13 +95,11 @@ struct session *session_open(struct target *target, const struct conf_route *rou
         body_prepare(attempt);
     }
     take_way(s);
-    open_next_address(s);
+    if (tolls_connect(s))
+        open_next_address(s);
+    else
+        session_kill(s, NULL);
     return s->state == SESSION_DEAD ? NULL : s;
-}
-
-static uint64_t smaller_limit(uint64_t a, uint64_t b) /* 0: none */
-{
-    return a == 0 || (b != 0 && b < a) ? b : a;
 }
 
 void session_opened(struct session *s)
@@ -95,7 +107,7 @@ void session_opened(struct session *s)
     struct delivery *d = s->delivery;
     struct target *t = s->target;
     int64_t took = clock_mono_us() - s->opened_us;
-    s->transactions_max = smaller_limit(t->site->limit.messages_per_connection, s->caps.mail_max);
+    s->transactions_max = tolls_messages_max(s);
     t->open_us = t->open_us ? (t->open_us * 3 + took) / 4 : took;
     t->opening--;
     t->proven = true;
@@ -107,7 +119,8 @@ void session_opened(struct session *s)
     sense_opened(s);
     site_succeeded(t->site);
     s->state = SESSION_WORKING;
-    if (s->front && (target_outranks(t, s->front->item) || !repute_may_carry(s)))
+    if (s->front &&
+        (target_outranks(t, s->front->item) || !repute_may_carry(s) || !tolls_still(s, s->front)))
         attempt_return(&s->front);
     if (s->front)
         transact_start(s, s->front);
@@ -178,10 +191,11 @@ void session_rest(struct session *s)
     list_push_front(&d->idle, &s->lru);
     d->idle_n++;
     s->target->again = true;
-    if (used_up(s) || crowd_is_over(s)) {
+    if (used_up(s) || crowd_is_over(s) || tolls_make_way(s)) {
         session_quit(s);
     } else {
         session_set_deadline(s);
+        tolls_watch(s);
         relay_rests(s);
         delivery_room(d);
     }
@@ -218,6 +232,7 @@ static void session_free(struct session *s)
 {
     reply_parser_free(&s->parser);
     buf_free(&s->out);
+    domains_forget(s);
     hosts_clear(&s->hosts);
     policies_unref(&s->policies);
     free(s);
@@ -242,6 +257,8 @@ static void take_out(struct session *s)
         d->idle_n--;
     }
     race_leave(s);
+    timer_stop(d->loop, &s->pause);
+    tolls_end(s);
     crowd_ended(s);
     s->state = SESSION_DEAD;
     list_del(&s->lru);
@@ -271,6 +288,7 @@ void session_drop_stream(struct session *s)
     s->tcp = s->told = (struct stream_tcp_info){ 0 };
     s->tcp_known = false;
     s->caps = (struct ehlo_caps){ .ext = 0 };
+    domains_forget(s);
     buf_clear(&s->out);
 }
 

@@ -68,6 +68,9 @@ struct session {
     struct terms terms; /* of the next hop */
     enum session_state state;
     /* the way to the host */
+    struct tolls *tolls; /* that it was opened under; NULL: none */
+    bool dial_taken;     /* its next dial has been counted */
+    struct timer pause;  /* until a limit lets it go on */
     struct crowd *crowd; /* of its egress, at the target; NULL: none */
     uint32_t level;      /* sessions there when it began, itself included */
     struct hosts hosts;
@@ -94,6 +97,8 @@ struct session {
     struct addr source; /* as the other side sees us, ADDR_NONE: not known */
     struct reply_parser parser;
     struct ehlo_caps caps;
+    uint64_t *domains; /* that it has named (delivery/domains) */
+    uint32_t domains_n;
     struct expected expected[EXPECTED_MAX];
     uint8_t expected_at, expected_n;
     bool plain_once;    /* TLS broke here: this time without */
@@ -208,6 +213,8 @@ void handshake_tls_failed(struct session *s, const char *text);
 /* Sends the commands of the attempt's next batch; the session is IDLE or takes more. */
 void transact_start(struct session *s, struct attempt *a);
 void transact_sent(struct session *s, struct attempt *a); /* body and end are queued */
+/* A limit lets it go on with the next transaction of the mail under way. */
+void transact_next(struct session *s);
 /* Right before the end of data. False: it may not, and the session is dead. */
 bool transact_may_send(struct session *s, struct attempt *a);
 void transact_body_ready(struct session *s, struct attempt *a);

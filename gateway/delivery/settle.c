@@ -236,6 +236,22 @@ static size_t reroute(struct attempt *a, const struct hop *hop, struct verdict *
     return n;
 }
 
+static size_t count(const struct verdict *verdicts, size_t n, enum verdict_kind kind)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++)
+        found += verdicts[i].kind == kind;
+    return found;
+}
+
+static void keep_rest(struct settlement *st, const struct verdict *verdicts, enum verdict_kind kind)
+{
+    const struct envelope *env = &st->attempt->env;
+    for (size_t i = 0; i < env->recipients_n; i++)
+        if (env->recipients[i].state == RECIPIENT_PENDING && verdicts[i].kind == kind)
+            st->rest[st->rest_n++] = env->recipients[i];
+}
+
 void settle_attempt(struct attempt **attempt, const struct hop *hop)
 {
     struct attempt *a = *attempt;
@@ -248,12 +264,14 @@ void settle_attempt(struct attempt **attempt, const struct hop *hop)
     repute_tell(a, hop);
     for (size_t i = 0; i < n; i++)
         verdicts[i] = outcome_judge(&a->findings[i]);
+    size_t elsewhere = count(verdicts, n, VERDICT_REROUTED);
     size_t rerouted = reroute(a, hop, verdicts);
-    if (rerouted < n)
+    if (rerouted + elsewhere < n)
         a->item->attempts++;
+    bool at_once = rerouted || (elsewhere && !count(verdicts, n, VERDICT_DEFERRED));
     if (!rerouted) /* what the receiver said holds; next time it may think otherwise */
         a->item->refused_n = 0;
-    st.due_ms = rerouted ? loop_wall_ms(a->delivery->loop) : next_due(a, verdicts);
+    st.due_ms = at_once ? loop_wall_ms(a->delivery->loop) : next_due(a, verdicts);
     st.rest = arena_alloc(a->arena, n * sizeof *st.rest);
     for (uint32_t i = 0; i < n; i++) {
         struct recipient *r = &a->env.recipients[i];
@@ -261,11 +279,11 @@ void settle_attempt(struct attempt **attempt, const struct hop *hop)
         record_recipient(a, hop, i, event, &verdicts[i], st.due_ms);
         note_reply(a, r, &a->findings[i], &verdicts[i], hop);
         consider_notice(&st, r, event);
-        if (event == EVENT_DEFERRED || event == EVENT_REROUTED)
-            st.rest[st.rest_n++] = *r;
-        else
+        if (event != EVENT_DEFERRED && event != EVENT_REROUTED)
             r->state = event == EVENT_DELIVERED ? RECIPIENT_DELIVERED : RECIPIENT_FAILED;
     }
+    keep_rest(&st, verdicts, VERDICT_REROUTED); /* next time these have their turn first */
+    keep_rest(&st, verdicts, VERDICT_DEFERRED);
     carry_out(&st);
 }
 

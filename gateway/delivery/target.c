@@ -6,6 +6,7 @@
 
 #include "gateway/delivery/crowd.h"
 #include "gateway/delivery/parting.h"
+#include "gateway/delivery/tolls.h"
 
 static void on_look(struct timer *timer)
 {
@@ -27,12 +28,12 @@ struct target *target_of(struct delivery *d, struct site *site)
     t = mem_zero(sizeof *t);
     t->delivery = d;
     t->site = site;
-    bucket_init(&t->rate, site->limit.rate, loop_now_ms(d->loop) * 1000);
     list_init(&t->idle);
     list_init(&t->others);
     list_init(&t->partings);
     list_init(&t->want);
     list_init(&t->crowds);
+    list_init(&t->tolls);
     timer_init(&t->look, on_look);
     list_push_back(&d->targets, &t->link);
     site->delivery = t;
@@ -46,6 +47,7 @@ void target_free(struct target *t)
     timer_stop(t->delivery->loop, &t->look);
     partings_forget(t);
     crowds_free(t);
+    tolls_forget(t);
     t->site->delivery = NULL;
     list_del(&t->want);
     list_del(&t->link);

@@ -16,9 +16,11 @@
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
+#include "gateway/delivery/domains.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/settle.h"
 #include "gateway/delivery/stall.h"
+#include "gateway/delivery/tolls.h"
 #include "gateway/io/stream.h"
 #include "gateway/smtp/bdat.h"
 
@@ -44,7 +46,8 @@ static struct finding finding_of(const struct session *s, enum where where,
     return f;
 }
 
-static void transact_batch(struct session *s, struct attempt *a);
+/* `further`: not the first of this mail. */
+static void transact_batch(struct session *s, struct attempt *a, bool further);
 
 /* ---- the end of an attempt, or of one batch of it ---- */
 
@@ -75,7 +78,7 @@ static void batch_over(struct session *s, struct attempt *a)
 {
     a->answered = a->accepted = a->batch_n = 0;
     if (attempt_has_more(a))
-        transact_batch(s, a);
+        transact_batch(s, a, true);
     else
         attempt_over(s, a);
 }
@@ -107,14 +110,6 @@ static void make_plan(struct session *s, struct attempt *a)
         attempt_find(a, i, &f);
     }
     a->bdat = s->caps.ext & EXT_CHUNKING;
-}
-
-static uint32_t batch_max(const struct session *s)
-{
-    uint64_t max = s->target->site->limit.recipients_per_message;
-    if (s->caps.rcpt_max && (max == 0 || s->caps.rcpt_max < max))
-        max = s->caps.rcpt_max;
-    return max == 0 || max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
 }
 
 /* ---- commands ---- */
@@ -180,13 +175,18 @@ static void send_envelope(struct session *s, struct attempt *a)
         session_flush_out(s);
 }
 
-static void transact_batch(struct session *s, struct attempt *a)
+static void transact_batch(struct session *s, struct attempt *a, bool further)
 {
-    if (attempt_next_batch(a, batch_max(s)) == 0) {
+    if (attempt_next_batch(a, s, tolls_recipients_max(s)) == 0) {
+        struct finding f = domains_finding(); /* of those that are left */
+        attempt_find_all(a, &f);
         attempt_over(s, a);
         return;
     }
-    if (!transact_may_send(s, a))
+    int64_t wait_ms = further ? tolls_next_ms(s, a) : 0;
+    if (wait_ms)
+        timer_set(s->delivery->loop, &s->pause, wait_ms);
+    if (wait_ms || !transact_may_send(s, a))
         return;
     a->step = ATTEMPT_ENVELOPE;
     stall_watch(s->delivery);
@@ -212,7 +212,12 @@ void transact_start(struct session *s, struct attempt *a)
         return;
     if (!a->planned)
         make_plan(s, a);
-    transact_batch(s, a);
+    transact_batch(s, a, false);
+}
+
+void transact_next(struct session *s)
+{
+    transact_batch(s, s->front, true);
 }
 
 void transact_body_ready(struct session *s, struct attempt *a)

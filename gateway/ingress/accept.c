@@ -2,7 +2,7 @@
  * ingress/accept — from the end of the data to the 250
  *
  *   1. trace header in front of the body (RFC 5321 section 4.4)
- *   2. recipients into items
+ *   2. recipients into items; their lane is known now: is it taken (pressure.c)?
  *   3. body and items to the spool, in one atomic commit
  *   4. on SPOOL_OK: items to the queue with the body in memory, a line in the delivery log, 250;
  *      else 451 or 452, and nothing is kept
@@ -148,6 +148,8 @@ void accept_message(struct session *s)
         complete_envelope(tx);
         if (items_make(tx) != RC_OK)
             tx->refusal = "452 4.5.3 Too many destinations in one message";
+        else
+            tx->refusal = pressure_at_end(tx);
     }
     if (tx->refusal) {
         const char *reply = tx->refusal;

@@ -16,7 +16,8 @@ static const char *refusal(const struct session *s)
         return "503 5.5.1 No valid recipients";
     if (s->tx->begun)
         return s->tx->refusal;
-    return intake_gate(s->in);
+    const char *closed = intake_gate(s->in);
+    return closed ? closed : pressure_at_data(s->tx);
 }
 
 static void chunk_ended(struct session *s)

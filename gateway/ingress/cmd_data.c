@@ -30,6 +30,8 @@ void cmd_data(struct session *s, struct slice args)
         return;
     }
     reply = intake_gate(s->in);
+    if (!reply)
+        reply = pressure_at_data(s->tx);
     if (reply) {
         transaction_release(&s->tx);
         session_refuse_mail(s, reply);

@@ -55,5 +55,11 @@ void cmd_mail(struct session *s, struct slice args)
         return;
     }
     s->tx = transaction_begin(s, &mail);
+    reply = pressure_at_mail(s->tx);
+    if (reply) {
+        transaction_release(&s->tx);
+        session_refuse_mail(s, reply);
+        return;
+    }
     answer(s);
 }

@@ -49,7 +49,8 @@ void cmd_rcpt(struct session *s, struct slice args)
         session_refuse_mail(s, "452 4.5.3 Too many recipients for one message");
     else if (command_parse_rcpt(args, s->offered, s->tx->envelope.smtputf8, &rcpt, &reply) !=
                  RC_OK ||
-             (reply = check(s, &rcpt, &domain)))
+             (reply = check(s, &rcpt, &domain)) ||
+             (reply = pressure_at_rcpt(s->tx, rcpt.to.text, domain_slice(&domain))))
         session_refuse_mail(s, reply);
     else {
         transaction_add(s->tx, &rcpt, domain_slice(&domain));

@@ -5,7 +5,8 @@
  *   admit.c        connection limits and relay permission
  *   proxy.c        the PROXY header in front of a session
  *   verbs.c        the table of commands; cmd_*.c one file a verb
- *   transaction.c  MAIL to the end of the message; intake.c its content; accept.c its commit
+ *   transaction.c  MAIL to the end of the message; intake.c its content; pressure.c what is taken
+ *                  when we fill up; accept.c its commit
  *
  *   A session waits for one thing at a time (enum session_wait), with its stream paused: so replies
  *   leave in the order of the commands without a queue of them.

@@ -39,6 +39,7 @@ struct transaction *transaction_begin(struct session *s, const struct mail_args 
     tx->first = NULL;
     tx->last = &tx->first;
     tx->recipients_n = 0;
+    tx->lane = LANE_BULK;
     tx->known = NULL;
     tx->begun = false;
     tx->refusal = NULL;

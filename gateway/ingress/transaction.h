@@ -45,6 +45,7 @@ struct transaction {
     uint64_t declared_size; /* SIZE= of MAIL; 0: not given */
     struct tx_recipient *first, **last;
     size_t recipients_n;
+    enum lane lane;              /* the most urgent that a recipient has, or may still have */
     struct tx_recipient **known; /* hash table of them, by key */
     size_t known_mask;
 
@@ -74,6 +75,13 @@ void transaction_add(struct transaction *tx, const struct rcpt_args *rcpt, struc
 /* Gives everything back, the content too; sets NULL. */
 void transaction_release(struct transaction **tx);
 void transactions_free_idle(struct ingress *in);
+
+/* Refusals as reply lines when the gateway is too full for mail of this lane, as far as it is known
+ * by then; NULL: it is taken. */
+const char *pressure_at_mail(const struct transaction *tx);
+const char *pressure_at_rcpt(struct transaction *tx, struct slice recipient, struct slice domain);
+const char *pressure_at_data(const struct transaction *tx);
+const char *pressure_at_end(const struct transaction *tx); /* tx->items are made */
 
 /* Refusal as a reply line when the spool takes no mail now, else NULL. */
 const char *intake_gate(const struct ingress *in);

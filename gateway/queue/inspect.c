@@ -163,6 +163,7 @@ static void site_row(struct site *site, struct queue_site_row *row)
         .name = site->name,
         .key = site->key,
         .last_error = site->last_error,
+        .held_by = site->held_by,
         .busy = site->busy,
         .waiting = site->waiting,
         .held = site->held,

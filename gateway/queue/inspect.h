@@ -32,6 +32,7 @@ struct queue_site_row {
     int64_t backoff_ms; /* left; 0: none */
     uint32_t failures;
     enum site_hold hold;  /* why what could leave does not */
+    const char *held_by;  /* SITE_LIMIT: which */
     uint64_t connections; /* that it may have; 0: no limit */
     uint32_t bears;       /* sessions, as was found out; 0: not known */
 };
@@ -41,6 +42,9 @@ enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DROP, QUEUE_BO
 /* The carrier and region that rules see of a site with these hosts, when the resolver's cache
  * tells; NULL: not known. */
 const struct geo_group *queue_place_known(struct queue *queue, const struct mx_set *mx);
+
+/* Whose this MX host is, as rules and reports name it; empty: not known. */
+struct slice queue_provider(const struct queue *queue, struct slice host);
 
 /* One row a site with mail; mail that has no site yet (looked up, or waiting since the start) is
  * one more row with key "". */

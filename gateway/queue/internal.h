@@ -7,6 +7,7 @@
  *   lookup.c   MX sets and places that are being asked for
  *   decide.c   routes that depend on them
  *   site.c     sites, flows, back-off
+ *   limits.c   what the rules of `traffic` say about them
  *   clock.c    when the clock is set
  *   inspect.c  looking and acting as an operator
  *
@@ -81,13 +82,19 @@ struct list *lookup_items(void *lookup); /* a value of q->lookups */
 /* `mx` NULL: fixed hosts; `place` NULL: not known. Makes the site when it is new; takes a reference
  * of mx. */
 struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx,
-                      const struct geo_group *place, struct item *first);
+                      const struct geo_group *place, const struct conf_route *route,
+                      struct item *first);
 struct flow *site_flow(struct site *site, const struct conf_route *route); /* made when new */
 struct flow *site_flow_named(struct site *site, struct slice name);        /* NULL: none */
-void site_set_limits(struct site *site, const struct item *sample);
+void site_share_slots(struct site *site); /* its limit has changed */
 void site_announce(struct site *site);
 void site_sweep(struct queue *q,
                 bool all); /* frees what nobody used for a while; all: at the end */
+
+/* ---- limits.c ---- */
+void site_set_limits(struct site *site);  /* what they follow from has changed */
+void site_reconfigure(struct site *site); /* so have the policies */
+void site_note_item(struct site *site, const struct item *item); /* has come to it */
 
 /* ---- clock.c ---- */
 void clock_watch(struct queue *q);

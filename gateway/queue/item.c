@@ -1,11 +1,33 @@
 #include "gateway/queue/item.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/mail/envelope.h"
+
+enum { MALLOC_OVERHEAD = 16 };
+
+/* Of all items of the process; statistics only: nothing else is ordered by it. */
+static _Atomic size_t memory_total;
+
+static size_t block_size(const struct item *item)
+{
+    return sizeof *item + item->env_len + item->key_len + MALLOC_OVERHEAD;
+}
+
+size_t item_memory_total(void)
+{
+    return atomic_load_explicit(&memory_total, memory_order_relaxed);
+}
+
+static void block_free(struct item *item)
+{
+    atomic_fetch_sub_explicit(&memory_total, block_size(item), memory_order_relaxed);
+    free(item);
+}
 
 static struct item *item_alloc(struct slice env, struct slice key)
 {
@@ -17,6 +39,7 @@ static struct item *item_alloc(struct slice env, struct slice key)
         memcpy(item->data, env.p, env.n);
     if (key.n)
         memcpy(item->data + env.n, key.p, key.n);
+    atomic_fetch_add_explicit(&memory_total, block_size(item), memory_order_relaxed);
     list_init(&item->node);
     wheel_node_init(&item->wake);
     return item;
@@ -45,7 +68,7 @@ void item_free(struct item **item)
         return;
     assert(list_empty(&(*item)->node) && !wheel_armed(&(*item)->wake));
     item_drop_body(*item);
-    free(*item);
+    block_free(*item);
     *item = NULL;
 }
 
@@ -66,7 +89,7 @@ static void item_remake(struct item **item, struct slice env, struct slice key)
     wheel_node_init(&made->wake);
     if (listed)
         list_insert_before(at, &made->node);
-    free(old);
+    block_free(old);
     *item = made;
 }
 

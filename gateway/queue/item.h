@@ -107,6 +107,9 @@ struct slice item_domain(const struct item *item); /* the key after it; empty wi
 /* The record as the spool wants it; env and dest point into the item. */
 void item_record(const struct item *item, struct spool_item *record_r);
 
+/* Bytes that all items of the process take, without bodies. Any thread. */
+size_t item_memory_total(void);
+
 void item_drop_body(struct item *item);
 
 const char *item_state_name(enum item_state state);

@@ -222,6 +222,15 @@ static void reroute_flow(struct queue *q, struct flow *flow)
         route_item(q, CONTAINER_OF(items.next, struct item, node));
 }
 
+static void take_policies(struct site *site, const struct policies *policies)
+{
+    LIST_EACH (node, &site->flows) {
+        struct flow *flow = CONTAINER_OF(node, struct flow, link);
+        flow->route = policies_route_named(policies, slice_of(flow->name));
+    }
+    site_reconfigure(site);
+}
+
 void queue_reconfigure(struct queue *queue, struct policies *policies)
 {
     route_fixed_free(queue);
@@ -229,12 +238,12 @@ void queue_reconfigure(struct queue *queue, struct policies *policies)
     policies_unref(&queue->env.policies);
     queue->env.policies = policies;
     route_fixed_build(queue);
+    LIST_EACH (at, &queue->site_list)
+        take_policies(CONTAINER_OF(at, struct site, link), policies);
     LIST_EACH (at, &queue->site_list) {
         struct site *site = CONTAINER_OF(at, struct site, link);
-        site_set_limits(site, NULL);
         LIST_EACH (node, &site->flows) {
             struct flow *flow = CONTAINER_OF(node, struct flow, link);
-            flow->route = policies_route_named(policies, slice_of(flow->name));
             if (!same_kind(flow->route, site) || !site->mx)
                 reroute_flow(queue, flow);
         }

@@ -39,6 +39,8 @@ enum queue_trouble {
 
 enum queue_note { NOTE_HELD, NOTE_RELEASED };
 
+struct reply_rules;
+
 struct queue_events {
     /* The site has ready items and no back-off: at most once a loop turn. */
     void (*ready)(void *arg, struct site *site);
@@ -55,11 +57,12 @@ struct queue_env {
     struct loop *loop;
     struct resolver *resolver;
     struct spool_port *spool;
-    struct policies *policies; /* one reference is taken */
-    struct rnd *rnd;           /* the worker's */
-    struct geo_cache *geo;     /* the worker's; only asked when a rule does */
-    unsigned index, count;     /* this worker, and how many there are */
-    struct queue *const *all;  /* the queues of all workers, by index; filled before any call */
+    struct policies *policies;         /* one reference is taken */
+    struct rnd *rnd;                   /* the worker's */
+    struct geo_cache *geo;             /* the worker's; only asked when a rule does */
+    const struct reply_rules *replies; /* whose hosts are; NULL: providers are not known */
+    unsigned index, count;             /* this worker, and how many there are */
+    struct queue *const *all; /* the queues of all workers, by index; filled before any call */
 };
 
 struct queue *queue_new(const struct queue_env *env, const struct queue_events *events);

@@ -34,9 +34,10 @@ static void arrive(struct queue *q, struct item *item, struct mx_set *mx,
     }
     struct slice key =
         mx ? slice_of(mx->site) : slice_of(q->fixed[route - conf->rules.routes.at].key);
-    struct site *site = site_get(q, key, mx, place, item);
+    struct site *site = site_get(q, key, mx, place, route, item);
     int64_t left = site->backoff_until_ms - loop_now_ms(q->env.loop);
     item->site = site;
+    site_note_item(site, item);
     if (left > 0) {
         place_put_off(q, item, left);
         return;

@@ -134,7 +134,7 @@ void site_succeeded(struct site *site)
 
 /* ---- slots ---- */
 
-static void share_slots(struct site *site)
+void site_share_slots(struct site *site)
 {
     uint64_t most = site->limit.connections ? site->limit.connections : SLOTS_MOST;
     most = most < SLOTS_MOST ? most : SLOTS_MOST;
@@ -147,7 +147,7 @@ void site_bears(struct site *site, uint64_t sessions)
     if (bears == site->bears)
         return;
     site->bears = bears;
-    share_slots(site);
+    site_share_slots(site);
 }
 
 /* ---- making and finding ---- */
@@ -176,34 +176,9 @@ struct flow *site_flow(struct site *site, const struct conf_route *route)
     return flow;
 }
 
-/* Limits hang on the MX hosts first; the sample item lets rules by recipient domain apply too. */
-void site_set_limits(struct site *site, const struct item *sample)
-{
-    struct queue *q = site->queue;
-    struct slice mx[MX_HOSTS_MAX];
-    struct facts f = { .site = slice_of(site->name), .mx = mx };
-    struct arena *arena = arena_new(1024);
-    struct envelope env;
-    for (size_t i = 0; site->mx && i < site->mx->count; i++)
-        mx[f.mx_count++] = slice_of(site->mx->hosts[i].name);
-    f.known = FACT_BIT(WHEN_MX) | FACT_BIT(WHEN_SITE);
-    if (site->place) {
-        f.carrier = site->place->carrier;
-        f.region = site->place->region;
-        f.known |= FACT_BIT(WHEN_CARRIER) | FACT_BIT(WHEN_REGION);
-    }
-    if (sample && envelope_unpack(item_envelope(sample), arena, &env) == RC_OK &&
-        env.recipients_n > 0) {
-        facts_set_sender(&f, env.sender);
-        facts_set_recipient(&f, env.recipients[0].address);
-    }
-    policies_traffic(q->env.policies, &f, &site->limit);
-    share_slots(site);
-    arena_free(&arena);
-}
-
 struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx,
-                      const struct geo_group *place, struct item *first)
+                      const struct geo_group *place, const struct conf_route *route,
+                      struct item *first)
 {
     struct site *site = map_get(q->sites, key);
     if (!site) {
@@ -220,7 +195,8 @@ struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx,
         list_init(&site->held_items);
         site->mx = mx ? mx_set_ref(mx) : NULL;
         site->place = place;
-        site_set_limits(site, first);
+        site_flow(site, route);
+        site_reconfigure(site);
         list_push_back(&q->site_list, &site->link);
         map_put(q->sites, key, site);
     } else if (mx && site->mx != mx) {
@@ -229,7 +205,7 @@ struct site *site_get(struct queue *q, struct slice key, struct mx_set *mx,
     }
     if (place && place != site->place) {
         site->place = place;
-        site_set_limits(site, first);
+        site_set_limits(site);
     }
     site->last_used_ms = loop_now_ms(q->env.loop);
     return site;
@@ -248,6 +224,7 @@ static void site_free(struct site *site)
     list_del(&site->link);
     list_del(&site->ready_link);
     mx_set_unref(&site->mx);
+    free(site->by_domain);
     free(site->key);
     free(site->name);
     free(site);

@@ -31,9 +31,9 @@ enum site_hold {
     SITE_BACKOFF,
     SITE_CONNECTIONS, /* as many as it may have */
     SITE_BEARS,       /* it takes no more, as was found out */
-    SITE_RATE,
-    SITE_TOTAL,    /* no session is left to this worker, or to the relay */
-    SITE_NO_EGRESS /* that may and can carry it */
+    SITE_LIMIT,       /* of `traffic`: held_by says which */
+    SITE_TOTAL,       /* no session is left to this worker, or to the relay */
+    SITE_NO_EGRESS    /* that may and can carry it */
 };
 
 /* Mail of one route towards a site. */
@@ -55,7 +55,9 @@ struct site {
     const struct geo_group *place; /* carrier and region; NULL: no rule has asked for them */
     struct list flows, busy_items, waiting_items, held_items;
     uint32_t busy, waiting, held;
-    struct traffic_limits limit;
+    struct traffic_limits limit; /* whatever the egress */
+    uint32_t limit_stamp;        /* changes with what its limits follow from */
+    bool *by_domain;          /* traffic rules that its mail meets; NULL: none asks for domains */
     uint8_t hold;             /* enum site_hold, while something is READY; kept by delivery */
     bool no_egress;           /* the last that was to leave found none */
     uint32_t bears;           /* sessions, as delivery found out; 0: not known */
@@ -65,8 +67,15 @@ struct site {
     int64_t backoff_until_ms; /* monotonic; no session is opened before */
     int64_t last_used_ms;     /* monotonic; idle sites are dropped */
     void *delivery;           /* delivery's own state for the site (its sessions) */
+    char held_by[96];         /* SITE_LIMIT */
     char last_error[160];
 };
+
+/* Its limits by this egress; empty: by whichever. `tolls_r` has room for policies_traffic_count().
+ * Returns how many tolls there are, and puts what they are counted over into `facts_r`, of slices
+ * that live as long as site and policies do. */
+size_t site_limits(const struct site *site, struct slice egress, struct traffic_limits *limits_r,
+                   struct traffic_toll *tolls_r, struct facts *facts_r);
 
 uint32_t flow_ready(const struct flow *flow);
 uint32_t site_ready(const struct site *site); /* of all flows */

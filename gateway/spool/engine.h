@@ -37,6 +37,7 @@ struct spool_engine {
     struct spool_port *(*port_new)(struct spool *spool, struct loop *loop);
     void (*port_free)(struct spool_port *port);
     enum spool_gate (*gate)(const struct spool *spool);
+    void (*get_fill)(const struct spool *spool, struct spool_fill *fill_r);
     enum rc (*key_check)(struct spool *spool, const unsigned char *key, struct err *err);
     void (*get_stats)(const struct spool *spool, struct spool_stats *stats_r);
 

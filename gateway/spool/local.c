@@ -296,6 +296,7 @@ const struct spool_engine spool_local = {
     .port_new = local_port_new,
     .port_free = local_port_free,
     .gate = local_gate,
+    .get_fill = local_get_fill,
     .get_stats = local_get_stats,
     .key_check = local_key_check,
     .commit = local_commit,

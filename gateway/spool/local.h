@@ -255,6 +255,7 @@ void local_health(struct local *local, const char *why); /* tells events.health 
 enum spool_gate local_gate(const struct spool *spool);
 
 /* local_stats.c */
+void local_get_fill(const struct spool *spool, struct spool_fill *fill_r);
 void local_get_stats(const struct spool *spool, struct spool_stats *stats_r);
 
 #endif

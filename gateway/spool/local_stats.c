@@ -16,6 +16,15 @@ static uint64_t load(const _Atomic uint64_t *value)
     return atomic_load_explicit(value, memory_order_relaxed);
 }
 
+void local_get_fill(const struct spool *spool, struct spool_fill *fill_r)
+{
+    const struct local *local = (const struct local *)spool;
+    *fill_r = (struct spool_fill){ .waiting_bytes = load(&local->waiting_bytes),
+                                   .waiting_most = local->mem_max,
+                                   .free_bytes = load(&local->free_bytes),
+                                   .min_free = local->min_free };
+}
+
 void local_get_stats(const struct spool *spool, struct spool_stats *stats_r)
 {
     const struct local *local = (const struct local *)spool;

@@ -217,6 +217,11 @@ void spool_scan(struct spool_port *port, unsigned page_items, spool_page_fn *cb,
     port->spool->engine->scan(port, page_items, cb, arg);
 }
 
+void spool_get_fill(const struct spool *spool, struct spool_fill *fill_r)
+{
+    spool->engine->get_fill(spool, fill_r);
+}
+
 void spool_get_stats(const struct spool *spool, struct spool_stats *stats_r)
 {
     *stats_r = (struct spool_stats){ 0 };

@@ -119,6 +119,13 @@ struct spool_port *spool_port_new(struct spool *spool, struct loop *loop, uint16
 /* Waits for what the port still has under way; runs the callbacks that are due, on this thread. */
 void spool_port_free(struct spool_port **port);
 
+/* How full it is. A look at some atomics, as spool_gate(). */
+struct spool_fill {
+    uint64_t waiting_bytes, waiting_most; /* to be written; beyond, SPOOL_GATE_BUSY */
+    uint64_t free_bytes, min_free;        /* of the fullest disk; below, SPOOL_GATE_DISK_LOW */
+};
+void spool_get_fill(const struct spool *spool, struct spool_fill *fill_r);
+
 /* ---- accepting ---- */
 
 /* A look at some atomics: no I/O, no lock. Ask before MAIL and before DATA. */

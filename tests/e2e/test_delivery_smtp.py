@@ -293,3 +293,48 @@ def test_rcptmax_of_the_next_hop_is_kept(relay, sink):
     relay(to=s).send(mail.message(), to=[f"u{i}@dest.test" for i in range(10)])
     net.wait_for("all recipients", lambda: sum(len(m.rcpts) for m in s.messages) == 10)
     assert max(len(m.rcpts) for m in s.messages) <= 4
+
+
+def test_mailmax_of_the_next_hop_is_kept(relay, sink):
+    s = sink(with_also("LIMITS MAILMAX=3"))
+    here = relay(to=s)
+    for _ in range(10):
+        here.send(mail.message())
+    s.wait(10)
+    per_session = [sum(line.upper().startswith("MAIL") for _, line in x.commands)
+                   for x in s.sessions]
+    assert sum(per_session) == 10 and max(per_session) <= 3
+    here.wait_empty()
+
+
+def test_rcptdomainmax_of_the_next_hop_is_kept(relay, sink):
+    """Many domains in one message and in many: no session names more than two of them."""
+    s = sink(with_also("LIMITS RCPTDOMAINMAX=2"))
+    here = relay(to=s)
+    here.send(mail.message("many"), to=[f"u{i}@d{i // 2}.test" for i in range(10)])
+    for i in range(6):
+        here.send(mail.message(), to=[f"v@D{i}.test"])
+    net.wait_for("all recipients", lambda: sum(len(m.rcpts) for m in s.messages) == 16)
+    named = {}
+    for m in s.messages:
+        named.setdefault(m.session, set()).update(a.rsplit("@")[1].lower() for a, _ in m.rcpts)
+    assert max(len(domains) for domains in named.values()) <= 2
+    many = sorted(a for m in s.messages if b"Subject: many" in m.data for a, _ in m.rcpts)
+    assert many == sorted(f"u{i}@d{i // 2}.test" for i in range(10))    # each once
+    here.wait_empty()
+    assert not here.log("deferred")
+
+
+def test_rcptdomainmax_and_a_domain_that_defers(relay, sink):
+    """What has to go by another session is not held up by what is deferred, and is not lost."""
+    class Picky(smtpd.Behaviour):
+        extensions = (*smtpd.EXTENSIONS, "LIMITS RCPTDOMAINMAX=1")
+
+        def rcpt(self, s, address, args):
+            return "450 4.2.1 not now" if address.endswith("@d0.test") else "250 2.1.5 ok"
+
+    s = sink(Picky())
+    here = relay(to=s)
+    here.send(mail.message(), to=["u@d0.test", "u@d1.test", "u@d2.test"])
+    s.wait(2, 60)
+    assert sorted(a for m in s.messages for a, _ in m.rcpts) == ["u@d1.test", "u@d2.test"]

@@ -22,6 +22,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/delivery/allowance.h"
 #include "gateway/delivery/delivery.h"
+#include "gateway/delivery/gauge.h"
 #include "gateway/mail/body.h"
 #include "gateway/mail/envelope.h"
 #include "reputation/reply.h"
@@ -37,6 +38,7 @@ struct rig {
     struct queue *queue;
     struct queue *queues[1];
     struct delivery *delivery;
+    struct gauges *gauges;
     struct delivery_log *log;
     struct delivery_writer *writer;
     struct counters counters;
@@ -122,6 +124,7 @@ static void rig_start(const char *extra, const char *rules)
     rig.log = delivery_log_new();
     delivery_log_attach(rig.log, open(rig.log_path, O_CREAT | O_WRONLY | O_APPEND, 0600));
     rig.writer = delivery_writer_new(rig.log, rig.loop, &rig.counters, &rig.reasons);
+    rig.gauges = gauges_new();
     struct delivery_env de = { .loop = rig.loop,
                                .resolver = rig.resolver,
                                .spool = rig.port,
@@ -131,6 +134,7 @@ static void rig_start(const char *extra, const char *rules)
                                .count = 1,
                                .replies = rig.replies,
                                .allowances = rig.allowances,
+                               .gauges = rig.gauges,
                                .observe = on_rig_observed };
     rig.delivery = delivery_new(&de);
     delivery_events(rig.delivery, &events);
@@ -175,6 +179,7 @@ static int rig_tear_down(void **state)
         spool_port_free(&rig.port);
         queue_free(&rig.queue);
         delivery_free(&rig.delivery);
+        gauges_free(&rig.gauges);
         resolver_free(&rig.resolver);
         delivery_writer_free(&rig.writer);
         delivery_log_free(&rig.log);

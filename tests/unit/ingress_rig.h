@@ -66,6 +66,7 @@ static struct rig {
     struct arena *arena;
     struct spool_id_gen ids;
     enum spool_gate gate;
+    struct spool_fill fill;
     enum spool_rc answer;
     bool hold;  /* commits wait for rig_answer() */
     bool choke; /* a writer says "no more" after each piece, until rig_drain() */
@@ -84,6 +85,12 @@ enum spool_gate spool_gate(const struct spool *spool)
 {
     (void)spool;
     return rig.gate;
+}
+
+void spool_get_fill(const struct spool *spool, struct spool_fill *fill_r)
+{
+    (void)spool;
+    *fill_r = rig.fill;
 }
 
 struct spool_id spool_new_id(struct spool_port *port)

@@ -70,7 +70,15 @@ static void sizes_and_rates(void **state)
     units_put_size(&b, 3u << 20);
     buf_putc(&b, ' ');
     units_put_rate(&b, rate);
-    assert_true(slice_eq_str(buf_slice(&b), "90s 3MiB 500/min"));
+    assert_int_equal(units_byte_rate(slice_of("10MiB/s"), &rate), RC_OK);
+    assert_true(rate.count == 10 << 20 && rate.per_ms == 1000);
+    buf_putc(&b, ' ');
+    units_put_byte_rate(&b, rate);
+    assert_true(slice_eq_str(buf_slice(&b), "90s 3MiB 500/min 10MiB/s"));
+    assert_int_equal(units_byte_rate(slice_of("10MiB"), &rate), RC_PARSE);
+    assert_int_equal(units_byte_rate(slice_of("MiB/s"), &rate), RC_PARSE);
+    assert_int_equal(units_byte_rate(slice_of("1MB/s"), &rate), RC_PARSE);
+    assert_int_equal(units_byte_rate(slice_of("99999999999TiB/s"), &rate), RC_LIMIT);
     buf_free(&b);
 }
 

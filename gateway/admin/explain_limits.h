@@ -1,0 +1,17 @@
+/*
+ * admin/explain_limits — the limits that hold for a mail, and by which rules of `traffic`
+ */
+#ifndef WAYPOST_ADMIN_EXPLAIN_LIMITS_H
+#define WAYPOST_ADMIN_EXPLAIN_LIMITS_H
+
+#include "gateway/base/buf.h"
+#include "policies/traffic.h"
+
+/* "limits": the numbers of the site, and in "traffic" what is counted by itself, each with its rule
+ * and what it is counted over. */
+void explain_put_limits(struct buf *json, const struct policies *policies,
+                        const struct traffic_question *question);
+/* A member that names the place of a rule. */
+void explain_put_pos(struct buf *json, const char *key, const struct conf_pos *pos);
+
+#endif

@@ -1,0 +1,258 @@
+#include "gateway/delivery/tolls_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "gateway/base/clock.h"
+#include "gateway/conf/conf.h"
+#include "gateway/delivery/egress.h"
+
+enum { LOOK_AT_MAX = 64 };
+
+static const char *const rate_names[TRAFFIC_RATES] = { [TRAFFIC_MESSAGES] = "rate",
+                                                       [TRAFFIC_RECIPIENTS] = "recipient rate",
+                                                       [TRAFFIC_BYTES] = "byte rate",
+                                                       [TRAFFIC_OPENED] = "connection rate" };
+
+/* ---- looking them up ---- */
+
+void tolls_unref(struct tolls *ts)
+{
+    if (--ts->refs)
+        return;
+    for (size_t i = 0; i < ts->n; i++)
+        gauge_put(ts->gauges, &ts->at[i].gauge);
+    free(ts);
+}
+
+void tolls_forget(struct target *t)
+{
+    for (struct list *node; (node = list_pop_front(&t->tolls));)
+        tolls_unref(CONTAINER_OF(node, struct tolls, link));
+}
+
+static void name_over(struct toll *toll, const struct facts *f)
+{
+    struct buf text;
+    buf_init(&text, 4096);
+    traffic_put_over(&text, toll->is.over, f);
+    snprintf(toll->over, sizeof toll->over, "%.*s", SLICE_FMT(buf_slice(&text)));
+    buf_free(&text);
+}
+
+static struct tolls *look_up(struct target *t, int egress)
+{
+    struct delivery *d = t->delivery;
+    size_t most = policies_traffic_count(queue_policies(d->queue));
+    struct traffic_toll *found = mem_array(most, sizeof *found);
+    struct tolls *ts = mem_zero(sizeof *ts + most * sizeof ts->at[0]);
+    struct slice name = egress == EGRESS_NONE ? slice_of("") : egress_conf(d->egress, egress)->name;
+    struct facts f;
+    ts->n = site_limits(t->site, name, &ts->limits, found, &f);
+    for (size_t i = 0; i < ts->n; i++) {
+        ts->at[i].is = found[i];
+        ts->at[i].gauge = gauge_get(d->gauges, &found[i], clock_mono_us());
+        name_over(&ts->at[i], &f);
+    }
+    free(found);
+    ts->refs = 1;
+    ts->egress = egress;
+    ts->gauges = d->gauges;
+    list_push_front(&t->tolls, &ts->link);
+    return ts;
+}
+
+struct tolls *tolls_of(struct target *t, int egress)
+{
+    const struct policies *p = queue_policies(t->delivery->queue);
+    if (!t->delivery->gauges || !policies_traffic_count(p))
+        return NULL;
+    if (!policies_traffic_needs_egress(p))
+        egress = EGRESS_NONE;
+    if (t->tolls_stamp != t->site->limit_stamp)
+        tolls_forget(t);
+    t->tolls_stamp = t->site->limit_stamp;
+    LIST_EACH (at, &t->tolls) {
+        struct tolls *ts = CONTAINER_OF(at, struct tolls, link);
+        if (ts->egress == egress)
+            return ts;
+    }
+    return look_up(t, egress);
+}
+
+/* ---- what holds ---- */
+
+static void worse(struct hold *h, const struct toll *toll, const char *what, int64_t wait_us)
+{
+    if (wait_us > h->wait_us)
+        *h = (struct hold){ toll, what, wait_us };
+}
+
+struct hold tolls_hold_of_rates(const struct tolls *ts, enum traffic_rate first,
+                                enum traffic_rate last, enum lane lane)
+{
+    struct hold h = { NULL, NULL, 0 };
+    int64_t now = ts && ts->n ? clock_mono_us() : 0;
+    for (size_t i = 0; ts && i < ts->n; i++)
+        for (enum traffic_rate k = first; k <= last; k++)
+            worse(&h, &ts->at[i], rate_names[k],
+                  gauge_wait_us(ts->at[i].gauge, k, ts->at[i].is.rate[k], lane, now));
+    return h;
+}
+
+static struct hold hold_of_mail(const struct tolls *ts, enum lane lane)
+{
+    return tolls_hold_of_rates(ts, TRAFFIC_MESSAGES, TRAFFIC_BYTES, lane);
+}
+
+uint64_t toll_most(const struct toll *toll, enum lane lane)
+{
+    uint64_t all = toll->is.connections;
+    return all - slots_kept((uint32_t)all, lane);
+}
+
+bool toll_counts(const struct toll *toll, bool relay)
+{
+    return toll->is.connections && (!relay || toll->is.over == OVER_EGRESS);
+}
+
+struct hold tolls_hold_of_sessions(const struct tolls *ts, enum lane lane, bool relay)
+{
+    struct hold h = tolls_hold_of_rates(ts, TRAFFIC_OPENED, TRAFFIC_OPENED, lane);
+    for (size_t i = 0; ts && i < ts->n; i++)
+        if (toll_counts(&ts->at[i], relay) &&
+            gauge_connections(ts->at[i].gauge) >= toll_most(&ts->at[i], lane))
+            worse(&h, &ts->at[i], "connections", INT64_C(1000) * TOLLS_LOOK_MS);
+    return h;
+}
+
+bool tolls_note(struct target *t, const struct hold *h)
+{
+    if (!h->toll)
+        return true;
+    t->site->hold = SITE_LIMIT;
+    snprintf(t->site->held_by, sizeof t->site->held_by, "%s%s%s", h->what,
+             h->toll->over[0] ? " of " : "", h->toll->over);
+    target_look_in(t, (h->wait_us + 999) / 1000);
+    return false;
+}
+
+/* ---- mail ---- */
+
+bool tolls_let_go(struct target *t, int egress, enum lane lane)
+{
+    struct hold h = hold_of_mail(tolls_of(t, egress), lane);
+    return tolls_note(t, &h);
+}
+
+static uint64_t bytes_of(const struct attempt *a)
+{
+    return body_is_streamed(a) ? 0 : a->item->body_size;
+}
+
+/* What one of several has given when another refuses is lost to it: that is rare, as all were asked
+ * just before. */
+static bool take(const struct tolls *ts, unsigned over, uint64_t recipients, uint64_t bytes)
+{
+    const uint64_t n[] = {
+        [TRAFFIC_MESSAGES] = 1, [TRAFFIC_RECIPIENTS] = recipients, [TRAFFIC_BYTES] = bytes
+    };
+    int64_t now = ts && ts->n ? clock_mono_us() : 0;
+    for (size_t i = 0; ts && i < ts->n; i++) {
+        const struct toll *toll = &ts->at[i];
+        for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++)
+            if ((toll->is.over & over) && !gauge_take(toll->gauge, k, toll->is.rate[k], n[k], now))
+                return false;
+    }
+    return true;
+}
+
+static uint64_t first_recipients(const struct tolls *ts, const struct attempt *a)
+{
+    uint64_t most = ts ? ts->limits.recipients_per_message : 0;
+    return most && most < a->env.recipients_n ? most : a->env.recipients_n;
+}
+
+static const unsigned EVERYTHING = ~0u;
+
+bool tolls_take(struct target *t, int egress, struct attempt *a)
+{
+    const struct tolls *ts = tolls_of(t, egress);
+    a->taken_ms = loop_now_ms(t->delivery->loop);
+    return take(ts, EVERYTHING, first_recipients(ts, a), bytes_of(a));
+}
+
+bool tolls_change(struct target *t, int egress, struct attempt *a)
+{
+    const struct tolls *ts = tolls_of(t, egress);
+    return take(ts, OVER_EGRESS, first_recipients(ts, a), bytes_of(a));
+}
+
+bool tolls_still(struct session *s, struct attempt *a)
+{
+    int64_t age = loop_now_ms(s->delivery->loop) - a->taken_ms;
+    return age < TOLLS_FRESH_MS || s->policies != s->delivery->policies ||
+           tolls_take(s->target, s->egress, a);
+}
+
+int64_t tolls_next_ms(struct session *s, const struct attempt *a)
+{
+    struct hold h = hold_of_mail(s->tolls, (enum lane)a->lane);
+    if (!h.toll && take(s->tolls, EVERYTHING, a->batch_n, bytes_of(a)))
+        return 0;
+    return (h.wait_us + 999) / 1000 + 1;
+}
+
+/* ---- the choice of an egress ---- */
+
+static bool rests_by(const struct target *t, int egress)
+{
+    unsigned looked = 0;
+    LIST_EACH (at, &t->idle) {
+        if (CONTAINER_OF(at, struct session, link)->egress == egress)
+            return true;
+        if (++looked == LOOK_AT_MAX)
+            break;
+    }
+    return false;
+}
+
+static bool is_relay(const struct delivery *d, int egress)
+{
+    return egress_conf(d->egress, egress)->via.kind == CONF_VIA_RELAY;
+}
+
+static struct hold hold_of_way(struct target *t, int egress, enum lane lane)
+{
+    const struct tolls *ts = tolls_of(t, egress);
+    struct hold h = hold_of_mail(ts, lane);
+    if (h.toll || rests_by(t, egress))
+        return h;
+    return tolls_hold_of_sessions(ts, lane, is_relay(t->delivery, egress));
+}
+
+static size_t ways(const struct target *t)
+{
+    size_t n = delivery_conf(t->delivery)->egress.n;
+    if (!policies_traffic_needs_egress(queue_policies(t->delivery->queue)))
+        return 0;
+    return n < CHOICE_MAX ? n : CHOICE_MAX;
+}
+
+void tolls_facts(struct target *t, enum lane lane, struct egress_facts *facts)
+{
+    for (size_t i = 0; i < ways(t); i++)
+        facts[i].limited = facts[i].usable && hold_of_way(t, (int)i, lane).toll;
+}
+
+void tolls_hold(struct target *t, enum lane lane)
+{
+    struct hold soonest = { NULL, NULL, 0 };
+    for (size_t i = 0; i < ways(t); i++) {
+        struct hold h = hold_of_way(t, (int)i, lane);
+        if (h.toll && (!soonest.toll || h.wait_us < soonest.wait_us))
+            soonest = h;
+    }
+    if (tolls_note(t, &soonest)) /* meanwhile one may go */
+        target_look_in(t, 1);
+}

@@ -1,0 +1,75 @@
+/*
+ * delivery/tolls — the limits of `traffic` as mail and sessions meet them
+ *
+ *   A target looks up once per egress which limits hold there (queue/site.h, policies/traffic.h) and
+ *   which gauges of all workers count them (gauge.h); again when its site or the configuration
+ *   changes. Where no rule asks for the egress, one look-up serves all of them. A session keeps
+ *   those it was opened under.
+ *
+ *   When they are asked:
+ *   - before a mail is given out: messages, recipients and bytes must have something left; then they
+ *     are taken, the recipients of its first transaction and its bytes. Mail that waited more than
+ *     TOLLS_FRESH_MS for its session takes again, or goes back.
+ *   - each further transaction of the same mail takes for itself, or its session waits.
+ *   - a body that is streamed takes its bytes window by window, and waits between them.
+ *   - a session takes a connection, and one opened for each address that it dials. Of what many
+ *     sites share as much is kept for the lanes above as of a site's own slots (queue/slots.h).
+ *   - Where connections are short, those at rest end at once, and others after a message when they
+ *     are older than TOLLS_TURN_MS: the sites take turns.
+ *
+ *   A relay's sessions serve all sites: their number is held by limits of the egress alone.
+ */
+#ifndef WAYPOST_DELIVERY_TOLLS_H
+#define WAYPOST_DELIVERY_TOLLS_H
+
+#include "gateway/delivery/session.h"
+
+enum { TOLLS_FRESH_MS = 2000, TOLLS_TURN_MS = 5000, TOLLS_LOOK_MS = 50 };
+
+struct tolls;
+
+/* ---- for mail ---- */
+
+/* May one of this lane go by this egress now (EGRESS_NONE: by whichever)? If not the site's hold
+ * says why, and the target looks again when it may. */
+bool tolls_let_go(struct target *t, int egress, enum lane lane);
+/* Takes what tolls_let_go() found; false: another worker was faster. */
+bool tolls_take(struct target *t, int egress, struct attempt *a);
+/* Bound for another egress it goes by this one instead: that one's own limits. */
+bool tolls_change(struct target *t, int egress, struct attempt *a);
+/* A session is ready for the mail it was opened for: may it still go? */
+bool tolls_still(struct session *s, struct attempt *a);
+/* For the choice of an egress: those that a limit of the egress holds back now. */
+void tolls_facts(struct target *t, enum lane lane, struct egress_facts *facts);
+/* All that might are limited: says so in the site's hold, and the target looks again. */
+void tolls_hold(struct target *t, enum lane lane);
+/* One more transaction of a mail under way, of that many recipients. Returns how long to wait
+ * before it; 0: it is taken. */
+int64_t tolls_next_ms(struct session *s, const struct attempt *a);
+/* The recipients that a transaction may have here, and the transactions of a session, by our rules
+ * and by what the next hop said (RFC 9422). UINT32_MAX, 0: no limit. */
+uint32_t tolls_recipients_max(const struct session *s);
+uint64_t tolls_messages_max(const struct session *s);
+
+/* ---- for bytes that are streamed ---- */
+int64_t tolls_bytes_wait_ms(const struct session *s);
+void tolls_charge_bytes(const struct session *s, uint64_t n);
+
+/* ---- for sessions ---- */
+
+/* May one more be opened for mail of this lane? If not as tolls_let_go(). */
+bool tolls_room(struct target *t, int egress, enum lane lane);
+/* A session begins: takes its connection. False: another worker was faster. */
+bool tolls_connect(struct session *s);
+void tolls_end(struct session *s);
+/* It dials one more address. Returns how long to wait before it; 0: it is taken. */
+int64_t tolls_dial_ms(struct session *s);
+/* It rests: should it end, so that another can be opened? */
+bool tolls_make_way(const struct session *s);
+/* It stays, at rest: looked at again while others may want its place. */
+void tolls_watch(struct session *s);
+void tolls_on_tick(struct timer *timer); /* of struct delivery */
+
+void tolls_forget(struct target *t); /* another configuration, or the end */
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * delivery/tolls_private — what tolls.c and tolls_session.c share
+ */
+#ifndef WAYPOST_DELIVERY_TOLLS_PRIVATE_H
+#define WAYPOST_DELIVERY_TOLLS_PRIVATE_H
+
+#include "gateway/delivery/gauge.h"
+#include "gateway/delivery/tolls.h"
+
+struct toll {
+    struct gauge *gauge;
+    struct traffic_toll is;
+    char over[80]; /* for people; empty: the site */
+};
+
+/* Of a target and an egress, or of all egresses alike. */
+struct tolls {
+    struct list link; /* target->tolls, or on no list */
+    unsigned refs;    /* the target and its sessions */
+    int egress;
+    struct gauges *gauges;
+    struct traffic_limits limits;
+    size_t n;
+    struct toll at[];
+};
+
+struct hold {
+    const struct toll *toll; /* NULL: nothing does */
+    const char *what;
+    int64_t wait_us;
+};
+
+/* NULL: no rule limits anything. */
+struct tolls *tolls_of(struct target *t, int egress);
+void tolls_unref(struct tolls *ts);
+
+/* What holds back longest: rates from `first` to `last`, or one session more. `ts` may be NULL. */
+struct hold tolls_hold_of_rates(const struct tolls *ts, enum traffic_rate first,
+                                enum traffic_rate last, enum lane lane);
+struct hold tolls_hold_of_sessions(const struct tolls *ts, enum lane lane, bool relay);
+/* Into the site's hold, and the target looks again. True: nothing holds. */
+bool tolls_note(struct target *t, const struct hold *h);
+
+/* Of its connections, those that mail of this lane may hold. */
+uint64_t toll_most(const struct toll *toll, enum lane lane);
+/* Does it bound the number of such sessions? */
+bool toll_counts(const struct toll *toll, bool relay);
+
+#endif

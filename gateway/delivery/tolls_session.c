@@ -1,0 +1,188 @@
+/*
+ * delivery/tolls_session — limits as a session meets them: its beginning, its bytes, its end
+ */
+#include "gateway/base/clock.h"
+#include "gateway/conf/conf.h"
+#include "gateway/delivery/egress.h"
+#include "gateway/delivery/tolls_private.h"
+
+enum { LOOK_AT_MAX = 64, TICK_MS = 100 };
+
+/* ---- what it may carry ---- */
+
+static uint64_t smaller(uint64_t a, uint64_t b) /* 0: none */
+{
+    return a == 0 || (b != 0 && b < a) ? b : a;
+}
+
+static const struct traffic_limits *limits_of(const struct session *s)
+{
+    return s->tolls ? &s->tolls->limits : &s->target->site->limit;
+}
+
+uint32_t tolls_recipients_max(const struct session *s)
+{
+    uint64_t max = smaller(limits_of(s)->recipients_per_message, s->caps.rcpt_max);
+    return max == 0 || max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
+}
+
+uint64_t tolls_messages_max(const struct session *s)
+{
+    return smaller(limits_of(s)->messages_per_connection, s->caps.mail_max);
+}
+
+int64_t tolls_bytes_wait_ms(const struct session *s)
+{
+    struct hold h = tolls_hold_of_rates(s->tolls, TRAFFIC_BYTES, TRAFFIC_BYTES, LANE_BULK);
+    return (h.wait_us + 999) / 1000;
+}
+
+void tolls_charge_bytes(const struct session *s, uint64_t n)
+{
+    for (size_t i = 0; s->tolls && i < s->tolls->n; i++) {
+        const struct toll *toll = &s->tolls->at[i];
+        gauge_charge(toll->gauge, TRAFFIC_BYTES, toll->is.rate[TRAFFIC_BYTES], n, clock_mono_us());
+    }
+}
+
+/* ---- its place ---- */
+
+static bool holds(const struct session *s, const struct gauge *gauge)
+{
+    for (size_t i = 0; s->tolls && i < s->tolls->n; i++)
+        if (s->tolls->at[i].gauge == gauge)
+            return true;
+    return false;
+}
+
+/* Of this worker's sessions at rest the one used least recently makes room. */
+static bool end_one(struct delivery *d, const struct gauge *gauge)
+{
+    unsigned looked = 0;
+    for (struct list *at = d->idle.prev; at != &d->idle && looked++ < LOOK_AT_MAX; at = at->prev) {
+        struct session *s = CONTAINER_OF(at, struct session, lru);
+        if (holds(s, gauge)) {
+            session_quit(s);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tolls_room(struct target *t, int egress, enum lane lane)
+{
+    struct tolls *ts = tolls_of(t, egress);
+    bool relay = egress_conf(t->delivery->egress, egress)->via.kind == CONF_VIA_RELAY;
+    for (size_t i = 0; ts && i < ts->n; i++) {
+        const struct toll *toll = &ts->at[i];
+        if (toll_counts(toll, relay) && gauge_connections(toll->gauge) >= toll_most(toll, lane) &&
+            !end_one(t->delivery, toll->gauge))
+            gauge_want(toll->gauge, clock_mono_us());
+    }
+    struct hold h = tolls_hold_of_sessions(ts, lane, relay);
+    return tolls_note(t, &h);
+}
+
+static void leave(struct tolls *ts, size_t n, bool relay)
+{
+    for (size_t i = 0; i < n; i++)
+        if (toll_counts(&ts->at[i], relay))
+            gauge_disconnect(ts->at[i].gauge);
+}
+
+static bool open_one(const struct tolls *ts)
+{
+    int64_t now = clock_mono_us();
+    for (size_t i = 0; i < ts->n; i++) {
+        const struct toll *toll = &ts->at[i];
+        if (!gauge_take(toll->gauge, TRAFFIC_OPENED, toll->is.rate[TRAFFIC_OPENED], 1, now))
+            return false;
+    }
+    return true;
+}
+
+bool tolls_connect(struct session *s)
+{
+    struct tolls *ts = tolls_of(s->target, s->egress);
+    enum lane lane = s->front ? (enum lane)s->front->lane : LANE_BULK;
+    int64_t now = ts ? clock_mono_us() : 0;
+    size_t n = 0;
+    while (ts && n < ts->n &&
+           (!toll_counts(&ts->at[n], s->relay) ||
+            gauge_connect(ts->at[n].gauge, toll_most(&ts->at[n], lane), now)))
+        n++;
+    if (!ts || (n == ts->n && open_one(ts))) {
+        s->tolls = ts;
+        if (ts)
+            ts->refs++;
+        s->dial_taken = true;
+        return true;
+    }
+    leave(ts, n, s->relay);
+    return false;
+}
+
+void tolls_end(struct session *s)
+{
+    struct tolls *ts = s->tolls;
+    s->tolls = NULL;
+    if (!ts)
+        return;
+    leave(ts, ts->n, s->relay);
+    tolls_unref(ts);
+}
+
+int64_t tolls_dial_ms(struct session *s)
+{
+    bool taken = s->dial_taken;
+    s->dial_taken = false;
+    if (taken || !s->tolls)
+        return 0;
+    struct hold h = tolls_hold_of_rates(s->tolls, TRAFFIC_OPENED, TRAFFIC_OPENED, LANE_BULK);
+    return h.toll || !open_one(s->tolls) ? (h.wait_us + 999) / 1000 + 1 : 0;
+}
+
+static bool is_wanted(const struct session *s)
+{
+    for (size_t i = 0; s->tolls && i < s->tolls->n; i++)
+        if (toll_counts(&s->tolls->at[i], s->relay) &&
+            gauge_is_wanted(s->tolls->at[i].gauge, clock_mono_us()))
+            return true;
+    return false;
+}
+
+bool tolls_make_way(const struct session *s)
+{
+    int64_t age = loop_now_ms(s->delivery->loop) - s->started_ms;
+    return is_wanted(s) && (age >= TOLLS_TURN_MS || !site_ready(s->target->site));
+}
+
+static bool has_connections(const struct session *s)
+{
+    for (size_t i = 0; s->tolls && i < s->tolls->n; i++)
+        if (toll_counts(&s->tolls->at[i], s->relay))
+            return true;
+    return false;
+}
+
+void tolls_watch(struct session *s)
+{
+    struct delivery *d = s->delivery;
+    if (has_connections(s) && !timer_is_set(&d->tolls_tick))
+        timer_set(d->loop, &d->tolls_tick, TICK_MS);
+}
+
+void tolls_on_tick(struct timer *timer)
+{
+    struct delivery *d = CONTAINER_OF(timer, struct delivery, tolls_tick);
+    unsigned looked = 0;
+    for (struct list *at = d->idle.prev, *before; at != &d->idle && looked++ < LOOK_AT_MAX;
+         at = before) {
+        struct session *s = CONTAINER_OF(at, struct session, lru);
+        before = at->prev;
+        if (is_wanted(s))
+            session_quit(s);
+        else
+            tolls_watch(s);
+    }
+}

@@ -1,0 +1,88 @@
+/*
+ * ingress/pressure — overload refuses bulk mail first (policies/pressure), before the 250
+ *
+ *   As soon as the lane is known: at MAIL when no rule of `priorities` waits for more, at RCPT for
+ *   this recipient, at DATA or the first BDAT for all of them, and at the end of the data when only
+ *   the header or the size decided. A message for several lanes goes by the most urgent of them.
+ */
+#include "policies/pressure.h"
+#include "gateway/ingress/transaction.h"
+
+#define FOR_EACH_LANE(before, after)                                                               \
+    {                                                                                              \
+        [LANE_URGENT] = before "mail" after, [LANE_HIGH] = before "mail but urgent" after,         \
+        [LANE_NORMAL] = before "normal mail" after, [LANE_BULK] = before "bulk mail" after         \
+    }
+
+static const char *const replies[PRESSURES][LANE_COUNT] = {
+    [PRESSURE_QUEUE] = FOR_EACH_LANE("452 4.3.1 Too much is waiting to take ", ", try again later"),
+    [PRESSURE_WRITES] = FOR_EACH_LANE("451 4.3.2 Too busy to take ", ", try again later"),
+    [PRESSURE_DISK] =
+        FOR_EACH_LANE("452 4.3.1 Not enough disk space to take ", ", try again later"),
+};
+
+static const char *refusal_of(const struct ingress *in, const struct conf *conf, enum lane lane)
+{
+    struct spool_fill fill;
+    spool_get_fill(in->env.spool, &fill);
+    struct pressure p = { .of = {
+                              [PRESSURE_QUEUE] = { item_memory_total(), conf->limits.queue_memory },
+                              [PRESSURE_WRITES] = { fill.waiting_bytes, fill.waiting_most },
+                              [PRESSURE_DISK] = { fill.min_free, fill.free_bytes } } };
+    enum pressure_of by = pressure_judge(&p, lane);
+    return by == PRESSURES ? NULL : replies[by][lane];
+}
+
+/* What is known before the content; the time is that of the MAIL command. */
+static struct lane_choice lane_now(const struct transaction *tx, struct facts *f)
+{
+    const struct session *s = tx->session;
+    f->known |= FACT_BIT(WHEN_CLIENT) | FACT_BIT(WHEN_USER) | FACT_BIT(WHEN_TIME);
+    f->client = s->client ? s->client->name : (struct slice){ 0 };
+    f->client_addr = s->peer;
+    f->user = s->user ? s->user->name : (struct slice){ 0 };
+    f->wall_ms = loop_wall_ms(tx->in->env.loop);
+    facts_set_sender(f, tx->envelope.sender);
+    return policies_lane(tx->rules->policies, f, tx->priority);
+}
+
+/* Nothing is taken when not even urgent mail is. */
+static const char *refusal_by(const struct transaction *tx, struct lane_choice choice)
+{
+    enum lane lane = choice.undecided ? LANE_URGENT : choice.lane;
+    return refusal_of(tx->in, tx->rules->conf, lane);
+}
+
+const char *pressure_at_mail(const struct transaction *tx)
+{
+    struct facts f = { .known = 0 };
+    return refusal_by(tx, lane_now(tx, &f));
+}
+
+const char *pressure_at_rcpt(struct transaction *tx, struct slice recipient, struct slice domain)
+{
+    struct facts f = { .known = 0 };
+    facts_set_recipient(&f, recipient);
+    f.recipient_domain = domain;
+    struct lane_choice choice = lane_now(tx, &f);
+    const char *reply = refusal_by(tx, choice);
+    if (!reply && choice.undecided)
+        tx->lane = LANE_URGENT;
+    else if (!reply && choice.lane < tx->lane)
+        tx->lane = choice.lane;
+    return reply;
+}
+
+const char *pressure_at_data(const struct transaction *tx)
+{
+    return refusal_of(tx->in, tx->rules->conf, tx->lane);
+}
+
+const char *pressure_at_end(const struct transaction *tx)
+{
+    enum lane lane = LANE_BULK;
+    for (unsigned i = 0; i < tx->items_n; i++)
+        if (tx->items[i]->lane < lane)
+            lane = (enum lane)tx->items[i]->lane;
+    return refusal_of(tx->in, tx->rules->conf, lane);
+}

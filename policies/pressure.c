@@ -1,0 +1,16 @@
+#include "policies/pressure.h"
+
+static const unsigned percent[LANE_COUNT] = {
+    [LANE_URGENT] = 100, [LANE_HIGH] = 90, [LANE_NORMAL] = 80, [LANE_BULK] = 70
+};
+
+enum pressure_of pressure_judge(const struct pressure *p, enum lane lane)
+{
+    for (enum pressure_of i = PRESSURE_QUEUE; i < PRESSURES; i++) {
+        uint64_t limit = p->of[i].limit, part = limit / 100 * percent[lane];
+        part += limit % 100 * percent[lane] / 100;
+        if (limit && p->of[i].used >= part)
+            return i;
+    }
+    return PRESSURES;
+}

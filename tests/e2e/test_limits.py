@@ -1,0 +1,205 @@
+"""
+test_limits — every key of `traffic`, as the receiving side sees it
+
+Sites of one provider, place or egress share a limit, whichever workers they live on. No token comes
+before its time, so what arrives k-th cannot arrive before it was allowed: these bounds hold however
+slow the machine is. That limits are used fully is shown in virtual time (tests/sim).
+"""
+import threading
+import time
+
+import pytest
+from wp import mail, net, smtpd
+
+SITES, WORKERS = 3, 4
+SLACK = 0.25                            # of a rate: what may be caught up
+
+
+class Noting(smtpd.Behaviour):
+    """Keeps when it was connected to, and how many are inside at a time over all its servers."""
+    lock = threading.Lock()
+
+    def __init__(self):
+        self.connects, self.inside, self.peak = [], 0, 0
+        self.may = threading.Event()
+        self.may.set()
+
+    def connected(self, s):
+        with self.lock:
+            self.connects.append(time.monotonic())
+            self.inside += 1
+            self.peak = max(self.peak, self.inside)
+        return super().connected(s)
+
+    def received(self, s, message):
+        self.may.wait(60)
+        return super().received(s, message)
+
+    def quit(self, s):
+        with self.lock:
+            self.inside -= 1
+        return super().quit(s)
+
+
+def provider(world, sink, traffic, conf=None, behaviour=None):
+    """Sites that are all of big.test, each with a server of its own: (relay, servers)."""
+    servers = [sink(behaviour) for _ in range(SITES)]
+    networks = [{"network": f"{s.address}/32", "carrier": "lab", "region": "here"} for s in servers]
+    here, z = world(conf={"workers": WORKERS, "geo": {"networks": networks}, **(conf or {})},
+                    policies={"traffic": traffic})
+    for i, s in enumerate(servers):
+        z.add(f"d{i}.test", f"MX 5 mx{i}.big.test.").host(f"mx{i}.big.test", s.address)
+    return here, servers
+
+
+def all_of(servers):
+    return sorted((m for s in servers for m in list(s.messages)), key=lambda m: m.time)
+
+
+def wait_all(servers, count):
+    net.wait_for(f"{count} messages", lambda: len(all_of(servers)) >= count)
+    return all_of(servers)
+
+
+def never_early(times, began, per_second):
+    for k, at in enumerate(sorted(times)):
+        assert at - began >= k / per_second - SLACK, (k, at - began)
+
+
+def send_to_all(here, count, size=0):
+    began = time.monotonic()
+    for i in range(count):
+        here.send(mail.message(size=size), to=[f"b@d{i % SITES}.test"])
+    return began
+
+
+@pytest.mark.parametrize("when", [{"provider": "big.test"}, {"recipient_carrier": "lab"},
+                                  {"recipient_region": "he*"}, {"egress": "default"}])
+def test_rate_is_that_of_all_sites_together(world, sink, when):
+    here, servers = provider(world, sink, [{"when": when, "rate": "10/s"}],
+                             conf={"egress": [{"name": "default"}]})
+    began = send_to_all(here, 25)
+    never_early([m.time for m in wait_all(servers, 25)], began, 10)
+    here.wait_empty()
+
+
+def test_rate_of_each_site_by_itself(world, sink):
+    """The same number, once for each: a rule by MX host is none of the provider."""
+    here, servers = provider(world, sink, [{"when": {"mx": "*.big.test"}, "rate": "1/h"}])
+    send_to_all(here, 2 * SITES)
+    wait_all(servers, SITES)
+    net.wait_for("all held", lambda: sorted(r.get("held_back_by", "") for r in here.json("queue"))
+                 == ["rate"] * SITES)
+    assert [len(s.messages) for s in servers] == [1] * SITES
+
+
+def test_connections_are_those_of_all_sites_together(world, sink):
+    """Two at a time for three sites with mail all the time: they take turns."""
+    noting = Noting()
+    here, servers = provider(world, sink, [{"when": {"recipient_carrier": "lab"}, "connections": 2}],
+                             behaviour=noting)
+    noting.may.clear()
+    send_to_all(here, 6 * SITES)
+    net.wait_for("two sessions", lambda: noting.inside == 2)
+    net.wait_for("a reason", lambda: "connections of carrier lab" in
+                 {r.get("held_back_by") for r in here.json("queue")})
+    noting.may.set()
+    wait_all(servers, 6 * SITES)
+    assert noting.peak == 2
+    here.wait_empty()
+
+
+def test_connections_opened_are_those_of_the_egress(world, sink):
+    noting = Noting()
+    here, servers = provider(world, sink, [{"when": {"egress": "def*"}, "connection_rate": "5/s",
+                                            "messages_per_connection": 1}],
+                             behaviour=noting, conf={"egress": [{"name": "default"}]})
+    began = send_to_all(here, 15)
+    wait_all(servers, 15)
+    assert len(noting.connects) >= 15
+    never_early(noting.connects, began, 5)
+
+
+def test_an_egress_at_its_limit_leaves_the_mail_to_others(world, sink):
+    here, servers = provider(world, sink, [{"when": {"egress": "slow"}, "rate": "1/h"}],
+                             conf={"egress": [{"name": "slow"}, {"name": "other", "weight": 0}]})
+    send_to_all(here, 9)
+    wait_all(servers, 9)
+    used = sorted(r["egress"] for r in here.wait_log("delivered", 9))
+    assert used == ["other"] * 8 + ["slow"]
+    told = here.json("explain", "--from", "a@client.test", "--to", "b@d0.test")
+    assert {e["name"]: e["reason"] for e in told["egress"]}["slow"] == \
+        "ruled out: a traffic limit of it is reached"
+
+
+def test_recipients_are_those_of_the_domain(world, sink):
+    """Eight messages of five recipients, at ten a second; the other site goes freely."""
+    here, servers = provider(world, sink, [{"when": {"recipient_domain": "d0.test"},
+                                            "recipient_rate": "10/s"}])
+    began = time.monotonic()
+    for _ in range(6):
+        here.send(mail.message(), to=[f"r{i}@d0.test" for i in range(5)])
+        here.send(mail.message(), to=[f"r{i}@d1.test" for i in range(5)])
+    wait_all(servers, 12)
+    for k, m in enumerate(sorted(servers[0].messages, key=lambda m: m.time)):
+        assert m.time - began >= 5 * k / 10 - SLACK, k
+    assert all(len(m.rcpts) == 5 for m in all_of(servers))
+
+
+def test_recipients_of_one_message_in_parts(world, sink):
+    """Parts of one message are transactions like others: each waits for its recipients."""
+    here, servers = provider(world, sink, [{"when": {"provider": "*"}, "recipient_rate": "10/s",
+                                            "recipients_per_message": 5}])
+    began = time.monotonic()
+    here.send(mail.message(), to=[f"r{i}@d0.test" for i in range(20)])
+    for k, m in enumerate(wait_all(servers, 4)):
+        assert len(m.rcpts) == 5
+        assert m.time - began >= 5 * k / 10 - SLACK, k
+
+
+def test_bytes_of_large_and_small_messages(world, sink):
+    here, servers = provider(world, sink, [{"when": {"site": "*", "provider": "big.test"},
+                                            "byte_rate": "1MiB/s"}])
+    began = time.monotonic()
+    here.send(mail.message(size=3 << 20), to=["b@d0.test"])         # streamed, window by window
+    for _ in range(8):
+        here.send(mail.message(size=200000), to=["b@d1.test"])      # whole
+    wait_all(servers, 9)
+    large = servers[0].messages[0]
+    assert large.time - began >= 1.5
+    for k, m in enumerate(sorted(servers[1].messages, key=lambda m: m.time)):
+        assert m.time - began >= 200000 * k / (1 << 20) - SLACK, k
+
+
+def test_queue_and_explain_name_what_holds(world, sink):
+    here, servers = provider(world, sink, [
+        {"when": {"mx": "*.big.test"}, "connections": 9},
+        {"when": {"provider": "big.test"}, "rate": "2/h", "byte_rate": "1GiB/day"}])
+    send_to_all(here, 6)
+    wait_all(servers, 1)
+    says = {"rate of provider big.test"}
+    net.wait_for("the reason", lambda: says <= {r.get("held_back_by") for r in here.json("queue")})
+    assert "rate of provider big.test" in here.cli("queue").stdout
+    told = here.json("explain", "--to", "b@d0.test")["limits"]
+    assert told["connections"] == 9
+    [rule] = told["traffic"]
+    assert "policies.yaml:" in rule.pop("rule")
+    assert rule == {"over": "provider big.test", "rate": "2/h", "byte_rate": "1GiB/day"}
+
+
+def test_reload_keeps_what_was_taken(world, sink):
+    one = [{"when": {"provider": "big.test"}, "rate": "1/h"}]
+    here, servers = provider(world, sink, one)
+    here.send(mail.message(), to=["b@d0.test"])
+    wait_all(servers, 1)
+    for i in range(SITES):
+        here.send(mail.message(), to=[f"b@d{i}.test"])
+    here.write_conf(policies={"traffic": [{"when": {"mx": "x.test"}, "rate": "9/s"}, *one]})
+    here.reload()
+    net.wait_for("all held", lambda: [r.get("held_back_by") for r in here.json("queue")]
+                 == ["rate of provider big.test"] * SITES)
+    assert len(all_of(servers)) == 1
+    here.write_conf(policies={"traffic": [{"when": {"provider": "big.test"}, "rate": "100/s"}]})
+    here.reload()
+    wait_all(servers, 1 + SITES)        # of the faster rate one token is owed, not an hour
+    here.wait_empty()
