@@ -13,6 +13,7 @@ struct crowd {
     uint32_t egress;   /* hash of its name: a reload changes its index */
     uint32_t open;     /* sessions, those being opened included */
     uint32_t standing; /* of them, ready for mail or carrying it */
+    uint32_t parting;  /* connections that are being closed, in neither of those */
     int64_t wait_until_ms;
     struct concurrency may;
 };
@@ -48,7 +49,7 @@ static bool make_room(struct target *t)
 {
     for (struct list *at = t->crowds.prev; at != &t->crowds; at = at->prev) {
         struct crowd *c = CONTAINER_OF(at, struct crowd, link);
-        if (c->open == 0) {
+        if (c->open + c->parting == 0) {
             list_del(&c->link);
             free(c);
             t->crowds_n--;
@@ -96,7 +97,7 @@ static void share_out(struct target *t)
     uint64_t bears = 0;
     LIST_EACH (at, &t->crowds) {
         struct crowd *c = CONTAINER_OF(at, struct crowd, link);
-        if (c->open)
+        if (c->open + c->parting)
             bears += limit_of(t, c);
     }
     site_bears(t->site, bears);
@@ -106,7 +107,7 @@ bool crowd_has_room(struct target *t, int egress)
 {
     const struct conf_egress *e = egress_conf(t->delivery->egress, egress);
     struct crowd *c = e->via.kind == CONF_VIA_RELAY ? NULL : find(t, key_of(e->name));
-    if (!c || t->site->sessions == 0)
+    if (!c || t->site->sessions + t->parting == 0)
         return true;
     int64_t now = now_of(t), until = c->wait_until_ms;
     uint32_t limit = limit_of(t, c);
@@ -114,7 +115,7 @@ bool crowd_has_room(struct target *t, int egress)
         until = concurrency_until(&c->may);
     if (until > now)
         target_look_in(t, until - now);
-    return until <= now && c->open < limit;
+    return until <= now && c->open + c->parting < limit;
 }
 
 bool crowd_is_over(const struct session *s)
@@ -132,7 +133,7 @@ void crowd_opening(struct session *s)
     s->crowd = find_or_make(t, key_of(policies_conf(s->policies)->egress.at[s->egress].name));
     if (!s->crowd)
         return;
-    s->level = ++s->crowd->open;
+    s->level = ++s->crowd->open + s->crowd->parting;
     share_out(t);
 }
 
@@ -158,6 +159,23 @@ void crowd_ended(struct session *s)
     share_out(s->target);
 }
 
+uint32_t crowd_parting(const struct session *s)
+{
+    uint32_t egress = key_of(policies_conf(s->policies)->egress.at[s->egress].name);
+    struct crowd *c = find(s->target, egress);
+    if (c)
+        c->parting++;
+    return egress;
+}
+
+void crowd_parted(struct target *t, uint32_t egress)
+{
+    struct crowd *c = find(t, egress);
+    if (c && c->parting)
+        c->parting--;
+    share_out(t);
+}
+
 static void refused_at(struct session *s, uint32_t level)
 {
     struct target *t = s->target;
@@ -181,7 +199,7 @@ static bool is_too_many(const struct finding *f)
 
 bool crowd_explains(const struct session *s, const struct finding *f)
 {
-    return s->crowd && s->crowd->standing > 0 && is_too_many(f);
+    return s->crowd && (s->crowd->open > 1 || s->crowd->parting) && is_too_many(f);
 }
 
 void crowd_judge(struct session *s, const struct finding *f)

@@ -6,12 +6,13 @@
  *   2. one that can take a transaction behind the running one, while waiting for its final reply
  *      costs less than a new connection would;
  *   3. a new session, while the limits allow;
- *   4. at the limit: any session that suits, by an egress that may carry it; else the mail stays
- *      in the queue.
+ *   4. at the limit: any session that suits, by an egress that may carry it, behind the running
+ *      transaction only as its reply becomes due; else the mail stays in the queue.
  *   So sessions grow only when the existing ones are saturated, and as no session ever holds more
  *   than two mails, a slow one collects none. Mail bound to a session that is still opening goes to
  *   one that became free before.
  */
+#include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
 #include "gateway/delivery/domains.h"
@@ -23,7 +24,9 @@
 enum {
     OPENING_FIRST = 2,     /* at once towards a site that has not proven itself */
     OPENING_ELSEWHERE = 4, /* beyond that, one by each other egress */
-    LOOK_AT_MAX = 64       /* sessions looked at for one mail */
+    LOOK_AT_MAX = 64,      /* sessions looked at for one mail */
+    AT_ONCE_US = 20000, /* where final replies take no longer, mail stands behind others at once */
+    LATE_US = 20000     /* timers are that late at most */
 };
 
 /* ---- finding a session ---- */
@@ -76,16 +79,36 @@ static bool may_follow(const struct target *t, const struct attempt *front, cons
            slots_kept(all, (enum lane)front->lane) >= slots_kept(all, (enum lane)item->lane);
 }
 
-static struct session *find_behind(struct target *t, const struct need *need)
+/* Mail that stands behind another has had its turn, and what comes meanwhile does not overtake it.
+ * So where there is no other way it goes there no earlier than its envelope needs to be answered
+ * when the reply is due; 0 and less: now. */
+static int64_t too_early_us(const struct session *s)
+{
+    int64_t final_us = s->target->final_us;
+    if (final_us <= AT_ONCE_US || !s->tcp_known || !s->tcp.min_rtt_us || s->via)
+        return 0;
+    int64_t flight_us = 2 * (int64_t)s->tcp.min_rtt_us;
+    int64_t lead_us = flight_us + (flight_us < LATE_US ? flight_us : LATE_US);
+    return s->front->sent_us + final_us - lead_us - clock_mono_us();
+}
+
+static struct session *find_behind(struct target *t, const struct need *need, bool late)
 {
     unsigned looked = 0;
+    int64_t next_us = INT64_MAX;
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
-        if (session_takes_more(s) && may_follow(t, s->front, need->item) && usable_by(s, need))
-            return s;
+        if (session_takes_more(s) && may_follow(t, s->front, need->item) && usable_by(s, need)) {
+            int64_t wait_us = late ? too_early_us(s) : 0;
+            if (wait_us <= 0)
+                return s;
+            next_us = wait_us < next_us ? wait_us : next_us;
+        }
         if (++looked == LOOK_AT_MAX)
             break;
     }
+    if (next_us != INT64_MAX)
+        target_look_in(t, (next_us + 999) / 1000);
     return NULL;
 }
 
@@ -153,19 +176,19 @@ static bool enough_are_opening(const struct target *t, int egress)
            (t->opening >= most && opening_by(t, egress) > 0);
 }
 
-/* At the limit of the site only a session that is no use to this mail makes way. */
+/* At the limit of the site only a session that is no use to this mail makes way: there is room when
+ * its connection is closed. */
 static bool site_has_room(struct target *t, const struct need *need)
 {
     struct need any = *need;
     any.any = true;
-    if (t->site->limit.connections == 0 || t->site->sessions < t->site->limit.connections)
+    uint64_t most = t->site->limit.connections;
+    if (most == 0 || t->site->sessions + t->parting < most)
         return true;
-    if (list_empty(&t->idle) || find_idle(t, &any)) {
-        t->site->hold = SITE_CONNECTIONS;
-        return false;
-    }
-    session_quit(CONTAINER_OF(t->idle.prev, struct session, link));
-    return true;
+    t->site->hold = SITE_CONNECTIONS;
+    if (!t->parting && !list_empty(&t->idle) && !find_idle(t, &any))
+        session_quit(CONTAINER_OF(t->idle.prev, struct session, link));
+    return false;
 }
 
 static bool may_open(struct target *t, const struct need *need)
@@ -209,20 +232,20 @@ static struct session *find_session(struct target *t, const struct need *need, b
     struct need any = *need;
     any.any = true;
     if (need->what == SCHED_BEHIND) {
-        struct session *behind = find_behind(t, need);
+        struct session *behind = find_behind(t, need, true);
         *open_r = false;
-        return behind ? behind : find_behind(t, &any);
+        return behind ? behind : find_behind(t, &any, true);
     }
     struct session *s = find_idle(t, need);
     if (!s && cheap_behind(t))
-        s = find_behind(t, need);
+        s = find_behind(t, need, false);
     if (!s)
         s = relay_adopt(t, need->route, need->item, need->way.egress);
     *open_r = !s && open && may_open(t, need);
     if (s || *open_r)
         return s;
     s = find_idle(t, &any);
-    return s ? s : find_behind(t, &any);
+    return s ? s : find_behind(t, &any, true);
 }
 
 /* Are there as many as the server was found to bear, and not as many as it may have? */

@@ -86,9 +86,10 @@ struct target {
     struct list want; /* delivery->wanting, or on no list */
     struct delivery *delivery;
     struct site *site;
-    struct list idle;   /* sessions ready for mail, the most recently used first */
-    struct list others; /* opening and working */
-    uint32_t opening;
+    struct list idle;     /* sessions ready for mail, the most recently used first */
+    struct list others;   /* opening and working */
+    struct list partings; /* connections that are being closed (parting.h) */
+    uint32_t opening, parting;
     bool proven;         /* a session worked and none has failed since */
     bool running, again; /* inside target_run() */
     uint8_t families;    /* of the addresses seen: bit 0 IPv4, bit 1 IPv6; 0: not known yet */

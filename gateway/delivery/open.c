@@ -99,7 +99,7 @@ static void gave_up(struct session *s)
         session_kill(s, NULL);
         return;
     }
-    if (works || others_work(s, false)) {
+    if (works || others_work(s, false) || crowd_explains(s, &s->trouble)) {
         /* It takes so many connections and no more: those carry the mail. */
         crowd_refused(s);
         session_kill(s, NULL);

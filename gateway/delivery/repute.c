@@ -131,10 +131,11 @@ static struct slice domain_of(struct slice address)
 }
 
 /* One attempt is one piece of evidence. What speaks against the address outweighs the rest, for the
- * others were answered by the same server, at the same time. */
+ * others were answered by the same server, at the same time. What a session was refused with before
+ * its first mail was told by then (repute_tell_refused). */
 static int gravity(const struct finding *f)
 {
-    if (f->fault != FAULT_NONE || !f->code)
+    if (f->fault != FAULT_NONE || !f->code || f->where < WHERE_MAIL)
         return 0;
     if (f->code >= 400 && f->class == REPLY_IP_BLOCKED)
         return 4;

@@ -12,6 +12,7 @@
 #include "gateway/delivery/detour.h"
 #include "gateway/delivery/domains.h"
 #include "gateway/delivery/egress.h"
+#include "gateway/delivery/parting.h"
 #include "gateway/delivery/peers.h"
 #include "gateway/delivery/race.h"
 #include "gateway/delivery/relay.h"
@@ -299,7 +300,7 @@ void session_quit(struct session *s)
     sense_quit(s);
     take_out(s);
     stream_write_ref(s->stream, SLICE_LIT("QUIT\r\n"), NULL, NULL);
-    stream_finish(&s->stream, QUIT_LINGER_MS);
+    parting_begin(s, QUIT_LINGER_MS);
     delivery_check_drained(d);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "gateway/delivery/crowd.h"
+#include "gateway/delivery/parting.h"
 #include "gateway/delivery/tolls.h"
 
 static void on_look(struct timer *timer)
@@ -29,6 +30,7 @@ struct target *target_of(struct delivery *d, struct site *site)
     t->site = site;
     list_init(&t->idle);
     list_init(&t->others);
+    list_init(&t->partings);
     list_init(&t->want);
     list_init(&t->crowds);
     list_init(&t->tolls);
@@ -43,6 +45,7 @@ void target_free(struct target *t)
     assert(list_empty(&t->idle) && list_empty(&t->others));
     assert(slots_held(&t->site->order.slots) == 0);
     timer_stop(t->delivery->loop, &t->look);
+    partings_forget(t);
     crowds_free(t);
     tolls_forget(t);
     t->site->delivery = NULL;

@@ -145,6 +145,8 @@ void stream_free_now(struct stream *s)
     buf_free(&s->out.copied);
     free(s->out.segments);
     free(s->failure);
+    if (s->ended)
+        s->ended(s->ended_arg);
     free(s);
 }
 
@@ -163,10 +165,17 @@ void stream_close(struct stream **stream)
 
 void stream_finish(struct stream **stream, int64_t linger_ms)
 {
+    if (*stream)
+        stream_finish_then(stream, linger_ms, NULL, NULL);
+}
+
+void stream_finish_then(struct stream **stream, int64_t linger_ms, void (*ended)(void *arg),
+                        void *arg)
+{
     struct stream *s = *stream;
     *stream = NULL;
-    if (!s)
-        return;
+    s->ended = ended;
+    s->ended_arg = arg;
     s->ops = NULL;
     s->finishing = true;
     s->paused = false;

@@ -65,6 +65,8 @@ void stream_close(struct stream **s);
  * the last reply is not lost to a reset, then frees. The handle is gone at once. linger_ms 0: the
  * peer has nothing left to say (it said QUIT), so the socket is closed as soon as all is sent. */
 void stream_finish(struct stream **s, int64_t linger_ms);
+/* The same; `ended` runs once, when the socket is closed: later, from the loop or its end. */
+void stream_finish_then(struct stream **s, int64_t linger_ms, void (*ended)(void *arg), void *arg);
 
 void stream_write(struct stream *s, const void *p, size_t n);
 /* Queues memory that stays valid until release(arg) runs: once, when sent or dropped, possibly from

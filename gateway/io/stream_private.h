@@ -75,6 +75,8 @@ struct stream {
     struct err *failure;
     struct addr peer, local;
     struct list orphan; /* on the loop's list while finishing */
+    void (*ended)(void *arg);
+    void *ended_arg;
 };
 
 void stream_enter(struct stream *s);

@@ -13,7 +13,7 @@ struct client {
     uint64_t key;
     uint64_t spent; /* since ever, on the scale that rounds divide into grains */
     struct list line;
-    bool parked;
+    bool parked, served; /* served: since it is known here */
 };
 
 struct fair {
@@ -21,6 +21,8 @@ struct fair {
     uint64_t grain, round; /* the one that is being served */
     uint32_t used;         /* bit i: rounds[i] is not empty */
     uint32_t count, clients_n, slots_n;
+    uint64_t last;                   /* who was served last; 0: nobody */
+    uint32_t company;                /* turns until a client that is served alone counts as alone */
     struct list rounds[FAIR_ROUNDS]; /* by number modulo FAIR_ROUNDS */
     struct list parked; /* of the present round, without mail: their debt is still good */
     struct client **slots;
@@ -121,7 +123,7 @@ static struct client *client_of(struct fair *f, uint64_t key)
     c->spent = f->round * f->grain;
     hang_in(f, c);
     f->clients_n++;
-    file(f, c, false);
+    file(f, c, true);
     return c;
 }
 
@@ -244,7 +246,21 @@ void fair_charge(struct fair *f, uint64_t key, uint64_t cost)
     assert(c);
     leave_round(f, c);
     c->spent += cost;
+    c->served = true;
     file(f, c, false);
+    if (f->last && f->last != key)
+        f->company = FAIR_COMPANY;
+    else if (f->company)
+        f->company--;
+    f->last = key;
+}
+
+bool fair_front_leaves_room(struct fair *f)
+{
+    if (!f->company || !fair_front(f))
+        return false;
+    const struct list *round = &f->rounds[place_of(f->round)];
+    return CONTAINER_OF(round->next, struct client, link)->served;
 }
 
 static bool each_line(const struct fair *f, bool (*fn)(void *arg, struct list *line), void *arg)

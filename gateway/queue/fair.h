@@ -5,7 +5,8 @@
  *   cost; what a message costs beyond that is taken from its next rounds, which it sits out. The
  *   rounds it sits out are not walked through: a client is filed under the round in which it has
  *   something to spend again, so taking is O(1) amortised however many clients wait. Inside a round
- *   the lines go message by message, so a newcomer waits for one message of each, not for a grain.
+ *   the lines go message by message. Who has spent nothing in this round goes first in it, with one
+ *   message: that of a client who sends now and then waits for none of those who send all the time.
  *
  *   Guarantees, with c the highest cost (at most FAIR_ROUNDS - 2 grains; more counts as that):
  *     - of two clients that have mail all the time, neither is given more than 2 (grain + c) above
@@ -25,7 +26,7 @@
 
 #include "gateway/base/list.h"
 
-enum { FAIR_ROUNDS = 32 };
+enum { FAIR_ROUNDS = 32, FAIR_COMPANY = 256 };
 
 struct fair;
 
@@ -43,6 +44,9 @@ void fair_del(struct fair *fair, struct list *node);
 /* The node whose turn it is, still in its line; NULL: all lines are empty. The same one until
  * something is charged, added in front or removed. */
 struct list *fair_front(struct fair *fair);
+/* Is the one in front a client that sends more than others do, who were served within the last
+ * FAIR_COMPANY turns? What is kept for those who come is not for it. */
+bool fair_front_leaves_room(struct fair *fair);
 /* The client spends that much: call it for the node that is taken, before fair_del(). */
 void fair_charge(struct fair *fair, uint64_t client, uint64_t cost);
 

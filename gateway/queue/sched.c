@@ -128,6 +128,14 @@ static struct sched_flow *next_flow(const struct sched *s, enum sched_size size,
     return best;
 }
 
+/* A slot is left to clients that send little; large mail has slots of its own. */
+static bool front_may_go(const struct sched *s, struct fair *fair, enum sched_size size,
+                         enum lane lane, enum sched_for what)
+{
+    return size == SCHED_LARGE_MAIL || slots_allow_more(&s->slots, lane, what == SCHED_SLOT) ||
+           !fair_front_leaves_room(fair);
+}
+
 static bool may_go(const struct sched *s, enum sched_size size, enum lane lane, enum sched_for what)
 {
     if (what == SCHED_BEHIND)
@@ -144,9 +152,9 @@ static void look_at_fronts(const struct sched *s, struct sched_flow *only, enum 
             continue;
         struct sched_flow *flow = only ? only : next_flow(s, size, lane);
         assert(flow);
-        struct list *node =
-            fair_count(flow->fair[size][lane]) ? fair_front(flow->fair[size][lane]) : NULL;
-        if (!node)
+        struct fair *fair = flow->fair[size][lane];
+        struct list *node = fair_count(fair) ? fair_front(fair) : NULL;
+        if (!node || !front_may_go(s, fair, size, lane, what))
             continue;
         f->flow[lane] = flow;
         f->node[lane] = node;

@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-enum { KEEP_FROM = 3, KEEP_HIGH_FROM = 8, KEEP_PART = 8, LARGE_PART = 4 };
+enum { KEEP_FROM = 3, KEEP_HIGH_FROM = 8, KEEP_PART = 8, LARGE_PART = 4, LEAVE_ONE_FROM = 8 };
 
 static uint32_t part_of(uint32_t all, uint32_t part)
 {
@@ -53,6 +53,14 @@ bool slots_allow(const struct slots *s, enum lane lane, bool large)
             return false;
     }
     return true;
+}
+
+bool slots_allow_more(const struct slots *s, enum lane lane, uint32_t more)
+{
+    uint32_t held = 0, left = s->all - slots_kept(s->all, lane);
+    for (enum lane at = LANE_COUNT; at-- > lane;)
+        held += s->busy[at];
+    return lane == LANE_URGENT || left < LEAVE_ONE_FROM || held + more < left;
 }
 
 void slots_take(struct slots *s, enum lane lane, bool large)

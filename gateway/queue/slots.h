@@ -15,6 +15,9 @@
  *   one message. What has begun is never interrupted: when the number of slots falls, the excess
  *   ends by itself.
  *
+ *   Where a lane below urgent may have eight slots or more and several clients use it, those that
+ *   send more than others leave one of them to the others (slots_allow_more), who so find it free.
+ *
  *   Of large messages one is always under way while some wait; more only while nothing small can
  *   go. With a single slot, small mail has SLOTS_SMALL_TURNS before the next large one.
  *
@@ -39,6 +42,9 @@ struct slots {
 /* Of `all`, those that mail of this lane leaves free. */
 uint32_t slots_kept(uint32_t all, enum lane lane);
 uint32_t slots_large_most(uint32_t all);
+/* May mail of clients that send more than others do hold `more` of them besides those that mail of
+ * its lane and below holds now? One is left to the others, unless there are too few. */
+bool slots_allow_more(const struct slots *s, enum lane lane, uint32_t more);
 /* Where a server bears that many sessions and not `most`: the fewest slots of which mail of any
  * lane may hold as many as it bears. What is kept for the lanes above costs nothing there. */
 uint32_t slots_for(uint32_t most, uint32_t sessions);

@@ -63,3 +63,13 @@ class Run:
         """From the first act for a message to the sink's 250."""
         return percentile(sorted((a[0][0] - self.sent[s][1]) / 1e6
                                  for s, a in self.arrivals.items()), p)
+
+    def waits(self, until_ns):
+        """ms from each 250 in to the 250 out, sorted; what is still there counts as taken then."""
+        return sorted(((self.arrivals[s][0][0] if s in self.arrivals else until_ns) -
+                       self.sent[s][2]) / 1e6 for s in self.acked)
+
+
+def within(rows, begin_ns, end_ns):
+    """How many a second were taken between the two."""
+    return sum(begin_ns <= row[1] < end_ns for row in rows) * 1e9 / (end_ns - begin_ns)

@@ -4,6 +4,7 @@ machines — the relays that are measured, each as it is meant to be run, and wh
 Every machine accepts on ADDRESS:PORT from 127/8 and sends everything to one sink. Its CPU time and
 memory are those of its process tree, with children that have ended.
 """
+import dataclasses
 import os
 import subprocess
 import tempfile
@@ -37,6 +38,16 @@ def pss_of(pids):
     return total
 
 
+@dataclasses.dataclass
+class Setting:
+    """What a machine is told beside where the sink is; each takes of it what it knows."""
+    connections: int = 50           # to a site at most
+    elsewhere: dict = dataclasses.field(default_factory=dict)   # domain → another sink
+    priorities: dict = dataclasses.field(default_factory=dict)  # sender → lane
+    clients: tuple = ()             # addresses that are clients of their own
+    memory: str = "256MiB"          # for bodies
+
+
 class Machine:
     """What every machine can do; cpu and memory are of its process tree."""
     name = ""
@@ -57,14 +68,19 @@ class Machine:
 class Waypost(Machine):
     name = "waypost"
 
-    def __init__(self, sink):
+    def __init__(self, sink, setting=Setting()):
+        networks = [*(f"{a}/32" for a in setting.clients), "127.0.0.0/8"]
+        routes = [{"name": domain.split(".")[0], "when": {"recipient_domain": domain},
+                   "hosts": [host], "tls": "none"} for domain, host in setting.elsewhere.items()]
         self.here = waypost.Waypost({
             "workers": "auto", "log": {"level": "warning", "deliveries": ""},
-            "clients": [{"network": "127.0.0.0/8", "connections": 10000}],
-            "limits": {"message_size": "4GiB", "connections": 10000,
+            "clients": [{"network": n, "connections": 10000} for n in networks],
+            "limits": {"message_size": "4GiB", "connections": 10000, "memory": setting.memory,
                        "connections_per_client": 10000}},
-            {"routes": [{"name": "all", "hosts": [sink], "tls": "none"}],
-             "traffic": [{"when": {"recipient": "*"}, "connections": 50}]})
+            {"routes": [*routes, {"name": "all", "hosts": [sink], "tls": "none"}],
+             "priorities": [{"when": {"sender": sender}, "priority": lane}
+                            for sender, lane in setting.priorities.items()],
+             "traffic": [{"when": {"recipient": "*"}, "connections": setting.connections}]})
         self.address, self.port = self.here.address, self.here.port
         self.start()
 
@@ -86,16 +102,25 @@ class Waypost(Machine):
         self.here.close()
 
 
+def next_hop(sink):
+    host, _, port = sink.partition(":")
+    return f"[{host}]:{port}"
+
+
 class Postfix(Machine):
     """Debian's Postfix with its limits raised where they would be the only thing measured."""
     name = "postfix"
 
-    def __init__(self, sink):
-        host, _, port = sink.partition(":")
+    def __init__(self, sink, setting=Setting()):
+        most = setting.connections
+        hosts = ", ".join(f"{{ {domain} = smtp:{next_hop(host)} }}"
+                          for domain, host in setting.elsewhere.items())
         self.server = servers.Postfix(
-            relayhost=f"[{host}]:{port}", myhostname="relay.test", mydestination="",
+            relayhost=next_hop(sink), myhostname="relay.test", mydestination="",
             disable_dns_lookups="yes", queue_minfree="0", default_process_limit="200",
-            default_destination_concurrency_limit="50", initial_destination_concurrency="20",
+            default_destination_concurrency_limit=str(most),
+            initial_destination_concurrency=str(min(20, most)),
+            transport_maps=f"inline:{{{hosts}}}" if hosts else "",
             in_flow_delay="0", qmgr_message_active_limit="50000", max_use="1000", maillog_file="")
         self.address, self.port = self.server.address, 25
         self.find_root()

@@ -18,6 +18,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../support")]
 import machines                                                 # noqa: E402
 import scenarios                                                # noqa: E402
+import stand                                                    # noqa: E402
 
 # scenario, figure: the goal, as text and as a test on (waypost, postfix) medians.
 GOALS = [
@@ -30,6 +31,16 @@ GOALS = [
     ("steady", "p99 ms", "at most 10", lambda w, p: w <= 10),
     ("large", "MiB above idle", "at most 64", lambda w, p: w <= 64),
     ("restart", "first after s", "at most 2", lambda w, p: w <= 2),
+    ("urgent", "p99 transactions", "at most 2.5", lambda w, p: w <= 2.5),
+    ("urgent", "bulk kept %", "at least 95", lambda w, p: w >= 95),
+    ("tarpit", "throughput kept %", "at least 97", lambda w, p: w >= 97),
+    ("tarpit", "p99 grown %", "at most 10", lambda w, p: w <= 10),
+    ("limit7", "used %", "at least 95", lambda w, p: w >= 95),
+    ("limit7", "refused %", "at most 2", lambda w, p: w <= 2),
+    ("clients", "p99 grown %", "at most 20", lambda w, p: w <= 20),
+    ("flood", "MiB grown", "at most 32", lambda w, p: w <= 32),
+    ("flood", "urgent out %", "100", lambda w, p: w == 100),
+    ("flood", "lost", "none", lambda w, p: w == 0),
 ]
 
 
@@ -48,7 +59,7 @@ def arguments():
 def measure(name, machine, divide):
     """One run of a scenario with a fresh machine: figure name → value."""
     with tempfile.TemporaryDirectory(prefix="wp-bench-") as folder:
-        bench = scenarios.Bench(folder, machines.MACHINES[machine])
+        bench = stand.Bench(folder, machines.MACHINES[machine])
         try:
             return scenarios.SCENARIOS[name](bench, divide)
         finally:

@@ -1,94 +1,20 @@
 """
-scenarios — what is measured: each takes a Bench and gives its figures by name
+scenarios — what is measured: each takes a stand.Bench and gives its figures by name
 
 All mail is 4 KB unless said otherwise. "delivered/s" is from the first message begun to the sink's
-last 250; latencies are from the generator's first act for a message to the sink's 250.
+last 250; latencies are from the generator's first act for a message to the sink's 250. What is asked of
+the order in which mail leaves is in order.py.
 """
 import os
-import subprocess
 import threading
 import time
 
 import figures
-from wp import net, process, waypost
+import order
+from stand import PATIENCE, Watch
+from wp import net
 
-PATIENCE = 400          # seconds for the generator
-STILL = 30              # seconds without a message: no more will come
 DRAIN = 60              # seconds for a queue to empty after a restart
-
-
-def tool(name):
-    return os.path.join(os.path.dirname(waypost.binary()), "tests", "bench-" + name)
-
-
-class Bench:
-    """A sink and one machine in front of it."""
-
-    def __init__(self, folder, machine):
-        self.folder, self.sink_log = folder, os.path.join(folder, "sink.log")
-        self.sink_address, self.sink = net.loopback(), None
-        self.make, self.machine = machine, None
-
-    def start(self, *sink_options):
-        self.sink = process.Child([tool("sink"), "-a", self.sink_address, "-p", "2600", "-l",
-                                   self.sink_log, *sink_options], self.folder + "/sink.err")
-        net.wait_for("the sink", lambda: net.greets(self.sink_address, 2600))
-        self.machine = self.make(f"{self.sink_address}:2600")
-        return self.machine
-
-    def generate(self, count, *options, log="gen.log"):
-        """Runs the generator to its end; gives its records."""
-        path = os.path.join(self.folder, log)
-        subprocess.run([tool("gen"), "-a", self.machine.address, "-p", str(self.machine.port),
-                        "-n", str(count), "-l", path, "-T", str(PATIENCE), *options], check=False,
-                       stdout=subprocess.DEVNULL)
-        return figures.read(path)
-
-    def drain(self, count, still=STILL, limit=PATIENCE):
-        """Waits until the sink has so many; gives up when nothing comes any more."""
-        last, since = -1, time.monotonic()
-        end = since + limit
-        while (n := figures.count(self.sink_log)) < count and time.monotonic() < end:
-            if n != last:
-                last, since = n, time.monotonic()
-            if time.monotonic() - since > still:
-                return
-            time.sleep(0.02)
-
-    def warm(self):
-        """Process pools, caches and connections: some mail that does not count."""
-        self.generate(300, "-c", "20", log="warm.log")
-        self.drain(300)
-        self.sink.popen.send_signal(12)     # SIGUSR2: empty the log
-        time.sleep(0.4)
-
-    def close(self):
-        if self.machine:
-            self.machine.close()
-        if self.sink:
-            self.sink.stop()
-
-
-class Watch:
-    """The peak of a machine's memory (KiB) while it is entered."""
-
-    def __init__(self, machine, step=0.05):
-        self.machine, self.step, self.on = machine, step, True
-        self.idle = self.peak = machine.memory()
-        self.thread = threading.Thread(target=self.run, daemon=True)
-
-    def run(self):
-        while self.on:
-            self.peak = max(self.peak, self.machine.memory())
-            time.sleep(self.step)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.on = False
-        self.thread.join()
 
 
 def flow(bench, count, *options):
@@ -152,7 +78,7 @@ def restart(bench, divide):
     waiting = machine.waiting()
     idle = machine.memory()
     machine.stop()
-    bench.sink.popen.send_signal(10)        # SIGUSR1: from now on it takes mail
+    bench.sink.take_mail()
     os.sync()
     try:
         with open("/proc/sys/vm/drop_caches", "w") as f:
@@ -173,4 +99,5 @@ def restart(bench, divide):
             "delivered/s": taken / (done - first)}
 
 
-SCENARIOS = {f.__name__: f for f in (each, kept, pipelined, steady, large, restart)}
+SCENARIOS = {f.__name__: f for f in (each, kept, pipelined, steady, large, restart,
+                                     *order.SCENARIOS)}

@@ -1,23 +1,22 @@
 """
 test_crowd — a server that takes so many connections and no more: found out, used, not hammered
 
-Attempts are counted, not timed. The server waits a moment for one of its sessions to end before it
-refuses, so that a session that has just said QUIT does not count.
+Attempts are counted, not timed.
 """
 import smtplib
 import threading
 
 import pytest
-from wp import mail, net, smtpd
+from wp import mail, net, smtpd, waypost
 
 ALLOWED, MAILS, PER_SESSION = 7, 1400, 10
 
 
 class Crowded(smtpd.Behaviour):
-    """Takes seven at a time and answers 421 to all others."""
+    """Takes so many at a time and answers 421 to all others."""
 
-    def __init__(self):
-        self.room = threading.Condition()
+    def __init__(self, allowed=ALLOWED):
+        self.room, self.allowed = threading.Lock(), allowed
         self.inside = self.present = self.peak = 0
         self.attempts = []              # refused?, in the order of arrival
         self.pause = threading.Event()  # never set: a wait that ends by itself
@@ -26,7 +25,7 @@ class Crowded(smtpd.Behaviour):
         with self.room:
             self.present += 1
             self.peak = max(self.peak, self.present)
-            s.inside = self.room.wait_for(lambda: self.inside < ALLOWED, timeout=0.05)
+            s.inside = self.inside < self.allowed
             self.attempts.append(not s.inside)
             if s.inside:
                 self.inside += 1
@@ -39,7 +38,6 @@ class Crowded(smtpd.Behaviour):
         with self.room:
             self.inside -= 1
             self.present -= 1
-            self.room.notify()
         return super().quit(s)
 
     def received(self, s, message):
@@ -73,6 +71,23 @@ def test_the_limit_of_a_server_is_found_and_used(relay, sink):
     assert sum(late) <= len(late) / 20, refused     # and then kept to
     assert sum(refused) <= 12, refused
     assert crowded.peak <= ALLOWED + 6              # one and a half times, and those that leave
+    assert not here.log("deferred") and not evidence(here)
+
+
+def evidence(here):
+    """What speaks against our address."""
+    rows = here.json("egress", "list")
+    rows = [rows] if isinstance(rows, dict) else rows
+    return [e for row in rows for s in row["standing"] for e in s["evidence"]]
+
+
+def test_who_takes_none_tells_it_once(relay, sink):
+    """One refused connection is one piece of evidence, of which two would throttle the address."""
+    here = relay(to=sink(Crowded(0)), policies=waypost.LATER)
+    submit(here, 1)
+    here.wait_log("deferred")
+    told = net.wait_for("evidence", lambda: evidence(here))
+    assert [e["kind"] for e in told] == ["ip-throttled"]
 
 
 class Holding(smtpd.Behaviour):

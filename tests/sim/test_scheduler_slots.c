@@ -172,12 +172,64 @@ static void one_session_is_shared(void **state)
     sessions_end(&s);
 }
 
+/* Every twentieth step one client of little mail sends one; two others have mail all the time. */
+static void run_with_company(struct sessions *s, bool little)
+{
+    struct world *w = &s->w;
+    for (int step = 1; step <= 4000; step++, w->now_ms += 5) {
+        end_those_due(s);
+        if (little && step % 20 == 0) {
+            struct sim_mail *m = world_send(w, 0, LANE_NORMAL, 7, 3000);
+            struct sched_flow *flow;
+            assert_ptr_equal(sched_next(&w->sched, NULL, SCHED_SLOT, w->now_ms, &flow), &m->node);
+        }
+        while (w->sched.ready[SCHED_SMALL_MAIL][LANE_NORMAL] < 100) {
+            world_send(w, 0, LANE_NORMAL, 1, some_bytes(&w->rnd) / 100);
+            world_send(w, 0, LANE_NORMAL, 2, some_bytes(&w->rnd) / 100);
+        }
+        begin_what_may(s);
+        if (step > 100)
+            assert_true(s->w.sched.slots.busy[LANE_NORMAL] >= 15);
+    }
+}
+
+/* Who sends little finds a slot free at once, whatever others have waiting; that costs them one
+ * of sixteen. */
+static void a_slot_is_left_to_little_mail(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct sessions s = { .breaks = false };
+        world_make(&s.w, seed, 20);
+        run_with_company(&s, true);
+        sessions_end(&s);
+    }
+}
+
+/* A client that is alone has all of them, also soon after the last of others has gone. */
+static void who_is_alone_has_all(void **state)
+{
+    (void)state;
+    struct sessions s = { .breaks = false };
+    world_make(&s.w, 1, 20);
+    world_send(&s.w, 0, LANE_NORMAL, 7, 3000);
+    for (int step = 0; step < 4000; step++, s.w.now_ms += 5) {
+        end_those_due(&s);
+        while (s.w.sched.ready[SCHED_SMALL_MAIL][LANE_NORMAL] < 20)
+            world_send(&s.w, 0, LANE_NORMAL, 1, 3000);
+        begin_what_may(&s);
+        if (step > 400)
+            assert_int_equal(s.w.sched.slots.busy[LANE_NORMAL], 16);
+    }
+    sessions_end(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slots_are_kept),
-        cmocka_unit_test(large_mail_holds_up_no_small),
-        cmocka_unit_test(one_session_is_shared),
+        cmocka_unit_test(slots_are_kept),        cmocka_unit_test(large_mail_holds_up_no_small),
+        cmocka_unit_test(one_session_is_shared), cmocka_unit_test(a_slot_is_left_to_little_mail),
+        cmocka_unit_test(who_is_alone_has_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -46,9 +46,15 @@ static void mails(unsigned n)
         rig_mail(&mail);
 }
 
+static void say(unsigned conn, const char *text)
+{
+    size_t n = strlen(text);
+    assert_int_equal(send(rig.peers[0].conns[conn].fd, text, n, MSG_NOSIGNAL), n);
+}
+
 static void answer(unsigned conn)
 {
-    assert_int_equal(send(rig.peers[0].conns[conn].fd, "250 ok\r\n", 8, MSG_NOSIGNAL), 8);
+    say(conn, "250 ok\r\n");
 }
 
 static unsigned standing(void)
@@ -151,6 +157,118 @@ static void test_refused_mail_is_a_refusal(void **state)
     assert_int_equal(rig.peers[0].conns_n, 4);
 }
 
+static unsigned came(unsigned conn, const char *needle)
+{
+    struct slice in = buf_slice(&rig.peers[0].conns[conn].got);
+    unsigned n = 0;
+    for (const char *at = in.p, *end = in.p + in.n;
+         at && (at = memmem(at, (size_t)(end - at), needle, strlen(needle))); at++)
+        n++;
+    return n;
+}
+
+static void until_came(unsigned conn, const char *needle, unsigned times)
+{
+    for (int i = 0; i < 1000 && came(conn, needle) < times; i++)
+        loop_turn(rig.loop, 10);
+    assert_int_equal(came(conn, needle), times);
+}
+
+/* Others are still being opened: the one that is refused says nothing about the site, its mail goes
+ * by them and is not deferred. */
+static void test_refused_while_others_are_opened(void **state)
+{
+    static const struct line silent_at_first[] = { SILENT };
+    static const struct line *const scripts[] = { silent_at_first, refuses };
+    (void)state;
+    start(scripts, 2);
+    mails(2);
+    until_connected(2);
+    turns(20);
+    static const struct line goes_on[] = { { "", "220 peer\r\n", GO_ON },
+                                           { "EHLO gw.example\r\n", "250 peer\r\n", GO_ON },
+                                           TAKES,
+                                           { "\r\n.\r\n", "250 ok\r\n", GO_ON },
+                                           TAKES,
+                                           { "\r\n.\r\n", "250 ok\r\n", GO_ON },
+                                           SILENT };
+    rig.peers[0].conns[0].at = goes_on;
+    conn_play(&rig.peers[0].conns[0]);
+    until_logged(DELIVERED, 2);
+    assert_int_equal(count_in(rig_log(), DEFERRED), 0);
+}
+
+/* A connection that is being closed is one that the server has: the next is opened after that. */
+static void test_those_that_leave_count(void **state)
+{
+    static const struct line *const scripts[] = { keeps_silent };
+    (void)state;
+    play(0, scripts[0]);
+    peer_shut(&rig.peers[1]);
+    rig_start("delivery: { connections: 1, messages_per_connection: 1 }", "");
+    mails(2);
+    until_connected(1);
+    struct conn *first = &rig.peers[0].conns[0];
+    until_came(0, "\r\n.\r\n", 1);
+    loop_watch_free(&first->watch); /* it does not see the QUIT */
+    answer(0);
+    until_logged(DELIVERED, 1);
+    turns(20);
+    assert_int_equal(rig.peers[0].conns_n, 1);
+    conn_close(first);
+    until_connected(2);
+    until_came(1, "\r\n.\r\n", 1);
+    answer(1);
+    until_logged(DELIVERED, 2);
+}
+
+#define FLIGHT                                                                                     \
+    { "DATA\r\n", "250 ok\r\n250 ok\r\n354 go\r\n", GO_ON },                                       \
+    {                                                                                              \
+        "\r\n.\r\n", NULL, GO_ON                                                                   \
+    }
+
+/* On the one session mail stands behind another only as its final reply becomes due, so that what
+ * is more urgent and comes meanwhile is next; and then it does, before the reply is there. */
+static void test_late_behind_another(void **state)
+{
+    static const struct line script[] = { { "", "220 peer\r\n", GO_ON },
+                                          { "EHLO", "250-peer\r\n250 PIPELINING\r\n", GO_ON },
+                                          FLIGHT,
+                                          FLIGHT,
+                                          FLIGHT,
+                                          SILENT };
+    struct mail_spec urgent = mail, bulk = mail;
+    urgent.lane = LANE_URGENT;
+    urgent.from = "u@s.example";
+    bulk.lane = LANE_BULK;
+    (void)state;
+    play(0, script);
+    peer_shut(&rig.peers[1]);
+    rig_start("delivery: { connections: 1 }", "");
+    rig_mail(&bulk);
+    until_connected(1);
+    until_came(0, "\r\n.\r\n", 1);
+    wait_longer_than(2000); /* so long it takes, as far as is known from now on */
+    answer(0);
+    until_logged(DELIVERED, 1);
+    rig_mail(&bulk);
+    until_came(0, "\r\n.\r\n", 2);
+    rig_mail(&bulk);
+    turns(4);
+    rig_mail(&urgent);
+    turns(4);
+    answer(0);
+    until_came(0, "MAIL", 3);
+    assert_int_equal(came(0, "MAIL FROM:<u@s.example>"), 1);
+    until_came(0, "MAIL", 4);
+    assert_int_equal(count_in(rig_log(), DELIVERED), 2);
+    say(0, "250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+    until_came(0, "\r\n.\r\n", 4);
+    answer(0);
+    until_logged(DELIVERED, 4);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -158,6 +276,9 @@ int main(void)
     const struct CMUnitTest tests[] = { T(test_it_grows_by_what_goes_through),
                                         T(test_refusals_are_heeded),
                                         T(test_one_refusal_makes_it_wait),
-                                        T(test_refused_mail_is_a_refusal) };
+                                        T(test_refused_mail_is_a_refusal),
+                                        T(test_refused_while_others_are_opened),
+                                        T(test_those_that_leave_count),
+                                        T(test_late_behind_another) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * bench/gen — an SMTP load generator
  *
  *   gen -p PORT [-a ADDRESS] [-n MESSAGES] [-c SESSIONS] [-s BYTES] [-l LOG] [-b FIRST]
+ *       [-f SENDER] [-t RECIPIENT] [-i ADDRESS] connect from this address
  *       [-k] keep sessions open for more messages    [-P] pipeline MAIL, RCPT, DATA
  *       [-r RATE] open loop: messages are due at RATE a second, and their time counts from then
  *       [-T SECONDS] give up after that time
@@ -27,9 +28,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "tests/bench/tools/letter.h"
 #include "tests/bench/tools/tool.h"
 
-enum { LINE = 78, BLOCK = LINE * 840, HEADER = 256, EVENTS = 256 };
+enum { EVENTS = 256 };
 enum { TEXT_SENT = 1 };
 enum step { CLOSED, GREETING, EHLO, READY, MAIL, RCPT, DATA, TEXT, ACK, QUIT };
 
@@ -40,11 +42,11 @@ struct session {
     long message; /* index of its record, -1: none */
     uint64_t wake_ns, left, sent;
     size_t line_len;
-    char line[1024], header[HEADER + 8];
+    char line[1024], header[LETTER_HEADER + 8];
 };
 
 static struct {
-    const char *address, *log;
+    const char *address, *from, *log;
     int port, sessions;
     bool keep, pipeline;
     long messages, first;
@@ -58,9 +60,9 @@ static struct {
     uint64_t start_ns;
     struct sent_record *records;
     struct sockaddr_in target;
+    struct letter letter;
 } gen;
 
-static char block[BLOCK];
 static volatile sig_atomic_t stop;
 
 static void on_signal(int sig)
@@ -137,49 +139,15 @@ static bool put_envelope(struct session *s)
         r->start_ns = now_ns();
     s->step = MAIL;
     s->waiting = s->pipelining ? 3 : 1;
-    static const char mail[] = "MAIL FROM:<bench@client.test>\r\n";
-    static const char all[] = "MAIL FROM:<bench@client.test>\r\nRCPT TO:<u@fast.test>\r\nDATA\r\n";
-    return s->pipelining ? put(s, all, sizeof all - 1) : put(s, mail, sizeof mail - 1);
-}
-
-static void make_header(struct session *s)
-{
-    int n =
-        snprintf(s->header, sizeof s->header,
-                 "From: <bench@client.test>\r\nTo: <u@relay.test>\r\nSubject: bench\r\n"
-                 "Message-Id: <%ld.%llu@client.test>\r\nX-Bench-Seq: %ld\r\nX-Pad: ",
-                 opt.first + s->message, (unsigned long long)gen.start_ns, opt.first + s->message);
-    memset(s->header + n, 'p', (size_t)(HEADER - n));
-    memcpy(s->header + HEADER - 4, "\r\n\r\n", 4);
-}
-
-/* The next pieces of header, text and final dot from `at` on, a megabyte at most. */
-static int gather(struct session *s, struct iovec *v)
-{
-    uint64_t at = s->sent, end = HEADER + opt.text_len;
-    int n = 0;
-    if (at < HEADER) {
-        v[n++] = (struct iovec){ s->header + at, HEADER - at };
-        at = HEADER;
-    }
-    while (n < 16 && at < end) {
-        uint64_t from = (at - HEADER) % BLOCK, k = BLOCK - from;
-        if (k > end - at)
-            k = end - at;
-        v[n++] = (struct iovec){ block + from, k };
-        at += k;
-    }
-    static char dot[] = ".\r\n";
-    if (at >= end)
-        v[n++] = (struct iovec){ dot + (at - end), end + 3 - at };
-    return n;
+    const struct letter *l = &gen.letter;
+    return s->pipelining ? put(s, l->all, l->all_n) : put(s, l->mail, l->mail_n);
 }
 
 static bool put_text(struct session *s)
 {
     while (s->left) {
-        struct iovec v[18];
-        ssize_t w = writev(s->fd, v, gather(s, v));
+        struct iovec v[LETTER_PIECES];
+        ssize_t w = writev(s->fd, v, letter_pieces(s->header, opt.text_len, s->sent, v));
         if (w < 0 && errno == EAGAIN) {
             if (!s->want_write)
                 watch(s, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT);
@@ -212,16 +180,16 @@ static bool on_envelope_reply(struct session *s, long code)
         return true;
     if (s->step == MAIL && !s->pipelining) {
         s->step = RCPT;
-        return put(s, "RCPT TO:<u@fast.test>\r\n", 23);
+        return put(s, gen.letter.rcpt, gen.letter.rcpt_n);
     }
     if (s->step == RCPT) {
         s->step = DATA;
         return put(s, "DATA\r\n", 6);
     }
-    make_header(s);
+    letter_header(s->header, opt.first + s->message, gen.start_ns);
     s->step = TEXT;
     s->sent = 0;
-    s->left = HEADER + opt.text_len + 3;
+    s->left = LETTER_HEADER + opt.text_len + 3;
     return put_text(s);
 }
 
@@ -301,6 +269,10 @@ static void begin(struct session *s)
     s->line_len = 0;
     s->pipelining = s->want_write = false;
     gen.open++;
+    struct sockaddr_in from = { .sin_family = AF_INET };
+    if (opt.from && (inet_pton(AF_INET, opt.from, &from.sin_addr) != 1 ||
+                     bind(s->fd, (struct sockaddr *)&from, sizeof from)))
+        perror("gen: bind");
     if (connect(s->fd, (struct sockaddr *)&gen.target, sizeof gen.target) && errno != EINPROGRESS)
         shut(s, true);
     else
@@ -336,14 +308,10 @@ static bool write_log(void)
     return f && fclose(f) == 0 && n == (size_t)gen.next;
 }
 
-static void prepare(void)
+static void prepare(const struct options *o)
 {
-    static const char letters[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (uint32_t i = 0; i < BLOCK; i++)
-        block[i] = letters[(i * 2654435761u >> 13) & 63];
-    for (uint32_t i = LINE - 2; i < BLOCK; i += LINE)
-        memcpy(block + i, "\r\n", 2);
+    letter_prepare(&gen.letter, o->text['f'] ? o->text['f'] : "bench@client.test",
+                   o->text['t'] ? o->text['t'] : "u@fast.test");
     gen.target =
         (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)opt.port) };
     inet_pton(AF_INET, opt.address, &gen.target.sin_addr);
@@ -360,8 +328,9 @@ static void options(int argc, char **argv)
                              ['s'] = 4096,
                              ['T'] = 3600,
                          } };
-    options_read(&o, argc, argv, "a:p:n:c:s:l:b:kPr:T:");
+    options_read(&o, argc, argv, "a:p:n:c:s:l:b:kPr:T:f:t:i:");
     opt.address = o.text['a'] ? o.text['a'] : "127.0.0.1";
+    opt.from = o.text['i'];
     opt.log = o.text['l'];
     opt.port = (int)o.number['p'];
     opt.messages = (long)o.number['n'];
@@ -371,14 +340,13 @@ static void options(int argc, char **argv)
     opt.pipeline = o.number['P'] > 0;
     opt.rate = o.number['r'];
     opt.limit = o.number['T'];
-    long lines = ((long)o.number['s'] - HEADER) / LINE;
-    opt.text_len = (uint64_t)(lines > 0 ? lines : 1) * LINE;
+    opt.text_len = letter_text_len((long)o.number['s']);
+    prepare(&o);
 }
 
 int main(int argc, char **argv)
 {
     options(argc, argv);
-    prepare();
     struct session *all = calloc((size_t)opt.sessions, sizeof *all);
     if (!all || !gen.records || !gen.again)
         abort();

@@ -1,37 +1,45 @@
 /*
  * bench/sink — an SMTP server that swallows mail as fast as it can and notes when each came
  *
- *   sink -l LOG [-a ADDRESS] -p PORT [-4]
+ *   sink -l LOG [-a ADDRESS] -p PORT [-4] [-d MS] [-e] [-m SESSIONS] [-R LOG]
  *     -4  begin by deferring: the end of data is answered 451; SIGUSR1 turns this on and off
+ *     -d  a transaction takes that long: the reply to the end of data is kept back, and what is
+ *         behind it is not looked at before; SIGHUP turns this off
+ *     -e  every reply to a command is kept back so, too: a tarpit
+ *     -m  beyond so many sessions the greeting is 421; -R: one record for each of these
  *     SIGUSR2 empties the log, so that a warm-up does not count; SIGTERM ends it
  *
  *   One thread, epoll. One 32-byte record per accepted message (tool.h): its number from the
  * X-Bench-Seq header, the monotonic time of the 250, length and CRC of its text. Large mail is
  * never stored.
  */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <nmmintrin.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/bench/tools/text.h"
 #include "tests/bench/tools/tool.h"
 
-enum { HEADER_MAX = 16384, LINE_MAX_ = 2048, OUT_MAX = 4096, LOG_BATCH = 4096 };
+enum {
+    HEADER_MAX = 16384,
+    LINE_MAX_ = 2048,
+    OUT_MAX = 4096,
+    LOG_BATCH = 4096,
+    IDLE_NS = 200000000
+};
 
 struct session {
-    uint64_t seq, bytes;
+    uint64_t seq, bytes, due_ns; /* due_ns: its reply is kept back until then; 0: none is */
     int fd;
-    bool listener, in_data, header_done, quit;
+    bool listener, in_data, header_done, quit, taken; /* taken: that reply is the message's */
+    struct session *next;                             /* whose reply is kept back, too */
+    char *rest;                                       /* what came behind what is answered */
+    size_t rest_n;
     unsigned rcpts, matched; /* matched: how much of CRLF . CRLF has come */
     uint32_t crc;
     size_t header_len, line_len, out_len;
@@ -39,13 +47,16 @@ struct session {
 };
 
 static struct {
-    int epoll, log_fd;
-    bool deferring;
+    int epoll, log_fd, refused_fd;
+    bool deferring, delays_all;
+    uint64_t delay_ns;
+    long sessions, sessions_max;      /* sessions_max: 0 is any number */
+    struct session *kept, **kept_end; /* by due_ns, as all wait equally long */
     struct taken_record batch[LOG_BATCH];
     unsigned batched;
 } sink;
 
-static volatile sig_atomic_t stop, toggle, empty;
+static volatile sig_atomic_t stop, toggle, empty, hurry;
 
 static void on_signal(int sig)
 {
@@ -53,6 +64,8 @@ static void on_signal(int sig)
         toggle = 1;
     else if (sig == SIGUSR2)
         empty = 1;
+    else if (sig == SIGHUP)
+        hurry = 1;
     else
         stop = 1;
 }
@@ -71,6 +84,13 @@ static void log_message(const struct session *s)
         log_flush();
 }
 
+static void log_refused(void)
+{
+    struct taken_record r = { .seq = (uint64_t)sink.sessions, .time_ns = now_ns() };
+    if (write(sink.refused_fd, &r, sizeof r) != sizeof r)
+        perror("sink: log of refusals");
+}
+
 static void watch(struct session *s, int op, uint32_t events)
 {
     struct epoll_event e = { events, { .ptr = s } };
@@ -80,7 +100,9 @@ static void watch(struct session *s, int op, uint32_t events)
 static void session_drop(struct session *s)
 {
     close(s->fd);
+    free(s->rest);
     free(s);
+    sink.sessions--;
 }
 
 static void say(struct session *s, const char *text)
@@ -94,23 +116,35 @@ static void say(struct session *s, const char *text)
 
 static void send_out(struct session *s)
 {
+    if (s->taken)
+        log_message(s);
     if (s->out_len && send(s->fd, s->out, s->out_len, MSG_NOSIGNAL) != (ssize_t)s->out_len)
         s->quit = true;
+    s->taken = false;
     s->out_len = 0;
+}
+
+/* All that came is dealt with. */
+static void finish(struct session *s)
+{
+    if (s->due_ns)
+        return;
+    send_out(s);
     if (s->quit)
         session_drop(s);
 }
 
-static uint32_t crc32c(uint32_t crc, const char *p, size_t n)
+/* Nothing more is read of it until release(). False: it may answer at once. */
+static bool keep_back(struct session *s)
 {
-    uint64_t x = crc, word;
-    for (; n >= sizeof word; n -= sizeof word, p += sizeof word) {
-        memcpy(&word, p, sizeof word);
-        x = _mm_crc32_u64(x, word);
-    }
-    for (; n; n--)
-        x = _mm_crc32_u8((uint32_t)x, (unsigned char)*p++);
-    return (uint32_t)x;
+    if (!sink.delay_ns)
+        return false;
+    s->due_ns = now_ns() + sink.delay_ns;
+    s->next = NULL;
+    *sink.kept_end = s;
+    sink.kept_end = &s->next;
+    watch(s, EPOLL_CTL_DEL, 0);
+    return true;
 }
 
 static void count_text(struct session *s, const char *p, size_t n)
@@ -139,29 +173,9 @@ static void take_header(struct session *s, const char *p, size_t n)
     count_text(s, p + used, n - used);
 }
 
-/* How much of p belongs to the text, up to and with the final dot. */
-static size_t scan_text(struct session *s, const char *p, size_t n)
-{
-    static const char end[] = "\r\n.\r\n";
-    size_t i = 0;
-    while (i < n && s->matched < 5) {
-        if (s->matched == 0) {
-            const char *cr = memchr(p + i, '\r', n - i);
-            if (!cr)
-                return n;
-            i = (size_t)(cr - p) + 1;
-            s->matched = 1;
-        } else {
-            s->matched = p[i] == end[s->matched] ? s->matched + 1 : p[i] == '\r' ? 1 : 0;
-            i++;
-        }
-    }
-    return i;
-}
-
 static size_t take_text(struct session *s, const char *p, size_t n)
 {
-    size_t used = scan_text(s, p, n);
+    size_t used = scan_text(&s->matched, p, n);
     if (s->header_done)
         count_text(s, p, used);
     else
@@ -171,8 +185,10 @@ static size_t take_text(struct session *s, const char *p, size_t n)
     s->in_data = false;
     s->rcpts = 0;
     say(s, sink.deferring ? "451 4.3.0 try later\r\n" : "250 2.0.0 accepted\r\n");
-    if (!sink.deferring)
+    s->taken = !sink.deferring;
+    if (!keep_back(s) && s->taken)
         log_message(s);
+    s->taken = s->taken && s->due_ns;
     return used;
 }
 
@@ -216,11 +232,14 @@ static void command(struct session *s)
     default:
         say(s, "250 2.0.0 ok\r\n");
     }
+    if (sink.delays_all)
+        keep_back(s);
 }
 
 static void take_commands(struct session *s, const char *p, size_t n)
 {
-    for (const char *end = p + n; p < end && !s->quit;) {
+    const char *end = p + n;
+    while (p < end && !s->quit && !s->due_ns) {
         if (s->in_data) {
             p += take_text(s, p, (size_t)(end - p));
             continue;
@@ -240,6 +259,39 @@ static void take_commands(struct session *s, const char *p, size_t n)
             command(s);
         }
     }
+    if (p < end && !s->quit) {
+        s->rest_n = (size_t)(end - p);
+        s->rest = malloc(s->rest_n);
+        if (!s->rest)
+            abort();
+        memcpy(s->rest, p, s->rest_n);
+    }
+}
+
+/* Its reply is due: that, and then what came behind. */
+static void release(struct session *s)
+{
+    char *rest = s->rest;
+    s->due_ns = 0;
+    s->rest = NULL;
+    send_out(s);
+    watch(s, EPOLL_CTL_ADD, EPOLLIN);
+    if (rest)
+        take_commands(s, rest, s->rest_n);
+    free(rest);
+    finish(s);
+}
+
+static void release_due(void)
+{
+    uint64_t now = now_ns();
+    while (sink.kept && sink.kept->due_ns <= now) {
+        struct session *s = sink.kept;
+        sink.kept = s->next;
+        if (!sink.kept)
+            sink.kept_end = &sink.kept;
+        release(s);
+    }
 }
 
 static void on_input(struct session *s)
@@ -253,7 +305,7 @@ static void on_input(struct session *s)
         return;
     }
     take_commands(s, scratch, (size_t)n);
-    send_out(s);
+    finish(s);
 }
 
 static void on_accept(const struct session *listener)
@@ -266,25 +318,22 @@ static void on_accept(const struct session *listener)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         s->fd = fd;
         watch(s, EPOLL_CTL_ADD, EPOLLIN);
-        say(s, "220 sink ESMTP\r\n");
-        send_out(s);
+        s->quit = sink.sessions_max && sink.sessions >= sink.sessions_max;
+        say(s, s->quit ? "421 4.7.0 too many connections\r\n" : "220 sink ESMTP\r\n");
+        if (s->quit)
+            log_refused();
+        sink.sessions++;
+        finish(s);
     }
 }
 
 static void open_port(const char *address, int port)
 {
-    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
     struct session *s = calloc(1, sizeof *s);
-    int one = 1;
-    if (!s || inet_pton(AF_INET, address, &a.sin_addr) != 1)
+    if (!s)
         abort();
-    s->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    s->fd = listen_on(address, port);
     s->listener = true;
-    setsockopt(s->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (bind(s->fd, (struct sockaddr *)&a, sizeof a) || listen(s->fd, 4096)) {
-        perror("sink: bind");
-        exit(1);
-    }
     watch(s, EPOLL_CTL_ADD, EPOLLIN);
 }
 
@@ -297,15 +346,23 @@ static void heed_signals(void)
         if (ftruncate(sink.log_fd, 0) || lseek(sink.log_fd, 0, SEEK_SET))
             perror("sink: log");
     }
-    toggle = empty = 0;
+    if (hurry)
+        sink.delay_ns = 0;
+    for (struct session *s = hurry ? sink.kept : NULL; s; s = s->next)
+        s->due_ns = 1;
+    toggle = empty = hurry = 0;
 }
 
 static void serve(void)
 {
     struct epoll_event events[256];
     while (!stop) {
-        int n = epoll_wait(sink.epoll, events, 256, 200);
+        uint64_t now = now_ns(), due = sink.kept ? sink.kept->due_ns : now + IDLE_NS;
+        uint64_t ns = due > now ? due - now : 0;
+        struct timespec wait = { 0, (long)(ns < IDLE_NS ? ns : IDLE_NS) };
+        int n = epoll_pwait2(sink.epoll, events, 256, &wait, NULL);
         heed_signals();
+        release_due();
         for (int i = 0; i < n; i++) {
             struct session *s = events[i].data.ptr;
             if (s->listener)
@@ -319,17 +376,23 @@ static void serve(void)
 
 int main(int argc, char **argv)
 {
-    struct options o = { .text = { ['a'] = "127.0.0.1", ['l'] = "/dev/null" } };
-    options_read(&o, argc, argv, "a:p:l:4");
+    static const char none[] = "/dev/null";
+    struct options o = { .text = { ['a'] = "127.0.0.1", ['l'] = none, ['R'] = none } };
+    options_read(&o, argc, argv, "a:p:l:4d:em:R:");
+    sink.delay_ns = (uint64_t)(o.number['d'] * 1e6);
+    sink.delays_all = o.number['e'] > 0;
+    sink.sessions_max = (long)o.number['m'];
+    sink.kept_end = &sink.kept;
+    sink.refused_fd = open(o.text['R'], O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
     sink.log_fd = open(o.text['l'], O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0644);
     sink.deferring = o.number['4'] > 0;
     sink.epoll = epoll_create1(0);
-    if (sink.log_fd < 0) {
+    if (sink.log_fd < 0 || sink.refused_fd < 0) {
         perror("sink: log");
         return 1;
     }
-    for (int i = 0; i < 4; i++)
-        signal((int[]){ SIGTERM, SIGINT, SIGUSR1, SIGUSR2 }[i], on_signal);
+    for (int i = 0; i < 5; i++)
+        signal((int[]){ SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 }[i], on_signal);
     open_port(o.text['a'], (int)o.number['p']);
     serve();
     return 0;
