@@ -46,7 +46,7 @@ struct compiled_traffic {
     struct when *when;
     unsigned needs; /* when_needs() */
     unsigned over;  /* set of enum traffic_over */
-    uint64_t key;  /* of its `when`, as written */
+    uint64_t key;   /* of its `when`, as written */
 };
 
 struct compiled_reply {

@@ -134,7 +134,7 @@ static int unknown_verb(struct cli *cli, const char *name)
 
 int cli_main(int argc, char **argv, int (*serve)(const char *conf_path))
 {
-    struct cli cli = { .conf_path = "/etc/waypost/waypost.yaml", .serve = serve };
+    struct cli cli = { .conf_path = CLI_CONF_PATH, .serve = serve };
     cli.color = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
     char **rest = argv + (argc > 0);
     while (*rest && strcmp(*rest, "-c") == 0 && rest[1]) { /* before the verb too */

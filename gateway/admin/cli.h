@@ -32,6 +32,8 @@ struct cli_verb {
     int (*run)(struct cli *cli);
 };
 
+#define CLI_CONF_PATH "/etc/waypost/waypost.yaml" /* without -c */
+
 /* What was asked. */
 struct cli {
     const char *conf_path;

@@ -1,13 +1,16 @@
 /*
  * admin/cli_reply — `waypost explain-reply`: what a remote reply means, and what follows from it
  *
- *   Needs no daemon. The operator's `replies` of the configuration come before the shipped rules.
+ *   Needs no daemon, and no configuration unless one is named. The operator's `replies` come before
+ *   the shipped rules; our address is, without --ip, the one of the configuration that is named.
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gateway/admin/cli.h"
 #include "gateway/base/json.h"
+#include "gateway/conf/conf.h"
 #include "gateway/smtp/limits.h"
 #include "policies/reply.h"
 #include "reputation/reply.h"
@@ -180,13 +183,40 @@ static void put_text(const struct question *q, const struct reply_judgement *j, 
     buf_printf(out, "mail      %s\n", next_text(reply_next(j, &q->facts), q, j));
 }
 
-static int tell(struct cli *cli, const struct question *q, const struct policies *policies)
+static bool names(const struct reply_rules *rules, struct question *q, const struct addr *address)
+{
+    struct reply_judgement j;
+    q->source = *address;
+    q->facts.source = &q->source;
+    reply_classify(rules, &q->facts, &j);
+    return j.names_us;
+}
+
+/* Without --ip: the address of the configuration that the reply names; none is asked for then. */
+static void find_source(const struct reply_rules *rules, const struct conf *conf,
+                        struct question *q)
+{
+    for (size_t i = 0; i < conf->egress.n; i++) {
+        const struct conf_egress *e = &conf->egress.at[i];
+        for (size_t k = 0; k < e->addresses.n; k++)
+            if (names(rules, q, &e->addresses.at[k]))
+                return;
+        if (e->via.source.family != ADDR_NONE && names(rules, q, &e->via.source))
+            return;
+    }
+    q->facts.source = NULL;
+}
+
+/* policies NULL: there is no configuration. */
+static int tell(struct cli *cli, struct question *q, const struct policies *policies)
 {
     struct reply_rules *rules = reply_rules_shipped();
     struct reply_judgement j;
     struct buf out;
+    if (policies && !q->facts.source)
+        find_source(rules, policies_conf(policies), q);
     reply_classify(rules, &q->facts, &j);
-    if (q->facts.code >= 400)
+    if (policies && q->facts.code >= 400)
         ask_operator(policies, q, &j);
     buf_init(&out, 64 << 10);
     if (cli->json)
@@ -199,8 +229,16 @@ static int tell(struct cli *cli, const struct question *q, const struct policies
     return CLI_OK;
 }
 
-static int load_and_tell(struct cli *cli, const struct question *q)
+/* A file that was named must be there. */
+static bool is_without_file(const struct cli *cli)
 {
+    return strcmp(cli->conf_path, CLI_CONF_PATH) == 0 && access(cli->conf_path, F_OK) != 0;
+}
+
+static int load_and_tell(struct cli *cli, struct question *q)
+{
+    if (is_without_file(cli))
+        return tell(cli, q, NULL);
     struct bundle *bundle = bundle_new_disk();
     struct conf_errors *errors = conf_errors_new();
     struct policies *policies = NULL;

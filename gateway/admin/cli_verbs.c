@@ -30,7 +30,7 @@ static const struct cli_option explain_options[] = {
 
 static const struct cli_option explain_reply_options[] = {
     { "mx", "HOST", "who said it: the host name of the mail exchanger" },
-    { "ip", "IP", "our address as they see it" },
+    { "ip", "IP", "our address as they see it; without: those configured" },
     { "to", "ADDRESS", "the recipient, for rules that ask for it" },
     { "at", "STEP", "what was answered: greeting ehlo tls auth mail rcpt data final" },
     { NULL, NULL, NULL },

@@ -297,6 +297,38 @@ static void check_limits(struct conf_reader *r)
             "one client may take all connections: connections_per_client is above connections");
 }
 
+static void check_lists(struct conf_reader *r)
+{
+    const struct conf_reputation *c = &r->conf->reputation;
+    for (size_t i = 0; i < c->blocklists.n; i++)
+        for (size_t k = 0; c->blocklists.at[i].zone.n && k < i; k++)
+            if (slice_ieq(c->blocklists.at[i].zone, c->blocklists.at[k].zone))
+                conf_error(r->errors, c->blocklists.at[i].pos,
+                           "found \"%s\" a second time, expected it once (first at line %u)",
+                           c->blocklists.at[i].zone.p, c->blocklists.at[k].pos.line);
+    for (size_t i = 0; i < c->feeds.n; i++) {
+        const struct conf_feed *f = &c->feeds.at[i];
+        for (size_t k = 0; (f->file.n || f->url.n) && k < i; k++)
+            if (slice_eq(f->file, c->feeds.at[k].file) && slice_eq(f->url, c->feeds.at[k].url))
+                conf_error(r->errors, f->pos,
+                           "found the same feed a second time, expected it once (first at line %u)",
+                           c->feeds.at[k].pos.line);
+    }
+}
+
+static void check_min_active(struct conf_reader *r)
+{
+    const struct yaml_node *reputation = yaml_get(r->root, "reputation");
+    const struct yaml_node *least = reputation ? yaml_get(reputation, "min_active") : NULL;
+    size_t addresses = 0;
+    for (size_t i = 0; i < r->conf->egress.n; i++)
+        addresses += r->conf->egress.at[i].addresses.n ? r->conf->egress.at[i].addresses.n : 1;
+    if (least && r->conf->reputation.min_active > addresses)
+        conf_error(r->errors, least->pos,
+                   "found %llu, expected at most %zu, as many as there are addresses",
+                   (unsigned long long)r->conf->reputation.min_active, addresses);
+}
+
 void checks_run(struct conf_reader *r)
 {
     check_listeners(r);
@@ -310,4 +342,6 @@ void checks_run(struct conf_reader *r)
     check_headers(r);
     check_trust(r);
     check_limits(r);
+    check_lists(r);
+    check_min_active(r);
 }

@@ -25,13 +25,35 @@ static const struct conf_section codes_section = { "reputation.blocklists[].code
 static void check_codes(struct conf_reader *r, const struct yaml_node *codes,
                         const struct conf_blocklist *list)
 {
-    static const struct network answers = { { .family = ADDR_V4, .bytes = { 127 } }, 8 };
-    for (size_t i = 0; i < list->codes.n; i++)
-        if (list->codes.at[i].answer.family != ADDR_NONE &&
-            !network_contains(&answers, &list->codes.at[i].answer))
+    static const struct network answers = { { .family = ADDR_V4, .bytes = { 127 } }, 8 },
+                                errors = { { .family = ADDR_V4, .bytes = { 127, 255, 255 } }, 24 };
+    for (size_t i = 0; i < list->codes.n; i++) {
+        const struct addr *answer = &list->codes.at[i].answer;
+        if (answer->family == ADDR_NONE)
+            continue;
+        if (!network_contains(&answers, answer))
             conf_error(r->errors, codes->entries[i].key_pos,
                        "found \"%.60s\", expected an answer in 127.0.0.0/8",
                        codes->entries[i].key.p);
+        else if (network_contains(&errors, answer))
+            conf_error(r->errors, codes->entries[i].key_pos,
+                       "found \"%.60s\", expected an answer that lists: with those in "
+                       "127.255.255.0/24 a list says that it does not answer you",
+                       codes->entries[i].key.p);
+    }
+}
+
+/* As the pages of those who sell access write it: the domain is copied, the key forgotten. */
+static bool is_placeholder(struct slice zone)
+{
+    static const char *const labels[] = { "key",     "yourkey", "your_key", "your-key", "dqs_key",
+                                          "dqs-key", "apikey",  "api_key",  "api-key",  NULL };
+    struct slice first, rest;
+    slice_cut(zone, '.', &first, &rest);
+    for (const char *const *label = labels; *label; label++)
+        if (slice_ieq(first, slice_of(*label)))
+            return true;
+    return false;
 }
 
 /* What is known of the list stands in for what the configuration leaves out. */
@@ -42,6 +64,11 @@ static void check_blocklist(struct conf_reader *r, const struct yaml_node *node,
     check_codes(r, codes, list);
     if (!zone || !list->zone.n)
         return;
+    if (is_placeholder(list->zone)) {
+        conf_error(r->errors, zone->pos, "found \"%s\", expected your own key in front",
+                   list->zone.p);
+        return;
+    }
     const char *why = zones_refusal(zones_builtin(), list->zone);
     const struct zone *known = zones_find(zones_builtin(), list->zone);
     if (why)

@@ -115,7 +115,7 @@ PARSE(parse_hostname)
 static void expect_hostname(const struct conf_key *key, struct buf *out)
 {
     (void)key;
-    buf_puts(out, "a host name such as gw1.example.net");
+    buf_puts(out, "a host name such as gw1.example.net, no dot behind");
 }
 
 PARSE(parse_asn)

@@ -71,8 +71,11 @@ static const struct conf_key patterns_key = { .type = &type_patterns, .flags = K
 static bool term_allowed(const struct conf_key *key, size_t term)
 {
     const char *more = key->more;
+    bool of_reply = more && slice_eq_str(slice_of(more), "text");
     if (term == WHEN_TEXT)
-        return more && slice_eq_str(slice_of(more), "text");
+        return of_reply;
+    if (term == WHEN_HEADER) /* not at hand any more when a reply comes */
+        return !of_reply;
     if (term == WHEN_PROVIDER || term == WHEN_EGRESS)
         return more && slice_eq_str(slice_of(more), "egress");
     return true;
@@ -87,7 +90,19 @@ static void unknown_term(struct conf_reader *r, const struct conf_key *key,
         if (term_allowed(key, i))
             names[n++] = when_key_names[i];
     names[n++] = "not";
-    unknown_key(r, e, names, n);
+    if (!slice_eq_str(e->key, when_key_names[WHEN_HEADER])) {
+        unknown_key(r, e, names, n);
+        return;
+    }
+    struct buf list;
+    buf_init(&list, 900);
+    for (size_t i = 0; i < n; i++)
+        buf_printf(&list, " %s", names[i]);
+    struct slice all = buf_slice(&list);
+    conf_error(r->errors, e->key_pos,
+               "found \"header\", expected one of those known when a reply comes:%.*s",
+               SLICE_FMT(all));
+    buf_free(&list);
 }
 
 /* Each header of the map becomes a term of its own: they are joined by and, like all keys. */

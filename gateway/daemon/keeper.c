@@ -261,7 +261,7 @@ static void set_aside(const char *path, const char *why)
 static enum rc load_copy(const char *path, size_t max, keeper_take_fn *take, void *arg)
 {
     struct buf file;
-    struct slice content;
+    struct slice content = { NULL, 0 };
     struct err err;
     buf_init(&file, max + HEAD_BYTES);
     enum rc rc = read_file(path, &file, &err);

@@ -59,7 +59,10 @@ static void on_egress_changed(void *arg, int egress, enum egress_fault_kind faul
         struct target *t = CONTAINER_OF(at, struct target, link);
         if (fault == EGRESS_FINE && t->site->sessions == 0 && t->site->failures)
             site_succeeded(t->site);
-        queue_kick(d->queue, t->site);
+        if (fault == EGRESS_FINE)
+            queue_wake(d->queue, t->site);
+        else
+            queue_kick(d->queue, t->site);
     }
 }
 
@@ -125,11 +128,11 @@ void delivery_reconfigure(struct delivery *d, struct policies *policies)
 }
 
 /* Whom mail must not leave by is known now, and who is allowed again: what waits looks anew. */
-static void kick_all(struct delivery *d)
+static void wake_all(struct delivery *d)
 {
     LIST_EACH (at, &d->targets) {
         struct target *t = CONTAINER_OF(at, struct target, link);
-        queue_kick(d->queue, t->site);
+        queue_wake(d->queue, t->site);
     }
 }
 
@@ -138,7 +141,7 @@ void delivery_advise(struct delivery *d, struct advice *advice)
     bool otherwise = paths_advise(d->paths, advice);
     egress_bar(d->egress, advice);
     if (otherwise)
-        kick_all(d);
+        wake_all(d);
 }
 
 /* ---- life ---- */

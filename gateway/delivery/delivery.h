@@ -48,7 +48,7 @@ struct delivery_env {
     void *observe_arg;
     const struct reply_rules *replies; /* what remote replies mean; NULL: not judged */
     struct allowances *allowances;     /* of all workers; NULL: none are kept */
-    struct gauges *gauges;       /* of all workers; NULL: no limit of `traffic` is kept */
+    struct gauges *gauges;             /* of all workers; NULL: no limit of `traffic` is kept */
     struct honesties *honesties; /* of all workers; NULL: resolvers of egresses are not used */
     tally_sink_fn *report;       /* what replies say about our addresses; NULL: nobody asks */
     void *report_arg;

@@ -377,9 +377,8 @@ bool paths_has_way(struct target *t, const struct conf_route *route, const struc
     q.bytes = item->body_size;
     q.lane = (enum lane)item->lane;
     q.explore_ms = NULL;
-    if (choose(&q, &rnd, &p->choice) != EGRESS_NONE)
-        return true;
-    return choice_has(&p->choice, RULED_OUT_SPENT) || choice_has(&p->choice, RULED_OUT_LIMITED);
+    return choose(&q, &rnd, &p->choice) != EGRESS_NONE || choice_has(&p->choice, RULED_OUT_SPENT) ||
+           choice_has(&p->choice, RULED_OUT_LIMITED);
 }
 
 bool paths_are_limited(const struct paths *p)
@@ -398,9 +397,4 @@ void paths_why_none(const struct paths *p, char *text, size_t n)
         snprintf(text, n, "egress %s: %s", p->conf->egress.at[c->egress].name.p, why);
         return;
     }
-}
-
-bool paths_is_able(const struct way_out *way, int egress)
-{
-    return way->able[egress / 64] >> (egress % 64) & 1;
 }

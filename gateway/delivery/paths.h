@@ -57,7 +57,10 @@ void paths_reconfigure(struct paths *paths, const struct conf *conf);
 
 void paths_choose(struct target *t, const struct conf_route *route, const struct item *item,
                   struct way_out *way_r);
-bool paths_is_able(const struct way_out *way, int egress);
+static inline bool paths_is_able(const struct way_out *way, int egress)
+{
+    return way->able[egress / 64] >> (egress % 64) & 1;
+}
 
 /* How an egress of the configuration stands with this receiver, by the last advice however old it
  * is; with a source what there is about that address of it. NULL: as well as can be, or nothing. */

@@ -37,6 +37,7 @@ static void leave_lane(struct item *item)
 
 void place_nowhere(struct queue *q, struct item *item)
 {
+    item->wants_egress = false;
     if (list_empty(&item->node))
         return;
     uint32_t *count;

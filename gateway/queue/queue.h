@@ -83,6 +83,8 @@ void queue_finish(struct queue *queue, struct item **item);
 void queue_reconfigure(struct queue *queue, struct policies *policies);
 const struct policies *queue_policies(const struct queue *queue);
 
+/* An egress is back: the site's mail that waits for one need not wait any longer. */
+void queue_wake(struct queue *queue, struct site *site);
 /* Tells delivery again that the site may go on (a session became free, a limit rose). */
 void queue_kick(struct queue *queue, struct site *site);
 

@@ -77,12 +77,15 @@ static int64_t shorter(int64_t a, int64_t b)
 }
 
 /* All that is ready. */
-static void put_off(struct flow *flow, int64_t wait_ms)
+static void put_off(struct flow *flow, int64_t wait_ms, bool wants_egress)
 {
     struct list items = LIST_INIT(items);
     sched_drain(&flow->order, &items);
-    LIST_EACH (node, &items)
-        place_put_off(flow->site->queue, CONTAINER_OF(node, struct item, node), wait_ms);
+    LIST_EACH (node, &items) {
+        struct item *item = CONTAINER_OF(node, struct item, node);
+        place_put_off(flow->site->queue, item, wait_ms);
+        item->wants_egress = wants_egress;
+    }
 }
 
 static void note_error(struct site *site, const char *reason)
@@ -100,7 +103,7 @@ void flow_failed(struct flow *flow, const char *reason)
 {
     note_error(flow->site, reason);
     flow->site->no_egress = true;
-    put_off(flow, first_wait(flow->site));
+    put_off(flow, first_wait(flow->site), true);
 }
 
 void flow_put_off(struct flow *flow, struct item *item, const char *reason)
@@ -108,6 +111,7 @@ void flow_put_off(struct flow *flow, struct item *item, const char *reason)
     note_error(flow->site, reason);
     flow->site->no_egress = true;
     place_put_off(flow->site->queue, item, first_wait(flow->site));
+    item->wants_egress = true;
 }
 
 void site_failed(struct site *site, const char *reason)
@@ -123,7 +127,7 @@ void site_failed(struct site *site, const char *reason)
     site->backoff_until_ms = loop_now_ms(q->env.loop) + wait;
     note_error(site, reason);
     LIST_EACH (at, &site->flows)
-        put_off(CONTAINER_OF(at, struct flow, link), wait);
+        put_off(CONTAINER_OF(at, struct flow, link), wait, false);
 }
 
 void site_succeeded(struct site *site)
@@ -255,6 +259,18 @@ void site_announce(struct site *site)
         return;
     list_push_back(&q->ready_sites, &site->ready_link);
     loop_task_schedule(q->env.loop, &q->announce);
+}
+
+void queue_wake(struct queue *queue, struct site *site)
+{
+    LIST_EACH (node, &site->waiting_items) {
+        struct item *item = CONTAINER_OF(node, struct item, node);
+        if (!item->wants_egress)
+            continue;
+        place_nowhere(queue, item);
+        route_item(queue, item);
+    }
+    queue_kick(queue, site);
 }
 
 void queue_kick(struct queue *queue, struct site *site)

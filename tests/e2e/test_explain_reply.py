@@ -1,7 +1,10 @@
 """
 test_explain_reply — what an operator is told about a reply of the other side, without a daemon
 """
+import subprocess
+
 import pytest
+from wp import mail, smtpd, waypost
 
 LISTED = "554 5.7.1 Service unavailable; Client host [203.0.113.42] blocked using zen.spamhaus.org"
 
@@ -52,6 +55,43 @@ def test_the_operators_rules_come_first(ask):
     answer = ask("--mx", "mx.test", "--to", "x@vip.example", "550 no", replies=mine)
     assert answer["rule"] == "replies[2]"
     assert ask("--mx", "mx.test", LISTED, replies=mine)["class"] == "ip-blocked"
+
+
+def test_our_address_is_known_from_the_configuration(relay):
+    here = relay(start=False, conf={"egress": [
+        {"name": "a", "address": "127.1.2.3"},
+        {"name": "b", "address": ["127.1.2.4", "192.0.2.7"]}]})
+    for reply, named in ((LISTED, False), (LISTED.replace("203.0.113.42", "192.0.2.7"), True)):
+        answer = here.json("explain-reply", "--mx", "mx.example.net", reply)
+        assert answer["names_us"] == named and answer["class"] == "ip-blocked"
+
+
+def test_without_a_configuration(tmp_path):
+    """None is named, and none is there (or whatever is there is sound)."""
+    done = subprocess.run([waypost.binary(), "explain-reply", "--mx", "mx.example.net", "--ip",
+                           "203.0.113.42", LISTED], cwd=tmp_path, capture_output=True, text=True,
+                          check=True)
+    assert "ip-blocked" in done.stdout
+    done = subprocess.run([waypost.binary(), "explain-reply", "--mx", "mx.example.net", "-c",
+                           str(tmp_path / "none.yaml"), LISTED], capture_output=True, check=False)
+    assert done.returncode == 78
+
+
+class Refuses(smtpd.Behaviour):
+    def rcpt(self, s, address, args):
+        return "550 go away"
+
+
+def test_what_a_rule_may_ask_of_the_mail(relay, sink):
+    """All of it at once: what is not known when the reply comes would never match."""
+    when = {"text": "go away", "sender": "a@client.test", "sender_domain": "client.test",
+            "recipient": "b@dest.test", "recipient_domain": "dest.test", "size": "<1MiB",
+            "client": "127.0.0.0/8", "time": "00:00-24:00", "priority": "normal"}
+    here = relay(to=sink(Refuses()), policies={"replies": [{"when": when, "class": "temp"}]})
+    here.send(mail.message(), sender="x@other.test", to="b@dest.test")
+    assert here.wait_log("bounced", 1, sender="x@other.test")[0]["class"] == "mailbox"
+    here.send(mail.message(), sender="a@client.test", to="b@dest.test")
+    assert here.wait_log("deferred", 1, sender="a@client.test")[0]["class"] == "temp"
 
 
 def test_for_people(relay):

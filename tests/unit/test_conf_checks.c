@@ -112,11 +112,63 @@ static void test_listeners(void **state)
     buf_free(&b);
 }
 
+/* The header is not at hand any more when the reply comes. */
+static void test_reply_keys(void **state)
+{
+    (void)state;
+    char *text = text_of(BASE "policies: policies.yaml\n",
+                         "replies: [ { when: { header: { X-Id: a } }, class: temp } ]\n");
+    assert_string_equal(
+        text,
+        "policies.yaml:1:22: found \"header\", expected one of those known "
+        "when a reply comes: sender recipient sender_domain recipient_domain "
+        "client user size mx site recipient_carrier recipient_region priority time text not\n");
+    free(text);
+}
+
+/* What would be watched twice, or never with an answer that means anything. */
+static void test_lists(void **state)
+{
+    static const struct {
+        const char *reputation, *expected;
+    } rows[] = {
+        { "blocklists: [ { zone: zen.spamhaus.org }, { zone: ZEN.spamhaus.org } ]",
+          "4:57: found \"ZEN.spamhaus.org\" a second time, expected it once (first at line 4)\n" },
+        { "feeds: [ { url: \"https://x.test/a\", format: list },\n"
+          "           { url: \"https://x.test/a\", format: netset } ]",
+          "5:12: found the same feed a second time, expected it once (first at line 4)\n" },
+        { "blocklists: [ { zone: bl.test, codes: { 127.0.0.2: 9, 127.255.255.254: 50 } } ]",
+          "4:69: found \"127.255.255.254\", expected an answer that lists: with those in "
+          "127.255.255.0/24 a list says that it does not answer you\n" },
+        { "blocklists: [ { zone: KEY.zen.dq.spamhaus.net } ]",
+          "4:37: found \"KEY.zen.dq.spamhaus.net\", expected your own key in front\n" },
+        { "blocklists: [ { zone: your_key.combined.mail.abusix.zone } ]",
+          "4:37: found \"your_key.combined.mail.abusix.zone\", expected your own key in front\n" },
+        { "blocklists: [ { zone: zen.spamhaus.org. } ]",
+          "4:37: found \"zen.spamhaus.org.\", expected a host name such as gw1.example.net, no dot "
+          "behind\n" },
+        { "min_active: 2", "4:27: found 2, expected at most 1, as many as there are addresses\n" },
+        { "min_active: 1", "" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char conf[1024], expected[512] = "";
+        snprintf(conf, sizeof conf, BASE "reputation: { %s }\n", rows[i].reputation);
+        if (rows[i].expected[0])
+            snprintf(expected, sizeof expected, "waypost.yaml:%s", rows[i].expected);
+        char *text = text_of(conf, "");
+        assert_string_equal(text, expected);
+        free(text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_header_names),
         cmocka_unit_test(test_long_header_name),
+        cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_reply_keys),
         cmocka_unit_test(test_byte_order_mark),
         cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_one_error_for_one_mistake),

@@ -139,6 +139,13 @@ static void a_flow_is_put_off_whole(void **state)
     assert_int_equal(flow_ready(flow), 0);
     assert_int_equal(w.last_site->waiting, 7);
     assert_null(take_next(w.last_site));
+    queue_wake(w.last_site->queue, w.last_site); /* an egress is back */
+    turn_a_little();
+    assert_int_equal(site_ready(w.last_site), 7);
+    site_failed(w.last_site, "no host answers"); /* that is not mended by an egress */
+    queue_wake(w.last_site->queue, w.last_site);
+    turn_a_little();
+    assert_int_equal(w.last_site->waiting, 7);
 }
 
 int main(void)
