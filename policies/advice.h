@@ -83,12 +83,12 @@ struct advice_path {
 
 /* How an egress stands with one receiver, where that is not as well as can be. */
 struct advice_standing {
-    int16_t egress;        /* its row */
     struct slice provider; /* as reply_provider() names it; empty: with all others */
-    struct addr source;    /* ADDR_NONE: the egress, by whatever address. Else this address of its
-                              is left out while others of the family are not; no port */
     float share;           /* of the mail it would get that it may have; 0: none */
     uint32_t per_hour;     /* mails, in all workers together; 0: no limit */
+    int16_t egress;        /* its row */
+    struct addr source;    /* ADDR_NONE: the egress, by whatever address. Else this address of its
+                              is left out while others of the family are not; no port */
 };
 
 struct advice {

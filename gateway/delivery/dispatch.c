@@ -25,8 +25,8 @@ enum {
     OPENING_FIRST = 2,     /* at once towards a site that has not proven itself */
     OPENING_ELSEWHERE = 4, /* beyond that, one by each other egress */
     LOOK_AT_MAX = 64,      /* sessions looked at for one mail */
-    AT_ONCE_US = 20000, /* where final replies take no longer, mail stands behind others at once */
-    LATE_US = 20000     /* timers are that late at most */
+    AT_ONCE_US = 200000,   /* final replies that take no longer keep nobody waiting */
+    LATE_US = 20000        /* timers are that late at most */
 };
 
 /* ---- finding a session ---- */
@@ -85,11 +85,9 @@ static bool may_follow(const struct target *t, const struct attempt *front, cons
 static int64_t too_early_us(const struct session *s)
 {
     int64_t final_us = s->target->final_us;
-    if (final_us <= AT_ONCE_US || !s->tcp_known || !s->tcp.min_rtt_us || s->via)
+    if (final_us <= AT_ONCE_US || !s->app_rtt_us)
         return 0;
-    int64_t flight_us = 2 * (int64_t)s->tcp.min_rtt_us;
-    int64_t lead_us = flight_us + (flight_us < LATE_US ? flight_us : LATE_US);
-    return s->front->sent_us + final_us - lead_us - clock_mono_us();
+    return s->front->sent_us + final_us - 2 * s->app_rtt_us - LATE_US - clock_mono_us();
 }
 
 static struct session *find_behind(struct target *t, const struct need *need, bool late)

@@ -154,7 +154,7 @@ def limit7(bench, divide):
 
 
 def clients(bench, divide):
-    """three clients of one lane, one sends 100 times as much as the others and more than goes out"""
+    """three clients of one lane: one sends 100 times as much as the others, more than goes out"""
     names = {"small": "127.8.0.1", "other": "127.8.0.2", "large": "127.8.0.3"}
     bench.start(*TAKES, setting=Setting(connections=20, clients=tuple(names.values())))
     bench.warm()

@@ -89,7 +89,7 @@ def goals(table):
         p = table.get(scenario, {}).get("postfix")
         if not w or (not p and "Postfix" in text):
             continue
-        ratio = f" = {w[key] / p[key]:.1f} × Postfix" if p and p[key] else ""
+        ratio = f" = {w[key] / p[key]:.1f} × Postfix" if "Postfix" in text else ""
         ok = reached(w[key], p[key] if p else None)
         missed += not ok
         print(f"{'ok    ' if ok else 'missed'} {scenario}: {key} {w[key]:.4g}{ratio} ({text})")

@@ -2,8 +2,8 @@
 scenarios — what is measured: each takes a stand.Bench and gives its figures by name
 
 All mail is 4 KB unless said otherwise. "delivered/s" is from the first message begun to the sink's
-last 250; latencies are from the generator's first act for a message to the sink's 250. What is asked of
-the order in which mail leaves is in order.py.
+last 250; latencies are from the generator's first act for a message to the sink's 250. order.py has
+what is asked of the order in which mail leaves.
 """
 import os
 import threading

@@ -50,8 +50,27 @@ def test_restart_with_deferred_mail(tmp_path):
     assert row["waiting"] == 5000 and row["taken"] >= 5000
 
 
+def test_urgent_mail_passes_a_backlog(tmp_path):
+    table = run(tmp_path, "--scenario", "urgent", "--divide", "50", "--machine", "waypost")
+    got = table["urgent"]["waypost"]
+    assert got["taken"] == got["urgent"] == 4 and got["waiting"] > 0 and got["lost"] == 0
+
+
+@pytest.mark.parametrize("scenario", ["tarpit", "limit7", "clients", "flood"])
+def test_the_order_of_mail(tmp_path, scenario):
+    table = run(tmp_path, "--scenario", scenario, "--divide", "60", "--machine", "waypost")
+    got = table[scenario]["waypost"]
+    assert got["lost"] == 0 and got.get("urgent out %", 100) == 100
+
+
 def row(seq, *rest):
     return (seq, *rest)
+
+
+def test_waits_count_what_is_still_there():
+    sent = [row(n, 0, 1_000_000, 250, 0) for n in range(3)]
+    run_ = figures.Run(sent, [row(0, 3_000_000, 9, 7, 0), row(2, 5_000_000, 9, 7, 0)])
+    assert run_.waits(9_000_000) == [2.0, 4.0, 8.0]
 
 
 def test_figures_tell_loss_duplicates_and_damage():

@@ -1,5 +1,8 @@
 /*
  * bench/text — what the sink does with bytes: where a text ends, its checksum; a port to listen on
+ *
+ *   The checksum is CRC32C by the processor's instruction (SSE 4.2). Any split of a text gives the
+ * same.
  */
 #ifndef WAYPOST_TESTS_BENCH_TOOLS_TEXT_H
 #define WAYPOST_TESTS_BENCH_TOOLS_TEXT_H
