@@ -98,7 +98,8 @@ static void make_plan(struct session *s, struct attempt *a)
 {
     struct hop_refusal refusal;
     a->planned = true;
-    if (mailparams_plan(&a->env, &s->caps, &a->plan, &refusal) != RC_OK) {
+    int64_t now = loop_wall_ms(s->delivery->loop);
+    if (mailparams_plan(&a->env, &s->caps, now, &a->plan, &refusal) != RC_OK) {
         struct finding f = lacking(&refusal);
         attempt_find_all(a, &f);
         return;
@@ -157,7 +158,7 @@ static void send_data(struct session *s, struct attempt *a)
 /* MAIL, and with PIPELINING all that may follow it. */
 static void send_envelope(struct session *s, struct attempt *a)
 {
-    mailparams_put_mail(&s->out, &a->env, &a->plan);
+    mailparams_put_mail(&s->out, &a->env, &a->plan, loop_wall_ms(s->delivery->loop));
     session_expect(s, STEP_MAIL, 1, a);
     s->transactions++;
     if (!pipelining(s)) {
