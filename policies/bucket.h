@@ -9,8 +9,8 @@
  *   before it is paid for, so such a stretch may have more by what the last take is more than one;
  *   over any time the average holds. With enough to do at least 98 % is used. Timers are late, so
  *   what was not used lately may be caught up: as much as comes in a hundredth of `per` (at most
- *   250 ms), for which all comes that much slower. What one take costs is rounded up to nanoseconds:
- *   nothing is gained by rounding.
+ *   250 ms), for which all comes that much slower. What one take costs is rounded up to
+ *   nanoseconds: nothing is gained by rounding.
  *
  *   The rate is the caller's; when it changes, bucket_change() keeps what was taken.
  *

@@ -1,5 +1,8 @@
 /*
  * admin/explain_limits — the limits that hold for a mail, and by which rules of `traffic`
+ *
+ *   Appended to an open object. What the question does not know no rule can ask for, so on a worker
+ *   that has not looked up the destination only the rules for all sites show.
  */
 #ifndef WAYPOST_ADMIN_EXPLAIN_LIMITS_H
 #define WAYPOST_ADMIN_EXPLAIN_LIMITS_H

@@ -3,8 +3,8 @@
  * (RFC 9422)
  *
  *   A session keeps which domains it has named. Mail for another goes by a session that has room
- *   for it; recipients of one message that do not fit (with fixed hosts they may be of many domains)
- *   go at once by the next session. Without such a limit nothing is kept.
+ *   for it; recipients of one message that do not fit (with fixed hosts they may be of many
+ *   domains) go at once by the next session. Without such a limit nothing is kept.
  */
 #ifndef WAYPOST_DELIVERY_DOMAINS_H
 #define WAYPOST_DELIVERY_DOMAINS_H

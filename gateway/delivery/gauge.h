@@ -1,8 +1,8 @@
 /*
  * delivery/gauge — what has been taken of a limit, over all workers
  *
- *   A gauge has the buckets and the number of connections of one toll (policies/traffic.h), found by
- *   its key. Whoever has a gauge counts on it without a lock; only finding one takes it, which
+ *   A gauge has the buckets and the number of connections of one toll (policies/traffic.h), found
+ *   by its key. Whoever has a gauge counts on it without a lock; only finding one takes it, which
  *   happens when the limits of a site are looked up, not for a mail. A gauge that nobody has is
  *   forgotten when it owes nothing, so what was taken outlives reloads and sites.
  *

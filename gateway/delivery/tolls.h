@@ -1,15 +1,15 @@
 /*
  * delivery/tolls — the limits of `traffic` as mail and sessions meet them
  *
- *   A target looks up once per egress which limits hold there (queue/site.h, policies/traffic.h) and
- *   which gauges of all workers count them (gauge.h); again when its site or the configuration
+ *   A target looks up once per egress which limits hold there (queue/site.h, policies/traffic.h)
+ *   and which gauges of all workers count them (gauge.h); again when its site or the configuration
  *   changes. Where no rule asks for the egress, one look-up serves all of them. A session keeps
  *   those it was opened under.
  *
  *   When they are asked:
- *   - before a mail is given out: messages, recipients and bytes must have something left; then they
- *     are taken, the recipients of its first transaction and its bytes. Mail that waited more than
- *     TOLLS_FRESH_MS for its session takes again, or goes back.
+ *   - before a mail is given out: messages, recipients and bytes must have something left; then
+ *     they are taken, the recipients of its first transaction and its bytes. Mail that waited more
+ *     than TOLLS_FRESH_MS for its session takes again, or goes back.
  *   - each further transaction of the same mail takes for itself, or its session waits.
  *   - a body that is streamed takes its bytes window by window, and waits between them.
  *   - a session takes a connection, and one opened for each address that it dials. Of what many

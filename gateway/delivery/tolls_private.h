@@ -1,5 +1,8 @@
 /*
  * delivery/tolls_private — what tolls.c and tolls_session.c share
+ *
+ *   tolls.c looks limits up and asks them for mail; tolls_session.c for sessions and their bytes.
+ *   Nobody else includes it.
  */
 #ifndef WAYPOST_DELIVERY_TOLLS_PRIVATE_H
 #define WAYPOST_DELIVERY_TOLLS_PRIVATE_H

@@ -184,6 +184,7 @@ static void transact_batch(struct session *s, struct attempt *a, bool further)
         attempt_over(s, a);
         return;
     }
+    a->step = ATTEMPT_WAITING;
     int64_t wait_ms = further ? tolls_next_ms(s, a) : 0;
     if (wait_ms)
         timer_set(s->delivery->loop, &s->pause, wait_ms);

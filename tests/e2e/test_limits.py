@@ -96,8 +96,8 @@ def test_rate_of_each_site_by_itself(world, sink):
 def test_connections_are_those_of_all_sites_together(world, sink):
     """Two at a time for three sites with mail all the time: they take turns."""
     noting = Noting()
-    here, servers = provider(world, sink, [{"when": {"recipient_carrier": "lab"}, "connections": 2}],
-                             behaviour=noting)
+    rule = {"when": {"recipient_carrier": "lab"}, "connections": 2}
+    here, servers = provider(world, sink, [rule], behaviour=noting)
     noting.may.clear()
     send_to_all(here, 6 * SITES)
     net.wait_for("two sessions", lambda: noting.inside == 2)

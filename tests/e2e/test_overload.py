@@ -62,5 +62,5 @@ def test_bulk_is_refused_first_and_urgent_never(relay, sink):
         assert offer(s, "bulk")[0] == 452
         holding.may.set()
         server.wait(kept + 1, 60)
-        here.wait_empty(60)             # what was acknowledged is delivered, and there is room again
+        here.wait_empty(60)             # all that was acknowledged is delivered: there is room
         assert offer(s, "bulk")[0] == 250

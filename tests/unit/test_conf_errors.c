@@ -298,26 +298,6 @@ static const struct row policy_rows[] = {
       "\"sat,sun\"\n"
       "1:40: found \"25:00-26:00\", expected a time such as \"08:00-18:00\" \"mon-fri "
       "22:00-06:00\" \"sat,sun\"" },
-    { BASE, "traffic: [ { when: { priority: vip, not: { text: x } }, rate: 5/s } ]\n",
-      "1:22: warning: this traffic rule never applies: limits know mx, site, provider, "
-      "recipient_domain, recipient_carrier, recipient_region and egress, not priority\n"
-      "1:32: found \"vip\", expected one of urgent high normal bulk\n"
-      "1:44: found unknown key \"text\", expected one of: sender recipient sender_domain "
-      "recipient_domain client user header size mx site recipient_carrier recipient_region "
-      "priority "
-      "time provider egress not" },
-    { BASE, "routes: [ { name: a, when: { egress: x } } ]\n",
-      "1:30: found unknown key \"egress\", expected one of: sender recipient sender_domain "
-      "recipient_domain client user header size mx site recipient_carrier recipient_region "
-      "priority time not" },
-    { BASE, "traffic: [ { byte_rate: 10/s, recipient_rate: 0/min, connection_rate: fast } ]\n",
-      "1:47: found \"0/min\", expected a rate above zero such as 2/s 500/min 1000/h 20000/day\n"
-      "1:71: found \"fast\", expected a rate above zero such as 2/s 500/min 1000/h 20000/day" },
-    { BASE, "traffic: [ { byte_rate: 10, rate: 1/s } ]\n",
-      "1:25: found \"10\", expected a rate of bytes above zero such as 512KiB/s 10MiB/s "
-      "20GiB/day" },
-    { BASE, "traffic: [ { when: { mx: \"*.x.example\" } } ]\n",
-      "1:12: warning: this traffic rule limits nothing" },
     { BASE, "routes:\n  - { name: a, when: { size: \">1\" } }\n  - { name: a }\n  - { name: b }\n",
       "3:5: found route \"a\" a second time, expected it once (first at line 2)\n"
       "4:5: warning: this route is never used: \"a\" at line 3 matches all mail" },

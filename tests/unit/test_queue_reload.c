@@ -68,12 +68,66 @@ static void returned_after_mx_became_hosts(void **state)
                  "default/[127.0.0.5]");
 }
 
+/* ---- limits by what the mail of a site is for ---- */
+
+#define FIXED "routes: [ { name: fixed, hosts: [\"127.0.0.9:2600\"] } ]\n"
+
+static size_t tolls_of(const struct site *site, struct traffic_toll *tolls)
+{
+    struct traffic_limits limits;
+    struct facts f;
+    return site_limits(site, slice_of(""), &limits, tolls, &f);
+}
+
+static void submit(const char *recipient)
+{
+    queue_submit(w.queues[0], item_to("fixed", recipient, LANE_NORMAL));
+    turn_a_little();
+}
+
+/* Whatever came first, and after a reload by what waits; each change has a stamp of its own. */
+static void a_limit_by_domain_is_that_of_the_site(void **state)
+{
+    (void)state;
+    struct traffic_toll tolls[4];
+    reload(FIXED
+           "traffic:\n"
+           "  - { when: { recipient_domain: b.example }, recipients_per_message: 3, rate: 9/s }\n"
+           "  - { when: { mx: 127.0.0.9 }, rate: 8/s }\n");
+    submit("u@a.example");
+    assert_int_equal(w.last_site->limit.recipients_per_message, 100);
+    assert_int_equal(tolls_of(w.last_site, tolls), 1);
+    assert_int_equal(tolls[0].rate[TRAFFIC_MESSAGES].count, 8);
+    uint32_t stamp = w.last_site->limit_stamp;
+    submit("u@b.example");
+    assert_int_equal(w.last_site->limit.recipients_per_message, 3);
+    assert_int_equal(tolls_of(w.last_site, tolls), 2);
+    assert_true(w.last_site->limit_stamp != stamp);
+    stamp = w.last_site->limit_stamp;
+    submit("v@b.example");
+    assert_int_equal(w.last_site->limit_stamp, stamp);
+    uint64_t key = tolls[0].key;
+    reload(FIXED "traffic:\n"
+                 "  - { when: { recipient_domain: c.example }, rate: 1/s }\n"
+                 "  - { when: { recipient_domain: b.example }, rate: 5/s }\n");
+    assert_int_equal(tolls_of(w.last_site, tolls), 1);
+    assert_int_equal(tolls[0].rate[TRAFFIC_MESSAGES].count, 5);
+    assert_true(tolls[0].key == key); /* and goes on counting */
+    assert_true(w.last_site->limit_stamp != stamp);
+    reload(FIXED);
+    assert_int_equal(tolls_of(w.last_site, tolls), 0);
+    w.take = true;
+    assert_true(turn_until_taken(3));
+    finish_all();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(ready_mail_keeps_its_fixed_hosts),
         T(returned_after_hosts_became_mx),
         T(returned_after_mx_became_hosts),
+        T(a_limit_by_domain_is_that_of_the_site),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
