@@ -98,8 +98,7 @@ static void make_plan(struct session *s, struct attempt *a)
 {
     struct hop_refusal refusal;
     a->planned = true;
-    int64_t now = loop_wall_ms(s->delivery->loop);
-    if (mailparams_plan(&a->env, &s->caps, now, &a->plan, &refusal) != RC_OK) {
+    if (mailparams_plan(&a->env, &s->caps, loop_wall_ms(s->delivery->loop), &a->plan, &refusal)) {
         struct finding f = lacking(&refusal);
         attempt_find_all(a, &f);
         return;
