@@ -2,6 +2,8 @@
 
 #include "policies/compiled.h"
 
+const char *const lane_source_names[] = { "default", "sender", "rule", "quota", NULL };
+
 enum lane lane_of_mt_priority(int value)
 {
     if (value >= 4)
@@ -9,6 +11,19 @@ enum lane lane_of_mt_priority(int value)
     if (value >= 1)
         return LANE_HIGH;
     return value == 0 ? LANE_NORMAL : LANE_BULK;
+}
+
+int mt_priority_in_lane(int value, enum lane lane)
+{
+    static const struct {
+        int least, most;
+    } range[LANE_COUNT] = { [LANE_URGENT] = { 4, 9 },
+                            [LANE_HIGH] = { 1, 3 },
+                            [LANE_NORMAL] = { 0, 0 },
+                            [LANE_BULK] = { -9, -1 } };
+    if (value < range[lane].least)
+        return range[lane].least;
+    return value > range[lane].most ? range[lane].most : value;
 }
 
 int mt_priority_effective(struct mt_priority mt)

@@ -19,9 +19,9 @@ static int64_t first_wait(const struct conf_retry *conf, enum retry_cause cause)
 }
 
 int64_t retry_next(const struct conf_retry *conf, enum retry_cause cause, unsigned attempts,
-                   int64_t accepted, int64_t now, struct rnd *rnd)
+                   int64_t expiry, int64_t now, struct rnd *rnd)
 {
-    int64_t wait = first_wait(conf, cause), expiry = retry_expiry(conf, accepted);
+    int64_t wait = first_wait(conf, cause);
     for (unsigned i = 1; i < attempts && wait < conf->max; i++)
         wait *= 2;
     if (wait > conf->max)
@@ -32,13 +32,13 @@ int64_t retry_next(const struct conf_retry *conf, enum retry_cause cause, unsign
     return now + (wait > 0 ? wait : 1);
 }
 
-int64_t retry_expiry(const struct conf_retry *conf, int64_t accepted)
+int64_t retry_expiry(const struct conf_retry *conf, int64_t since)
 {
-    return accepted + conf->expire;
+    return since + conf->expire;
 }
 
-bool retry_notice_due(const struct conf_retry *conf, int64_t accepted, int64_t now, bool sent)
+bool retry_notice_due(const struct conf_retry *conf, int64_t since, int64_t expiry, int64_t now,
+                      bool sent)
 {
-    return !sent && conf->delay_notice > 0 && now >= accepted + conf->delay_notice &&
-           now < retry_expiry(conf, accepted);
+    return !sent && conf->delay_notice > 0 && now >= since + conf->delay_notice && now < expiry;
 }

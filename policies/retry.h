@@ -5,6 +5,8 @@
  *   retry.max, moved by +-20 %. Times are Unix time in milliseconds; pure: time and randomness come
  * in.
  *
+ * Each lane has its own figures.
+ *
  * Guarantees: now < retry_next() <= the expiry unless that is past, so the last try comes just
  * before the mail expires. See:        RFC 5321 section 4.5.4.1
  */
@@ -23,11 +25,14 @@ enum retry_cause {
     RETRY_CAUSES
 };
 
-/* `attempts` made so far, at least 1; `accepted` is when the 250 was given. */
+/* `conf` is that of the mail's lane (struct conf_retries, lane). `attempts` made so far, at
+ * least 1; `expiry` is the mail's own. */
 int64_t retry_next(const struct conf_retry *conf, enum retry_cause cause, unsigned attempts,
-                   int64_t accepted, int64_t now, struct rnd *rnd);
-int64_t retry_expiry(const struct conf_retry *conf, int64_t accepted);
+                   int64_t expiry, int64_t now, struct rnd *rnd);
+/* `since` is when it could leave: the 250, or when it was released. */
+int64_t retry_expiry(const struct conf_retry *conf, int64_t since);
 /* Is a "delayed" notice due and not yet sent? */
-bool retry_notice_due(const struct conf_retry *conf, int64_t accepted, int64_t now, bool sent);
+bool retry_notice_due(const struct conf_retry *conf, int64_t since, int64_t expiry, int64_t now,
+                      bool sent);
 
 #endif

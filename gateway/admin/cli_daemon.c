@@ -8,6 +8,7 @@
 #include "gateway/admin/client.h"
 #include "gateway/admin/filter.h"
 #include "gateway/admin/show.h"
+#include "gateway/admin/show_ages.h"
 
 /* Asks, prints the end's text when there is one and nothing else does. */
 static int ask(const struct cli *cli, const struct request *request, client_row_fn *on_row,
@@ -105,6 +106,19 @@ static int queue_table(struct cli *cli, const struct request *request)
     return status;
 }
 
+/* The rows are those of the table of sites. */
+static int queue_ages(struct cli *cli, const struct request *request)
+{
+    if (cli->json)
+        return ask(cli, request, client_print_json, NULL, false);
+    struct ages *ages = ages_begin(cli->color);
+    int status = ask(cli, request, ages_row, ages, false);
+    if (status == CLI_OK)
+        ages_print(ages);
+    ages_free(&ages);
+    return status;
+}
+
 static int queue_verb(struct cli *cli, const struct queue_verb *verb, struct request *request)
 {
     if (verb->takes_id && cli->word_count < 2)
@@ -124,13 +138,16 @@ static int queue_verb(struct cli *cli, const struct queue_verb *verb, struct req
 int cli_queue(struct cli *cli)
 {
     const char *action = cli->word_count ? cli->words[0] : "";
+    bool ages = strcmp(action, "ages") == 0 && cli->word_count == 1;
+    if (ages)
+        action = "";
     const struct queue_verb *verb = queue_verbs;
     while (action[0] && verb->name && strcmp(verb->name, action) != 0)
         verb++;
     if (!verb->name)
         return cli_usage(cli,
-                         "queue cannot \"%s\"; it can: list, show, retry, hold, release, drop, "
-                         "bounce",
+                         "queue cannot \"%s\"; it can: ages, list, show, retry, hold, release, "
+                         "drop, bounce",
                          action);
     struct request request;
     client_request(cli, "queue", action, &request);
@@ -138,9 +155,9 @@ int cli_queue(struct cli *cli)
     if (action[0])
         status = queue_verb(cli, verb, &request);
     else if (cli->given_count)
-        status = cli_usage(cli, "the table of sites takes no filters; queue list does");
+        status = cli_usage(cli, "the tables of sites take no filters; queue list does");
     else
-        status = queue_table(cli, &request);
+        status = ages ? queue_ages(cli, &request) : queue_table(cli, &request);
     request_free(&request);
     return status;
 }

@@ -65,11 +65,12 @@ const struct cli_verb cli_verbs[] = {
       "REPLY as the other side sent it: '550 5.7.1 ...'. Several lines joined by \\n, by a line\n"
       "break, or in a row with their codes. Reads the configuration: its `replies` come first.",
       explain_reply_options, 1, true, cli_explain_reply },
-    { "queue", "[list | show ID | retry | hold | release | drop | bounce] [filters]",
+    { "queue", "[ages | list | show ID | retry | hold | release | drop | bounce] [filters]",
       "look at mail that waits, and act on it",
-      "Without an action: a table of sites. list: one line a message and destination. show: all\n"
-      "that is known about one message. retry: try now. hold: keep until release. drop: remove\n"
-      "without a word. bounce: return to the sender. All but retry need a filter; --to '*' is all\n"
+      "Without an action: a table of sites. ages: how old what waits is, by site and lane. list:\n"
+      "one line a message and destination. show: all that is known about one message. retry: try\n"
+      "now. hold: keep until release. drop: remove without a word. bounce: return to the sender. "
+      "All but retry need a filter; --to '*' is all\n"
       "mail. Filters are joined by and; globs know `*`.",
       queue_options, 2, true, cli_queue },
     { "egress", "[list [NAME] | ORDER NAME[/ADDRESS]]", "what our addresses are worth, and orders",

@@ -11,7 +11,7 @@ enum { RECIPIENTS_SHOWN = 100 };
 /* Fixed part of a copied item; the texts follow. */
 struct item_copy {
     struct spool_id id;
-    int64_t accepted_ms, due_ms, expire_ms;
+    int64_t accepted_ms, due_ms, expire_ms, release_ms, deadline_ms;
     uint64_t body_size;
     uint16_t sub, siblings, attempts;
     uint8_t state, lane;
@@ -25,6 +25,8 @@ void rows_copy_item(struct buf *out, const struct item *item)
     c.accepted_ms = item->accepted_ms;
     c.due_ms = item->due_ms;
     c.expire_ms = item->expire_ms;
+    c.release_ms = item->release_ms;
+    c.deadline_ms = item->deadline_ms;
     c.body_size = item->body_size;
     c.sub = item->sub;
     c.siblings = item->siblings;
@@ -128,6 +130,8 @@ static void put_envelope_detail(struct buf *json, const struct envelope *e)
     json_bool(json, "smtputf8", e->smtputf8);
     if (e->mt_priority_given)
         json_int(json, "mt_priority", e->mt_priority);
+    if (e->by.mode != BY_NONE)
+        json_cstr(json, "when_late", e->by.mode == BY_RETURN ? "return" : "notify");
     json_key(json, "recipients");
     json_open(json, '[');
     for (size_t i = 0; i < e->recipients_n; i++)
@@ -183,6 +187,9 @@ bool rows_put_item(struct cursor *copies, bool detail, int64_t now_ms, struct ar
     json_int(json, "age_s", (now_ms - v.c.accepted_ms) / 1000);
     put_time(json, "next_attempt", v.c.due_ms == ITEM_DUE_HELD ? 0 : v.c.due_ms);
     put_time(json, "expires", v.c.expire_ms);
+    if (v.c.release_ms > now_ms)
+        put_time(json, "held_until", v.c.release_ms);
+    put_time(json, "deliver_by", v.c.deadline_ms);
     arena_reset(arena);
     if (envelope_unpack(v.envelope, arena, &e) == RC_OK) {
         json_str(json, "sender", e.sender);
@@ -204,6 +211,7 @@ struct site_copy {
     uint32_t bears;
     uint64_t connections;
     int64_t oldest_ms, backoff_ms;
+    uint32_t ages[LANE_COUNT][QUEUE_AGES];
 };
 
 static const char *const hold_names[] = {
@@ -225,12 +233,33 @@ void rows_copy_site(struct buf *out, const struct queue_site_row *row)
     c.bears = row->bears;
     c.connections = row->connections;
     c.oldest_ms = row->oldest_ms;
+    memcpy(c.ages, row->ages, sizeof c.ages);
     c.backoff_ms = row->backoff_ms;
     buf_put(out, &c, sizeof c);
     put_slice32(out, slice_of(row->name));
     put_slice32(out, slice_of(row->key));
     put_slice32(out, slice_of(row->last_error));
     put_slice32(out, slice_of(row->hold == SITE_LIMIT ? row->held_by : hold_names[row->hold]));
+}
+
+/* Lanes with mail only. */
+static void put_ages(struct buf *json, const struct site_copy *c)
+{
+    json_key(json, "ages");
+    json_open(json, '{');
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        uint64_t sum = 0;
+        for (size_t i = 0; i < QUEUE_AGES; i++)
+            sum += c->ages[lane][i];
+        if (!sum)
+            continue;
+        json_key(json, lane_names[lane]);
+        json_open(json, '[');
+        for (size_t i = 0; i < QUEUE_AGES; i++)
+            json_int(json, NULL, c->ages[lane][i]);
+        json_close(json, ']');
+    }
+    json_close(json, '}');
 }
 
 bool rows_put_site(struct cursor *copies, int64_t now_ms, struct buf *json)
@@ -259,6 +288,7 @@ bool rows_put_site(struct cursor *copies, int64_t now_ms, struct buf *json)
         json_int(json, "bears", c.bears);
     put_text(json, "held_back_by", hold);
     json_int(json, "failures", c.failures);
+    put_ages(json, &c);
     json_int(json, "age_s", c.oldest_ms ? (now_ms - c.oldest_ms) / 1000 : 0);
     if (c.backoff_ms)
         json_int(json, "backoff_s", (c.backoff_ms + 999) / 1000);

@@ -8,6 +8,7 @@
 
 #include "gateway/admin/fanout.h"
 #include "gateway/admin/server.h"
+#include "gateway/ingress/hub.h"
 #include "gateway/spool/spool.h"
 #include "policies/policies.h"
 
@@ -16,6 +17,7 @@ struct relay_view {
     struct fanout_group workers;
     struct policies *policies; /* in force; the owner exchanges it */
     const struct spool *spool;
+    struct ingress_hub *hub;
     int64_t started_ms; /* wall clock */
     /* Takes over the call of control that watches the paths (daemon/relay_links.h). */
     void (*links)(void *arg, struct call *call);

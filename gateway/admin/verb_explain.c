@@ -35,6 +35,7 @@ struct explain {
     const struct conf_client *client;
     const struct conf_user *user;
     struct lane_choice lane;
+    uint64_t urgent_left; /* of the quotas of client and user; UINT64_MAX: there is none */
     const struct conf_route *route;
     bool undecided;      /* another route may turn out to be the one */
     struct slice domain; /* as looked up in the DNS */
@@ -112,6 +113,12 @@ static void decide(struct explain *x)
 {
     struct mt_priority mt = { 0 };
     x->lane = policies_lane(x->policies, &x->facts, mt);
+    x->urgent_left =
+        ingress_hub_urgent_left(x->view->hub, x->client, x->user, loop_now_ms(x->view->loop));
+    if (x->lane.lane == LANE_URGENT && x->urgent_left == 0) {
+        x->lane.lane = (enum lane)LANE_OVER_QUOTA;
+        x->lane.source = LANE_BY_QUOTA;
+    }
     x->facts.lane = x->lane.lane;
     x->facts.known |= FACT_BIT(WHEN_PRIORITY);
     struct route_choice choice = policies_route(x->policies, &x->facts);
@@ -134,13 +141,42 @@ static void put_permission(const struct explain *x, struct buf *json)
         json_bool(json, "may_relay", relay);
 }
 
+static void put_span(struct buf *json, const char *key, int64_t ms)
+{
+    json_key(json, key);
+    buf_putc(json, '"');
+    units_put_duration(json, ms);
+    buf_putc(json, '"');
+}
+
+/* What the rule says of times, and how long the lane's mail is tried. */
+static void put_times(const struct explain *x, struct buf *json)
+{
+    const struct conf_retry *retry = &policies_conf(x->policies)->rules.retry.lane[x->lane.lane];
+    const struct conf_priority *rule = x->lane.rule;
+    if (rule && rule->hold_for)
+        put_span(json, "hold_for", rule->hold_for);
+    if (rule && rule->deliver_by) {
+        put_span(json, "deliver_by", rule->deliver_by);
+        json_cstr(json, "when_late", rule->late == CONF_LATE_RETURN ? "return" : "notify");
+    }
+    json_key(json, "retry");
+    json_open(json, '{');
+    put_span(json, "first", retry->first);
+    put_span(json, "max", retry->max);
+    put_span(json, "expire", retry->expire);
+    json_close(json, '}');
+}
+
 static void put_priority(const struct explain *x, struct buf *json)
 {
-    static const char *const sources[] = { "default", "sender", "rule" };
     json_cstr(json, "priority", lane_names[x->lane.lane]);
-    json_cstr(json, "priority_by", sources[x->lane.source]);
-    if (x->lane.source == LANE_BY_RULE)
+    json_cstr(json, "priority_by", lane_source_names[x->lane.source]);
+    if (x->lane.rule)
         explain_put_pos(json, "priority_rule", &x->lane.rule->pos);
+    if (x->urgent_left != UINT64_MAX)
+        json_int(json, "urgent_left", (int64_t)x->urgent_left);
+    put_times(x, json);
 }
 
 /* "host:port": where the mail goes, whether or not the route names the port. */

@@ -21,6 +21,33 @@ struct totals {
     struct call *call;
 };
 
+static uint64_t sum_of(const struct fanout_group *group, int lane, int bucket)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < group->n; i++) {
+        const struct counters *c = group->at[i].counters;
+        sum += atomic_load_explicit(bucket < WAIT_BUCKETS ? &c->waits[lane][bucket]
+                                                          : &c->waited_ms[lane],
+                                    memory_order_relaxed);
+    }
+    return sum;
+}
+
+/* Of each lane the buckets (report/counters.h), then the sum in milliseconds. */
+static void put_waits(const struct fanout_group *group, struct buf *json)
+{
+    json_key(json, "waits");
+    json_open(json, '{');
+    for (int lane = 0; lane < LANE_COUNT; lane++) {
+        json_key(json, lane_names[lane]);
+        json_open(json, '[');
+        for (int i = 0; i <= WAIT_BUCKETS; i++)
+            json_int(json, NULL, (int64_t)sum_of(group, lane, i));
+        json_close(json, ']');
+    }
+    json_close(json, '}');
+}
+
 void totals_put(const struct relay_view *view, struct buf *json)
 {
     const struct fanout_group *group = &view->workers;
@@ -32,6 +59,7 @@ void totals_put(const struct relay_view *view, struct buf *json)
             sum += counter_get(group->at[i].counters, (enum counter)c);
         json_int(json, counter_names[c], (int64_t)sum);
     }
+    put_waits(group, json);
     spool_get_stats(view->spool, &spool);
     json_int(json, "spool_commits", (int64_t)spool.commits);
     json_int(json, "spool_syncs", (int64_t)spool.syncs);

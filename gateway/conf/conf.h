@@ -55,6 +55,7 @@ struct conf_client {
     bool may_set_priority;
     uint64_t connections;         /* 0: only limits.connections_per_client holds */
     struct rate rate;             /* messages; count 0: no limit */
+    struct rate urgent;           /* of these in lane urgent; count 0: no limit */
     struct conf_texts recipients; /* none: any recipient */
 };
 
@@ -64,6 +65,7 @@ struct conf_user {
     struct slice password;     /* crypt(5) hash */
     struct conf_texts senders; /* none: any sender */
     bool may_set_priority;
+    struct rate urgent; /* messages in lane urgent; count 0: no limit */
 };
 
 struct conf_limits {
@@ -73,8 +75,9 @@ struct conf_limits {
     uint64_t connections_per_client; /* per client address */
     int64_t idle;
     uint64_t hops;
-    uint64_t memory;       /* message bodies kept in memory, all workers together */
-    uint64_t queue_memory; /* of what waits, without bodies */
+    int64_t future_release; /* the longest a client may have mail held; 0: not offered */
+    uint64_t memory;        /* message bodies kept in memory, all workers together */
+    uint64_t queue_memory;  /* of what waits, without bodies */
 };
 
 struct conf_tier {

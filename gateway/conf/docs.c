@@ -58,9 +58,13 @@ static void put_section(const struct conf_section *s, const char *level, struct 
         buf_puts(out, "\n\n| key | form | default | meaning |\n| --- | --- | --- | --- |\n");
     for (size_t i = 0; !s->single && i < s->n; i++)
         put_key(&s->keys[i], out);
-    for (size_t i = 0; i < s->n; i++)
-        if (has_section(&s->keys[i]))
-            put_section(s->keys[i].more, "###", out);
+    const struct conf_section *last = NULL; /* several keys may have one form: told once */
+    for (size_t i = 0; i < s->n; i++) {
+        const struct conf_section *inner = has_section(&s->keys[i]) ? s->keys[i].more : NULL;
+        if (inner && inner != last)
+            put_section(inner, "###", out);
+        last = inner;
+    }
 }
 
 static const char introduction[] =

@@ -91,10 +91,16 @@ struct conf_when {
     struct conf_when *negated;
 };
 
+/* What becomes of mail that is not delivered by its deadline. */
+enum conf_late { CONF_LATE_RETURN, CONF_LATE_NOTIFY };
+
 struct conf_priority {
     struct conf_pos pos;
     struct conf_when when;
-    unsigned lane; /* enum lane */
+    unsigned lane;      /* enum lane */
+    int64_t deliver_by; /* from when it may leave; 0: no deadline */
+    unsigned late;      /* enum conf_late, with deliver_by */
+    int64_t hold_for;   /* before it may leave; 0: none */
 };
 
 /* A next hop as written: a name or an address literal, and a port. */
@@ -150,6 +156,13 @@ struct conf_retry {
     int64_t greylist, dns, throttled, tls;
 };
 
+/* What a lane does not say is as `all` says, but no wait is longer than its lane's `expire`. */
+struct conf_retries {
+    struct conf_retry all;
+    struct conf_retry given[LANE_COUNT]; /* as written; 0: nothing */
+    struct conf_retry lane[LANE_COUNT];  /* what holds */
+};
+
 struct conf_reply_rule {
     struct conf_pos pos;
     struct conf_when when;
@@ -170,7 +183,7 @@ struct conf_rules {
         struct conf_traffic *at;
         size_t n;
     } traffic;
-    struct conf_retry retry;
+    struct conf_retries retry;
     struct {
         struct conf_reply_rule *at;
         size_t n;

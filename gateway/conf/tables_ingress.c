@@ -125,6 +125,9 @@ static const struct conf_key client_keys[] = {
               "limits.connections_per_client for each" },
     { "rate", &type_rate, offsetof(struct conf_client, rate),
       .help = "messages of all its addresses together; without: no limit" },
+    { "urgent", &type_rate, offsetof(struct conf_client, urgent),
+      .help = "messages in lane urgent, of all its addresses together; what is beyond goes in lane "
+              "high. Without: no limit" },
     { "recipients", &type_patterns, offsetof(struct conf_client, recipients), .flags = KEY_NONZERO,
       .help = "may send to these only; without: to anybody" },
 };
@@ -140,6 +143,9 @@ static const struct conf_key user_keys[] = {
       .help = "may send as these and as `<>` only; without: as anybody" },
     { "may_set_priority", &type_bool, offsetof(struct conf_user, may_set_priority),
       .value = "false", .help = "MT-PRIORITY of this user is taken as given" },
+    { "urgent", &type_rate, offsetof(struct conf_user, urgent),
+      .help = "messages in lane urgent; what is beyond goes in lane high. A quota of the `clients` "
+              "entry holds too. Without: no limit" },
 };
 static const struct conf_key user_label = { "name", &type_string, offsetof(struct conf_user, name),
                                             .help = "the user" };
@@ -166,6 +172,8 @@ static const struct conf_key limit_keys[] = {
               "for every 500 bytes" },
     { "hops", &type_uint, LIMIT(hops), 1, 1000, "50",
       .help = "Received: lines after which a message is a loop" },
+    { "future_release", &type_duration, LIMIT(future_release), 0, 3650ull * 24 * HOUR, "30d",
+      .help = "the longest that a client may have mail held (FUTURERELEASE); 0: not offered" },
     { "memory", &type_size, LIMIT(memory), MIB, TIB, "256MiB",
       .help = "message bodies kept in memory; beyond it they are read from the spool" },
     { "queue_memory", &type_size, LIMIT(queue_memory), MIB, TIB, "1GiB",

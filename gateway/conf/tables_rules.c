@@ -1,6 +1,9 @@
 /*
  * conf/tables_rules — the keys of policies.yaml
  */
+#include <stdio.h>
+#include <string.h>
+
 #include "gateway/conf/schema.h"
 
 const char *const lane_names[LANE_COUNT + 1] = { "urgent", "high", "normal", "bulk", NULL };
@@ -8,6 +11,7 @@ const char *const reply_class_names[REPLY_CLASSES + 1] = {
     "none",     "ip-blocked", "ip-throttled", "domain-blocked", "content", "mailbox",
     "greylist", "auth",       "tls",          "temp",           NULL
 };
+static const char *const late_names[] = { "return", "notify", NULL };
 static const char *const fallback_names[] = { "none", "any", NULL };
 
 enum { SECOND = 1000, HOUR = 3600 * SECOND };
@@ -18,6 +22,15 @@ static const struct conf_key priority_keys[] = {
       .help = "which mail; without: all" },
     { "priority", &type_enum, offsetof(struct conf_priority, lane), .flags = KEY_REQUIRED,
       .more = lane_names, .help = "the lane it goes in" },
+    { "deliver_by", &type_duration, offsetof(struct conf_priority, deliver_by), SECOND, 365 * DAY,
+      .help = "deadline, from when it may leave; one that the client asks for (BY) wins. Next hops "
+              "are told when they know DELIVERBY" },
+    { "late", &type_enum, offsetof(struct conf_priority, late), .value = "return",
+      .more = late_names,
+      .help = "past the deadline; return: the mail goes back to its sender; notify: the sender is "
+              "told, and it is tried on" },
+    { "hold_for", &type_duration, offsetof(struct conf_priority, hold_for), SECOND, 365 * DAY,
+      .help = "it may leave no sooner; what the client asks for (HOLDFOR, HOLDUNTIL) wins" },
 };
 static const struct conf_section priority_section = { "priorities[]", "The first match wins.",
                                                       sizeof(struct conf_priority),
@@ -111,42 +124,138 @@ static const struct conf_section traffic_section = {
     .check = check_traffic
 };
 
-static void check_retry(struct conf_reader *r, const struct yaml_node *node, void *target)
+/* `where`: "retry" or "retry.urgent". */
+static void check_times(struct conf_reader *r, struct conf_pos pos, const char *where,
+                        const struct conf_retry *t)
 {
-    const struct conf_retry *t = target;
     if (t->first > t->max)
-        conf_error(r->errors, node->pos,
-                   "found retry.first longer than retry.max, expected at most "
-                   "as long");
+        conf_error(r->errors, pos, "found %s.first longer than %s.max, expected at most as long",
+                   where, where);
     if (t->max > t->expire)
-        conf_error(r->errors, node->pos,
-                   "found retry.max longer than retry.expire, expected at most "
-                   "as long");
+        conf_error(r->errors, pos, "found %s.max longer than %s.expire, expected at most as long",
+                   where, where);
     if (t->delay_notice >= t->expire)
-        conf_warning(r->errors, node->pos,
-                     "no delay notice is ever sent: retry.delay_notice is not before retry.expire");
+        conf_warning(r->errors, pos,
+                     "no delay notice is ever sent: %s.delay_notice is not before %s.expire", where,
+                     where);
 }
 
-#define RETRY(field) offsetof(struct conf_retry, field)
+static void lane_times(struct conf_reader *r, const struct yaml_node *node, enum lane lane,
+                       struct conf_retries *t);
+
+static void check_retry(struct conf_reader *r, const struct yaml_node *node, void *target)
+{
+    struct conf_retries *t = target;
+    check_times(r, node->pos, "retry", &t->all);
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        lane_times(r, yaml_get(node, lane_names[lane]), (enum lane)lane, t);
+}
+
+#define WAIT(field) offsetof(struct conf_retry, field)
+#define RETRY_KEYS(base, value_of)                                                                 \
+    { "first",                                                                                     \
+      &type_duration,                                                                              \
+      (base) + WAIT(first),                                                                        \
+      SECOND,                                                                                      \
+      DAY,                                                                                         \
+      value_of("5m"),                                                                              \
+      .help = "wait after the first deferral; doubles each time, +-20 %" },                        \
+        { "max",    &type_duration, (base) + WAIT(max),    SECOND,                                 \
+          30 * DAY, value_of("4h"), .help = "longest wait" },                                      \
+        { "expire",                                                                                \
+          &type_duration,                                                                          \
+          (base) + WAIT(expire),                                                                   \
+          SECOND,                                                                                  \
+          365 * DAY,                                                                               \
+          value_of("5d"),                                                                          \
+          .help = "mail this old is returned to its sender" },                                     \
+        { "delay_notice",                                                                          \
+          &type_duration,                                                                          \
+          (base) + WAIT(delay_notice),                                                             \
+          0,                                                                                       \
+          365 * DAY,                                                                               \
+          value_of("4h"),                                                                          \
+          .help = "the sender is told when mail is this late; 0: never" },                         \
+        { "greylist",                                                                              \
+          &type_duration,                                                                          \
+          (base) + WAIT(greylist),                                                                 \
+          SECOND,                                                                                  \
+          DAY,                                                                                     \
+          value_of("5m"),                                                                          \
+          .help = "first wait when the other side asks for patience" },                            \
+        { "dns",                                                                                   \
+          &type_duration,                                                                          \
+          (base) + WAIT(dns),                                                                      \
+          SECOND,                                                                                  \
+          DAY,                                                                                     \
+          value_of("1m"),                                                                          \
+          .help = "first wait when the name could not be looked up" },                             \
+        { "throttled",                                                                             \
+          &type_duration,                                                                          \
+          (base) + WAIT(throttled),                                                                \
+          SECOND,                                                                                  \
+          DAY,                                                                                     \
+          value_of("15m"),                                                                         \
+          .help = "first wait when the other side says too much, too fast" },                      \
+    {                                                                                              \
+        "tls", &type_duration, (base) + WAIT(tls), SECOND, DAY, value_of("30m"),                   \
+            .help = "first wait when required TLS fails"                                           \
+    }
+#define AS_IS(value) value
+#define NO_VALUE(value) NULL
+
+static const struct conf_key lane_retry_keys[] = { RETRY_KEYS(0, NO_VALUE) };
+static const struct conf_section lane_retry_section = {
+    "retry.urgent, retry.high, retry.normal, retry.bulk",
+    "The same for mail of one lane. What is not given is as in `retry`, and no longer than the "
+    "lane's own `expire`.",
+    sizeof(struct conf_retry), TABLE(lane_retry_keys)
+};
+
+/* What the lane does not say comes from `all`, cut to fit what it does say. */
+static void lane_times(struct conf_reader *r, const struct yaml_node *node, enum lane lane,
+                       struct conf_retries *t)
+{
+    const struct conf_retry *given = &t->given[lane];
+    struct conf_retry *is = &t->lane[lane];
+    char where[32];
+    *is = t->all;
+    if (!node || node->kind != NODE_MAP)
+        return;
+    for (size_t i = 0; i < sizeof lane_retry_keys / sizeof lane_retry_keys[0]; i++) {
+        size_t at = lane_retry_keys[i].at;
+        if (yaml_get(node, lane_retry_keys[i].name))
+            memcpy((char *)is + at, (const char *)given + at, sizeof(int64_t));
+    }
+    int64_t *const waits[] = { &is->max, &is->first,     &is->greylist,
+                               &is->dns, &is->throttled, &is->tls };
+    const int64_t said[] = { given->max, given->first,     given->greylist,
+                             given->dns, given->throttled, given->tls };
+    for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++) {
+        int64_t most = i == 0 ? is->expire : is->max;
+        if (!said[i] && *waits[i] > most)
+            *waits[i] = most;
+    }
+    if (!yaml_get(node, "delay_notice") && is->delay_notice >= is->expire)
+        is->delay_notice = 0;
+    snprintf(where, sizeof where, "retry.%s", lane_names[lane]);
+    check_times(r, node->pos, where, is);
+}
+
+#define RETRY(field) offsetof(struct conf_retries, field)
 static const struct conf_key retry_keys[] = {
-    { "first", &type_duration, RETRY(first), SECOND, DAY, "5m",
-      .help = "wait after the first deferral; doubles each time, +-20 %" },
-    { "max", &type_duration, RETRY(max), SECOND, 30 * DAY, "4h", .help = "longest wait" },
-    { "expire", &type_duration, RETRY(expire), SECOND, 365 * DAY, "5d",
-      .help = "mail this old is returned to its sender" },
-    { "delay_notice", &type_duration, RETRY(delay_notice), 0, 365 * DAY, "4h",
-      .help = "the sender is told when mail is this late; 0: never" },
-    { "greylist", &type_duration, RETRY(greylist), SECOND, DAY, "5m",
-      .help = "first wait when the other side asks for patience" },
-    { "dns", &type_duration, RETRY(dns), SECOND, DAY, "1m",
-      .help = "first wait when the name could not be looked up" },
-    { "throttled", &type_duration, RETRY(throttled), SECOND, DAY, "15m",
-      .help = "first wait when the other side says too much, too fast" },
-    { "tls", &type_duration, RETRY(tls), SECOND, DAY, "30m",
-      .help = "first wait when required TLS fails" },
+    RETRY_KEYS(RETRY(all), AS_IS),
+    { "urgent", &type_section, RETRY(given[LANE_URGENT]), .more = &lane_retry_section,
+      .flags = KEY_OPTIONAL, .help = "for lane urgent alone" },
+    { "high", &type_section, RETRY(given[LANE_HIGH]), .more = &lane_retry_section,
+      .flags = KEY_OPTIONAL, .help = "for lane high alone" },
+    { "normal", &type_section, RETRY(given[LANE_NORMAL]), .more = &lane_retry_section,
+      .flags = KEY_OPTIONAL, .help = "for lane normal alone" },
+    { "bulk", &type_section, RETRY(given[LANE_BULK]), .more = &lane_retry_section,
+      .flags = KEY_OPTIONAL, .help = "for lane bulk alone" },
 };
 static const struct conf_section retry_section = { "retry", "When deferred mail is tried again.",
-                                                   sizeof(struct conf_retry), TABLE(retry_keys),
+                                                   sizeof(struct conf_retries), TABLE(retry_keys),
                                                    .check = check_retry };
 
 static const struct conf_key reply_keys[] = {

@@ -29,6 +29,7 @@ struct relay_admin *relay_admin_new(const struct relay_admin_env *env, struct po
                                                 .home = loop_mailbox(env->loop) },
                                    .policies = policies_ref(policies),
                                    .spool = env->spool,
+                                   .hub = workers_hub(env->workers),
                                    .started_ms = loop_wall_ms(env->loop),
                                    .links = serve_links,
                                    .links_arg = env->links };

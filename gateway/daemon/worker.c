@@ -233,6 +233,11 @@ void workers_free(struct workers **ws_p)
 
 /* ---- looking at them ---- */
 
+struct ingress_hub *workers_hub(struct workers *ws)
+{
+    return ws->hub;
+}
+
 unsigned workers_count(const struct workers *ws)
 {
     return ws->env.count;

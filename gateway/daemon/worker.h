@@ -61,6 +61,7 @@ void workers_stop(struct workers *workers, int64_t bound_ms);
 void workers_free(struct workers **workers); /* after stopped(), or when never started */
 
 unsigned workers_count(const struct workers *workers);
+struct ingress_hub *workers_hub(struct workers *workers);
 /* For looking at worker i; valid until workers_free(). */
 void workers_show(struct workers *workers, unsigned i, struct fanout_worker *worker_r);
 

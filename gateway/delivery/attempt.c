@@ -54,6 +54,8 @@ struct attempt *attempt_new(struct delivery *d, struct item *item)
         set_aside(d, item);
         return NULL;
     }
+    a->env.by.at_ms = item->deadline_ms; /* both move when the clock is set */
+    a->env.hold.until_ms = item->release_ms;
     a->lane = item->lane;
     a->is_large = sched_is_large(item->body_size);
     size_t n = a->env.recipients_n;

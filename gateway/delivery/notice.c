@@ -80,6 +80,8 @@ static void write_message(struct notice *n, struct slice original)
         .boundary = rnd_u64(d->rnd),
         .now_ms = loop_wall_ms(d->loop),
         .arrival_ms = a->item->accepted_ms,
+        .deliver_by_ms = a->env.by.ours ? 0 : a->env.by.at_ms,
+        .hold = a->env.hold,
         .recipients = n->st.notices,
         .recipients_n = n->st.notices_n,
         .ret = a->env.ret,

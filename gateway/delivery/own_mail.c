@@ -3,6 +3,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/mail/address.h"
 #include "gateway/mail/envelope.h"
+#include "policies/priority.h"
 #include "policies/retry.h"
 #include "policies/route.h"
 
@@ -49,6 +50,8 @@ void own_mail_seal(struct own_mail *m, struct slice text, const struct content_f
     struct envelope env = {
         .body = facts->has_8bit ? BODY_8BITMIME : BODY_7BIT,
         .smtputf8 = smtputf8,
+        .mt_priority = (int8_t)mt_priority_in_lane(0, (enum lane)m->lane),
+        .mt_priority_given = m->lane != LANE_NORMAL, /* RFC 6710 section 4.6 */
         .content = *facts,
         .size = text.n,
         .received_ms = now,
@@ -64,7 +67,7 @@ void own_mail_seal(struct own_mail *m, struct slice text, const struct content_f
         .lane = m->lane,
         .accepted_ms = now,
         .due_ms = now,
-        .expire_ms = retry_expiry(&delivery_conf(d)->rules.retry, now),
+        .expire_ms = retry_expiry(&delivery_conf(d)->rules.retry.lane[m->lane], now),
         .body_size = body_size(m->body),
         .dest = buf_slice(&m->key),
         .env = buf_slice(&m->env),

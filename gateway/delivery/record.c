@@ -106,6 +106,7 @@ void record_recipient(const struct attempt *a, const struct hop *hop, uint32_t r
     e.reply = f->text;
     e.class = slice_of(verdict->class);
     e.may_duplicate = verdict->may_duplicate;
+    e.waited_ms = loop_wall_ms(a->delivery->loop) - item_since_ms(a->item);
     if (kind == EVENT_DEFERRED) {
         e.next_attempt_ms = next_ms;
         note_on_site(a->item->site, &e);

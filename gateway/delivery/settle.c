@@ -4,11 +4,17 @@
 
 #include "gateway/base/log.h"
 #include "gateway/conf/conf.h"
+#include "gateway/delivery/late.h"
 #include "gateway/delivery/refusal.h"
 #include "gateway/delivery/repute.h"
 #include "policies/retry.h"
 
 enum { UNTOLD_RETRY_MS = 300000 }; /* a notice could not be committed: all again after this */
+
+static const struct conf_retry *lane_retry(const struct attempt *a)
+{
+    return &delivery_conf(a->delivery)->rules.retry.lane[a->item->lane];
+}
 
 /* ---- what every recipient gets ---- */
 
@@ -54,7 +60,7 @@ static void add_notice(struct settlement *st, const struct recipient *r, enum ds
         .address = r->address,
         .orcpt = r->orcpt,
         .action = action,
-        .expired = action == DSN_FAILED && r->status.class_ == 4,
+        .expired = action == DSN_FAILED && (r->status.class_ == 4 || late_is_up(r->status)),
         .code = r->reply_host.n ? r->code : 0,
         .status = r->status,
         .reply = r->reply,
@@ -64,26 +70,36 @@ static void add_notice(struct settlement *st, const struct recipient *r, enum ds
     };
 }
 
+/* The time of RFC 2852 has passed, or that of the configuration: once each. */
+static bool delay_notice_due(const struct attempt *a, const struct recipient *r)
+{
+    const struct item *item = a->item;
+    const struct conf_retry *retry = lane_retry(a);
+    int64_t now = loop_wall_ms(a->delivery->loop), since = item_since_ms(item);
+    return late_untold(a) ||
+           retry_notice_due(retry, since, item->expire_ms, now, r->delay_notified);
+}
+
 static void consider_notice(struct settlement *st, struct recipient *r,
                             enum delivery_event_kind event)
 {
     struct attempt *a = st->attempt;
-    const struct conf_retry *retry = &delivery_conf(a->delivery)->rules.retry;
     struct slice sender = a->env.sender;
     if (event == EVENT_DELIVERED) {
-        if (a->planned && mailparams_relayed_dsn(&a->plan, r) &&
-            dsn_wanted(sender, r->notify, DSN_RELAYED))
+        if (a->planned && sender.n && mailparams_relayed_dsn(&a->plan, r))
             add_notice(st, r, DSN_RELAYED);
     } else if (event == EVENT_REROUTED) {
         return;
     } else if (event != EVENT_DEFERRED) {
         if (dsn_wanted(sender, r->notify, DSN_FAILED))
             add_notice(st, r, DSN_FAILED);
-    } else if (retry_notice_due(retry, a->item->accepted_ms, loop_wall_ms(a->delivery->loop),
-                                r->delay_notified) &&
-               dsn_wanted(sender, r->notify, DSN_DELAYED)) {
+    } else if (delay_notice_due(a, r) && dsn_wanted(sender, r->notify, DSN_DELAYED)) {
+        struct enhanced said = r->status;
+        if (late_untold(a))
+            r->status = late_delayed;
         r->delay_notified = true;
         add_notice(st, r, DSN_DELAYED);
+        r->status = said;
     }
 }
 
@@ -162,7 +178,7 @@ static void carry_out(struct settlement *st)
 static int64_t next_due(struct attempt *a, const struct verdict *verdicts)
 {
     struct delivery *d = a->delivery;
-    const struct conf_retry *retry = &delivery_conf(d)->rules.retry;
+    const struct conf_retry *retry = lane_retry(a);
     int64_t now = loop_wall_ms(d->loop), due = INT64_MAX;
     unsigned asked = 0;
     for (size_t i = 0; i < a->env.recipients_n; i++) {
@@ -170,7 +186,7 @@ static int64_t next_due(struct attempt *a, const struct verdict *verdicts)
         if (verdicts[i].kind != VERDICT_DEFERRED || (asked & 1u << cause))
             continue;
         asked |= 1u << cause;
-        int64_t at = retry_next(retry, cause, a->item->attempts, a->item->accepted_ms, now, d->rnd);
+        int64_t at = retry_next(retry, cause, a->item->attempts, a->item->expire_ms, now, d->rnd);
         due = at < due ? at : due;
     }
     return due;
@@ -276,12 +292,15 @@ void settle_attempt(struct attempt **attempt, const struct hop *hop)
     for (uint32_t i = 0; i < n; i++) {
         struct recipient *r = &a->env.recipients[i];
         enum delivery_event_kind event = event_of(a, verdicts[i].kind);
+        if (late_returns(a, event))
+            verdicts[i].status = late_returned;
         record_recipient(a, hop, i, event, &verdicts[i], st.due_ms);
         note_reply(a, r, &a->findings[i], &verdicts[i], hop);
         consider_notice(&st, r, event);
         if (event != EVENT_DEFERRED && event != EVENT_REROUTED)
             r->state = event == EVENT_DELIVERED ? RECIPIENT_DELIVERED : RECIPIENT_FAILED;
     }
+    late_told(a);
     keep_rest(&st, verdicts, VERDICT_REROUTED); /* next time these have their turn first */
     keep_rest(&st, verdicts, VERDICT_DEFERRED);
     carry_out(&st);
@@ -301,6 +320,7 @@ static struct finding finding_of(enum queue_trouble why, const char *text)
         [TROUBLE_DNS] = { WHERE_DNS, { 4, 4, 3 } },
         [TROUBLE_ROUTE] = { WHERE_QUEUE, { 4, 3, 5 } },
         [TROUBLE_EXPIRED] = { WHERE_QUEUE, { 4, 4, 7 } },
+        [TROUBLE_LATE] = { WHERE_QUEUE, { 4, 4, 7 } },
         [TROUBLE_BOUNCE] = { WHERE_QUEUE, { 5, 7, 0 } },
         [TROUBLE_DROP] = { WHERE_QUEUE, { 5, 7, 0 } },
     };
@@ -325,6 +345,24 @@ static void drop(struct attempt *a, const char *text)
     attempt_free(&a);
 }
 
+/* All recipients are told of; no attempt is counted, and the item waits as before. */
+static void tell_late(struct attempt *a, const char *text)
+{
+    size_t n = a->env.recipients_n;
+    struct settlement st = { .attempt = a, .rest = a->env.recipients, .rest_n = n };
+    st.due_ms = a->item->due_ms;
+    for (uint32_t i = 0; i < n; i++) {
+        struct recipient *r = &a->env.recipients[i];
+        struct slice said = r->reply;
+        if (!said.n)
+            r->reply = slice_of(text);
+        consider_notice(&st, r, EVENT_DEFERRED);
+        r->reply = said;
+    }
+    late_told(a);
+    carry_out(&st);
+}
+
 void settle_trouble(struct delivery *d, struct item *item, enum queue_trouble why, const char *text)
 {
     struct attempt *a = attempt_new(d, item);
@@ -332,6 +370,10 @@ void settle_trouble(struct delivery *d, struct item *item, enum queue_trouble wh
         return;
     if (why == TROUBLE_DROP) {
         drop(a, text);
+        return;
+    }
+    if (why == TROUBLE_LATE) {
+        tell_late(a, text);
         return;
     }
     struct finding f = finding_of(why, text);

@@ -98,7 +98,7 @@ static void make_plan(struct session *s, struct attempt *a)
 {
     struct hop_refusal refusal;
     a->planned = true;
-    if (mailparams_plan(&a->env, &s->caps, &a->plan, &refusal) != RC_OK) {
+    if (mailparams_plan(&a->env, &s->caps, loop_wall_ms(s->delivery->loop), &a->plan, &refusal)) {
         struct finding f = lacking(&refusal);
         attempt_find_all(a, &f);
         return;
@@ -157,7 +157,7 @@ static void send_data(struct session *s, struct attempt *a)
 /* MAIL, and with PIPELINING all that may follow it. */
 static void send_envelope(struct session *s, struct attempt *a)
 {
-    mailparams_put_mail(&s->out, &a->env, &a->plan);
+    mailparams_put_mail(&s->out, &a->env, &a->plan, loop_wall_ms(s->delivery->loop));
     session_expect(s, STEP_MAIL, 1, a);
     s->transactions++;
     if (!pipelining(s)) {

@@ -9,6 +9,7 @@
  *
  *   Between 3 and 4 the client may go. Step 4 happens all the same, without the reply.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include "gateway/base/mem.h"
@@ -31,6 +32,8 @@ static void put_trace(struct transaction *tx, struct slice client_address)
         .esmtp = s->esmtp,
         .authenticated = s->user != NULL,
         .smtputf8 = tx->envelope.smtputf8,
+        .priority_given = tx->priority.given,
+        .priority = tx->envelope.mt_priority,
         .received_ms = tx->envelope.received_ms,
     };
     struct buf *b = &tx->in->scratch;
@@ -78,6 +81,11 @@ static void log_received(const struct transaction *tx)
     e.recipients = (uint32_t)tx->recipients_n;
     e.size = tx->envelope.size;
     e.lane = (enum lane)tx->items[0]->lane;
+    if (tx->by != LANE_BY_DEFAULT)
+        e.priority_by = slice_of(lane_source_names[tx->by]);
+    e.mt_priority_given = tx->priority.given;
+    e.mt_priority = (int8_t)tx->priority.value;
+    e.next_attempt_ms = tx->items[0]->release_ms;
     e.client = tx->client;
     e.user = tx->envelope.origin.user;
     e.route = tx->route;
@@ -96,10 +104,16 @@ static void submit_items(struct transaction *tx, uint64_t fence)
     tx->items_n = 0;
 }
 
-static void answer_ok(struct session *s, struct spool_id id)
+/* RFC 6710 section 4.1: a priority that a rule or a quota has changed since MAIL is told here. */
+static void answer_ok(struct session *s, const struct transaction *tx)
 {
-    char line[] = "250 2.0.0 Accepted as 00000000000000000000000000";
-    spool_id_format(id, line + sizeof line - 1 - SPOOL_ID_TEXT);
+    char id[SPOOL_ID_TEXT + 1], line[96];
+    spool_id_format(tx->id, id);
+    if (tx->priority.given && tx->final_priority != tx->envelope.mt_priority)
+        snprintf(line, sizeof line, "250 2.3.6 %d is the new priority. Accepted as %s",
+                 tx->final_priority, id);
+    else
+        snprintf(line, sizeof line, "250 2.0.0 Accepted as %s", id);
     session_answer(s, line);
 }
 
@@ -115,7 +129,7 @@ static void committed(void *arg, enum spool_rc rc, uint64_t fence)
     }
     if (rc == SPOOL_OK) {
         if (s)
-            answer_ok(s, tx->id);
+            answer_ok(s, tx);
         log_received(tx);
         submit_items(tx, fence);
     } else if (s) {

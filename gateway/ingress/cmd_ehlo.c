@@ -36,6 +36,12 @@ static bool offers_auth(const struct session *s)
     return s->tls && !s->user && s->listener.auth != CONF_AUTH_NONE;
 }
 
+/* RFC 4865 section 4.2: mail is held for those whose mail server we are, not for the world. */
+static bool submits(const struct session *s)
+{
+    return s->user || (!admit_stranger(s) && !s->client->recipients.n);
+}
+
 void cmd_ehlo(struct session *s, struct slice args)
 {
     if (!take_name(s, args))
@@ -43,12 +49,18 @@ void cmd_ehlo(struct session *s, struct slice args)
     const struct conf_limits *limits = &s->rules->conf->limits;
     struct ehlo_caps caps = {
         .ext = EXT_PIPELINING | EXT_SIZE | EXT_8BITMIME | EXT_SMTPUTF8 | EXT_ENHANCED |
-               EXT_CHUNKING | EXT_BINARYMIME | EXT_DSN | EXT_MT_PRIORITY | EXT_LIMITS,
+               EXT_CHUNKING | EXT_BINARYMIME | EXT_DSN | EXT_MT_PRIORITY | EXT_LIMITS |
+               EXT_DELIVERBY,
         .size_max = limits->message_size,
         .rcpt_max = limits->recipients > UINT32_MAX ? 0 : (uint32_t)limits->recipients,
     };
     if (offers_starttls(s))
         caps.ext |= EXT_STARTTLS;
+    if (limits->future_release >= 1000 && submits(s)) {
+        caps.ext |= EXT_FUTURERELEASE;
+        caps.hold_max_s = (uint32_t)(limits->future_release / 1000);
+        caps.hold_until_ms = loop_wall_ms(s->in->env.loop) + limits->future_release;
+    }
     if (offers_auth(s)) {
         caps.ext |= EXT_AUTH;
         caps.auth = AUTH_PLAIN | AUTH_LOGIN;

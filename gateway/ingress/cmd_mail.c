@@ -15,11 +15,30 @@ static const char *refusal_of_client(const struct session *s)
     return intake_gate(s->in);
 }
 
+/* RFC 4865 sections 4.2 and 5.2. What is held too long is told by the limit as it is now, which may
+ * be shorter than what EHLO said. */
+static const char *refusal_of_times(const struct session *s, const struct mail_args *mail)
+{
+    int64_t now = loop_wall_ms(s->in->env.loop), until = transaction_hold_until(mail, now);
+    if (until == 0)
+        return NULL;
+    if (until <= now)
+        return "501 5.5.4 HOLDUNTIL is in the past";
+    if (until > now + s->rules->conf->limits.future_release)
+        return "501 5.5.4 Held longer than this server does: see FUTURERELEASE";
+    if (mail->by_mode != BY_NONE && until > now + (int64_t)mail->by_s * 1000)
+        return "501 5.5.4 Held until after it is to be delivered";
+    return NULL;
+}
+
 /* NULL when this message may come. The rate is taken last: nothing refused uses it up. */
 static const char *refusal_of_mail(const struct session *s, const struct mail_args *mail)
 {
     if (mail->size > s->rules->conf->limits.message_size)
         return "552 5.3.4 Message larger than this server takes";
+    const char *refusal = refusal_of_times(s, mail);
+    if (refusal)
+        return refusal;
     if (s->user && !policies_user_may_send_as(s->rules->policies, s->user, mail->from.text))
         return "553 5.7.1 You may not send as this address";
     if (s->client && !client_rate_take(s->entry, &s->client->rate, loop_now_ms(s->in->env.loop)))
@@ -33,8 +52,8 @@ static void answer(struct session *s)
     int effective = mt_priority_effective(tx->priority);
     if (!tx->priority.given || effective == tx->priority.value)
         session_reply(s, "250 2.1.0 Sender OK");
-    else /* RFC 6710 section 5.1: it was lowered, to 0 */
-        session_reply(s, "250 2.3.6 Sender OK, 0 is the new priority");
+    else /* RFC 6710 section 4.1: it was lowered, to 0; the number comes first */
+        session_reply(s, "250 2.3.6 0 is the new priority, sender OK");
 }
 
 void cmd_mail(struct session *s, struct slice args)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/conf/conf.h"
 #include "gateway/ingress/shared.h"
 
 struct ingress_hub *ingress_hub_new(unsigned auth_threads)
@@ -10,6 +11,7 @@ struct ingress_hub *ingress_hub_new(unsigned auth_threads)
     struct ingress_hub *hub = mem_zero(sizeof *hub);
     hub->auth = auth_pool_new(auth_threads ? auth_threads : 2);
     pthread_mutex_init(&hub->entries_lock, NULL);
+    quotas_init(&hub->quotas);
     return hub;
 }
 
@@ -23,6 +25,7 @@ void ingress_hub_free(struct ingress_hub **hub)
         free(c);
     }
     pthread_mutex_destroy(&(*hub)->entries_lock);
+    quotas_done(&(*hub)->quotas);
     free(*hub);
     *hub = NULL;
 }
@@ -30,6 +33,17 @@ void ingress_hub_free(struct ingress_hub **hub)
 size_t ingress_hub_connections(const struct ingress_hub *hub)
 {
     return atomic_load_explicit(&hub->connections, memory_order_relaxed);
+}
+
+uint64_t ingress_hub_urgent_left(struct ingress_hub *hub, const struct conf_client *client,
+                                 const struct conf_user *user, int64_t now_ms)
+{
+    uint64_t left = UINT64_MAX, of_user = UINT64_MAX;
+    if (client && client->urgent.count)
+        left = quotas_left_of_client(&hub->quotas, &client->network, now_ms);
+    if (user && user->urgent.count)
+        of_user = quotas_left_of_user(&hub->quotas, user->name, now_ms);
+    return of_user < left ? of_user : left;
 }
 
 struct client_counter *hub_client_counter(struct ingress_hub *hub, const struct network *network)

@@ -28,7 +28,7 @@ struct ingress *ingress_new(const struct ingress_env *env)
     in->env = *env;
     if (!in->env.inline_max)
         in->env.inline_max = INLINE_MAX;
-    in->rules = ruleset_new(env->policies, env->hub);
+    in->rules = ruleset_new(env->policies, env->hub, loop_now_ms(env->loop));
     in->tls = env->tls ? tls_server_ref(env->tls) : NULL;
     in->counters = delivery_writer_counters(env->log);
     list_init(&in->sessions);
@@ -88,7 +88,7 @@ void ingress_accept(struct ingress *in, int fd, unsigned listener, const struct 
 
 void ingress_reconfigure(struct ingress *in, struct policies *policies, struct tls_server *tls)
 {
-    struct ruleset *rules = ruleset_new(policies, in->env.hub);
+    struct ruleset *rules = ruleset_new(policies, in->env.hub, loop_now_ms(in->env.loop));
     struct tls_server *server = tls ? tls_server_ref(tls) : NULL;
     ruleset_unref(&in->rules);
     tls_server_unref(&in->tls);

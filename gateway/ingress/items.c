@@ -1,11 +1,11 @@
 /*
  * ingress/items — the recipients of a message, split into what is scheduled
  *
- *   Recipients with the same destination key and lane share an item. The key is "route/domain",
- *   or the route alone when the route has fixed hosts (queue/item); when the route depends on where
- *   the destination is, what is left of the choice stands for it (policies/route). One pass over
- *   the recipients with a hash table in the transaction's arena, so ten thousand of them cost no
- *   more than each by itself.
+ *   Recipients with the same destination key, lane and times share an item. The key is
+ *   "route/domain", or the route alone when the route has fixed hosts (queue/item); when the route
+ *   depends on where the destination is, what is left of the choice stands for it (policies/route).
+ *   One pass over the recipients with a hash table in the transaction's arena, so ten thousand of
+ *   them cost no more than each by itself.
  */
 #include <assert.h>
 #include <string.h>
@@ -19,6 +19,8 @@ struct group {
     const struct conf_route *route; /* NULL: `open` */
     struct slice open;              /* of policies_route_put_open() */
     enum lane lane;
+    enum lane_source by;
+    const struct conf_priority *times; /* the rule that gives it some; NULL: none does */
     struct tx_recipient *first, **last;
     size_t n;
 };
@@ -68,7 +70,7 @@ static bool has_hosts(const struct conf_route *route)
 
 static bool same_group(const struct group *g, const struct group *wanted, struct slice domain)
 {
-    return g->route == wanted->route && g->lane == wanted->lane &&
+    return g->route == wanted->route && g->lane == wanted->lane && g->times == wanted->times &&
            (has_hosts(g->route) || slice_eq(g->first->domain, domain)) &&
            slice_eq(g->open, wanted->open);
 }
@@ -101,14 +103,42 @@ static void choose_route(struct transaction *tx, const struct facts *f, struct g
     buf_free(&open);
 }
 
+/* One place for the message, whatever the number of its recipients. */
+static bool may_be_urgent(struct transaction *tx)
+{
+    const struct session *s = tx->session;
+    if (tx->urgent == URGENT_NOT_ASKED) {
+        bool granted =
+            ruleset_take_urgent(s->rules, s->client, s->user, loop_now_ms(tx->in->env.loop));
+        tx->urgent = granted ? URGENT_GRANTED : URGENT_OVER_QUOTA;
+        if (!granted)
+            counter_add(tx->in->counters, COUNTER_URGENT_LOWERED, 1);
+    }
+    return tx->urgent == URGENT_GRANTED;
+}
+
+static void choose_lane(struct transaction *tx, const struct facts *f, struct group *group)
+{
+    struct lane_choice choice = policies_lane(tx->rules->policies, f, tx->priority);
+    group->lane = choice.lane;
+    group->by = choice.source;
+    if (choice.rule && (choice.rule->deliver_by || choice.rule->hold_for))
+        group->times = choice.rule;
+    if (group->lane == LANE_URGENT && !may_be_urgent(tx)) {
+        group->lane = (enum lane)LANE_OVER_QUOTA;
+        group->by = LANE_BY_QUOTA;
+    }
+}
+
 static void group_add(struct transaction *tx, struct grouping *g, struct facts *f,
                       struct tx_recipient *r)
 {
     facts_set_recipient(f, r->as.address);
     f->recipient_domain = r->domain;
-    f->lane = policies_lane(tx->rules->policies, f, tx->priority).lane;
+    struct group wanted = { .lane = LANE_NORMAL };
+    choose_lane(tx, f, &wanted);
+    f->lane = wanted.lane;
     f->known |= FACT_BIT(WHEN_PRIORITY);
-    struct group wanted = { .lane = f->lane };
     choose_route(tx, f, &wanted);
     struct group **slot = find_slot(g, &wanted, r->domain), *group = *slot;
     f->known &= ~FACT_BIT(WHEN_PRIORITY);
@@ -153,10 +183,49 @@ static struct slice group_key(struct transaction *tx, const struct group *group)
     return (struct slice){ key, route.n + 1 + domain.n };
 }
 
+/* What the next hop is told: the number the client gave as far as it holds, or what a rule says. */
+static int set_priority(const struct transaction *tx, const struct group *group, struct envelope *e)
+{
+    int told = mt_priority_in_lane(e->mt_priority, group->lane);
+    e->mt_priority = (int8_t)told;
+    e->mt_priority_given = tx->priority.given || told != 0;
+    return told;
+}
+
+/* The client's own times win over a rule's. */
+static void set_times(const struct group *group, struct envelope *e)
+{
+    const struct conf_priority *rule = group->times;
+    if (!rule)
+        return;
+    if (rule->hold_for && !e->hold.until_ms)
+        e->hold.until_ms = e->received_ms + rule->hold_for;
+    if (!rule->deliver_by || e->by.mode != BY_NONE)
+        return;
+    int64_t from = e->hold.until_ms > e->received_ms ? e->hold.until_ms : e->received_ms;
+    e->by = (struct deliver_by){ .mode = rule->late == CONF_LATE_RETURN ? BY_RETURN : BY_NOTIFY,
+                                 .ours = true,
+                                 .at_ms = from + rule->deliver_by };
+}
+
+/* Mail that is held has its whole time after that; a deadline does not add to it. */
+static int64_t expiry_of(const struct transaction *tx, const struct group *group,
+                         const struct envelope *e)
+{
+    const struct conf_retry *retry = &tx->rules->conf->rules.retry.lane[group->lane];
+    int64_t from = e->hold.until_ms > e->received_ms ? e->hold.until_ms : e->received_ms;
+    int64_t expiry = retry_expiry(retry, from);
+    return e->by.mode == BY_RETURN && e->by.at_ms < expiry ? e->by.at_ms : expiry;
+}
+
 static struct item *make_item(struct transaction *tx, const struct group *group, unsigned sub,
                               unsigned count)
 {
     struct envelope e = tx->envelope;
+    int told = set_priority(tx, group, &e);
+    set_times(group, &e);
+    if (sub == 0)
+        tx->final_priority = told;
     e.recipients_n = group->n;
     e.recipients = arena_alloc(tx->arena, group->n * sizeof *e.recipients);
     struct recipient *at = e.recipients;
@@ -171,8 +240,8 @@ static struct item *make_item(struct transaction *tx, const struct group *group,
         .count = (uint16_t)count,
         .lane = (uint8_t)group->lane,
         .accepted_ms = e.received_ms,
-        .due_ms = e.received_ms,
-        .expire_ms = retry_expiry(&tx->rules->conf->rules.retry, e.received_ms),
+        .due_ms = e.hold.until_ms > e.received_ms ? e.hold.until_ms : e.received_ms,
+        .expire_ms = expiry_of(tx, group, &e),
         .body_size = e.size,
         .dest = group_key(tx, group),
         .env = buf_slice(packed),
@@ -188,6 +257,7 @@ enum rc items_make(struct transaction *tx)
         return RC_LIMIT;
     tx->items = arena_alloc(tx->arena, g.n * sizeof(struct item *));
     assert(g.first); /* there is a recipient */
+    tx->by = g.first->by;
     tx->route = g.first->route ? g.first->route->name : SLICE_LIT("*");
     for (const struct group *group = g.first; group; group = group->next) {
         struct item *item = make_item(tx, group, tx->items_n, (unsigned)g.n);

@@ -29,13 +29,35 @@ static void want_headers_of(struct ruleset *r, const struct conf_when *when)
                 want_header(r, when->terms.at[i].header);
 }
 
-struct ruleset *ruleset_new(struct policies *policies, struct ingress_hub *hub)
+static void take_quotas(struct ruleset *r, int64_t now_ms)
+{
+    const struct conf *c = r->conf;
+    struct quotas *quotas = &r->hub->quotas;
+    r->client_quotas = arena_alloc(r->arena, (c->clients.n + 1) * sizeof(struct quota_entry *));
+    r->user_quotas = arena_alloc(r->arena, (c->users.n + 1) * sizeof(struct quota_entry *));
+    for (size_t i = 0; i < c->clients.n; i++)
+        r->client_quotas[i] =
+            quotas_client(quotas, &c->clients.at[i].network, c->clients.at[i].urgent, now_ms);
+    for (size_t i = 0; i < c->users.n; i++)
+        r->user_quotas[i] = quotas_user(quotas, c->users.at[i].name, c->users.at[i].urgent, now_ms);
+}
+
+static void drop_quotas(struct ruleset *r)
+{
+    for (size_t i = 0; i < r->conf->clients.n; i++)
+        quotas_unref(&r->hub->quotas, r->client_quotas[i]);
+    for (size_t i = 0; i < r->conf->users.n; i++)
+        quotas_unref(&r->hub->quotas, r->user_quotas[i]);
+}
+
+struct ruleset *ruleset_new(struct policies *policies, struct ingress_hub *hub, int64_t now_ms)
 {
     struct ruleset *r = mem_zero(sizeof *r);
     r->refs = 1;
     r->policies = policies_ref(policies);
     r->conf = policies_conf(policies);
     r->arena = arena_new(4096);
+    r->hub = hub;
     r->headers = arena_alloc(r->arena, HEADER_WANTED_MAX * sizeof *r->headers);
     const struct conf_rules *rules = &r->conf->rules;
     for (size_t i = 0; i < rules->priorities.n; i++)
@@ -45,6 +67,7 @@ struct ruleset *ruleset_new(struct policies *policies, struct ingress_hub *hub)
     r->counters = arena_alloc(r->arena, (r->conf->clients.n + 1) * sizeof(struct client_counter *));
     for (size_t i = 0; i < r->conf->clients.n; i++)
         r->counters[i] = hub_client_counter(hub, &r->conf->clients.at[i].network);
+    take_quotas(r, now_ms);
     return r;
 }
 
@@ -60,6 +83,7 @@ void ruleset_unref(struct ruleset **r)
     *r = NULL;
     if (!gone || --gone->refs)
         return;
+    drop_quotas(gone);
     arena_free(&gone->arena);
     policies_unref(&gone->policies);
     free(gone);
@@ -71,4 +95,12 @@ const struct conf_client *ruleset_client(const struct ruleset *r, const struct a
     const struct conf_client *c = policies_client(r->policies, addr);
     *counter_r = c ? r->counters[c - r->conf->clients.at] : NULL;
     return c;
+}
+
+bool ruleset_take_urgent(struct ruleset *r, const struct conf_client *client,
+                         const struct conf_user *user, int64_t now_ms)
+{
+    struct quota_entry *of_user = user ? r->user_quotas[user - r->conf->users.at] : NULL;
+    struct quota_entry *of_client = client ? r->client_quotas[client - r->conf->clients.at] : NULL;
+    return quotas_take(&r->hub->quotas, of_user, of_client, now_ms);
 }

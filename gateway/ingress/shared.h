@@ -1,8 +1,8 @@
 /*
  * ingress/shared — the inside of struct ingress_hub, for ingress/ only
  *
- *   Everything but the list of entries is atomic and may be touched by any worker at any time; the
- *   list only grows, under its lock, when a configuration is loaded.
+ *   Everything but the list of entries and the quotas is atomic and may be touched by any worker at
+ *   any time; the list only grows, under its lock, when a configuration is loaded.
  */
 #ifndef WAYPOST_INGRESS_SHARED_H
 #define WAYPOST_INGRESS_SHARED_H
@@ -12,6 +12,7 @@
 #include "gateway/ingress/auth_pool.h"
 #include "gateway/ingress/hub.h"
 #include "gateway/ingress/limits.h"
+#include "gateway/ingress/quotas.h"
 
 struct ingress_hub {
     _Atomic uint32_t connections;
@@ -21,6 +22,7 @@ struct ingress_hub {
     struct auth_pool *auth;
     pthread_mutex_t entries_lock; /* reconfiguration only */
     struct client_counter *entries;
+    struct quotas quotas; /* of urgent mail */
 };
 
 /* The counter of this `clients` entry: the same for all workers, and before and after a reload. */

@@ -31,6 +31,22 @@ static bool may_set_priority(const struct session *s)
     return s->user ? s->user->may_set_priority : s->client && s->client->may_set_priority;
 }
 
+int64_t transaction_hold_until(const struct mail_args *mail, int64_t now_ms)
+{
+    return mail->hold_for_s ? now_ms + (int64_t)mail->hold_for_s * 1000 : mail->hold_until_ms;
+}
+
+/* From MAIL on (RFC 2852 section 4). */
+static void take_times(struct envelope *e, const struct mail_args *mail, int64_t now_ms)
+{
+    e->hold = (struct mail_hold){ transaction_hold_until(mail, now_ms), mail->hold_for_s };
+    if (mail->by_mode != BY_NONE)
+        e->by = (struct deliver_by){ .mode = mail->by_mode,
+                                     .trace = mail->by_trace,
+                                     .told = mail->by_s <= 0, /* by an earlier hop */
+                                     .at_ms = now_ms + (int64_t)mail->by_s * 1000 };
+}
+
 struct transaction *transaction_begin(struct session *s, const struct mail_args *mail)
 {
     struct transaction *tx = take_idle(s->in);
@@ -45,6 +61,7 @@ struct transaction *transaction_begin(struct session *s, const struct mail_args 
     tx->refusal = NULL;
     tx->items = NULL;
     tx->items_n = 0;
+    tx->urgent = URGENT_NOT_ASKED;
     tx->declared_size = mail->size_given ? mail->size : 0;
     tx->priority = (struct mt_priority){ .given = mail->mt_priority_given,
                                          .allowed = may_set_priority(s),
@@ -58,6 +75,7 @@ struct transaction *transaction_begin(struct session *s, const struct mail_args 
         .mt_priority_given = mail->mt_priority_given,
         .mt_priority = (int8_t)mt_priority_effective(tx->priority),
     };
+    take_times(&tx->envelope, mail, loop_wall_ms(s->in->env.loop));
     return tx;
 }
 

@@ -25,6 +25,9 @@ enum {
     HEADER_BYTES_MAX = 4 * 1024 * 1024
 };
 
+/* Has the message a place in the quotas of urgent mail? */
+enum tx_urgent { URGENT_NOT_ASKED, URGENT_GRANTED, URGENT_OVER_QUOTA };
+
 struct tx_recipient {
     struct tx_recipient *next; /* in the order of RCPT */
     struct tx_recipient *peer; /* next one of the same item */
@@ -42,6 +45,9 @@ struct transaction {
     struct arena *arena;
     struct envelope envelope; /* without recipients */
     struct mt_priority priority;
+    uint8_t urgent;         /* enum tx_urgent */
+    int final_priority;     /* of the first item, for the answer */
+    enum lane_source by;    /* what gave it its lane, for the log */
     uint64_t declared_size; /* SIZE= of MAIL; 0: not given */
     struct tx_recipient *first, **last;
     size_t recipients_n;
@@ -68,6 +74,8 @@ struct transaction {
     struct addr client;
 };
 
+/* HOLDFOR or HOLDUNTIL of a MAIL that comes now (wall clock); 0: neither. */
+int64_t transaction_hold_until(const struct mail_args *mail, int64_t now_ms);
 struct transaction *transaction_begin(struct session *s, const struct mail_args *mail);
 /* A recipient that is there already (the same mailbox, see address_put_key()) is not added again:
  * the message reaches it once, with the DSN parameters that were given first. */

@@ -44,6 +44,8 @@ struct dsn {
     struct slice env_id;      /* as given (xtext); may be empty */
     uint64_t boundary;        /* random */
     int64_t now_ms, arrival_ms;
+    int64_t deliver_by_ms; /* as asked by the client, RFC 2852 section 5; 0: not */
+    struct mail_hold hold; /* likewise, RFC 4865 section 5.1.2 */
     const struct dsn_recipient *recipients;
     size_t recipients_n;
     uint8_t ret; /* enum dsn_ret of the original */

@@ -106,6 +106,18 @@ static void put_envelope_id(struct buf *out, struct slice env_id)
     buf_free(&plain);
 }
 
+static void put_hold(struct buf *out, const struct mail_hold *hold)
+{
+    if (hold->until_ms == 0)
+        return;
+    buf_puts(out, hold->for_s ? "Future-Release-Request: for;" : "Future-Release-Request: until;");
+    if (hold->for_s)
+        buf_put_u64(out, hold->for_s);
+    else
+        clock_put_rfc3339(out, hold->until_ms);
+    buf_puts(out, "\r\n");
+}
+
 void dsn_put_status_part(struct buf *out, const struct dsn *dsn, bool global)
 {
     buf_puts(out, "Content-Type: message/");
@@ -122,6 +134,8 @@ void dsn_put_status_part(struct buf *out, const struct dsn *dsn, bool global)
         buf_puts(out, "\r\n");
     }
     put_date(out, "Arrival-Date: ", dsn->arrival_ms);
+    put_date(out, "Deliver-By-Date: ", dsn->deliver_by_ms);
+    put_hold(out, &dsn->hold);
     for (size_t i = 0; i < dsn->recipients_n; i++)
         put_recipient(out, &dsn->recipients[i], global);
 }

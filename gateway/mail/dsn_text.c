@@ -73,7 +73,7 @@ static const char *intro_of(enum dsn_action action)
         return "Your message was delivered to the recipients below.\r\n";
     case DSN_RELAYED:
         return "Your message was handed over to the mail servers of the recipients below.\r\n"
-               "Those servers do not report deliveries, so nothing more may be heard.\r\n";
+               "Nothing more may be heard of it unless those servers report deliveries.\r\n";
     }
     return "";
 }

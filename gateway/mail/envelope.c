@@ -32,8 +32,17 @@ enum field {
     FACT_HEADER_8BIT = 1 << 13,
     SHIFT_BODY = 14, /* two bits each */
     SHIFT_RET = 16,
-    FIELDS_END = 1 << 18
+    FIELD_DELIVER_BY = 1 << 18, /* from here on since 2026-11-29 */
+    FIELD_HOLD = 1 << 19,
+    FIELD_HOLD_FOR = 1 << 20,
+    FACT_BY_RETURN = 1 << 21,
+    FACT_BY_TRACE = 1 << 22,
+    FACT_BY_OURS = 1 << 23,
+    FACT_BY_TOLD = 1 << 24,
+    FIELDS_END = 1 << 25
 };
+
+enum { BY_FACTS = FACT_BY_RETURN | FACT_BY_TRACE | FACT_BY_OURS | FACT_BY_TOLD };
 
 enum rcpt_field {
     RCPT_STATE = 3, /* two bits */
@@ -54,6 +63,16 @@ static uint64_t bit(bool on, uint64_t flag)
     return on ? flag : 0;
 }
 
+static uint64_t fields_of_times(const struct envelope *e)
+{
+    uint64_t fields = bit(e->hold.until_ms, FIELD_HOLD) | bit(e->hold.for_s, FIELD_HOLD_FOR);
+    if (e->by.mode == BY_NONE)
+        return fields;
+    return fields | FIELD_DELIVER_BY | bit(e->by.mode == BY_RETURN, FACT_BY_RETURN) |
+           bit(e->by.trace, FACT_BY_TRACE) | bit(e->by.ours, FACT_BY_OURS) |
+           bit(e->by.told, FACT_BY_TOLD);
+}
+
 static uint64_t fields_of(const struct envelope *e)
 {
     const struct content_facts *c = &e->content;
@@ -65,7 +84,7 @@ static uint64_t fields_of(const struct envelope *e)
            bit(c->has_8bit, FACT_8BIT) | bit(c->has_nul, FACT_NUL) |
            bit(c->has_bare_eol, FACT_BARE_EOL) | bit(c->lacks_final_eol, FACT_LACKS_EOL) |
            bit(c->header_8bit, FACT_HEADER_8BIT) | (uint64_t)e->body << SHIFT_BODY |
-           (uint64_t)e->ret << SHIFT_RET;
+           (uint64_t)e->ret << SHIFT_RET | fields_of_times(e);
 }
 
 static void put_if(struct buf *out, uint64_t fields, uint64_t flag, struct slice s)
@@ -118,6 +137,12 @@ void envelope_pack(const struct envelope *e, struct buf *out)
     put_if(out, fields, FIELD_HELO, e->origin.helo);
     put_if(out, fields, FIELD_USER, e->origin.user);
     put_if(out, fields, FIELD_TLS, e->origin.tls);
+    if (fields & FIELD_DELIVER_BY)
+        put_varint(out, zigzag_of(e->by.at_ms));
+    if (fields & FIELD_HOLD)
+        put_varint(out, (uint64_t)e->hold.until_ms);
+    if (fields & FIELD_HOLD_FOR)
+        put_varint(out, e->hold.for_s);
     put_varint(out, e->recipients_n);
     for (size_t i = 0; i < e->recipients_n; i++)
         pack_recipient(&e->recipients[i], out);
@@ -172,6 +197,22 @@ static void unpack_facts(struct envelope *e, uint64_t fields)
     e->ret = (uint8_t)(fields >> SHIFT_RET & 3);
 }
 
+static void unpack_times(struct cursor *c, uint64_t fields, struct envelope *e)
+{
+    if (fields & FIELD_DELIVER_BY)
+        e->by = (struct deliver_by){ .mode = fields & FACT_BY_RETURN ? BY_RETURN : BY_NOTIFY,
+                                     .trace = (fields & FACT_BY_TRACE) != 0,
+                                     .ours = (fields & FACT_BY_OURS) != 0,
+                                     .told = (fields & FACT_BY_TOLD) != 0,
+                                     .at_ms = zigzag_to(cur_varint(c)) };
+    else if (fields & BY_FACTS)
+        c->bad = true;
+    if (fields & FIELD_HOLD)
+        e->hold.until_ms = (int64_t)bounded(c, INT64_MAX);
+    if (fields & FIELD_HOLD_FOR)
+        e->hold.for_s = (uint32_t)bounded(c, UINT32_MAX);
+}
+
 static void unpack_optional(struct cursor *c, uint64_t fields, struct envelope *e)
 {
     e->env_id = get_if(c, fields, FIELD_ENV_ID);
@@ -185,6 +226,7 @@ static void unpack_optional(struct cursor *c, uint64_t fields, struct envelope *
     e->origin.helo = get_if(c, fields, FIELD_HELO);
     e->origin.user = get_if(c, fields, FIELD_USER);
     e->origin.tls = get_if(c, fields, FIELD_TLS);
+    unpack_times(c, fields, e);
 }
 
 /* Everything up to the recipients but the facts. */
@@ -209,6 +251,14 @@ struct slice envelope_client(struct slice record)
     if (from.user.n)
         return from.user;
     return from.name.n ? from.name : from.address;
+}
+
+void envelope_peek_times(struct slice record, struct deliver_by *by_r, struct mail_hold *hold_r)
+{
+    struct cursor c = cur_of(record.p, record.n);
+    struct envelope e = peek_head(&c);
+    *by_r = c.bad ? (struct deliver_by){ .mode = BY_NONE } : e.by;
+    *hold_r = c.bad ? (struct mail_hold){ .until_ms = 0 } : e.hold;
 }
 
 void envelope_peek(struct slice record, struct slice *sender_r, struct slice *recipient_r)

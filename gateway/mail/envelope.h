@@ -53,6 +53,23 @@ struct origin {
     struct slice tls;  /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: not encrypted */
 };
 
+/* RFC 2852: until when the message is to be delivered, and what then. */
+enum by_mode { BY_NONE, BY_RETURN, BY_NOTIFY };
+
+struct deliver_by {
+    uint8_t mode;  /* enum by_mode; BY_NONE: all else is 0 */
+    bool trace;    /* each relaying is reported */
+    bool ours;     /* a rule of ours asks for it, not the client: no next hop has to know */
+    bool told;     /* BY_NOTIFY: that it is late has been reported */
+    int64_t at_ms; /* wall clock; the client may have asked for the past (BY_NOTIFY) */
+};
+
+/* RFC 4865: not before. */
+struct mail_hold {
+    int64_t until_ms; /* wall clock; 0: none */
+    uint32_t for_s;   /* as asked, HOLDFOR; 0: by HOLDUNTIL, or by a rule of ours */
+};
+
 struct envelope {
     struct slice sender; /* mailbox without <>; empty: the null path */
     struct slice env_id; /* ENVID as given */
@@ -61,6 +78,8 @@ struct envelope {
     bool smtputf8;
     bool mt_priority_given;
     int8_t mt_priority; /* -9..9, RFC 6710 */
+    struct deliver_by by;
+    struct mail_hold hold;
     struct content_facts content;
     uint64_t size;       /* bytes to send, trace header included */
     int64_t received_ms; /* wall clock */
@@ -75,6 +94,8 @@ void envelope_peek(struct slice record, struct slice *sender_r, struct slice *re
 /* Whoever gave us the message: the user, else the client's name in `clients`, else its address; in
  * this order a client is known best. Empty: we made it, or the record is damaged. */
 struct slice envelope_client(struct slice record);
+/* When it may leave and until when it is to be delivered; nothing when the record is damaged. */
+void envelope_peek_times(struct slice record, struct deliver_by *by_r, struct mail_hold *hold_r);
 /* The recipients array comes from the arena, texts stay in `record`. RC_CORRUPT: not a record, or
  * of a later version; nothing in *envelope_r may be used then. */
 enum rc envelope_unpack(struct slice record, struct arena *arena, struct envelope *envelope_r);

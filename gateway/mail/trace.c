@@ -84,6 +84,8 @@ void trace_put_received(struct buf *out, const struct trace *t)
         buf_put_slice(out, t->recipient);
         buf_putc(out, '>');
     }
+    if (t->priority_given)
+        buf_printf(out, "\r\n\tPRIORITY %d", t->priority);
     buf_puts(out, ";\r\n\t");
     clock_put_rfc5322(out, t->received_ms);
     buf_puts(out, "\r\n");

@@ -20,6 +20,8 @@ struct trace {
     struct slice recipient;      /* mailbox, only when it is the only one; else empty */
     struct slice tls;            /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: plain */
     bool esmtp, authenticated, smtputf8;
+    bool priority_given;
+    int priority; /* RFC 6710 section 4.1: what the message came with, as far as it may */
     int64_t received_ms;
 };
 

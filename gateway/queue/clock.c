@@ -23,6 +23,8 @@ static void move(struct item *item, int64_t by_ms)
 {
     item->accepted_ms += by_ms;
     item->expire_ms += by_ms;
+    item->release_ms += item->release_ms ? by_ms : 0;
+    item->deadline_ms += item->deadline_ms ? by_ms : 0;
     if (item->due_ms != ITEM_DUE_HELD)
         item->due_ms += by_ms;
 }
@@ -58,16 +60,26 @@ static int64_t longest_wait(const struct conf_retry *retry)
     return 2 * longest;
 }
 
+/* What waits for its release (RFC 4865) waits no longer than that. */
+static int64_t latest_due(const struct queue *q, const struct item *item, int64_t now)
+{
+    const struct conf *conf = policies_conf(q->env.policies);
+    int64_t latest = now + longest_wait(&conf->rules.retry.lane[item->lane]);
+    return item->attempts == 0 && item->release_ms > latest ? item->release_ms : latest;
+}
+
 void clock_mend(struct queue *q, struct item *item)
 {
     int64_t now = loop_wall_ms(q->env.loop), ahead = item->accepted_ms - now;
     if (ahead > CLOCKS_DIFFER_MS) {
         item->accepted_ms -= ahead;
         item->expire_ms -= ahead;
+        item->release_ms -= item->release_ms ? ahead : 0;
+        item->deadline_ms -= item->deadline_ms ? ahead : 0;
         if (item->due_ms != ITEM_DUE_HELD)
-            item->due_ms = now;
+            item->due_ms = item->release_ms > now ? item->release_ms : now;
     }
-    int64_t latest = now + longest_wait(&policies_conf(q->env.policies)->rules.retry);
+    int64_t latest = latest_due(q, item, now);
     if (item->due_ms > latest && item->due_ms != ITEM_DUE_HELD)
         item->due_ms = latest;
 }

@@ -110,26 +110,43 @@ void queue_each(struct queue *queue, const struct queue_filter *filter,
 
 /* ---- the table of sites ---- */
 
-static bool note_oldest(void *arg, const struct item *item)
+enum { MINUTE_S = 60 };
+
+const int64_t queue_age_s[QUEUE_AGES - 1] = { MINUTE_S,       5 * MINUTE_S,   10 * MINUTE_S,
+                                              20 * MINUTE_S,  40 * MINUTE_S,  80 * MINUTE_S,
+                                              160 * MINUTE_S, 320 * MINUTE_S, 640 * MINUTE_S,
+                                              1280 * MINUTE_S };
+
+struct counting {
+    struct queue_site_row *row;
+    int64_t now_ms;
+};
+
+static bool note_age(void *arg, const struct item *item)
 {
-    int64_t *oldest = arg;
-    if (*oldest == 0 || item->accepted_ms < *oldest)
-        *oldest = item->accepted_ms;
+    struct counting *c = arg;
+    int64_t age_ms = c->now_ms - item_since_ms(item);
+    size_t at = 0;
+    while (at < QUEUE_AGES - 1 && age_ms >= queue_age_s[at] * 1000)
+        at++;
+    c->row->ages[item->lane][at]++;
+    if (c->row->oldest_ms == 0 || item->accepted_ms < c->row->oldest_ms)
+        c->row->oldest_ms = item->accepted_ms;
     return true;
 }
 
 static bool count_item(void *arg, const struct item *item)
 {
-    struct queue_site_row *row = arg;
-    row->waiting++;
-    return note_oldest(&row->oldest_ms, item);
+    ((struct counting *)arg)->row->waiting++;
+    return note_age(arg, item);
 }
 
 static void limbo_row(struct queue *q, struct queue_site_row *row)
 {
     static const struct queue_filter all;
-    struct visit looked_up = { q, &all, count_item, row };
-    struct visit rest = { q, &all, note_oldest, &row->oldest_ms };
+    struct counting counting = { row, loop_wall_ms(q->env.loop) };
+    struct visit looked_up = { q, &all, count_item, &counting };
+    struct visit rest = { q, &all, note_age, &counting };
     *row = (struct queue_site_row){ .name = "", .key = "", .last_error = "" };
     map_each(q->lookups, visit_lookup, &looked_up);
     row->busy = q->limbo_busy_n;
@@ -157,7 +174,8 @@ static enum site_hold hold_of(const struct site *site, const struct queue_site_r
 static void site_row(struct site *site, struct queue_site_row *row)
 {
     static const struct queue_filter all;
-    struct visit v = { site->queue, &all, note_oldest, &row->oldest_ms };
+    struct counting counting = { row, loop_wall_ms(site->queue->env.loop) };
+    struct visit v = { site->queue, &all, note_age, &counting };
     int64_t left = site->backoff_until_ms - loop_now_ms(site->queue->env.loop);
     *row = (struct queue_site_row){
         .name = site->name,
@@ -222,7 +240,7 @@ static void write_due(struct queue *q, struct item *item)
 
 static bool retry(struct queue *q, struct item *item)
 {
-    if (item->state != ITEM_WAITING)
+    if (item->state != ITEM_WAITING || item->release_ms > loop_wall_ms(q->env.loop))
         return false;
     if (item->site)
         site_succeeded(item->site);
@@ -254,11 +272,15 @@ static bool release(struct queue *q, struct item *item)
 {
     if (item->state != ITEM_HELD)
         return false;
-    item->due_ms = loop_wall_ms(q->env.loop);
+    int64_t now = loop_wall_ms(q->env.loop);
+    item->due_ms = item->release_ms > now ? item->release_ms : now;
     write_due(q, item);
     q->events.noted(q->events.arg, item, NOTE_RELEASED);
     place_nowhere(q, item);
-    route_item(q, item);
+    if (item->due_ms > now)
+        place_waiting(q, item, item->due_ms);
+    else
+        route_item(q, item);
     return true;
 }
 

@@ -25,11 +25,17 @@ struct queue_filter {
     const void *also_arg;
 };
 
+/* Age since acceptance, or since release when it was held (RFC 4865). Bucket i holds what is
+ * younger than queue_age_s[i] and no younger than the one before; the last one all the rest. */
+enum { QUEUE_AGES = 11 };
+extern const int64_t queue_age_s[QUEUE_AGES - 1];
+
 struct queue_site_row {
     const char *name, *key, *last_error; /* last_error may be empty */
     uint32_t ready[LANE_COUNT], busy, waiting, held, sessions;
-    int64_t oldest_ms;  /* wall clock: accepted; 0 when there is no mail */
-    int64_t backoff_ms; /* left; 0: none */
+    uint32_t ages[LANE_COUNT][QUEUE_AGES]; /* of all of it, in whatever state */
+    int64_t oldest_ms;                     /* wall clock: accepted; 0 when there is no mail */
+    int64_t backoff_ms;                    /* left; 0: none */
     uint32_t failures;
     enum site_hold hold;  /* why what could leave does not */
     const char *held_by;  /* SITE_LIMIT: which */

@@ -45,6 +45,33 @@ static struct item *item_alloc(struct slice env, struct slice key)
     return item;
 }
 
+static void read_times(struct item *item)
+{
+    struct deliver_by by;
+    struct mail_hold hold;
+    envelope_peek_times(item_envelope(item), &by, &hold);
+    item->release_ms = hold.until_ms;
+    item->deadline_ms = by.mode == BY_NONE ? 0 : by.at_ms;
+    item->deadline_returns = by.mode == BY_RETURN;
+    item->deadline_told = by.told;
+}
+
+int64_t item_since_ms(const struct item *item)
+{
+    return item->release_ms > item->accepted_ms ? item->release_ms : item->accepted_ms;
+}
+
+int64_t item_late_ms(const struct item *item)
+{
+    bool tells = item->deadline_ms && !item->deadline_returns && !item->deadline_told;
+    return tells ? item->deadline_ms : INT64_MAX;
+}
+
+bool item_returns_late(const struct item *item, int64_t wall_ms)
+{
+    return item->deadline_returns && wall_ms >= item->deadline_ms;
+}
+
 struct item *item_new(const struct spool_item *record)
 {
     struct item *item = item_alloc(record->env, record->dest);
@@ -59,6 +86,7 @@ struct item *item_new(const struct spool_item *record)
     item->siblings = record->count;
     item->attempts = record->attempts;
     item->lane = record->lane < LANE_COUNT ? record->lane : LANE_NORMAL;
+    read_times(item);
     return item;
 }
 

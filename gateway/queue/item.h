@@ -7,7 +7,7 @@
  *
  *   state     list node is on          wheel     who moves it on
  *   ROUTING   queue's routing list     -         resolver answer (queue/route)
- *   READY     a lane of a flow         -         site_take (delivery)
+ *   READY     a lane of a flow         deadline  site_take (delivery); wheel
  *   BUSY      site's busy list         -         delivery: defer, finish or give back
  *   WAITING   site's or limbo's list   due       wheel, operator
  *   HELD      site's or limbo's list   -         operator: release, drop, bounce
@@ -74,7 +74,11 @@ struct item {
     uint16_t tried[ITEM_TRIED_MAX];     /* egresses that failed for it since it became ready */
     uint32_t refused[ITEM_REFUSED_MAX]; /* stable hashes of the names of those whose address the
                                            receiver did not take it from: never again */
-    uint16_t key_len; /* destination key: "route/domain", or "route" for fixed hosts */
+    int64_t release_ms;                 /* wall clock: no attempt before (RFC 4865); 0: none */
+    int64_t deadline_ms;   /* wall clock: to be delivered by then (RFC 2852); 0: none */
+    bool deadline_returns; /* it expires then; else its sender is told that it is late, */
+    bool deadline_told;    /* once: when that is done */
+    uint16_t key_len;      /* destination key: "route/domain", or "route" for fixed hosts */
     uint32_t env_len;
     char data[]; /* packed envelope (gateway/mail/envelope.h), then the key */
 };
@@ -87,6 +91,13 @@ bool item_tried(const struct item *item, int egress);
 bool item_try_other(struct item *item, int egress);
 
 enum item_order { ORDER_NONE, ORDER_HOLD, ORDER_DROP, ORDER_BOUNCE };
+
+/* When it could leave for the first time. */
+int64_t item_since_ms(const struct item *item);
+/* When its sender has to be told that it is late; INT64_MAX: never, or no more. */
+int64_t item_late_ms(const struct item *item);
+/* The deadline has passed and nothing may be tried any more. */
+bool item_returns_late(const struct item *item, int64_t wall_ms);
 
 /* Copies record, envelope and key. The caller owns the item until it is handed to the queue. */
 struct item *item_new(const struct spool_item *record);

@@ -7,6 +7,8 @@
 
 #include "gateway/queue/internal.h"
 
+enum { EARLY_MS = 10 }; /* the clocks are read one after the other */
+
 static struct list *home(struct queue *q, const struct item *item, uint32_t **count_r)
 {
     struct site *s = item->site;
@@ -77,14 +79,20 @@ static void arm(struct queue *q)
         timer_set(q->env.loop, &q->wake, next - loop_now_ms(q->env.loop));
 }
 
+/* No later than its sender is to be told that it is late. */
+static void wake_at(struct queue *q, struct item *item, int64_t wall_ms)
+{
+    int64_t late = item_late_ms(item), until = wall_ms < late ? wall_ms : late;
+    int64_t delay = until - loop_wall_ms(q->env.loop);
+    wheel_add(q->wheel, &item->wake, loop_now_ms(q->env.loop) + (delay > 0 ? delay : 0));
+    arm(q);
+}
+
 void place_waiting(struct queue *q, struct item *item, int64_t due_ms)
 {
     item->due_ms = due_ms;
     settle(q, item, ITEM_WAITING);
-    int64_t until = due_ms < item->expire_ms ? due_ms : item->expire_ms;
-    int64_t delay = until - loop_wall_ms(q->env.loop);
-    wheel_add(q->wheel, &item->wake, loop_now_ms(q->env.loop) + (delay > 0 ? delay : 0));
-    arm(q);
+    wake_at(q, item, due_ms < item->expire_ms ? due_ms : item->expire_ms);
 }
 
 void place_put_off(struct queue *q, struct item *item, int64_t wait_ms)
@@ -105,6 +113,8 @@ void place_ready(struct item *item, struct flow *flow, bool untried)
         sched_put_back(&site->order, &flow->order, &item->node, now);
     else
         sched_add(&site->order, &flow->order, &item->node, now);
+    if (item->deadline_ms && !item->deadline_told) /* kept however long nothing leaves */
+        wake_at(site->queue, item, item->expire_ms);
     site_announce(site);
 }
 
@@ -123,6 +133,14 @@ static void on_wake(struct timer *timer)
         if (wall >= item->expire_ms) {
             place_trouble(q, item, TROUBLE_EXPIRED, "waited too long");
             continue;
+        }
+        if (wall >= item_late_ms(item)) {
+            place_trouble(q, item, TROUBLE_LATE, "not delivered by the time asked for");
+            continue;
+        }
+        if (item->state == ITEM_READY || item->due_ms - wall > EARLY_MS) {
+            wake_at(q, item, item->state == ITEM_READY ? item->expire_ms : item->due_ms);
+            continue; /* it was up for its deadline, and is too early by a moment */
         }
         place_nowhere(q, item);
         item->site = NULL;

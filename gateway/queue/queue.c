@@ -112,18 +112,21 @@ const struct policies *queue_policies(const struct queue *queue)
 /* Mail that is due when it was accepted does not wait, however the clock was set since. */
 void queue_submit(struct queue *queue, struct item *item)
 {
-    if (item->due_ms > item->accepted_ms && item->due_ms > loop_wall_ms(queue->env.loop))
-        place_waiting(queue, item, item->due_ms);
-    else
+    if (item->due_ms <= item->accepted_ms || item->due_ms <= loop_wall_ms(queue->env.loop)) {
         route_item(queue, item);
+        return;
+    }
+    item_drop_body(item);
+    place_waiting(queue, item, item->due_ms);
 }
 
-/* Nobody tried what expired while the gateway was down: it gets one more chance. */
+/* Nobody tried what expired while the gateway was down: it gets one more chance; but for what is to
+ * be returned when it is late. */
 static void take_in(struct queue *q, struct item *item)
 {
     int64_t now = loop_wall_ms(q->env.loop);
     clock_mend(q, item);
-    if (item->expire_ms <= now)
+    if (item->expire_ms <= now && !item_returns_late(item, now))
         item->expire_ms = now + LAST_CHANCE_MS;
     if (item->due_ms == ITEM_DUE_HELD)
         place_held(q, item);

@@ -32,7 +32,8 @@ enum queue_trouble {
     TROUBLE_NO_ADDRESS, /* names a mail exchanger without usable address: 5.4.4, permanent */
     TROUBLE_DNS,        /* no answer for now: 4.4.3 */
     TROUBLE_ROUTE,      /* its route left the configuration and none fits all recipients: 4.3.5 */
-    TROUBLE_EXPIRED,    /* waited too long: 4.4.7 */
+    TROUBLE_EXPIRED,    /* waited too long: 4.4.7; with a deadline 5.4.7 */
+    TROUBLE_LATE,       /* past its deadline: its sender is told, and nothing else changes */
     TROUBLE_BOUNCE,     /* the operator said so: 5.7.0 */
     TROUBLE_DROP        /* the operator said so: no report to anyone */
 };

@@ -95,7 +95,7 @@ static void note_error(struct site *site, const char *reason)
 
 static int64_t first_wait(const struct site *site)
 {
-    const struct conf_retry *retry = &policies_conf(site->queue->env.policies)->rules.retry;
+    const struct conf_retry *retry = &policies_conf(site->queue->env.policies)->rules.retry.all;
     return shorter(BACKOFF_FIRST_MS, retry->first);
 }
 
@@ -117,7 +117,7 @@ void flow_put_off(struct flow *flow, struct item *item, const char *reason)
 void site_failed(struct site *site, const char *reason)
 {
     struct queue *q = site->queue;
-    const struct conf_retry *retry = &policies_conf(q->env.policies)->rules.retry;
+    const struct conf_retry *retry = &policies_conf(q->env.policies)->rules.retry.all;
     int64_t wait = first_wait(site);
     int64_t most = shorter(BACKOFF_MAX_MS, retry->max);
     for (uint32_t i = 0; i < site->failures && wait < most; i++)

@@ -20,8 +20,25 @@ const char *const counter_names[COUNTERS] = {
     [COUNTER_REJECTED] = "rejected",
     [COUNTER_TEMPFAILED] = "tempfailed",
     [COUNTER_AUTH_FAILED] = "auth_failed",
+    [COUNTER_URGENT_LOWERED] = "urgent_lowered",
     [COUNTER_CONNECTIONS_OUT] = "connections_out",
     [COUNTER_CONNECTS_FAILED] = "connects_failed",
     [COUNTER_SESSIONS_REUSED] = "sessions_reused",
     [COUNTER_BYTES_OUT] = "bytes_out",
 };
+
+enum { SECOND = 1000, MINUTE = 60 * SECOND, HOUR = 60 * MINUTE };
+
+const int64_t wait_bounds_ms[WAIT_BUCKETS - 1] = {
+    50,          100,    250,        500,         SECOND,   2500,     5 * SECOND, 10 * SECOND,
+    30 * SECOND, MINUTE, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 8 * HOUR, 24 * HOUR,
+};
+
+void counter_add_wait(struct counters *c, enum lane lane, int64_t waited_ms)
+{
+    size_t at = 0;
+    while (at < WAIT_BUCKETS - 1 && waited_ms > wait_bounds_ms[at])
+        at++;
+    counter_bump(&c->waits[lane][at], 1);
+    counter_bump(&c->waited_ms[lane], (uint64_t)(waited_ms > 0 ? waited_ms : 0));
+}

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "gateway/conf/rules.h"
+
 enum counter {
     /* counted by delivery_log_write() */
     COUNTER_RECEIVED, /* messages */
@@ -35,6 +37,7 @@ enum counter {
     COUNTER_REJECTED,   /* commands answered 5yz that ended a recipient or a message */
     COUNTER_TEMPFAILED, /* 4yz likewise */
     COUNTER_AUTH_FAILED,
+    COUNTER_URGENT_LOWERED, /* messages beyond a quota of urgent mail */
     /* counted by delivery */
     COUNTER_CONNECTIONS_OUT,
     COUNTER_CONNECTS_FAILED,
@@ -44,15 +47,29 @@ enum counter {
 };
 extern const char *const counter_names[COUNTERS];
 
+/* How long mail has waited, from when it could leave to its delivery, by lane. A bucket holds what
+ * waited at most so long, and longer than the one before; the last one all the rest. */
+enum { WAIT_BUCKETS = 16 };
+extern const int64_t wait_bounds_ms[WAIT_BUCKETS - 1];
+
 struct counters {
     alignas(64) _Atomic uint64_t v[COUNTERS];
+    _Atomic uint64_t waits[LANE_COUNT][WAIT_BUCKETS];
+    _Atomic uint64_t waited_ms[LANE_COUNT];
 };
+
+static inline void counter_bump(_Atomic uint64_t *counter, uint64_t n)
+{
+    uint64_t old = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, old + n, memory_order_relaxed);
+}
 
 static inline void counter_add(struct counters *c, enum counter which, uint64_t n)
 {
-    uint64_t old = atomic_load_explicit(&c->v[which], memory_order_relaxed);
-    atomic_store_explicit(&c->v[which], old + n, memory_order_relaxed);
+    counter_bump(&c->v[which], n);
 }
+
+void counter_add_wait(struct counters *c, enum lane lane, int64_t waited_ms);
 
 static inline uint64_t counter_get(const struct counters *c, enum counter which)
 {

@@ -133,6 +133,9 @@ static void put_mail(struct buf *b, const struct delivery_event *e)
         put_count(b, "size", e->size);
     if (e->lane < LANE_COUNT)
         json_cstr(b, "priority", lane_names[e->lane]);
+    put_text(b, "priority_by", e->priority_by);
+    if (e->mt_priority_given)
+        json_int(b, "mt_priority", e->mt_priority);
     put_host(b, "client", &e->client);
     put_text(b, "user", e->user);
 }

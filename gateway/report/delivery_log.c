@@ -171,6 +171,8 @@ static void count(struct delivery_writer *w, const struct delivery_event *e)
     counter_add(w->counters, kind->counter, 1);
     if (e->kind == EVENT_RECEIVED)
         counter_add(w->counters, COUNTER_RECEIVED_BYTES, e->size);
+    if (e->kind == EVENT_DELIVERED && e->lane < LANE_COUNT)
+        counter_add_wait(w->counters, e->lane, e->waited_ms);
     if (kind->has_reason)
         reasons_count(w->reasons, e->kind, e->code, e->enhanced, e->reply, 1,
                       loop_wall_ms(w->loop));

@@ -66,13 +66,17 @@ struct delivery_event {
     enum delivery_event_kind kind;
     struct spool_id id; /* of the message; has_id false: none */
     bool has_id;
-    bool has_sender; /* an empty sender is the null path and is shown as "" */
+    bool mt_priority_given;
+    int8_t mt_priority; /* as the client gave it (RFC 6710 section 4.1) */
+    bool has_sender;    /* an empty sender is the null path and is shown as "" */
     struct slice sender, recipient;
-    uint32_t recipients; /* EVENT_RECEIVED: how many; `recipient` is the first. 0: absent */
-    uint64_t size;       /* bytes, trace header included; 0: absent */
-    enum lane lane;      /* shown as `priority`; LANE_COUNT: absent */
-    struct addr client;  /* the SMTP client's address; ADDR_NONE: absent */
-    struct slice user;   /* authenticated as */
+    uint32_t recipients;      /* EVENT_RECEIVED: how many; `recipient` is the first. 0: absent */
+    uint64_t size;            /* bytes, trace header included; 0: absent */
+    enum lane lane;           /* shown as `priority`; LANE_COUNT: absent */
+    struct slice priority_by; /* what gave it the lane; empty: nothing did */
+    int64_t waited_ms;        /* EVENT_DELIVERED: since it could leave; counted, not shown */
+    struct addr client;       /* the SMTP client's address; ADDR_NONE: absent */
+    struct slice user;        /* authenticated as */
     struct slice route, egress;
     struct addr source;    /* local address of the connection */
     struct slice site, mx; /* site's name; host name of the mail exchanger */

@@ -66,6 +66,7 @@ static const char *const counter_help[COUNTERS] = {
     [COUNTER_REJECTED] = "Recipients and messages of clients refused for good.",
     [COUNTER_TEMPFAILED] = "Recipients and messages of clients refused for now.",
     [COUNTER_AUTH_FAILED] = "Logins that failed.",
+    [COUNTER_URGENT_LOWERED] = "Messages beyond a quota of urgent mail: they went in lane high.",
     [COUNTER_CONNECTIONS_OUT] = "Sessions opened to destinations.",
     [COUNTER_CONNECTS_FAILED] = "Sessions to destinations that could not be opened.",
     [COUNTER_SESSIONS_REUSED] = "Transactions on a session that had carried one before.",
@@ -112,6 +113,39 @@ static void put_queue(struct buf *out, const json_t *queue)
     put_one(out, "queue_oldest_seconds", "gauge", "Age of the oldest mail.",
             number(queue, "oldest_s"));
     put_one(out, "sessions_open", "gauge", "Sessions to destinations.", number(queue, "sessions"));
+}
+
+static void put_wait(struct buf *out, const char *lane, const char *suffix, const char *le,
+                     double value)
+{
+    buf_printf(out, "waypost_queue_seconds%s{", suffix);
+    metrics_put_label(out, "lane", slice_of(lane));
+    if (le)
+        metrics_put_label(out, "le", slice_of(le));
+    buf_putc(out, '}');
+    metrics_put_value(out, value);
+}
+
+static void put_waits_of(struct buf *out, const char *lane, const json_t *row)
+{
+    double count = 0;
+    for (size_t i = 0; i < WAIT_BUCKETS; i++) {
+        char le[32] = "+Inf";
+        if (i < WAIT_BUCKETS - 1)
+            snprintf(le, sizeof le, "%g", (double)wait_bounds_ms[i] / 1000);
+        count += json_number_value(json_array_get(row, i));
+        put_wait(out, lane, "_bucket", le, count);
+    }
+    put_wait(out, lane, "_sum", NULL, json_number_value(json_array_get(row, WAIT_BUCKETS)) / 1000);
+    put_wait(out, lane, "_count", NULL, count);
+}
+
+static void put_waits(struct buf *out, const json_t *waits)
+{
+    metrics_put_head(out, "queue_seconds", "histogram",
+                     "From when mail could leave to its delivery, each recipient.");
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        put_waits_of(out, lane_names[lane], json_object_get(waits, lane_names[lane]));
 }
 
 static void put_spool(struct buf *out, const json_t *relay)
@@ -274,6 +308,7 @@ void metrics_put(struct buf *out, const struct metrics *m)
     if (m->relay) {
         put_counters(out, m->relay);
         put_queue(out, json_object_get(m->relay, "queue"));
+        put_waits(out, json_object_get(m->relay, "waits"));
         put_spool(out, m->relay);
     }
     for (size_t i = 0; i < m->own_n; i++)

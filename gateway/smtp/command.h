@@ -48,6 +48,11 @@ struct mail_args {
     struct slice auth; /* checked xtext; "<>" as given */
     bool mt_priority_given;
     int8_t mt_priority;
+    uint8_t by_mode; /* enum by_mode; BY_NONE: not given */
+    bool by_trace;
+    int32_t by_s;          /* BY: from now; not above 0 only with BY_NOTIFY */
+    uint32_t hold_for_s;   /* HOLDFOR; 0: not given */
+    int64_t hold_until_ms; /* HOLDUNTIL; 0: not given. At most one of the two */
 };
 
 struct rcpt_args {

@@ -3,6 +3,7 @@
  */
 #include <string.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/base/utf8.h"
 #include "gateway/mail/xtext.h"
 #include "gateway/smtp/command.h"
@@ -91,6 +92,40 @@ static bool set_mt_priority(void *args, const struct value *v)
     return true;
 }
 
+/* RFC 2852 section 4: at most nine digits. */
+static bool set_by(void *args, const struct value *v)
+{
+    struct mail_args *m = args;
+    struct slice time, mode;
+    uint64_t seconds;
+    bool negative = slice_istarts_with(v->text, "-");
+    slice_cut(v->text, ';', &time, &mode);
+    time = slice_skip(time, negative || slice_istarts_with(time, "+"));
+    if (time.n > 9 || !slice_to_u64(time, SMTP_SECONDS_MAX, &seconds) || mode.n < 1 || mode.n > 2)
+        return false;
+    m->by_s = negative ? -(int32_t)seconds : (int32_t)seconds;
+    m->by_mode = slice_istarts_with(mode, "R") ? BY_RETURN : BY_NOTIFY;
+    m->by_trace = mode.n == 2;
+    return (m->by_mode == BY_NOTIFY ? slice_istarts_with(mode, "N") : m->by_s > 0) &&
+           (mode.n == 1 || slice_ieq_str(slice_skip(mode, 1), "T"));
+}
+
+static bool set_hold_for(void *args, const struct value *v)
+{
+    struct mail_args *m = args;
+    uint64_t seconds;
+    if (m->hold_until_ms || v->text.n > 9 || !slice_to_u64(v->text, SMTP_SECONDS_MAX, &seconds))
+        return false;
+    m->hold_for_s = (uint32_t)seconds;
+    return seconds > 0 && v->text.p[0] != '0';
+}
+
+static bool set_hold_until(void *args, const struct value *v)
+{
+    struct mail_args *m = args;
+    return !m->hold_for_s && clock_parse_rfc3339(v->text, &m->hold_until_ms) && m->hold_until_ms;
+}
+
 static unsigned notify_flag(struct slice word)
 {
     if (slice_ieq_str(word, "SUCCESS"))
@@ -136,6 +171,12 @@ static const struct param mail_params[] = {
     { SLICE_INIT("AUTH"), EXT_AUTH, set_auth, "501 5.5.4 Bad AUTH value" },
     { SLICE_INIT("MT-PRIORITY"), EXT_MT_PRIORITY, set_mt_priority,
       "501 5.5.4 Bad MT-PRIORITY value" },
+    { SLICE_INIT("BY"), EXT_DELIVERBY, set_by,
+      "501 5.5.4 Bad BY value: seconds;R or seconds;N, above 0 with R" },
+    { SLICE_INIT("HOLDFOR"), EXT_FUTURERELEASE, set_hold_for,
+      "501 5.5.4 Bad HOLDFOR value, or HOLDUNTIL is given too" },
+    { SLICE_INIT("HOLDUNTIL"), EXT_FUTURERELEASE, set_hold_until,
+      "501 5.5.4 Bad HOLDUNTIL value, or HOLDFOR is given too" },
 };
 
 static const struct param rcpt_params[] = {

@@ -1,5 +1,7 @@
 #include "gateway/smtp/ehlo.h"
 
+#include "gateway/base/clock.h"
+
 /* Extensions that are a bare keyword; those with a value are written and read one by one. */
 static const struct {
     struct slice name;
@@ -53,6 +55,16 @@ static void parse_limits(struct slice list, struct ehlo_caps *caps)
     }
 }
 
+/* "240", "240,more", ",more" or nothing. */
+static void parse_deliverby(struct slice value, struct ehlo_caps *caps)
+{
+    struct slice least, more;
+    uint64_t seconds;
+    slice_cut(value, ',', &least, &more);
+    caps->ext |= EXT_DELIVERBY;
+    caps->by_min = slice_to_u64(slice_trim(least), UINT32_MAX, &seconds) ? (uint32_t)seconds : 0;
+}
+
 static void parse_line(struct slice line, struct ehlo_caps *caps)
 {
     struct slice name, value;
@@ -71,6 +83,8 @@ static void parse_line(struct slice line, struct ehlo_caps *caps)
     } else if (slice_ieq_str(name, "LIMITS")) {
         caps->ext |= EXT_LIMITS;
         parse_limits(value, caps);
+    } else if (slice_ieq_str(name, "DELIVERBY")) {
+        parse_deliverby(value, caps);
     }
     for (size_t i = 0; i < KEYWORDS_N; i++)
         if (slice_ieq(name, keywords[i].name))
@@ -108,6 +122,14 @@ static void put_value_line(struct buf *out, enum smtp_ext ext, const struct ehlo
         buf_puts(out, "AUTH");
         buf_puts(out, caps->auth & AUTH_PLAIN ? " PLAIN" : "");
         buf_puts(out, caps->auth & AUTH_LOGIN ? " LOGIN" : "");
+    } else if (ext == EXT_DELIVERBY) {
+        buf_puts(out, "DELIVERBY");
+        put_number(out, " ", caps->by_min);
+    } else if (ext == EXT_FUTURERELEASE) {
+        buf_puts(out, "FUTURERELEASE ");
+        buf_put_u64(out, caps->hold_max_s);
+        buf_putc(out, ' ');
+        clock_put_rfc3339(out, caps->hold_until_ms);
     } else {
         buf_puts(out, "LIMITS");
         put_number(out, " MAILMAX=", caps->mail_max);
@@ -118,7 +140,8 @@ static void put_value_line(struct buf *out, enum smtp_ext ext, const struct ehlo
 
 void ehlo_put(struct buf *out, struct slice hostname, const struct ehlo_caps *caps)
 {
-    static const enum smtp_ext valued[] = { EXT_SIZE, EXT_AUTH, EXT_LIMITS };
+    static const enum smtp_ext valued[] = { EXT_SIZE, EXT_DELIVERBY, EXT_FUTURERELEASE, EXT_AUTH,
+                                            EXT_LIMITS };
     size_t last = buf_len(out); /* where the last line starts */
     buf_puts(out, "250-");
     buf_put_slice(out, hostname);

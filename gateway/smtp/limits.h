@@ -16,7 +16,8 @@ enum {
     SMTP_REPLY_KEEP_MAX = 8192,   /* bytes of its text we keep */
     SMTP_HELO_MAX = 255,          /* EHLO/HELO argument */
     SMTP_ENVID_MAX = 100,         /* RFC 3461 section 4.4 */
-    SMTP_ORCPT_MAX = 500          /* RFC 3461 section 4.2 */
+    SMTP_ORCPT_MAX = 500,         /* RFC 3461 section 4.2 */
+    SMTP_SECONDS_MAX = 999999999  /* RFC 2852 section 4, RFC 4865 section 3: nine digits */
 };
 
 #endif

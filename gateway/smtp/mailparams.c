@@ -5,6 +5,7 @@
 #include "gateway/base/utf8.h"
 #include "gateway/mail/address.h"
 #include "gateway/mail/xtext.h"
+#include "gateway/smtp/limits.h"
 
 static const struct hop_refusal too_large = {
     552, { 5, 3, 4 }, "The message is larger than the next mail server takes"
@@ -19,6 +20,13 @@ static const struct hop_refusal not_utf8 = {
     553,
     { 5, 6, 7 },
     "The message needs internationalized mail, which the next mail server does not do"
+};
+
+static const struct hop_refusal no_deliverby = {
+    554, { 5, 3, 3 }, "The message must arrive in time and the next mail server cannot promise that"
+};
+static const struct hop_refusal too_late = {
+    554, { 5, 4, 7 }, "The next mail server cannot deliver the message in the time that is left"
 };
 
 static enum rc refuse(const struct hop_refusal *refusal, struct hop_refusal *refusal_r)
@@ -85,7 +93,33 @@ static enum rc plan_body(const struct envelope *e, const struct ehlo_caps *caps,
     return e->body == BODY_7BIT ? RC_OK : refuse(&not_8bit, refusal_r);
 }
 
-enum rc mailparams_plan(const struct envelope *e, const struct ehlo_caps *caps,
+/* Rounded up: a second that has begun is left. */
+static int64_t seconds_left(const struct deliver_by *by, int64_t now_ms)
+{
+    int64_t ms = by->at_ms - now_ms;
+    return ms > 0 ? (ms + 999) / 1000 : ms / 1000;
+}
+
+/* A deadline of our own asks nothing of a hop that does not know it. */
+static enum rc plan_by(const struct envelope *e, const struct ehlo_caps *caps, int64_t now_ms,
+                       struct mail_plan *plan, struct hop_refusal *refusal_r)
+{
+    const struct deliver_by *by = &e->by;
+    bool offered = caps->ext & EXT_DELIVERBY, asked = !by->ours;
+    int64_t left = seconds_left(by, now_ms);
+    if (by->mode == BY_NONE)
+        return RC_OK;
+    bool in_time = by->mode == BY_NOTIFY || (left > 0 && left >= caps->by_min);
+    if (asked && by->mode == BY_RETURN && (!offered || !in_time))
+        return refuse(offered || left <= 0 ? &too_late : &no_deliverby, refusal_r);
+    plan->ext |= offered && in_time ? EXT_DELIVERBY : 0u;
+    bool unknown_there = asked && !offered && left > 0;
+    plan->tell_relayed = by->trace || unknown_there;
+    plan->ask_delay = unknown_there;
+    return RC_OK;
+}
+
+enum rc mailparams_plan(const struct envelope *e, const struct ehlo_caps *caps, int64_t now_ms,
                         struct mail_plan *plan_r, struct hop_refusal *refusal_r)
 {
     *plan_r = (struct mail_plan){ .ext = caps->ext & (EXT_SIZE | EXT_DSN) };
@@ -93,7 +127,9 @@ enum rc mailparams_plan(const struct envelope *e, const struct ehlo_caps *caps,
         plan_r->ext |= caps->ext & EXT_MT_PRIORITY;
     if ((caps->ext & EXT_SIZE) && caps->size_max && e->size > caps->size_max)
         return refuse(&too_large, refusal_r);
-    enum rc rc = plan_utf8(e, caps, plan_r, refusal_r);
+    enum rc rc = plan_by(e, caps, now_ms, plan_r, refusal_r);
+    if (!rc)
+        rc = plan_utf8(e, caps, plan_r, refusal_r);
     return rc ? rc : plan_body(e, caps, plan_r, refusal_r);
 }
 
@@ -126,13 +162,25 @@ static void put_param(struct buf *out, const char *name, struct slice value)
     buf_put_slice(out, value);
 }
 
-static void put_mt_priority(struct buf *out, int priority)
+static void put_number(struct buf *out, const char *name, int64_t number)
 {
-    buf_puts(out, priority < 0 ? " MT-PRIORITY=-" : " MT-PRIORITY=");
-    buf_put_u64(out, (uint64_t)(priority < 0 ? -priority : priority));
+    buf_puts(out, name);
+    buf_puts(out, number < 0 ? "-" : "");
+    buf_put_u64(out, (uint64_t)(number < 0 ? -number : number));
 }
 
-void mailparams_put_mail(struct buf *out, const struct envelope *e, const struct mail_plan *plan)
+/* Time has passed since the plan was made: mode R never says zero or less. */
+static void put_by(struct buf *out, const struct deliver_by *by, int64_t now_ms)
+{
+    int64_t left = seconds_left(by, now_ms), least = by->mode == BY_RETURN ? 1 : -SMTP_SECONDS_MAX;
+    left = left < least ? least : left > SMTP_SECONDS_MAX ? SMTP_SECONDS_MAX : left;
+    put_number(out, " BY=", left);
+    buf_puts(out, by->mode == BY_RETURN ? ";R" : ";N");
+    buf_puts(out, by->trace ? "T" : "");
+}
+
+void mailparams_put_mail(struct buf *out, const struct envelope *e, const struct mail_plan *plan,
+                         int64_t now_ms)
 {
     buf_puts(out, "MAIL FROM:");
     put_path(out, e->sender, plan->smtputf8);
@@ -149,7 +197,9 @@ void mailparams_put_mail(struct buf *out, const struct envelope *e, const struct
     if ((plan->ext & EXT_DSN) && e->env_id.n)
         put_param(out, " ENVID=", e->env_id);
     if (plan->ext & EXT_MT_PRIORITY)
-        put_mt_priority(out, e->mt_priority);
+        put_number(out, " MT-PRIORITY=", e->mt_priority);
+    if (plan->ext & EXT_DELIVERBY)
+        put_by(out, &e->by, now_ms);
     buf_puts(out, "\r\n");
 }
 
@@ -178,7 +228,10 @@ void mailparams_put_rcpt(struct buf *out, const struct recipient *recipient,
     buf_puts(out, "RCPT TO:");
     put_path(out, recipient->address, plan->smtputf8);
     if (plan->ext & EXT_DSN) {
-        put_notify(out, recipient->notify);
+        unsigned notify = recipient->notify;
+        if (plan->ask_delay && !(notify & NOTIFY_NEVER)) /* RFC 2852 section 4.1.4.2 */
+            notify |= NOTIFY_DELAY | (notify ? 0u : NOTIFY_FAILURE);
+        put_notify(out, notify);
         if (recipient->orcpt.n) {
             buf_puts(out, " ORCPT=");
             if (plan->smtputf8)
@@ -192,6 +245,7 @@ void mailparams_put_rcpt(struct buf *out, const struct recipient *recipient,
 
 bool mailparams_relayed_dsn(const struct mail_plan *plan, const struct recipient *recipient)
 {
-    return !(plan->ext & EXT_DSN) && (recipient->notify & NOTIFY_SUCCESS) &&
-           !(recipient->notify & NOTIFY_NEVER);
+    bool wanted =
+        plan->tell_relayed || (!(plan->ext & EXT_DSN) && (recipient->notify & NOTIFY_SUCCESS));
+    return wanted && !(recipient->notify & NOTIFY_NEVER);
 }

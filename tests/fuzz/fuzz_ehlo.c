@@ -26,7 +26,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     ehlo_parse(r.text, &again);
     assert(caps.ext == again.ext && caps.auth == again.auth && caps.size_max == again.size_max);
     assert(caps.mail_max == again.mail_max && caps.rcpt_max == again.rcpt_max);
-    assert(caps.rcptdomain_max == again.rcptdomain_max);
+    assert(caps.rcptdomain_max == again.rcptdomain_max && caps.by_min == again.by_min);
     reply_parser_free(&p);
     buf_free(&wire);
     return 0;

@@ -40,6 +40,8 @@ static void notify(const struct envelope *e, struct slice original, struct buf *
                        .id = SLICE_LIT("1"),
                        .to = e->sender,
                        .env_id = e->env_id,
+                       .deliver_by_ms = e->by.at_ms,
+                       .hold = e->hold,
                        .recipients = list,
                        .recipients_n = n,
                        .ret = DSN_RET_HDRS,
@@ -67,6 +69,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         envelope_pack(&e, &first);
         assert(envelope_unpack(buf_slice(&first), arena, &again) == RC_OK);
         assert(again.recipients_n == e.recipients_n && slice_eq(again.sender, e.sender));
+        assert(again.by.mode == e.by.mode && again.by.at_ms == e.by.at_ms);
+        assert(again.by.trace == e.by.trace && again.by.told == e.by.told);
+        assert(again.hold.until_ms == e.hold.until_ms && again.hold.for_s == e.hold.for_s);
         envelope_pack(&again, &second);
         assert(slice_eq(buf_slice(&first), buf_slice(&second)));
         notify(&again, record, &second);

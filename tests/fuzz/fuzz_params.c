@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { ALL = 0xfff };
+enum { ALL = EXT_ALL };
 
 static struct slice without(struct slice line, size_t front)
 {
@@ -25,6 +25,8 @@ static void same_mail(const struct mail_args *a, const struct mail_args *b)
     assert(b->size_given && a->size == b->size);
     assert(slice_eq(a->env_id, b->env_id) && a->ret == b->ret);
     assert(a->mt_priority_given <= b->mt_priority_given && a->mt_priority == b->mt_priority);
+    assert(a->by_mode == b->by_mode && a->by_trace == b->by_trace && a->by_s == b->by_s);
+    assert(!a->hold_for_s || !a->hold_until_ms);
 }
 
 static void mail(struct slice args, struct buf *out)
@@ -35,20 +37,23 @@ static void mail(struct slice args, struct buf *out)
         assert(reply && reply[0] == '5');
         return;
     }
-    struct envelope e = { .sender = m.from.text,
-                          .env_id = m.env_id,
-                          .size = m.size,
-                          .body = m.body,
-                          .smtputf8 = m.smtputf8,
-                          .ret = m.ret,
-                          .mt_priority_given = m.mt_priority_given,
-                          .mt_priority = m.mt_priority };
+    struct envelope e = {
+        .sender = m.from.text,
+        .env_id = m.env_id,
+        .size = m.size,
+        .body = m.body,
+        .smtputf8 = m.smtputf8,
+        .ret = m.ret,
+        .mt_priority_given = m.mt_priority_given,
+        .mt_priority = m.mt_priority,
+        .by = { .mode = m.by_mode, .trace = m.by_trace, .at_ms = (int64_t)m.by_s * 1000 }
+    };
     struct ehlo_caps caps = { .ext = ALL };
     struct mail_plan plan;
     struct hop_refusal refusal;
     e.content.has_8bit = m.body == BODY_8BITMIME;
-    assert(mailparams_plan(&e, &caps, &plan, &refusal) == RC_OK);
-    mailparams_put_mail(out, &e, &plan);
+    assert(mailparams_plan(&e, &caps, 0, &plan, &refusal) == RC_OK);
+    mailparams_put_mail(out, &e, &plan, 0);
     struct slice line = without(buf_slice(out), 5);
     assert(command_parse_mail(line, ALL, &again, &reply) == RC_OK);
     same_mail(&m, &again);

@@ -213,6 +213,8 @@ struct mail_spec {
     bool smtputf8;
     const char *refused[ITEM_REFUSED_MAX]; /* egresses it was refused from before */
     struct content_facts content;
+    struct deliver_by by; /* its time: from now */
+    struct mail_hold hold;
 };
 
 static void on_rig_commit(void *arg, enum spool_rc rc, uint64_t fence)
@@ -234,7 +236,11 @@ static void rig_mail(const struct mail_spec *spec)
                             .received_ms = now,
                             .smtputf8 = spec->smtputf8,
                             .content = spec->content,
+                            .by = spec->by,
+                            .hold = spec->hold,
                             .recipients = rcpts };
+    if (env.by.mode != BY_NONE)
+        env.by.at_ms += loop_wall_ms(rig.loop);
     for (; spec->to[env.recipients_n]; env.recipients_n++) {
         rcpts[env.recipients_n].address = slice_of(spec->to[env.recipients_n]);
         rcpts[env.recipients_n].notify = spec->notify;

@@ -7,6 +7,13 @@
 #ifndef WAYPOST_TESTS_UNIT_INGRESS_FIXTURE_H
 #define WAYPOST_TESTS_UNIT_INGRESS_FIXTURE_H
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include "tests/unit/ingress_rig.h"
 
 /* A whole waypost.yaml; `clients` and `limits` are what stands between [] and {}. */
@@ -42,6 +49,39 @@ RIG_FN int teardown(void **state)
     (void)state;
     rig_stop();
     return 0;
+}
+
+/* The final lines of what came, each cut to the length of what is expected in its place, between
+ * bars; END: and then it is closed. */
+RIG_FN void check_replies(const struct rig_client *c, const char *expected, const char *in)
+{
+    struct slice rest = buf_slice(&c->got), want = slice_of(expected), line, one;
+    while (want.n) {
+        bool more = slice_cut(want, '|', &one, &want);
+        if (slice_eq_str(one, "END")) {
+            if (rest.n || !c->closed)
+                fail_msg("%s\nnot closed, or more came: %.*s", in, SLICE_FMT(rest));
+            return;
+        }
+        do
+            slice_cut(rest, '\n', &line, &rest);
+        while (line.n > 3 && line.p[3] == '-');
+        if (line.n < one.n || memcmp(line.p, one.p, one.n) != 0)
+            fail_msg("%s\nexpected %.*s, got %.*s", in, SLICE_FMT(one), SLICE_FMT(line));
+        if (!more)
+            break;
+    }
+    if (rest.n || c->closed)
+        fail_msg("%s\nmore came: %.*s", in, SLICE_FMT(rest));
+}
+
+RIG_FN void run_dialogue(const char *address, unsigned listener, const char *in, const char *out,
+                         size_t step)
+{
+    struct rig_client c = rig_connect(address, listener);
+    rig_send(&c, slice_of(in), step);
+    check_replies(&c, out, in);
+    rig_close(&c);
 }
 
 #endif

@@ -185,6 +185,54 @@ static void times(void **state)
     buf_free(&b);
 }
 
+static void times_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t wall_ms; /* -1: refused */
+    } rows[] = {
+        { "2026-11-23T13:00:31.123Z", 1795438831123 },
+        { "2026-11-23t14:30:31.1239+01:30", 1795438831123 },
+        { "2026-11-23T12:59:31-00:01", 1795438831000 },
+        { "1970-01-01T00:00:00Z", 0 },
+        { "2024-02-29T23:59:60z", 1709251200000 },
+        { "9999-12-31T23:59:59Z", 253402300799000 },
+        { "1970-01-01T00:00:00+00:01", -1 },
+        { "1969-12-31T23:59:59Z", -1 },
+        { "2025-02-29T00:00:00Z", -1 },
+        { "2100-02-29T00:00:00Z", -1 },
+        { "2026-13-01T00:00:00Z", -1 },
+        { "2026-04-31T00:00:00Z", -1 },
+        { "2026-04-30T24:00:00Z", -1 },
+        { "2026-04-30T00:00:61Z", -1 },
+        { "2026-04-30 00:00:00Z", -1 },
+        { "2026-04-30T00:00:00", -1 },
+        { "2026-04-30T00:00:00.Z", -1 },
+        { "2026-04-30T00:00:00Zx", -1 },
+        { "2026-04-30T00:00:00+0100", -1 },
+        { "2026-04-30T00:00:00+24:00", -1 },
+        { "26-04-30T00:00:00Z", -1 },
+        { "2026-4-30T00:00:00Z", -1 },
+        { "", -1 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        int64_t got = -1;
+        bool read = clock_parse_rfc3339(slice_of(rows[i].text), &got);
+        if (read != (rows[i].wall_ms >= 0) || (read && got != rows[i].wall_ms))
+            fail_msg("%s: %lld", rows[i].text, (long long)got);
+    }
+    struct buf b; /* what is written is read the same */
+    buf_init(&b, 100);
+    for (int64_t t = 0; t < 253402300799000; t += 86399999LL * 997) {
+        int64_t got = 0;
+        buf_clear(&b);
+        clock_put_rfc3339(&b, t);
+        assert_true(clock_parse_rfc3339(buf_slice(&b), &got) && got == t);
+    }
+    buf_free(&b);
+}
+
 static void random_is_replayable(void **state)
 {
     (void)state;
@@ -227,6 +275,7 @@ int main(void)
         cmocka_unit_test(json_escapes),
         cmocka_unit_test(map_basics),
         cmocka_unit_test(times),
+        cmocka_unit_test(times_read),
         cmocka_unit_test(random_is_replayable),
         cmocka_unit_test(arena_is_zeroed_and_reusable),
     };

@@ -45,10 +45,10 @@ static void test_defaults(void **state)
     assert_true(c->egress.at[0].usable);
     assert_int_equal(c->rules.routes.n, 1);
     assert_string_equal(c->rules.routes.at[0].name.p, "default");
-    assert_int_equal(c->rules.retry.first, 300000);
-    assert_int_equal(c->rules.retry.max, 4 * 3600000);
-    assert_int_equal(c->rules.retry.expire, 5 * 86400000ll);
-    assert_int_equal(c->rules.retry.delay_notice, 4 * 3600000);
+    assert_int_equal(c->rules.retry.all.first, 300000);
+    assert_int_equal(c->rules.retry.all.max, 4 * 3600000);
+    assert_int_equal(c->rules.retry.all.expire, 5 * 86400000ll);
+    assert_int_equal(c->rules.retry.all.delay_notice, 4 * 3600000);
     assert_int_equal(c->log.level, LOG_INFO);
     assert_string_equal(c->log.deliveries.p, "/var/lib/waypost/deliveries.jsonl");
     policies_unref(&p);
@@ -169,6 +169,58 @@ static void test_bench_files(void **state)
     assert_true(c->rules.routes.at[1].hosts.at[0].is_addr);
     assert_int_equal(c->rules.routes.at[1].hosts.at[0].addr.port, 2601);
     assert_string_equal(c->log.deliveries.p, "/tmp/x/deliveries.jsonl");
+    policies_unref(&p);
+}
+
+static const struct conf_retry *lane_retry(const struct policies *p, enum lane lane)
+{
+    return &policies_conf(p)->rules.retry.lane[lane];
+}
+
+/* What a lane does not say is as for all, cut to fit what it does say. */
+static void test_retry_by_lane(void **state)
+{
+    (void)state;
+    struct policies *p =
+        fixture_good(BASE "policies: policies.yaml\n",
+                     "retry: { first: 10m, max: 2h, urgent: { first: 1m, expire: 1h }, "
+                     "high: { delay_notice: 0s }, bulk: { expire: 10d, max: 8h } }\n");
+    const struct conf_retry *normal = lane_retry(p, LANE_NORMAL), *r = lane_retry(p, LANE_URGENT);
+    assert_memory_equal(normal, &policies_conf(p)->rules.retry.all, sizeof *normal);
+    assert_int_equal(normal->first, 600000);
+    assert_int_equal(r->first, 60000);
+    assert_int_equal(r->expire, 3600000);
+    assert_int_equal(r->max, 3600000); /* no longer than it lives */
+    assert_int_equal(r->tls, 1800000);
+    assert_int_equal(r->delay_notice, 0); /* it would come after the end */
+    r = lane_retry(p, LANE_HIGH);
+    assert_int_equal(r->delay_notice, 0);
+    assert_int_equal(r->expire, 5 * 86400000ll);
+    r = lane_retry(p, LANE_BULK);
+    assert_int_equal(r->expire, 10 * 86400000ll);
+    assert_int_equal(r->max, 8 * 3600000);
+    assert_int_equal(r->first, 600000);
+    policies_unref(&p);
+}
+
+static void test_times_and_quotas(void **state)
+{
+    (void)state;
+    struct policies *p = fixture_good(
+        "hostname: a.example\nlisten: [ { address: \"127.0.0.1:25\" } ]\n"
+        "clients: [ { network: 127.0.0.0/8, urgent: 20/h }, { network: 10.0.0.0/8 } ]\n"
+        "limits: { future_release: 0s }\npolicies: policies.yaml\n",
+        "priorities:\n  - { priority: urgent, deliver_by: 10m, late: notify, hold_for: 5m }\n"
+        "  - { priority: bulk }\n");
+    const struct conf *c = policies_conf(p);
+    assert_int_equal(c->clients.at[0].urgent.count, 20);
+    assert_int_equal(c->clients.at[0].urgent.per_ms, 3600000);
+    assert_int_equal(c->clients.at[1].urgent.count, 0);
+    assert_int_equal(c->limits.future_release, 0);
+    assert_int_equal(c->rules.priorities.at[0].deliver_by, 600000);
+    assert_int_equal(c->rules.priorities.at[0].late, CONF_LATE_NOTIFY);
+    assert_int_equal(c->rules.priorities.at[0].hold_for, 300000);
+    assert_int_equal(c->rules.priorities.at[1].deliver_by, 0);
     policies_unref(&p);
 }
 
@@ -304,7 +356,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),           cmocka_unit_test(test_contract),
-        cmocka_unit_test(test_bench_files),        cmocka_unit_test(test_diff),
+        cmocka_unit_test(test_bench_files),        cmocka_unit_test(test_retry_by_lane),
+        cmocka_unit_test(test_times_and_quotas),   cmocka_unit_test(test_diff),
         cmocka_unit_test(test_diff_hides_secrets), cmocka_unit_test(test_references),
         cmocka_unit_test(test_errors_json),        cmocka_unit_test(test_docs),
     };

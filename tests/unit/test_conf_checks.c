@@ -88,6 +88,22 @@ static void test_one_error_for_one_mistake(void **state)
     free(text);
 }
 
+static void test_retry_of_lanes(void **state)
+{
+    (void)state;
+    char *text =
+        text_of(BASE "policies: policies.yaml\n",
+                "retry: { urgent: { first: 2h, max: 1h, expir: 1d }, bulk: { max: 6d } }\n");
+    assert_string_equal(
+        text,
+        "policies.yaml:1:18: found retry.urgent.first longer than retry.urgent.max, expected at "
+        "most as long\n"
+        "policies.yaml:1:40: found unknown key \"expir\", expected \"expire\"?\n"
+        "policies.yaml:1:59: found retry.bulk.max longer than retry.bulk.expire, expected at most "
+        "as long\n");
+    free(text);
+}
+
 /* What a start could not do is told by the check. */
 static void test_listeners(void **state)
 {
@@ -172,6 +188,7 @@ int main(void)
         cmocka_unit_test(test_byte_order_mark),
         cmocka_unit_test(test_listeners),
         cmocka_unit_test(test_one_error_for_one_mistake),
+        cmocka_unit_test(test_retry_of_lanes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

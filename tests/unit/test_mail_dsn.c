@@ -116,6 +116,35 @@ static const char failure_text[] =
     "Received: x\r\nSubject: hi\r\n\r\nthe body\r\n"
     "\r\n--=_dsn_0123456789abcdef--\r\n";
 
+static void assert_fields(const struct dsn *d, const char *fields)
+{
+    struct dsn_needs needs;
+    struct buf out, want;
+    buf_init(&out, 100000);
+    buf_init(&want, 1000);
+    dsn_put(&out, d, &needs);
+    buf_printf(&want, "Arrival-Date: Sun, 22 Nov 2026 12:00:31 +0000\r\n%s\r\n", fields);
+    struct slice all = buf_slice(&out), part = buf_slice(&want);
+    assert_non_null(memmem(all.p, all.n, part.p, part.n));
+    buf_free(&out);
+    buf_free(&want);
+}
+
+/* RFC 2852 section 5, RFC 4865 section 5.1.2 */
+static void times_that_were_asked_for(void **state)
+{
+    (void)state;
+    struct dsn d = usual(&failed, 1);
+    assert_fields(&d, "");
+    d.deliver_by_ms = 1795352431123;
+    d.hold = (struct mail_hold){ 1795352431123, 3600 };
+    assert_fields(&d, "Deliver-By-Date: Sun, 22 Nov 2026 13:00:31 +0000\r\n"
+                      "Future-Release-Request: for;3600\r\n");
+    d.deliver_by_ms = 0;
+    d.hold = (struct mail_hold){ 1795352431123, 0 };
+    assert_fields(&d, "Future-Release-Request: until;2026-11-22T13:00:31.123Z\r\n");
+}
+
 static void whole_failure(void **state)
 {
     (void)state;
@@ -306,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_is_told),
         cmocka_unit_test(whole_failure),
+        cmocka_unit_test(times_that_were_asked_for),
         cmocka_unit_test(statuses_and_dates),
         cmocka_unit_test(what_is_returned),
         cmocka_unit_test(eight_bit_headers_are_encoded),

@@ -139,6 +139,19 @@ static void assert_same(struct slice a, struct slice b)
     assert_true(slice_eq(a, b));
 }
 
+static void check_times(struct slice record, const struct envelope *got)
+{
+    struct deliver_by by;
+    struct mail_hold hold;
+    assert_true(got->by.mode == BY_NOTIFY && got->by.trace && got->by.ours && got->by.told);
+    assert_true(got->by.at_ms == -5 && got->hold.until_ms == 1795914123250);
+    assert_int_equal(got->hold.for_s, 999999999);
+    envelope_peek_times(record, &by, &hold);
+    assert_true(by.mode == BY_NOTIFY && by.at_ms == -5 && hold.until_ms == 1795914123250);
+    envelope_peek_times((struct slice){ record.p, 9 }, &by, &hold);
+    assert_true(by.mode == BY_NONE && hold.until_ms == 0);
+}
+
 static void full_envelope_comes_back(void **state)
 {
     (void)state;
@@ -162,6 +175,8 @@ static void full_envelope_comes_back(void **state)
         .smtputf8 = true,
         .mt_priority_given = true,
         .mt_priority = -9,
+        .by = { .mode = BY_NOTIFY, .trace = true, .ours = true, .told = true, .at_ms = -5 },
+        .hold = { .until_ms = 1795914123250, .for_s = 999999999 },
         .content = { 2000, true, true, true, true, true },
         .size = UINT64_MAX,
         .received_ms = 1,
@@ -185,6 +200,7 @@ static void full_envelope_comes_back(void **state)
     assert_true(got.size == UINT64_MAX && got.received_ms == 1);
     assert_same(got.origin.address, e.origin.address);
     assert_same(got.origin.tls, e.origin.tls);
+    check_times(buf_slice(&b), &got);
     assert_int_equal(got.recipients_n, 2);
     assert_same(got.recipients[0].reply, r[0].reply);
     assert_same(got.recipients[0].reply_host, r[0].reply_host);
@@ -193,6 +209,31 @@ static void full_envelope_comes_back(void **state)
     assert_true(got.recipients[0].code == 550 && got.recipients[0].status.detail == 1);
     assert_int_equal(got.recipients[0].state, RECIPIENT_FAILED);
     assert_int_equal(got.recipients[1].state, RECIPIENT_PENDING);
+    arena_free(&arena);
+    buf_free(&b);
+}
+
+/* Written before there were deadlines and release times, byte for byte. */
+static void records_of_the_last_version_are_read(void **state)
+{
+    (void)state;
+    static const char record[] = "\x01\x1a\xd3\xd1\xac\xe5\xa0\x34\x05\x03"
+                                 "a@x\x06\x09"
+                                 "192.0.2.1\x06"
+                                 "office\x01\x00\x03"
+                                 "b@y";
+    struct arena *arena = arena_new(1000);
+    struct envelope got;
+    struct buf b;
+    assert_int_equal(envelope_unpack((struct slice){ record, sizeof record - 1 }, arena, &got),
+                     RC_OK);
+    assert_true(slice_eq_str(got.sender, "a@x") && got.mt_priority == 3 && got.size == 5);
+    assert_true(slice_eq_str(got.origin.address, "192.0.2.1"));
+    assert_true(slice_eq_str(got.recipients[0].address, "b@y"));
+    assert_true(got.by.mode == BY_NONE && got.hold.until_ms == 0 && got.hold.for_s == 0);
+    buf_init(&b, 1000); /* and mail without them is still written so */
+    envelope_pack(&got, &b);
+    assert_true(slice_eq(buf_slice(&b), (struct slice){ record, sizeof record - 1 }));
     arena_free(&arena);
     buf_free(&b);
 }
@@ -246,6 +287,7 @@ int main(void)
         cmocka_unit_test(content),
         cmocka_unit_test(usual_record_is_small),
         cmocka_unit_test(full_envelope_comes_back),
+        cmocka_unit_test(records_of_the_last_version_are_read),
         cmocka_unit_test(damaged_records),
         cmocka_unit_test(long_replies_are_cut),
     };

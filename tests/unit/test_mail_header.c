@@ -154,6 +154,15 @@ static void received_fields(void **state)
           "Received: from a??evil???X:?y (host.example [IPv6:2001:db8::1])\r\n\tby gw with "
           "UTF8SMTPSA "
           "(TLSv1.3 TLS_AES_256_GCM_SHA384)\r\n\tid 1;\r\n\tSun, 22 Nov 2026 13:00:31 +0000\r\n" },
+        { { .by = SLICE_INIT("gw"),
+            .id = SLICE_INIT("1"),
+            .recipient = SLICE_INIT("u@x"),
+            .esmtp = true,
+            .priority_given = true,
+            .priority = -3,
+            .received_ms = 0 },
+          "Received: from unknown\r\n\tby gw with ESMTP\r\n\tid 1\r\n\tfor <u@x>\r\n\t"
+          "PRIORITY -3;\r\n\tThu, 01 Jan 1970 00:00:00 +0000\r\n" },
         { { .by = SLICE_INIT("gw"), .id = SLICE_INIT("1"), .received_ms = 0 },
           "Received: from unknown\r\n\tby gw with SMTP\r\n\tid 1;\r\n"
           "\tThu, 01 Jan 1970 00:00:00 +0000\r\n" },

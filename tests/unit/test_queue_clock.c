@@ -149,7 +149,7 @@ static void mail_from_the_future_is_tried_now(void **state)
 static void no_wait_is_longer_than_a_retry(void **state)
 {
     (void)state;
-    const struct conf_retry *retry = &policies_conf(w.policies)->rules.retry;
+    const struct conf_retry *retry = &policies_conf(w.policies)->rules.retry.all;
     struct item *item = waiting(30 * DAY_MS);
     queue_load(w.queues[0], item);
     turn_a_little();

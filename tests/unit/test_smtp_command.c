@@ -136,11 +136,55 @@ static void mail_accepted(void **state)
                                         ALL, &m, &reply),
                      RC_OK);
     assert_true(m.body == BODY_BINARYMIME && m.ret == DSN_RET_FULL && m.mt_priority == 9);
+    assert_true(m.by_mode == BY_NONE && !m.hold_for_s && !m.hold_until_ms);
+}
+
+static void times_accepted(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args;
+        uint8_t mode;
+        bool trace;
+        int32_t by_s;
+        uint32_t for_s;
+        int64_t until_ms;
+    } rows[] = {
+        { "FROM:<a@b> BY=120;R", BY_RETURN, false, 120, 0, 0 },
+        { "FROM:<a@b> by=+999999999;rt", BY_RETURN, true, 999999999, 0, 0 },
+        { "FROM:<a@b> BY=-999999999;N", BY_NOTIFY, false, -999999999, 0, 0 },
+        { "FROM:<a@b> BY=0;NT", BY_NOTIFY, true, 0, 0, 0 },
+        { "FROM:<a@b> HOLDFOR=999999999", BY_NONE, false, 0, 999999999, 0 },
+        { "FROM:<a@b> HOLDUNTIL=2026-11-29T01:02:03Z BY=9;R", BY_RETURN, false, 9, 0,
+          1795914123000 },
+        { "FROM:<a@b> holduntil=2026-11-29t03:02:03.25+02:00", BY_NONE, false, 0, 0,
+          1795914123250 },
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        struct mail_args m;
+        const char *reply = NULL;
+        if (command_parse_mail(slice_of(rows[i].args), ALL, &m, &reply) != RC_OK)
+            fail_msg("%s: %s", rows[i].args, reply);
+        assert_int_equal(m.by_mode, rows[i].mode);
+        assert_int_equal(m.by_trace, rows[i].trace);
+        assert_int_equal(m.by_s, rows[i].by_s);
+        assert_int_equal(m.hold_for_s, rows[i].for_s);
+        assert_int_equal(m.hold_until_ms, rows[i].until_ms);
+    }
 }
 
 #define X100                                                                                       \
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" \
     "xxxxxxxx"
+
+static void check_refused(const char *args, unsigned offered, const char *wanted)
+{
+    struct mail_args m;
+    const char *reply = NULL;
+    enum rc rc = command_parse_mail(slice_of(args), offered, &m, &reply);
+    if (rc == RC_OK || !slice_starts_with(slice_of(reply), wanted))
+        fail_msg("%s: %s", args, reply ? reply : "accepted");
+}
 
 static void mail_refused(void **state)
 {
@@ -184,13 +228,41 @@ static void mail_refused(void **state)
         { "FROM:<a@\xc3\xbc>", ALL, "553 5.6.7 " },
         { "FROM:<\xc3\xbc@b> SMTPUTF8", 0, "555 5.5.4 " },
     };
-    for (size_t i = 0; i < ROWS(rows); i++) {
-        struct mail_args m;
-        const char *reply = NULL;
-        enum rc rc = command_parse_mail(slice_of(rows[i].args), rows[i].offered, &m, &reply);
-        if (rc == RC_OK || !slice_starts_with(slice_of(reply), rows[i].reply))
-            fail_msg("%s: %s", rows[i].args, reply ? reply : "accepted");
-    }
+    for (size_t i = 0; i < ROWS(rows); i++)
+        check_refused(rows[i].args, rows[i].offered, rows[i].reply);
+}
+
+static void times_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *args;
+        unsigned offered;
+        const char *reply;
+    } rows[] = {
+        { "FROM:<a@b> BY=0;R", ALL, "501 5.5.4 Bad BY" }, /* RFC 2852 section 4 */
+        { "FROM:<a@b> BY=-1;R", ALL, "501 5.5.4 " },
+        { "FROM:<a@b> BY=1", ALL, "501 5.5.4 " },
+        { "FROM:<a@b> BY=;R", ALL, "501 5.5.4 " },
+        { "FROM:<a@b> BY=1;", ALL, "501 5.5.4 " },
+        { "FROM:<a@b> BY=1;T", ALL, "501 5.5.4 " },
+        { "FROM:<a@b> BY=1;RX", ALL, "501 5.5.4 " },
+        { "FROM:<a@b> BY=1;RTT", ALL, "501 5.5.4 " },
+        { "FROM:<a@b> BY=+-1;N", ALL, "501 5.5.4 " },
+        { "FROM:<a@b> BY=1000000000;N", ALL, "501 5.5.4 " },
+        { "FROM:<a@b> BY=1;R", ALL & ~(unsigned)EXT_DELIVERBY, "555 5.5.4 " },
+        { "FROM:<a@b> HOLDFOR=0", ALL, "501 5.5.4 Bad HOLDFOR" },
+        { "FROM:<a@b> HOLDFOR=01", ALL, "501 5.5.4 " },
+        { "FROM:<a@b> HOLDFOR=1000000000", ALL, "501 5.5.4 " },
+        { "FROM:<a@b> HOLDFOR=1 HOLDFOR=1", ALL, "501 5.5.4 Parameter given twice" },
+        { "FROM:<a@b> HOLDFOR=1 HOLDUNTIL=2027-01-01T00:00:00Z", ALL, "501 5.5.4 Bad HOLDUNTIL" },
+        { "FROM:<a@b> HOLDUNTIL=2027-01-01T00:00:00Z HOLDFOR=1", ALL, "501 5.5.4 Bad HOLDFOR" },
+        { "FROM:<a@b> HOLDUNTIL=2027-02-29T00:00:00Z", ALL, "501 5.5.4 Bad HOLDUNTIL" },
+        { "FROM:<a@b> HOLDUNTIL=tomorrow", ALL, "501 5.5.4 " },
+        { "FROM:<a@b> HOLDFOR=1", ALL & ~(unsigned)EXT_FUTURERELEASE, "555 5.5.4 " },
+    };
+    for (size_t i = 0; i < ROWS(rows); i++)
+        check_refused(rows[i].args, rows[i].offered, rows[i].reply);
 }
 
 static void recipients(void **state)
@@ -289,9 +361,10 @@ static void other_arguments(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lines),         cmocka_unit_test(verbs),
-        cmocka_unit_test(mail_accepted), cmocka_unit_test(mail_refused),
-        cmocka_unit_test(recipients),    cmocka_unit_test(other_arguments),
+        cmocka_unit_test(lines),          cmocka_unit_test(verbs),
+        cmocka_unit_test(mail_accepted),  cmocka_unit_test(mail_refused),
+        cmocka_unit_test(times_accepted), cmocka_unit_test(times_refused),
+        cmocka_unit_test(recipients),     cmocka_unit_test(other_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -114,9 +114,9 @@ static void plans(void **state)
         struct mail_plan plan;
         struct hop_refusal refusal = { 0 };
         buf_clear(&out);
-        enum rc rc = mailparams_plan(&e, &caps, &plan, &refusal);
+        enum rc rc = mailparams_plan(&e, &caps, 0, &plan, &refusal);
         if (rc == RC_OK)
-            mailparams_put_mail(&out, &e, &plan);
+            mailparams_put_mail(&out, &e, &plan, 0);
         else
             put_refusal(&out, &refusal);
         const char *want = row->mail ? row->mail : row->status;
@@ -149,8 +149,8 @@ static void all_parameters(void **state)
     struct hop_refusal refusal;
     struct buf out;
     buf_init(&out, 2000);
-    assert_int_equal(mailparams_plan(&e, &caps, &plan, &refusal), RC_OK);
-    mailparams_put_mail(&out, &e, &plan);
+    assert_int_equal(mailparams_plan(&e, &caps, 0, &plan, &refusal), RC_OK);
+    mailparams_put_mail(&out, &e, &plan, 0);
     mailparams_put_rcpt(&out, &r, &plan);
     assert_true(slice_eq_str(buf_slice(&out),
                              "MAIL FROM:<a@b> SIZE=7 RET=HDRS ENVID=id+2B MT-PRIORITY=-3\r\n"
@@ -160,14 +160,115 @@ static void all_parameters(void **state)
     caps.ext = EXT_SIZE;
     e.ret = DSN_RET_FULL;
     buf_clear(&out);
-    assert_int_equal(mailparams_plan(&e, &caps, &plan, &refusal), RC_OK);
-    mailparams_put_mail(&out, &e, &plan);
+    assert_int_equal(mailparams_plan(&e, &caps, 0, &plan, &refusal), RC_OK);
+    mailparams_put_mail(&out, &e, &plan, 0);
     mailparams_put_rcpt(&out, &r, &plan);
     assert_true(slice_eq_str(buf_slice(&out), "MAIL FROM:<a@b> SIZE=7\r\nRCPT TO:<r@x>\r\n"));
     assert_true(mailparams_relayed_dsn(&plan, &r));
     r.notify = NOTIFY_FAILURE;
     assert_false(mailparams_relayed_dsn(&plan, &r));
     buf_free(&out);
+}
+
+/* RFC 2852 section 4.1.4; it is the time 100000. */
+static const struct {
+    struct deliver_by by;
+    unsigned ext;
+    uint32_t by_min;
+    uint8_t notify;
+    const char *say; /* or the refusal */
+    bool relayed;
+} by[] = {
+    { { BY_RETURN, false, false, false, 220000 }, EXT_DELIVERBY, 0, 0, " BY=120;R", false },
+    { { BY_RETURN, true, false, false, 100001 }, EXT_DELIVERBY, 1, 0, " BY=1;RT", true },
+    { { BY_RETURN, false, false, false, 220000 }, EXT_DELIVERBY, 121, 0, "554/5.4.7", false },
+    { { BY_RETURN, false, false, false, 100000 }, EXT_DELIVERBY, 0, 0, "554/5.4.7", false },
+    { { BY_RETURN, false, false, false, 220000 }, 0, 0, 0, "554/5.3.3", false },
+    { { BY_RETURN, false, true, false, 220000 }, 0, 0, 0, "", false }, /* our own wish */
+    { { BY_RETURN, false, true, false, 220000 }, EXT_DELIVERBY, 121, 0, "", false },
+    { { BY_NOTIFY, false, false, false, 40000 }, EXT_DELIVERBY, 99, 0, " BY=-60;N", false },
+    { { BY_NOTIFY, false, false, false, 100000 }, EXT_DELIVERBY, 0, 0, " BY=0;N", false },
+    { { BY_NOTIFY, true, false, false, 220000 },
+      EXT_DELIVERBY,
+      0,
+      NOTIFY_FAILURE,
+      " BY=120;NT",
+      true },
+    { { BY_NOTIFY, true, false, false, 220000 },
+      EXT_DELIVERBY,
+      0,
+      NOTIFY_NEVER,
+      " BY=120;NT",
+      false },
+    { { BY_NOTIFY, false, false, false, 220000 }, 0, 0, 0, "", true },
+    { { BY_NOTIFY, false, false, false, 220000 }, 0, 0, NOTIFY_NEVER, "", false },
+    { { BY_NOTIFY, false, false, false, 40000 }, 0, 0, 0, "", false }, /* told already */
+    { { BY_NOTIFY, false, true, false, 220000 }, 0, 0, 0, "", false },
+};
+
+static void deadlines(void **state)
+{
+    (void)state;
+    struct buf out, want;
+    buf_init(&out, 2000);
+    buf_init(&want, 2000);
+    for (size_t i = 0; i < ROWS(by); i++) {
+        struct recipient r = { .address = SLICE_LIT("r@x"), .notify = by[i].notify };
+        struct envelope e = {
+            .sender = SLICE_LIT("a@b"), .by = by[i].by, .recipients = &r, .recipients_n = 1
+        };
+        struct ehlo_caps caps = { .ext = by[i].ext, .by_min = by[i].by_min };
+        struct mail_plan plan;
+        struct hop_refusal refusal = { 0 };
+        buf_clear(&out);
+        buf_clear(&want);
+        enum rc rc = mailparams_plan(&e, &caps, 100000, &plan, &refusal);
+        if (rc == RC_OK) {
+            mailparams_put_mail(&out, &e, &plan, 100000);
+            buf_printf(&want, "MAIL FROM:<a@b>%s\r\n", by[i].say);
+            assert_int_equal(mailparams_relayed_dsn(&plan, &r), by[i].relayed);
+        } else {
+            put_refusal(&out, &refusal);
+            buf_puts(&want, by[i].say);
+        }
+        if (!slice_eq(buf_slice(&out), buf_slice(&want)))
+            fail_msg("row %zu: %.*s, want %.*s", i, SLICE_FMT(buf_slice(&out)),
+                     SLICE_FMT(buf_slice(&want)));
+    }
+    buf_free(&out);
+    buf_free(&want);
+}
+
+/* Section 4.1.4.2: a hop that knows DSN and not DELIVERBY is asked to tell of delays. */
+static void delay_is_asked_for(void **state)
+{
+    (void)state;
+    static const struct {
+        uint8_t notify;
+        const char *say;
+    } asked[] = {
+        { 0, " NOTIFY=FAILURE,DELAY" },
+        { NOTIFY_SUCCESS, " NOTIFY=SUCCESS,DELAY" },
+        { NOTIFY_NEVER, " NOTIFY=NEVER" },
+    };
+    struct envelope e = { .by = { .mode = BY_NOTIFY, .at_ms = 1000 } };
+    struct ehlo_caps caps = { .ext = EXT_DSN };
+    struct mail_plan plan;
+    struct hop_refusal refusal;
+    struct buf out, want;
+    buf_init(&out, 2000);
+    buf_init(&want, 2000);
+    assert_int_equal(mailparams_plan(&e, &caps, 0, &plan, &refusal), RC_OK);
+    for (size_t i = 0; i < ROWS(asked); i++) {
+        struct recipient r = { .address = SLICE_LIT("r@x"), .notify = asked[i].notify };
+        buf_clear(&out);
+        buf_clear(&want);
+        mailparams_put_rcpt(&out, &r, &plan);
+        buf_printf(&want, "RCPT TO:<r@x>%s\r\n", asked[i].say);
+        assert_true(slice_eq(buf_slice(&out), buf_slice(&want)));
+    }
+    buf_free(&out);
+    buf_free(&want);
 }
 
 static void recipients(void **state)
@@ -210,8 +311,8 @@ static void recipients(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(plans),
-        cmocka_unit_test(all_parameters),
+        cmocka_unit_test(plans),      cmocka_unit_test(all_parameters),
+        cmocka_unit_test(deadlines),  cmocka_unit_test(delay_is_asked_for),
         cmocka_unit_test(recipients),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -208,6 +208,12 @@ static void ehlo_read(void **state)
                 c.size_max == 0);
     ehlo_parse(slice_of("mx\nBINARYMIME\nCHUNKING\nSIZE 99999999999999999999999"), &c);
     assert_true(c.ext == (EXT_CHUNKING | EXT_BINARYMIME | EXT_SIZE) && c.size_max == 0);
+    ehlo_parse(slice_of("mx\nDELIVERBY"), &c);
+    assert_true(c.ext == EXT_DELIVERBY && c.by_min == 0);
+    ehlo_parse(slice_of("mx\ndeliverby 30,MORE"), &c);
+    assert_true(c.ext == EXT_DELIVERBY && c.by_min == 30);
+    ehlo_parse(slice_of("mx\nDELIVERBY ,MORE\nFUTURERELEASE 1 2027-01-01T00:00:00Z"), &c);
+    assert_true(c.ext == EXT_DELIVERBY && c.by_min == 0);
     ehlo_parse(slice_of(""), &c);
     assert_int_equal(c.ext, 0);
 }
@@ -217,8 +223,15 @@ static void ehlo_written_and_read(void **state)
     (void)state;
     struct buf b;
     buf_init(&b, 2000);
-    struct ehlo_caps none = { 0 },
-                     caps = { 0xfff, AUTH_PLAIN | AUTH_LOGIN, 2147483648u, 1000, 10000, 7 };
+    struct ehlo_caps none = { 0 }, caps = { EXT_ALL & ~EXT_FUTURERELEASE,
+                                            AUTH_PLAIN | AUTH_LOGIN,
+                                            2147483648u,
+                                            1000,
+                                            10000,
+                                            7,
+                                            240,
+                                            0,
+                                            0 };
     ehlo_put(&b, slice_of("gw.example"), &none);
     assert_true(slice_eq_str(buf_slice(&b), "250 gw.example\r\n"));
     buf_clear(&b);
@@ -237,6 +250,14 @@ static void ehlo_written_and_read(void **state)
     ehlo_parse(r.text, &got);
     assert_true(got.ext == caps.ext && got.auth == caps.auth && got.size_max == caps.size_max);
     assert_true(got.mail_max == 1000 && got.rcpt_max == 10000 && got.rcptdomain_max == 7);
+    assert_int_equal(got.by_min, 240);
+    struct ehlo_caps holds = { .ext = EXT_FUTURERELEASE,
+                               .hold_max_s = 86400,
+                               .hold_until_ms = 1795914123250 };
+    buf_clear(&b);
+    ehlo_put(&b, slice_of("gw.example"), &holds);
+    assert_true(slice_eq_str(buf_slice(&b), "250-gw.example\r\n250 FUTURERELEASE 86400 "
+                                            "2026-11-29T01:02:03.250Z\r\n"));
     reply_parser_free(&p);
     buf_free(&b);
 }

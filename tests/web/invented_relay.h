@@ -19,6 +19,10 @@ static void verb_totals(void *arg, struct call *call, const struct request *requ
     buf_puts(&row, "{\"since\":\"2026-11-22T00:00:00.000Z\"");
     for (int c = 0; c < COUNTERS; c++)
         buf_printf(&row, ",\"%s\":%d", counter_names[c], 1000 + c);
+    buf_puts(&row, ",\"waits\":{\"urgent\":[");
+    for (int i = 1; i <= WAIT_BUCKETS; i++)
+        buf_printf(&row, "%d,", i);
+    buf_puts(&row, "12500]}");
     buf_puts(&row, ",\"spool_commits\":7,\"spool_syncs\":6,\"spool_batch\":1.5,"
                    "\"spool_flush_us_p50\":900,\"spool_flush_us_p99\":2500,\"spool_corrupt\":0,"
                    "\"spool_waiting\":0,\"spool_free_bytes\":1000000,\"queue\":{\"urgent\":1,"
@@ -39,10 +43,17 @@ static void verb_queue(void *arg, struct call *call, const struct request *reque
     }
     call_row(call, slice_of("{\"site\":\"mx.example.net\",\"key\":\"k\",\"urgent\":1,\"high\":0,"
                             "\"normal\":20,\"bulk\":0,\"busy\":2,\"waiting\":3,\"held\":0,"
+                            "\"ages\":{\"urgent\":[1,0,0,0,0,0,0,0,0,0,0],"
+                            "\"normal\":[20,3,0,0,0,0,0,0,0,0,2]},"
+                            "\"connections\":7,\"held_back_by\":\"connections\","
                             "\"age_s\":95,\"last_error\":\"451 <img src=x onerror=alert(1)>\"}"));
-    call_row(call, slice_of("{\"site\":\"bulk.example.org\",\"key\":\"b\",\"urgent\":0,\"high\":0,"
-                            "\"normal\":0,\"bulk\":400,\"busy\":3,\"waiting\":57,\"held\":7,"
-                            "\"age_s\":4000,\"last_error\":\"\"}"));
+    call_row(
+        call,
+        slice_of(
+            "{\"site\":\"bulk.example.org\",\"key\":\"b\",\"urgent\":0,\"high\":0,"
+            "\"normal\":0,\"bulk\":400,\"busy\":3,\"waiting\":57,\"held\":7,"
+            "\"ages\":{\"bulk\":[0,0,0,0,467,0,0,0,0,0,0]},"
+            "\"backoff_s\":9,\"held_back_by\":\"back-off\",\"age_s\":4000,\"last_error\":\"\"}"));
     call_end(&call, true, slice_of(""));
 }
 

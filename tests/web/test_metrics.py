@@ -25,10 +25,12 @@ def parse(text):
             continue
         m = SAMPLE.match(line)
         assert m, line
-        assert m[1] in types and m[1] in helps, line
+        family = re.sub(r"_(bucket|sum|count)$", "", m[1])
+        family = family if types.get(family) == "histogram" else m[1]
+        assert family in types and family in helps, line
         assert m[2] not in samples.setdefault(m[1], {}), line
         samples[m[1]][m[2]] = float(m[3])
-        assert (types[m[1]] == "counter") == m[1].endswith("_total"), line
+        assert (types[family] == "counter") == m[1].endswith("_total"), line
     return samples
 
 
@@ -46,6 +48,12 @@ def test_what_is_there(metrics):
     assert m["waypost_relay_up"] == {None: 1}
     assert m["waypost_delivered_total"] == {None: 1002}
     assert m["waypost_queue_items"]['{lane="bulk",state="ready"}'] == 400
+    waits = m["waypost_queue_seconds_bucket"]       # of the invented relay: 1, 2, 3 … in a lane
+    assert waits['{lane="urgent",le="0.05"}'] == 1 and waits['{lane="urgent",le="0.1"}'] == 3
+    assert waits['{lane="urgent",le="86400"}'] == 120 and waits['{lane="urgent",le="+Inf"}'] == 136
+    assert m["waypost_queue_seconds_count"]['{lane="urgent"}'] == 136
+    assert m["waypost_queue_seconds_sum"]['{lane="urgent"}'] == 12.5
+    assert waits['{lane="bulk",le="+Inf"}'] == 0
     place = '{egress="gz-ct-1",carrier="china-mobile",region="north-china"}'
     assert m["waypost_path_rtt_seconds"][place] == pytest.approx(0.012)
     assert m["waypost_path_preferred"][place] == 1

@@ -32,6 +32,15 @@ def test_the_page_shows_all_parts_and_loads_nothing_from_elsewhere(world, browse
     assert "gz-ct-1 → gz-ct-2" in switches and "610 ms → 240 ms" in switches
     assert "<b>not bold</b>" in switches            # text stays text
     assert "<img src=x" in driver.find_element(By.ID, "queue").text
+    queue = driver.find_element(By.ID, "queue").text
+    assert "connections (7)" in queue and "back-off (9 s)" in queue
+    ages = driver.execute_script(                   # in one go: the table is drawn every 5 s
+        "return [...document.querySelectorAll('#ages tbody tr')]"
+        ".map(row => [...row.cells].map(cell => cell.textContent))")
+    assert [row[:3] for row in ages] == [["mx.example.net", "normal", "25"],    # the oldest first
+                                         ["bulk.example.org", "bulk", "467"],
+                                         ["mx.example.net", "urgent", "1"]]
+    assert ages[0][3:] == ["20", "3", "", "", "", "", "", "", "", "", "2"]
     assert all(name.startswith(world.url) for name in loaded_from(driver))
     assert len(driver.find_elements(By.CSS_SELECTOR, "#heat button.preferred")) == 6
     unknown = cell(driver, "hk-1", "china-mobile", "south-china")

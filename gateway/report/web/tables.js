@@ -66,6 +66,37 @@ export function drawEgresses(rows) {
   ], rows, 'No egress is configured.');
 }
 
+// As the gateway counts them (queue/inspect.h): younger than, and no younger than the one before.
+const AGES = ['1m', '5m', '10m', '20m', '40m', '80m', '160m', '320m', '640m', '1280m', 'older'];
+const MAIL_LANES = LANES.slice(0, 4);
+
+const heldBack = (r) => {
+  const number = { 'back-off': `${r.backoff_s} s`, connections: r.connections,
+    'what it bears': r.bears }[r.held_back_by];
+  return [r.held_back_by, known(number) ? `(${number})` : ''].filter(Boolean).join(' ');
+};
+
+// Of each site and lane with mail; the oldest of all come first.
+function ageRows(rows) {
+  const list = rows.flatMap((r) => MAIL_LANES.filter((lane) => r.ages?.[lane]).map((lane) => ({
+    site: r.site || '(not looked up yet)', lane, ages: r.ages[lane],
+    all: r.ages[lane].reduce((sum, n) => sum + n, 0) })));
+  const oldest = (r) => r.ages.findLastIndex((n) => n > 0);
+  return list.sort((a, b) => oldest(b) - oldest(a) || b.all - a.all);
+}
+
+function drawAges(rows) {
+  const most = Math.max(1, ...rows.flatMap((r) => r.ages));
+  const shade = (n) => ['', 'c3', 'c4', 'c5', 'c6'][Math.ceil(4 * (n || 0) / most)];
+  fillTable($('ages'), 'Age of what waits, by site and lane', [
+    { head: 'site', cell: (r) => r.site },
+    { head: 'lane', cell: (r) => r.lane },
+    { head: 'all', number: true, cell: (r) => String(r.all) },
+    ...AGES.map((head, i) => ({ head, number: true, cell: (r) => String(r.ages[i] || ''),
+      class: (r) => shade(r.ages[i]) })),
+  ], rows.slice(0, SITES_SHOWN), 'No mail waits.');
+}
+
 const mails = (row) => LANES.reduce((sum, lane) => sum + (row[lane] ?? 0), 0);
 
 export async function loadQueue() {
@@ -75,6 +106,8 @@ export async function loadQueue() {
     { head: 'site', cell: (r) => r.site || '(not looked up yet)' },
     ...LANES.map((lane) => ({ head: lane, number: true, cell: (r) => String(r[lane] || '') })),
     { head: 'oldest', number: true, cell: (r) => age(r.age_s) },
+    { head: 'held back by', cell: heldBack },
     { head: 'last error', cell: (r) => r.last_error, class: (r) => (r.last_error ? 'text' : '') },
   ], rows.slice(0, SITES_SHOWN), 'No mail waits.');
+  drawAges(ageRows(rows));
 }
