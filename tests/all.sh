@@ -110,7 +110,7 @@ if [ -z "$FAST" ]; then
         -R 'links|sense|mailbox|loop|stream|spool|queue|timer|body|report|log|allow|keeper|quota'
     fuzz
 fi
-WAYPOST_BIN=$PWD/build/asan/waypost pytests e2e -n 4 tests/e2e
+WAYPOST_BIN=$PWD/build/asan/waypost pytests e2e -n 6 tests/e2e
 if [ -z "$FAST" ]; then
     WAYPOST_BUILD=$PWD/build/asan pytests web tests/web
     export WAYPOST_BIN=$PWD/build/release/waypost
