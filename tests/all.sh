@@ -106,8 +106,8 @@ if [ -z "$FAST" ]; then
     check build-clang build fuzz
     check build-tsan build tsan
     # test_spool_crash forks beside threads, which ThreadSanitizer cannot follow
-    ctests threads tsan -E spool_crash \
-        -R 'links|sense|mailbox|loop|stream|spool|queue|timer|body|report|log|allow|keeper|quota|gauge|bucket|honest'
+    shared='links|sense|mailbox|loop|stream|spool|queue|timer|body|report|log|allow|keeper'
+    ctests threads tsan -E spool_crash -R "$shared|quota|gauge|bucket|honest"
     fuzz
 fi
 WAYPOST_BIN=$PWD/build/asan/waypost pytests e2e -n 6 tests/e2e
