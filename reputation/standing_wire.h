@@ -27,8 +27,8 @@ enum field_type {
 struct standing_field {
     uint16_t offset;
     uint8_t type;
-    uint32_t max; /* of U8, U32, F64 (0: the largest), bytes of TEXT; all inclusive */
     bool new;     /* of version 2 */
+    uint32_t max; /* of U8, U32, F64 (0: the largest), bytes of TEXT; all inclusive */
 };
 
 struct standing_fields {

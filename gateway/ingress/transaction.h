@@ -45,18 +45,18 @@ struct transaction {
     struct arena *arena;
     struct envelope envelope; /* without recipients */
     struct mt_priority priority;
+    bool begun;             /* DATA or the first BDAT was taken */
     uint8_t urgent;         /* enum tx_urgent */
     int final_priority;     /* of the first item, for the answer */
     enum lane_source by;    /* what gave it its lane, for the log */
+    enum lane lane;         /* the most urgent that a recipient has, or may still have */
     uint64_t declared_size; /* SIZE= of MAIL; 0: not given */
     struct tx_recipient *first, **last;
     size_t recipients_n;
-    enum lane lane;              /* the most urgent that a recipient has, or may still have */
     struct tx_recipient **known; /* hash table of them, by key */
     size_t known_mask;
 
     /* content */
-    bool begun;          /* DATA or the first BDAT was taken */
     const char *refusal; /* what the end will be answered with; the rest is dropped */
     uint64_t size;       /* bytes of content seen */
     uint64_t size_max;

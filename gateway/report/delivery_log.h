@@ -64,15 +64,15 @@ enum delivery_stage {
  * pointers need to live only until delivery_log_write() returns; any bytes are safe in them. */
 struct delivery_event {
     enum delivery_event_kind kind;
-    struct spool_id id; /* of the message; has_id false: none */
     bool has_id;
     bool mt_priority_given;
     int8_t mt_priority; /* as the client gave it (RFC 6710 section 4.1) */
     bool has_sender;    /* an empty sender is the null path and is shown as "" */
+    struct spool_id id; /* of the message; has_id false: none */
     struct slice sender, recipient;
     uint32_t recipients;      /* EVENT_RECEIVED: how many; `recipient` is the first. 0: absent */
-    uint64_t size;            /* bytes, trace header included; 0: absent */
     enum lane lane;           /* shown as `priority`; LANE_COUNT: absent */
+    uint64_t size;            /* bytes, trace header included; 0: absent */
     struct slice priority_by; /* what gave it the lane; empty: nothing did */
     int64_t waited_ms;        /* EVENT_DELIVERED: since it could leave; counted, not shown */
     struct addr client;       /* the SMTP client's address; ADDR_NONE: absent */
