@@ -2,6 +2,8 @@
  * conf/types_value — forms of value: switches, numbers, times, sizes, rates, choices, dates
  */
 
+#include <string.h>
+
 #include "gateway/base/clock.h"
 #include "gateway/conf/schema.h"
 
@@ -233,31 +235,15 @@ PUT(put_level)
     buf_puts(out, level_names[*(const enum log_level *)value]);
 }
 
-/* Days from 1970-01-01 in the proleptic Gregorian calendar. */
-static int64_t days_of(int64_t year, int64_t month, int64_t day)
-{
-    int64_t y = month <= 2 ? year - 1 : year;
-    int64_t m = month <= 2 ? month + 9 : month - 3; /* March is 0: leap days come last */
-    return 365 * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-}
-
 PARSE(parse_date)
 {
     (void)r, (void)key;
-    static const uint8_t lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
-    struct slice s = node->text;
-    uint64_t year, month, day;
-    if (s.n != 10 || s.p[4] != '-' || s.p[7] != '-' ||
-        !slice_to_u64((struct slice){ s.p, 4 }, 9999, &year) ||
-        !slice_to_u64((struct slice){ s.p + 5, 2 }, 12, &month) ||
-        !slice_to_u64((struct slice){ s.p + 8, 2 }, 31, &day) || year < 1970 || month == 0)
+    char text[] = "2026-11-20T00:00:00Z";
+    const size_t date = sizeof "2026-11-20" - 1;
+    if (node->text.n != date)
         return false;
-    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    unsigned length = lengths[month - 1] + (month == 2 && leap ? 1u : 0u);
-    if (day == 0 || day > length)
-        return false;
-    *(int64_t *)target = days_of((int64_t)year, (int64_t)month, (int64_t)day) * 86400000;
-    return true;
+    memcpy(text, node->text.p, date);
+    return clock_parse_rfc3339(slice_of(text), target);
 }
 
 static void expect_date(const struct conf_key *key, struct buf *out)
