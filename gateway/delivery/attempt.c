@@ -1,9 +1,11 @@
-#include "gateway/delivery/domains.h"
+#include "gateway/delivery/attempt.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
 #include "gateway/base/log.h"
+#include "gateway/delivery/domains.h"
+#include "gateway/mail/address.h"
 
 enum { ARENA_BLOCK = 4096, SPARE_MAX = 256, KEEP_BYTES = 64 * 1024 };
 
@@ -106,21 +108,13 @@ void attempt_return(struct attempt **attempt)
     queue_return(d->queue, item);
 }
 
-static struct slice domain_of(struct slice address)
-{
-    size_t i = address.n;
-    while (i > 0 && address.p[i - 1] != '@')
-        i--;
-    return slice_skip(address, i);
-}
-
 uint32_t attempt_next_batch(struct attempt *a, struct session *s, uint32_t max)
 {
     a->batch_n = a->answered = a->accepted = 0;
     a->mail_ok = a->mail_refused = a->only_dot = false;
     a->end_mark = 0;
     for (uint32_t i = 0; i < a->env.recipients_n && a->batch_n < max; i++) {
-        struct slice domain = domain_of(a->env.recipients[i].address);
+        struct slice domain = address_domain(a->env.recipients[i].address);
         if (a->findings[i].where != WHERE_NONE || !domains_allow(s, domain))
             continue;
         domains_note(s, domain);

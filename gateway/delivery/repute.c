@@ -9,6 +9,7 @@
 #include "gateway/delivery/refusal.h"
 #include "gateway/delivery/tally.h"
 #include "gateway/geo/group.h"
+#include "gateway/mail/address.h"
 #include "policies/facts.h"
 #include "policies/reply.h"
 #include "reputation/reply.h"
@@ -122,14 +123,6 @@ void repute_on_flush(struct timer *timer)
     tally_flush(CONTAINER_OF(timer, struct delivery, tally_tick)->tally);
 }
 
-static struct slice domain_of(struct slice address)
-{
-    for (size_t i = address.n; i > 0; i--)
-        if (address.p[i - 1] == '@')
-            return (struct slice){ address.p + i, address.n - i };
-    return slice_of("");
-}
-
 /* One attempt is one piece of evidence. What speaks against the address outweighs the rest, for the
  * others were answered by the same server, at the same time. What a session was refused with before
  * its first mail was told by then (repute_tell_refused). */
@@ -153,7 +146,7 @@ void repute_tell(const struct attempt *a, const struct hop *hop)
         if (gravity(&a->findings[i]) > (worst ? gravity(worst) : 0))
             worst = &a->findings[i];
     if (worst)
-        tell(a->delivery, hop->egress, &hop->source, hop->mx, domain_of(a->env.sender), worst);
+        tell(a->delivery, hop->egress, &hop->source, hop->mx, address_domain(a->env.sender), worst);
 }
 
 void repute_tell_refused(const struct session *s, const struct finding *f)
@@ -162,7 +155,7 @@ void repute_tell_refused(const struct session *s, const struct finding *f)
         return;
     const struct conf_egress *e = &policies_conf(s->policies)->egress.at[s->egress];
     tell(s->delivery, e->name, &s->source, session_mx(s),
-         s->front ? domain_of(s->front->env.sender) : slice_of(""), f);
+         s->front ? address_domain(s->front->env.sender) : slice_of(""), f);
 }
 
 /* ---- obeying ---- */

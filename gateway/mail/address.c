@@ -215,6 +215,12 @@ static void put_local_key(struct buf *out, struct slice local)
     buf_putc(out, '"');
 }
 
+struct slice address_domain(struct slice text)
+{
+    const char *at = text.n ? memrchr(text.p, '@', text.n) : NULL;
+    return at ? slice_skip(text, (size_t)(at - text.p) + 1) : slice_of("");
+}
+
 void address_put_key(struct buf *out, const struct address *a)
 {
     struct domain domain;

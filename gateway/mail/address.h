@@ -30,6 +30,8 @@ enum rc address_parse(struct slice text, struct address *address_r);
  * `<postmaster>` (any case) gives an address without a domain. RC_PARSE, RC_LIMIT. */
 enum rc address_parse_path(struct slice text, struct address *address_r, struct slice *rest_r);
 
+/* What follows the last '@' of an address as text, as written; empty when there is none. */
+struct slice address_domain(struct slice text);
 bool address_is_null(const struct address *address);
 /* Can it be written in ASCII (RFC 6531 section 3.2)? Only the local part decides: a domain has
  * A-labels. */

@@ -5,24 +5,17 @@
  *   destination alone. When a reload took the route that the key names, the choice is made anew
  *   with all that is still known of the mail; its header is not.
  */
+#include "gateway/mail/address.h"
 #include "gateway/mail/envelope.h"
 #include "gateway/queue/internal.h"
 #include "policies/route.h"
-
-static struct slice domain_of(struct slice address)
-{
-    for (size_t i = address.n; i-- > 0;)
-        if (address.p[i] == '@')
-            return (struct slice){ address.p + i + 1, address.n - i - 1 };
-    return (struct slice){ NULL, 0 };
-}
 
 /* The one domain of all recipients; empty when there is none or they differ. */
 static struct slice common_domain(const struct envelope *env)
 {
     struct slice first = { NULL, 0 };
     for (size_t i = 0; i < env->recipients_n; i++) {
-        struct slice domain = domain_of(env->recipients[i].address);
+        struct slice domain = address_domain(env->recipients[i].address);
         if (i == 0)
             first = domain;
         else if (!slice_ieq(first, domain))

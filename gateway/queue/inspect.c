@@ -4,17 +4,11 @@
 #include <string.h>
 
 #include "gateway/base/mem.h"
+#include "gateway/mail/address.h"
 #include "gateway/mail/envelope.h"
 #include "gateway/queue/internal.h"
 
 /* ---- matching ---- */
-
-static struct slice domain_of(struct slice address)
-{
-    const char *at = memrchr(address.p, '@', address.n);
-    size_t skip = at ? (size_t)(at - address.p) + 1 : address.n;
-    return (struct slice){ address.p + skip, address.n - skip };
-}
 
 /* `domain`: asked of the recipients, because the key does not hold one (fixed hosts). */
 static bool addresses_match(const struct queue_filter *f, const struct item *item, bool domain)
@@ -27,7 +21,7 @@ static bool addresses_match(const struct queue_filter *f, const struct item *ite
         for (size_t i = 0; !to && i < env.recipients_n; i++) {
             struct slice address = env.recipients[i].address;
             to = (!f->by_to || pattern_match(&f->to, address)) &&
-                 (!domain || pattern_match(&f->domain, domain_of(address)));
+                 (!domain || pattern_match(&f->domain, address_domain(address)));
         }
     }
     arena_free(&arena);
