@@ -11,6 +11,8 @@
 #include "gateway/base/addr.h"
 #include "gateway/conf/rules.h"
 
+struct origin;
+
 struct fact_header {
     struct slice name, value; /* value unfolded and trimmed */
 };
@@ -41,5 +43,7 @@ struct facts {
 /* Fill in a pair of address and domain (what follows the last '@') and mark both known. */
 void facts_set_sender(struct facts *f, struct slice sender);
 void facts_set_recipient(struct facts *f, struct slice recipient);
+/* Who gave us the mail, client and user, as its envelope says; marks both known. */
+void facts_set_origin(struct facts *f, const struct origin *origin);
 
 #endif

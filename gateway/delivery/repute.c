@@ -29,15 +29,6 @@ static enum reply_at at_of(uint8_t where)
     return where < sizeof table ? (enum reply_at)table[where] : REPLY_AT_UNKNOWN;
 }
 
-static void set_client(struct facts *f, const struct origin *origin)
-{
-    f->client = origin->name;
-    if (addr_parse(origin->address, &f->client_addr) != RC_OK)
-        f->client_addr = (struct addr){ .family = ADDR_NONE };
-    f->user = origin->user;
-    f->known |= FACT_BIT(WHEN_CLIENT) | FACT_BIT(WHEN_USER);
-}
-
 /* What a rule of the operator may ask for. The header is not at hand any more (`check` says so),
  * and whose mail it is only when one recipient is asked for. */
 static struct facts facts_of(const struct session *s, const struct slice *mx, struct slice text)
@@ -58,7 +49,7 @@ static struct facts facts_of(const struct session *s, const struct slice *mx, st
         if (f.recipient_domain.n)
             f.known |= FACT_BIT(WHEN_RECIPIENT_DOMAIN);
         facts_set_sender(&f, s->front->env.sender);
-        set_client(&f, &s->front->env.origin);
+        facts_set_origin(&f, &s->front->env.origin);
         if (s->front->env.recipients_n == 1)
             facts_set_recipient(&f, s->front->env.recipients[0].address);
     }

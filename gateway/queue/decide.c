@@ -44,14 +44,12 @@ static void mail_facts(const struct item *item, const struct envelope *env, stru
 {
     facts_set_sender(f, env->sender);
     facts_set_recipient(f, env->recipients_n ? env->recipients[0].address : env->sender);
-    f->client = env->origin.name;
-    addr_parse(env->origin.address, &f->client_addr);
-    f->user = env->origin.user;
+    facts_set_origin(f, &env->origin);
     f->size = item->body_size;
     f->lane = item->lane;
     f->wall_ms = env->received_ms;
-    f->known |= FACT_BIT(WHEN_CLIENT) | FACT_BIT(WHEN_USER) | FACT_BIT(WHEN_SIZE) |
-                FACT_BIT(WHEN_PRIORITY) | FACT_BIT(WHEN_TIME) | FACT_BIT(WHEN_HEADER);
+    f->known |=
+        FACT_BIT(WHEN_SIZE) | FACT_BIT(WHEN_PRIORITY) | FACT_BIT(WHEN_TIME) | FACT_BIT(WHEN_HEADER);
 }
 
 static struct route_choice choose(struct queue *q, const struct item *item,
