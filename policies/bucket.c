@@ -36,29 +36,27 @@ static int64_t after(int64_t due_ns, int64_t now_ns, int64_t cost)
     return from < MOST ? from + cost : from;
 }
 
-bool bucket_take(struct bucket *b, struct rate rate, uint64_t n, int64_t now_us)
+/* False: what went before is not paid for by `latest_ns`. */
+static bool take(struct bucket *b, struct rate rate, uint64_t n, int64_t now_ns, int64_t latest_ns)
 {
-    if (rate.count == 0)
-        return true;
-    int64_t now = now_us * 1000, cost = cost_ns(rate, n), latest = now + slack_us(rate) * 1000;
-    int64_t due = atomic_load_explicit(&b->due_ns, memory_order_relaxed);
+    int64_t cost = cost_ns(rate, n), due = atomic_load_explicit(&b->due_ns, memory_order_relaxed);
     do {
-        if (due > latest)
+        if (due > latest_ns)
             return false;
-    } while (!atomic_compare_exchange_weak_explicit(&b->due_ns, &due, after(due, now, cost),
+    } while (!atomic_compare_exchange_weak_explicit(&b->due_ns, &due, after(due, now_ns, cost),
                                                     memory_order_relaxed, memory_order_relaxed));
     return true;
 }
 
+bool bucket_take(struct bucket *b, struct rate rate, uint64_t n, int64_t now_us)
+{
+    return rate.count == 0 || take(b, rate, n, now_us * 1000, (now_us + slack_us(rate)) * 1000);
+}
+
 void bucket_charge(struct bucket *b, struct rate rate, uint64_t n, int64_t now_us)
 {
-    if (rate.count == 0)
-        return;
-    int64_t now = now_us * 1000, cost = cost_ns(rate, n);
-    int64_t due = atomic_load_explicit(&b->due_ns, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&b->due_ns, &due, after(due, now, cost),
-                                                  memory_order_relaxed, memory_order_relaxed))
-        ;
+    if (rate.count)
+        (void)take(b, rate, n, now_us * 1000, INT64_MAX);
 }
 
 int64_t bucket_wait_us(const struct bucket *b, struct rate rate, int64_t now_us)
