@@ -14,7 +14,7 @@ static struct relay_line *line_of(const struct session *s)
     return egress_line(s->delivery->egress, s->egress);
 }
 
-static bool is_relay(struct delivery *d, int egress)
+bool relay_is(const struct delivery *d, int egress)
 {
     return egress_conf(d->egress, egress)->via.kind == CONF_VIA_RELAY;
 }
@@ -39,7 +39,7 @@ struct session *relay_adopt(struct target *t, const struct conf_route *route,
 {
     struct delivery *d = t->delivery;
     unsigned looked = 0;
-    if (!is_relay(d, egress) || site_is_full(t))
+    if (!relay_is(d, egress) || site_is_full(t))
         return NULL;
     LIST_EACH (at, &d->idle) {
         struct session *s = CONTAINER_OF(at, struct session, lru);
@@ -64,7 +64,7 @@ bool relay_has_room(struct target *t, int egress)
 {
     struct delivery *d = t->delivery;
     struct relay_line *line = egress_line(d->egress, egress);
-    if (!is_relay(d, egress) || !is_full(d, line))
+    if (!relay_is(d, egress) || !is_full(d, line))
         return true;
     if (list_empty(&t->want))
         list_push_back(&line->wanting, &t->want);

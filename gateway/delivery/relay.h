@@ -16,6 +16,7 @@ struct relay_line {
     struct list wanting; /* targets, by their `want` */
 };
 
+bool relay_is(const struct delivery *d, int egress);
 /* A session of another target to this egress that rests; it is the target's now. NULL: none. */
 struct session *relay_adopt(struct target *t, const struct conf_route *route,
                             const struct item *item, int egress);

@@ -6,6 +6,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/egress.h"
+#include "gateway/delivery/relay.h"
 
 enum { LOOK_AT_MAX = 64 };
 
@@ -220,18 +221,13 @@ static bool rests_by(const struct target *t, int egress)
     return false;
 }
 
-static bool is_relay(const struct delivery *d, int egress)
-{
-    return egress_conf(d->egress, egress)->via.kind == CONF_VIA_RELAY;
-}
-
 static struct hold hold_of_way(struct target *t, int egress, enum lane lane)
 {
     const struct tolls *ts = tolls_of(t, egress);
     struct hold h = hold_of_mail(ts, lane);
     if (h.toll || rests_by(t, egress))
         return h;
-    return tolls_hold_of_sessions(ts, lane, is_relay(t->delivery, egress));
+    return tolls_hold_of_sessions(ts, lane, relay_is(t->delivery, egress));
 }
 
 static size_t ways(const struct target *t)

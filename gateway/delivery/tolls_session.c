@@ -2,8 +2,7 @@
  * delivery/tolls_session — limits as a session meets them: its beginning, its bytes, its end
  */
 #include "gateway/base/clock.h"
-#include "gateway/conf/conf.h"
-#include "gateway/delivery/egress.h"
+#include "gateway/delivery/relay.h"
 #include "gateway/delivery/tolls_private.h"
 
 enum { LOOK_AT_MAX = 64, TICK_MS = 100 };
@@ -72,7 +71,7 @@ static bool end_one(struct delivery *d, const struct gauge *gauge)
 bool tolls_room(struct target *t, int egress, enum lane lane)
 {
     struct tolls *ts = tolls_of(t, egress);
-    bool relay = egress_conf(t->delivery->egress, egress)->via.kind == CONF_VIA_RELAY;
+    bool relay = relay_is(t->delivery, egress);
     for (size_t i = 0; ts && i < ts->n; i++) {
         const struct toll *toll = &ts->at[i];
         if (toll_counts(toll, relay) && gauge_connections(toll->gauge) >= toll_most(toll, lane) &&
