@@ -37,7 +37,7 @@ static unsigned over_of(const struct conf_when *when)
                 over |= scopes[k].over;
         site = site || key == WHEN_MX || key == WHEN_SITE || (DOMAINS & FACT_BIT(key));
     }
-    if (site || !(over & ~(unsigned)OVER_EGRESS & ~(unsigned)OVER_SITE))
+    if (site || !(over & ~(unsigned)OVER_EGRESS))
         return (over & OVER_EGRESS) | (site || !over ? OVER_SITE : 0);
     return over;
 }

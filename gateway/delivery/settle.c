@@ -320,7 +320,6 @@ static struct finding finding_of(enum queue_trouble why, const char *text)
         [TROUBLE_DNS] = { WHERE_DNS, { 4, 4, 3 } },
         [TROUBLE_ROUTE] = { WHERE_QUEUE, { 4, 3, 5 } },
         [TROUBLE_EXPIRED] = { WHERE_QUEUE, { 4, 4, 7 } },
-        [TROUBLE_LATE] = { WHERE_QUEUE, { 4, 4, 7 } },
         [TROUBLE_BOUNCE] = { WHERE_QUEUE, { 5, 7, 0 } },
         [TROUBLE_DROP] = { WHERE_QUEUE, { 5, 7, 0 } },
     };
