@@ -9,7 +9,7 @@
 struct parting {
     struct list link; /* target->partings */
     struct target *target;
-    uint32_t egress; /* as crowd_key() says it */
+    uint32_t egress; /* as crowd_parting() gave it */
 };
 
 static void on_ended(void *arg)

@@ -43,8 +43,8 @@ bool tolls_still(struct session *s, struct attempt *a);
 void tolls_facts(struct target *t, enum lane lane, struct egress_facts *facts);
 /* All that might are limited: says so in the site's hold, and the target looks again. */
 void tolls_hold(struct target *t, enum lane lane);
-/* One more transaction of a mail under way, of that many recipients. Returns how long to wait
- * before it; 0: it is taken. */
+/* One more transaction of a mail under way, of its batch. Returns how long to wait before it; 0: it
+ * is taken. */
 int64_t tolls_next_ms(struct session *s, const struct attempt *a);
 /* The recipients that a transaction may have here, and the transactions of a session, by our rules
  * and by what the next hop said (RFC 9422). UINT32_MAX, 0: no limit. */

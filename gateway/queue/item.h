@@ -72,8 +72,8 @@ struct item {
     uint32_t sticky; /* stable hash of the name of the egress that the next try should take, too */
     int64_t sticky_until_ms;            /* monotonic; 0: none */
     uint16_t tried[ITEM_TRIED_MAX];     /* egresses that failed for it since it became ready */
-    uint32_t refused[ITEM_REFUSED_MAX]; /* stable hashes of the names of those whose address the
-                                           receiver did not take it from: never again */
+    uint32_t refused[ITEM_REFUSED_MAX]; /* stable hashes: of our addresses that the receiver did not
+                                           take it from since it was put off (delivery/refusal) */
     int64_t release_ms;                 /* wall clock: no attempt before (RFC 4865); 0: none */
     int64_t deadline_ms;   /* wall clock: to be delivered by then (RFC 2852); 0: none */
     bool deadline_returns; /* it expires then; else its sender is told that it is late, */
