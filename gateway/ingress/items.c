@@ -49,18 +49,10 @@ static struct fact_header *header_facts(const struct transaction *tx, size_t *n_
 /* What is known of the message; where its recipients are is not, and is not waited for. */
 static void message_facts(const struct transaction *tx, struct facts *f)
 {
-    const struct session *s = tx->session;
-    *f = (struct facts){
-        .known = FACT_BIT(WHEN_CLIENT) | FACT_BIT(WHEN_USER) | FACT_BIT(WHEN_HEADER) |
-                 FACT_BIT(WHEN_SIZE) | FACT_BIT(WHEN_TIME),
-        .client = s->client ? s->client->name : (struct slice){ 0 },
-        .client_addr = s->peer,
-        .user = s->user ? s->user->name : (struct slice){ 0 },
-        .size = tx->envelope.size,
-        .wall_ms = tx->envelope.received_ms,
-    };
-    facts_set_sender(f, tx->envelope.sender);
+    *f = (struct facts){ .size = tx->envelope.size };
+    transaction_facts(tx, tx->envelope.received_ms, f);
     f->headers = header_facts(tx, &f->header_count);
+    f->known |= FACT_BIT(WHEN_HEADER) | FACT_BIT(WHEN_SIZE);
 }
 
 static bool has_hosts(const struct conf_route *route)
