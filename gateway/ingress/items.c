@@ -184,6 +184,12 @@ static int set_priority(const struct transaction *tx, const struct group *group,
     return told;
 }
 
+/* When it may leave for the first time: item_since_ms() of the item it becomes. */
+static int64_t leaves_ms(const struct envelope *e)
+{
+    return e->hold.until_ms > e->received_ms ? e->hold.until_ms : e->received_ms;
+}
+
 /* The client's own times win over a rule's. */
 static void set_times(const struct group *group, struct envelope *e)
 {
@@ -194,10 +200,9 @@ static void set_times(const struct group *group, struct envelope *e)
         e->hold.until_ms = e->received_ms + rule->hold_for;
     if (!rule->deliver_by || e->by.mode != BY_NONE)
         return;
-    int64_t from = e->hold.until_ms > e->received_ms ? e->hold.until_ms : e->received_ms;
     e->by = (struct deliver_by){ .mode = rule->late == CONF_LATE_RETURN ? BY_RETURN : BY_NOTIFY,
                                  .ours = true,
-                                 .at_ms = from + rule->deliver_by };
+                                 .at_ms = leaves_ms(e) + rule->deliver_by };
 }
 
 /* Mail that is held has its whole time after that; a deadline does not add to it. */
@@ -205,8 +210,7 @@ static int64_t expiry_of(const struct transaction *tx, const struct group *group
                          const struct envelope *e)
 {
     const struct conf_retry *retry = &tx->rules->conf->rules.retry.lane[group->lane];
-    int64_t from = e->hold.until_ms > e->received_ms ? e->hold.until_ms : e->received_ms;
-    int64_t expiry = retry_expiry(retry, from);
+    int64_t expiry = retry_expiry(retry, leaves_ms(e));
     return e->by.mode == BY_RETURN && e->by.at_ms < expiry ? e->by.at_ms : expiry;
 }
 
@@ -232,7 +236,7 @@ static struct item *make_item(struct transaction *tx, const struct group *group,
         .count = (uint16_t)count,
         .lane = (uint8_t)group->lane,
         .accepted_ms = e.received_ms,
-        .due_ms = e.hold.until_ms > e.received_ms ? e.hold.until_ms : e.received_ms,
+        .due_ms = leaves_ms(&e),
         .expire_ms = expiry_of(tx, group, &e),
         .body_size = e.size,
         .dest = group_key(tx, group),
