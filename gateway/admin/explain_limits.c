@@ -8,19 +8,11 @@
 
 void explain_put_pos(struct buf *json, const char *key, const struct conf_pos *pos)
 {
-    json_key(json, key);
-    buf_putc(json, '"');
     struct buf text;
     buf_init(&text, 4096);
     buf_printf(&text, "%s:%u", pos->file ? pos->file : "", pos->line);
-    for (size_t i = 0; i < buf_len(&text); i++) { /* a path: quote what JSON wants quoted */
-        char c = buf_slice(&text).p[i];
-        if (c == '"' || c == '\\')
-            buf_putc(json, '\\');
-        buf_putc(json, c >= 0 && c < ' ' ? '?' : c);
-    }
+    json_str(json, key, buf_slice(&text));
     buf_free(&text);
-    buf_putc(json, '"');
 }
 
 static void put_rate(struct buf *json, const char *key, struct rate rate, bool bytes)

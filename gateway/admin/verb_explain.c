@@ -235,16 +235,17 @@ static void put_place(const struct fanout_worker *worker, const struct addr *add
     json_str(json, "region", group->region);
 }
 
-/* What rules ask of the destination, as far as this worker knows it, and of the chosen egress. */
+/* What rules ask of the destination, as far as this worker knows it, and of the chosen egress. What
+ * one mail alone has (its sender, lane and so on) no limit knows: see queue/limits. */
 static void put_limits(const struct explain *x, const struct fanout_worker *worker,
                        const struct mx_set *set, const struct addr *address, int egress,
                        struct buf *json)
 {
-    struct facts f = x->facts;
     struct slice hosts[MX_HOSTS_MAX];
+    struct facts f = { .mx = hosts };
     const struct conf_route *route = x->route;
-    f.mx = hosts;
-    f.mx_count = 0;
+    facts_set_recipient(&f, x->facts.recipient);
+    f.recipient_domain = x->facts.recipient_domain;
     for (size_t i = 0; set && i < set->count; i++)
         hosts[f.mx_count++] = slice_of(set->hosts[i].name);
     for (size_t i = 0; i < route->hosts.n && f.mx_count < MX_HOSTS_MAX; i++)

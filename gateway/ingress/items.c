@@ -49,18 +49,10 @@ static struct fact_header *header_facts(const struct transaction *tx, size_t *n_
 /* What is known of the message; where its recipients are is not, and is not waited for. */
 static void message_facts(const struct transaction *tx, struct facts *f)
 {
-    const struct session *s = tx->session;
-    *f = (struct facts){
-        .known = FACT_BIT(WHEN_CLIENT) | FACT_BIT(WHEN_USER) | FACT_BIT(WHEN_HEADER) |
-                 FACT_BIT(WHEN_SIZE) | FACT_BIT(WHEN_TIME),
-        .client = s->client ? s->client->name : (struct slice){ 0 },
-        .client_addr = s->peer,
-        .user = s->user ? s->user->name : (struct slice){ 0 },
-        .size = tx->envelope.size,
-        .wall_ms = tx->envelope.received_ms,
-    };
-    facts_set_sender(f, tx->envelope.sender);
+    *f = (struct facts){ .size = tx->envelope.size };
+    transaction_facts(tx, tx->envelope.received_ms, f);
     f->headers = header_facts(tx, &f->header_count);
+    f->known |= FACT_BIT(WHEN_HEADER) | FACT_BIT(WHEN_SIZE);
 }
 
 static bool has_hosts(const struct conf_route *route)
@@ -192,6 +184,12 @@ static int set_priority(const struct transaction *tx, const struct group *group,
     return told;
 }
 
+/* When it may leave for the first time: item_since_ms() of the item it becomes. */
+static int64_t leaves_ms(const struct envelope *e)
+{
+    return e->hold.until_ms > e->received_ms ? e->hold.until_ms : e->received_ms;
+}
+
 /* The client's own times win over a rule's. */
 static void set_times(const struct group *group, struct envelope *e)
 {
@@ -202,10 +200,9 @@ static void set_times(const struct group *group, struct envelope *e)
         e->hold.until_ms = e->received_ms + rule->hold_for;
     if (!rule->deliver_by || e->by.mode != BY_NONE)
         return;
-    int64_t from = e->hold.until_ms > e->received_ms ? e->hold.until_ms : e->received_ms;
     e->by = (struct deliver_by){ .mode = rule->late == CONF_LATE_RETURN ? BY_RETURN : BY_NOTIFY,
                                  .ours = true,
-                                 .at_ms = from + rule->deliver_by };
+                                 .at_ms = leaves_ms(e) + rule->deliver_by };
 }
 
 /* Mail that is held has its whole time after that; a deadline does not add to it. */
@@ -213,8 +210,7 @@ static int64_t expiry_of(const struct transaction *tx, const struct group *group
                          const struct envelope *e)
 {
     const struct conf_retry *retry = &tx->rules->conf->rules.retry.lane[group->lane];
-    int64_t from = e->hold.until_ms > e->received_ms ? e->hold.until_ms : e->received_ms;
-    int64_t expiry = retry_expiry(retry, from);
+    int64_t expiry = retry_expiry(retry, leaves_ms(e));
     return e->by.mode == BY_RETURN && e->by.at_ms < expiry ? e->by.at_ms : expiry;
 }
 
@@ -240,7 +236,7 @@ static struct item *make_item(struct transaction *tx, const struct group *group,
         .count = (uint16_t)count,
         .lane = (uint8_t)group->lane,
         .accepted_ms = e.received_ms,
-        .due_ms = e.hold.until_ms > e.received_ms ? e.hold.until_ms : e.received_ms,
+        .due_ms = leaves_ms(&e),
         .expire_ms = expiry_of(tx, group, &e),
         .body_size = e.size,
         .dest = group_key(tx, group),

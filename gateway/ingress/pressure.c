@@ -33,16 +33,10 @@ static const char *refusal_of(const struct ingress *in, const struct conf *conf,
     return by == PRESSURES ? NULL : replies[by][lane];
 }
 
-/* What is known before the content; the time is that of the MAIL command. */
+/* By what is known before the content. */
 static struct lane_choice lane_now(const struct transaction *tx, struct facts *f)
 {
-    const struct session *s = tx->session;
-    f->known |= FACT_BIT(WHEN_CLIENT) | FACT_BIT(WHEN_USER) | FACT_BIT(WHEN_TIME);
-    f->client = s->client ? s->client->name : (struct slice){ 0 };
-    f->client_addr = s->peer;
-    f->user = s->user ? s->user->name : (struct slice){ 0 };
-    f->wall_ms = loop_wall_ms(tx->in->env.loop);
-    facts_set_sender(f, tx->envelope.sender);
+    transaction_facts(tx, loop_wall_ms(tx->in->env.loop), f);
     return policies_lane(tx->rules->policies, f, tx->priority);
 }
 

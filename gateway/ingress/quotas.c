@@ -53,10 +53,8 @@ static struct quota_entry *find_or_make(struct quotas *q, struct slice key, stru
 static struct quota_entry *take_reference(struct quotas *q, struct buf *key, struct rate rate,
                                           int64_t now_ms)
 {
-    struct quota_entry *e = NULL;
     pthread_mutex_lock(&q->lock);
-    if (rate.count)
-        e = find_or_make(q, buf_slice(key), rate, now_ms);
+    struct quota_entry *e = find_or_make(q, buf_slice(key), rate, now_ms);
     pthread_mutex_unlock(&q->lock);
     buf_free(key);
     return e;
@@ -66,6 +64,8 @@ struct quota_entry *quotas_user(struct quotas *q, struct slice user, struct rate
                                 int64_t now_ms)
 {
     struct buf key;
+    if (!rate.count)
+        return NULL;
     user_key(user, &key);
     return take_reference(q, &key, rate, now_ms);
 }
@@ -74,6 +74,8 @@ struct quota_entry *quotas_client(struct quotas *q, const struct network *networ
                                   int64_t now_ms)
 {
     struct buf key;
+    if (!rate.count)
+        return NULL;
     client_key(network, &key);
     return take_reference(q, &key, rate, now_ms);
 }

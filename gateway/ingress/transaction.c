@@ -79,6 +79,17 @@ struct transaction *transaction_begin(struct session *s, const struct mail_args 
     return tx;
 }
 
+void transaction_facts(const struct transaction *tx, int64_t now_ms, struct facts *f)
+{
+    const struct session *s = tx->session;
+    f->client = s->client ? s->client->name : (struct slice){ 0 };
+    f->client_addr = s->peer;
+    f->user = s->user ? s->user->name : (struct slice){ 0 };
+    f->wall_ms = now_ms;
+    f->known |= FACT_BIT(WHEN_CLIENT) | FACT_BIT(WHEN_USER) | FACT_BIT(WHEN_TIME);
+    facts_set_sender(f, tx->envelope.sender);
+}
+
 /* The slot of a key, in a table that has room for one more. */
 static struct tx_recipient **slot_of(struct transaction *tx, struct slice key)
 {

@@ -4,7 +4,8 @@
  *   transaction.c  the object: envelope and recipients, in an arena that is used again
  *   intake.c       its content: decoded bytes into memory or into the spool, and what is wrong with
  *                  it; a refused content is read on and dropped
- *   items.c        its recipients split into items by destination key and lane
+ *   items.c        its recipients split into items by destination key, lane and times
+ *   pressure.c     whether it is taken while we fill up
  *   accept.c       trace header, commit, queue, log, reply
  *
  *   Owned by its session until the content is complete; from then on by the commit, which the
@@ -77,6 +78,8 @@ struct transaction {
 /* HOLDFOR or HOLDUNTIL of a MAIL that comes now (wall clock); 0: neither. */
 int64_t transaction_hold_until(const struct mail_args *mail, int64_t now_ms);
 struct transaction *transaction_begin(struct session *s, const struct mail_args *mail);
+/* Adds to the facts what is known from MAIL on, by now_ms (wall clock). */
+void transaction_facts(const struct transaction *tx, int64_t now_ms, struct facts *f);
 /* A recipient that is there already (the same mailbox, see address_put_key()) is not added again:
  * the message reaches it once, with the DSN parameters that were given first. */
 void transaction_add(struct transaction *tx, const struct rcpt_args *rcpt, struct slice domain);

@@ -3,16 +3,22 @@
  *
  *   A message may ask for more than the next hop offers. mailparams_plan() decides for the message:
  *   parameters to send, or a permanent failure with its enhanced code; nothing is converted, bytes
- * stay as received. 8BITMIME    named when the body has 8-bit bytes; absent there: 5.6.3, when the
- * client declared 8BITMIME. Undeclared 8-bit text passes as it came. BINARYMIME  with BDAT only;
- * else sent as 8-bit or 7-bit when the content allows, or 5.6.3 SMTPUTF8    only when an address or
- * the header needs it; a domain alone goes as A-labels; else 5.6.7 SIZE        5.3.4 when over the
- * declared maximum DSN         absent: parameters dropped; NOTIFY=SUCCESS then wants a `relayed`
- * notification from us MT-PRIORITY forwarded when given and offered
- *   DELIVERBY (RFC 2852 section 4.1.4) is forwarded with the seconds that are left. To a hop
- *   without it no mail with mode R goes (5.3.3), nor to one that wants more time than is left
- *   (5.4.7): both only when it was the client who asked. With mode N it goes; then a `relayed`
- *   notification is ours to make, and the hop is asked for one when it is delayed.
+ *   stay as received.
+ *
+ *     8BITMIME     named when the body has 8-bit bytes; absent there: 5.6.3, when the client
+ *                  declared 8BITMIME. Undeclared 8-bit text passes as it came.
+ *     BINARYMIME   with BDAT only; else sent as 8-bit or 7-bit when the content allows, or 5.6.3
+ *     SMTPUTF8     only when an address or the header needs it; a domain alone goes as A-labels;
+ *                  else 5.6.7
+ *     SIZE         5.3.4 when over the declared maximum
+ *     DSN          absent: parameters dropped; NOTIFY=SUCCESS then wants a `relayed` notification
+ *                  from us
+ *     MT-PRIORITY  forwarded when given and offered
+ *     DELIVERBY    forwarded with the seconds that are left (RFC 2852 section 4.1.4). To a hop
+ *                  without it no mail with mode R goes (5.3.3), nor to one that wants more time
+ *                  than is left (5.4.7): both only when it was the client who asked. With mode N
+ *                  it goes; then a `relayed` notification is ours to make, and the hop is asked
+ *                  for one when it is delayed.
  */
 #ifndef WAYPOST_SMTP_MAILPARAMS_H
 #define WAYPOST_SMTP_MAILPARAMS_H

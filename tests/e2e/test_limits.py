@@ -174,7 +174,8 @@ def test_bytes_of_large_and_small_messages(world, sink):
 def test_queue_and_explain_name_what_holds(world, sink):
     here, servers = provider(world, sink, [
         {"when": {"mx": "*.big.test"}, "connections": 9},
-        {"when": {"provider": "big.test"}, "rate": "2/h", "byte_rate": "1GiB/day"}])
+        {"when": {"provider": "big.test"}, "rate": "2/h", "byte_rate": "1GiB/day"},
+        {"when": {"priority": "normal"}, "connections": 1, "rate": "1/day"}])  # never applies
     send_to_all(here, 6)
     wait_all(servers, 1)
     says = {"rate of provider big.test"}
