@@ -160,9 +160,8 @@ def clients(bench, divide):
     bench.warm()
     alone, together = [], []
     sent = []
-    for phase, waits in ((Phase(bench, 60 / divide), alone), (None, together)):
-        block = 1 if phase else 4
-        phase = phase or Phase(bench, 60 / divide)
+    for waits, block in ((alone, 1), (together, 4)):
+        phase = Phase(bench, 60 / divide)
         for i, (name, address) in enumerate(names.items()):
             if name != "large" or waits is together:
                 phase.feed(name, block + i, 370 if name == "large" else 3.7, "-c", "20", "-i",

@@ -246,11 +246,9 @@ static void check_pools(struct life *l)
         for (uint32_t m = 0; m < l->config.member_n; m++)
             any = any || in_pool(l, p, m);
         count(l, p, &there, &active);
+        bool enough = active >= l->config.min_active && 2 * (there - active) <= there;
         for (uint32_t m = 0; m < l->config.member_n; m++)
-            must(l,
-                 active >= l->config.min_active && 2 * (there - active) <= there
-                     ? true
-                     : !in_pool(l, p, m) || !is_softly_out(l, m),
+            must(l, enough || !in_pool(l, p, m) || !is_softly_out(l, m),
                  "a pool is short, and soft evidence keeps one out", (int)m);
         must(l, l->pool_empty[p] == (any && active == 0), "the alarm does not tell the truth", -1);
     }

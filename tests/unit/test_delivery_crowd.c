@@ -159,12 +159,7 @@ static void test_refused_mail_is_a_refusal(void **state)
 
 static unsigned came(unsigned conn, const char *needle)
 {
-    struct slice in = buf_slice(&rig.peers[0].conns[conn].got);
-    unsigned n = 0;
-    for (const char *at = in.p, *end = in.p + in.n;
-         at && (at = memmem(at, (size_t)(end - at), needle, strlen(needle))); at++)
-        n++;
-    return n;
+    return count_in(got(0, conn), needle);
 }
 
 static void until_came(unsigned conn, const char *needle, unsigned times)

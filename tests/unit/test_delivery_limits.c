@@ -57,6 +57,17 @@ static unsigned by(const char *egress)
     return count_in(rig_log(), needle);
 }
 
+/* All the mail at once, by both; gives when that began. */
+static int64_t begin(float share)
+{
+    start();
+    advise(share);
+    int64_t began_us = clock_mono_us();
+    for (unsigned i = 0; i < MAILS; i++)
+        rig_mail(&mail);
+    return began_us;
+}
+
 /* Until nothing more happens. */
 static void settle(void)
 {
@@ -78,11 +89,7 @@ static unsigned most_since(int64_t began_us)
 static void test_a_limit_is_not_gone_round(void **state)
 {
     (void)state;
-    start();
-    advise(0.5F);
-    int64_t began_us = clock_mono_us();
-    for (unsigned i = 0; i < MAILS; i++)
-        rig_mail(&mail);
+    int64_t began_us = begin(0.5F);
     settle();
     assert_in_range(by("one"), BURST, most_since(began_us));
     assert_in_range(by("two"), BURST, most_since(began_us)); /* as much again, and no more */
@@ -92,11 +99,7 @@ static void test_a_limit_is_not_gone_round(void **state)
 static void test_a_quota_is_handed_over(void **state)
 {
     (void)state;
-    start();
-    advise(1);
-    int64_t began_us = clock_mono_us();
-    for (unsigned i = 0; i < MAILS; i++)
-        rig_mail(&mail);
+    int64_t began_us = begin(1);
     until_logged(DELIVERED, MAILS);
     assert_in_range(by("one"), BURST, most_since(began_us));
 }
