@@ -105,17 +105,7 @@ void advice_pack(const struct advice *a, struct buf *out)
 
 /* ---- in ---- */
 
-/* Not a number, negative or above `max`: the input is bad. */
-static double cur_f64(struct cursor *c, double max)
-{
-    uint64_t bits = cur_u64(c);
-    double v = 0;
-    memcpy(&v, &bits, sizeof v);
-    if (!(v >= 0 && v <= max) || signbit(v))
-        c->bad = true;
-    return c->bad ? 0 : v;
-}
-
+/* As cur_f64(). */
 static float cur_f32(struct cursor *c, float max)
 {
     uint32_t bits = cur_u32(c);

@@ -272,11 +272,10 @@ static void suspect_destination(struct links *l, struct group *g, int16_t slot, 
     say_path(l, g, slot, LINKS_DESTINATION_SUSPECT, "connections fail from every egress", now_ms);
 }
 
-/* True when the path is DOWN now. */
-static bool condemned(struct links *l, struct group *g, int16_t slot, int64_t now_ms)
+/* True when the path is DOWN now. `need`: so many addresses have to have failed. */
+static bool condemned(struct links *l, struct group *g, int16_t slot, unsigned need, int64_t now_ms)
 {
     const struct path *p = &g->cell[slot]->path;
-    unsigned need = target_count(l, g, slot) > 1 ? 2 : 1;
     char reason[160];
     int16_t other = path_condemned(p, need) ? witness(l, g, slot) : NO_SLOT;
     if (other != NO_SLOT) {
@@ -297,7 +296,7 @@ static void judge_path(struct links *l, struct group *g, uint32_t index, int16_t
 {
     const struct path *p = &g->cell[slot]->path;
     unsigned need = target_count(l, g, slot) > 1 ? 2 : 1;
-    if (condemned(l, g, slot, now_ms))
+    if (condemned(l, g, slot, need, now_ms))
         return;
     if ((path_condemned(p, need) && all_fail(l, g, slot, false)) ||
         column_fails(l, g, slot, now_ms)) {

@@ -19,16 +19,9 @@ struct unpacker {
     uint16_t slots;    /* they are slot 0 and so on */
 };
 
-static uint64_t get_most(struct cursor *c, uint64_t v, uint64_t most)
-{
-    if (v > most)
-        c->bad = true;
-    return c->bad ? 0 : v;
-}
-
 static int64_t get_time(struct unpacker *u, uint64_t most_ms)
 {
-    uint64_t age = get_most(&u->c, cur_u64(&u->c), most_ms + 1);
+    uint64_t age = cur_most(&u->c, cur_u64(&u->c), most_ms + 1);
     if (age == 0)
         return 0;
     int64_t at = u->packed_ms - (int64_t)(age - 1);
@@ -49,7 +42,7 @@ static void get_field(struct unpacker *u, char *at, const struct field *f)
 {
     enum field_type type = f->type;
     if (type == FIELD_BOOL || type == FIELD_U8) {
-        *at = (char)get_most(&u->c, cur_u8(&u->c), type == FIELD_BOOL ? 1 : f->max);
+        *at = (char)cur_most(&u->c, cur_u8(&u->c), type == FIELD_BOOL ? 1 : f->max);
     } else if (type == FIELD_U32) {
         uint32_t v = cur_u32(&u->c);
         memcpy(at, &v, sizeof v);
@@ -58,7 +51,7 @@ static void get_field(struct unpacker *u, char *at, const struct field *f)
         memcpy(at, &v, sizeof v);
     } else {
         uint64_t v = type == FIELD_AGE    ? (uint64_t)get_time(u, (uint64_t)WIRE_AGE_MOST_MS)
-                     : type == FIELD_SPAN ? get_most(&u->c, cur_u64(&u->c), f->max)
+                     : type == FIELD_SPAN ? cur_most(&u->c, cur_u64(&u->c), f->max)
                                           : cur_u64(&u->c);
         memcpy(at, &v, sizeof v);
     }
@@ -92,8 +85,8 @@ static int16_t get_slot(struct unpacker *u, int least)
 
 static void get_transfers(struct unpacker *u, struct estimate *e)
 {
-    e->transfer_n = (uint8_t)get_most(&u->c, cur_u8(&u->c), ESTIMATE_TRANSFERS);
-    e->transfer_next = (uint8_t)get_most(&u->c, cur_u8(&u->c), ESTIMATE_TRANSFERS - 1);
+    e->transfer_n = (uint8_t)cur_most(&u->c, cur_u8(&u->c), ESTIMATE_TRANSFERS);
+    e->transfer_next = (uint8_t)cur_most(&u->c, cur_u8(&u->c), ESTIMATE_TRANSFERS - 1);
     if (e->transfer_n < ESTIMATE_TRANSFERS && e->transfer_next != e->transfer_n)
         u->c.bad = true;
     for (unsigned i = 0; i < e->transfer_n; i++) {
@@ -116,7 +109,7 @@ static bool impossible(const struct cell *c)
 static void get_cell(struct unpacker *u, struct cell *c)
 {
     get_fields(u, c, &links_cell_fields);
-    c->path.n = (uint8_t)get_most(&u->c, cur_u8(&u->c), PATH_EVIDENCE);
+    c->path.n = (uint8_t)cur_most(&u->c, cur_u8(&u->c), PATH_EVIDENCE);
     for (unsigned i = 0; i < c->path.n; i++)
         get_fields(u, &c->path.at[i], &links_evidence_fields);
     get_transfers(u, &c->est);
@@ -130,7 +123,7 @@ static void get_pairs(struct unpacker *u, struct target *t)
 {
     int least = 0;
     for (int16_t s = get_slot(u, least); s != NO_SLOT; s = get_slot(u, least)) {
-        bool own = get_most(&u->c, cur_u8(&u->c), 1) != 0;
+        bool own = cur_most(&u->c, cur_u8(&u->c), 1) != 0;
         int64_t at_ms = get_time(u, WIRE_PAIR_MOST_MS);
         if (own)
             t->own[s / 64] |= UINT64_C(1) << (s % 64);
@@ -180,7 +173,7 @@ static void get_rest(struct unpacker *u, struct group *g)
         get_cell(u, links_cell(g, s));
         least = s + 1;
     }
-    uint32_t learned = (uint32_t)get_most(&u->c, cur_u8(&u->c), LINKS_TARGETS_MAX);
+    uint32_t learned = (uint32_t)cur_most(&u->c, cur_u8(&u->c), LINKS_TARGETS_MAX);
     while (g->target_n < learned && !u->c.bad)
         get_target(u, g);
     g->judge = g->hurry = true;
@@ -209,7 +202,7 @@ static void get_group(struct unpacker *u)
 
 static void get_slots(struct unpacker *u)
 {
-    u->slots = (uint16_t)get_most(&u->c, cur_u16(&u->c), SLOTS);
+    u->slots = (uint16_t)cur_most(&u->c, cur_u16(&u->c), SLOTS);
     for (int s = 0; s < u->slots && !u->c.bad; s++) {
         char *name = get_text(&u->c);
         if (links_slot_named(u->l, text_slice(name)) != NO_SLOT)
@@ -219,7 +212,7 @@ static void get_slots(struct unpacker *u)
         get_fields(u, slot, &links_slot_fields);
         if (slot->fault != EGRESS_FINE && slot->fault != EGRESS_PATHS_DOWN)
             u->c.bad = true;
-        slot->relay = get_most(&u->c, cur_u8(&u->c), 1) != 0;
+        slot->relay = cur_most(&u->c, cur_u8(&u->c), 1) != 0;
         slot->judge = true;
         if (!slot->relay)
             continue;
@@ -230,11 +223,11 @@ static void get_slots(struct unpacker *u)
 
 static void get_all(struct unpacker *u, int64_t now_ms, int64_t wall_ms)
 {
-    int64_t then_ms = (int64_t)get_most(&u->c, cur_u64(&u->c), WALL_MOST_MS);
+    int64_t then_ms = (int64_t)cur_most(&u->c, cur_u64(&u->c), WALL_MOST_MS);
     int64_t since_ms = wall_ms > then_ms ? wall_ms - then_ms : 0; /* or the clock was set back */
     u->packed_ms = now_ms - (since_ms < WIRE_AGE_MOST_MS ? since_ms : WIRE_AGE_MOST_MS);
     get_slots(u);
-    uint32_t groups = (uint32_t)get_most(&u->c, cur_u16(&u->c), LINKS_GROUPS_MAX);
+    uint32_t groups = (uint32_t)cur_most(&u->c, cur_u16(&u->c), LINKS_GROUPS_MAX);
     for (uint32_t g = 0; g < groups && !u->c.bad; g++)
         get_group(u);
     if (u->l->group_n != groups)

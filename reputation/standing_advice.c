@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "gateway/base/mem.h"
+#include "reputation/standing_internal.h"
 
 enum { ROWS_MAX = ADVICE_STANDINGS_MAX, CANARIES_PER_HOUR = 4, ADDRESSES_MAX = 64 };
 
@@ -160,21 +161,21 @@ static void put_shares(struct advice *a, const double *share, const bool *known)
 }
 
 /* By another egress that shares the address: then the bar is that of its egress alone. */
-static bool is_carried(const struct standing *s, const struct addr *address, int64_t now_ms)
+static bool is_carried(const struct standing *s, const struct addr *address)
 {
-    struct standing_view v;
-    for (int m = 0; standing_view(s, m, now_ms, &v); m++)
-        if ((v.eligible || v.last_resort) && addr_same_host(&v.address, address))
+    for (uint32_t i = 0; i < s->conf_n; i++) {
+        const struct member *m = s->member[i];
+        if ((member_eligible(m) || m->last_resort) && addr_same_host(&m->address, address))
             return true;
+    }
     return false;
 }
 
-static uint32_t drop_carried(const struct standing *s, int64_t now_ms, struct addr *barred,
-                             uint32_t n)
+static uint32_t drop_carried(const struct standing *s, struct addr *barred, uint32_t n)
 {
     uint32_t kept = 0;
     for (uint32_t i = 0; i < n; i++)
-        if (!is_carried(s, &barred[i], now_ms))
+        if (!is_carried(s, &barred[i]))
             barred[kept++] = barred[i];
     return kept;
 }
@@ -198,7 +199,7 @@ void standing_put_advice(const struct standing *s, int64_t now_ms, struct advice
         if (row != ADVICE_NONE)
             add_rows(s, (int)m, (int16_t)row, &v.address, now_ms, rows);
     }
-    barred_n = drop_carried(s, now_ms, barred, barred_n);
+    barred_n = drop_carried(s, barred, barred_n);
     put_shares(a, share, known);
     merge(rows);
     advice_standings(a, rows->n, barred_n);

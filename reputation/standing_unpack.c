@@ -1,7 +1,6 @@
 /*
  * reputation/standing_unpack — reads what standing_pack() wrote, and nothing else
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,23 +16,6 @@ struct origin {
     int64_t now_ms;
     bool old; /* of version 1 */
 };
-
-static uint64_t cur_most(struct cursor *c, uint64_t v, uint64_t most)
-{
-    if (v > most)
-        c->bad = true;
-    return c->bad ? 0 : v;
-}
-
-static double cur_figure(struct cursor *c, double most)
-{
-    uint64_t bits = cur_u64(c);
-    double v = 0;
-    memcpy(&v, &bits, sizeof v);
-    if (!(v >= 0 && v <= most) || signbit(v))
-        c->bad = true;
-    return c->bad ? 0 : v;
-}
 
 static char *cur_text(struct cursor *c, size_t max)
 {
@@ -65,7 +47,7 @@ static void get_field(struct cursor *c, char *at, const struct standing_field *f
         uint64_t v = cur_u64(c);
         memcpy(at, &v, sizeof v);
     } else if (type == FIELD_F64) {
-        double v = cur_figure(c, f->max ? f->max : FIGURE_MOST);
+        double v = cur_f64(c, f->max ? f->max : FIGURE_MOST);
         memcpy(at, &v, sizeof v);
     } else if (type == FIELD_TEXT) {
         char *text = cur_text(c, f->max), *old = NULL;

@@ -1,5 +1,6 @@
 #include "gateway/base/cursor.h"
 
+#include <math.h>
 #include <string.h>
 
 struct cursor cur_of(const void *p, size_t n)
@@ -70,6 +71,23 @@ uint16_t cur_u16be(struct cursor *c)
 uint32_t cur_u32be(struct cursor *c)
 {
     return (uint32_t)big(c, 4);
+}
+
+double cur_f64(struct cursor *c, double most)
+{
+    uint64_t bits = cur_u64(c);
+    double v = 0;
+    memcpy(&v, &bits, sizeof v);
+    if (!(v >= 0 && v <= most) || signbit(v))
+        c->bad = true;
+    return c->bad ? 0 : v;
+}
+
+uint64_t cur_most(struct cursor *c, uint64_t v, uint64_t most)
+{
+    if (v > most)
+        c->bad = true;
+    return c->bad ? 0 : v;
 }
 
 struct slice cur_bytes(struct cursor *c, size_t n)

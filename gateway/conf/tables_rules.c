@@ -140,17 +140,6 @@ static void check_times(struct conf_reader *r, struct conf_pos pos, const char *
                      where);
 }
 
-static void lane_times(struct conf_reader *r, const struct yaml_node *node, enum lane lane,
-                       struct conf_retries *t);
-
-static void check_retry(struct conf_reader *r, const struct yaml_node *node, void *target)
-{
-    struct conf_retries *t = target;
-    check_times(r, node->pos, "retry", &t->all);
-    for (int lane = 0; lane < LANE_COUNT; lane++)
-        lane_times(r, yaml_get(node, lane_names[lane]), (enum lane)lane, t);
-}
-
 #define WAIT(field) offsetof(struct conf_retry, field)
 #define RETRY_KEYS(base, value_of)                                                                 \
     { "first",                                                                                     \
@@ -240,6 +229,14 @@ static void lane_times(struct conf_reader *r, const struct yaml_node *node, enum
         is->delay_notice = 0;
     snprintf(where, sizeof where, "retry.%s", lane_names[lane]);
     check_times(r, node->pos, where, is);
+}
+
+static void check_retry(struct conf_reader *r, const struct yaml_node *node, void *target)
+{
+    struct conf_retries *t = target;
+    check_times(r, node->pos, "retry", &t->all);
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        lane_times(r, yaml_get(node, lane_names[lane]), (enum lane)lane, t);
 }
 
 #define RETRY(field) offsetof(struct conf_retries, field)

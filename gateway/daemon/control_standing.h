@@ -55,7 +55,8 @@ void control_standing_hygiene(struct control_standing *standing, struct slice eg
 /* Puts bars, shares and standings into a table that was just made. */
 void control_standing_advise(const struct control_standing *standing, struct advice *advice);
 
-/* The core, for lists that found something and for reports; call changed() after changing it. */
+/* The core, for lists that found something and for reports; who changes it calls
+ * control_standing_touched(). */
 struct standing *control_standing_core(struct control_standing *standing);
 void control_standing_touched(struct control_standing *standing);
 /* Now, instead of with the next tick, and on the disk when it returns. False: not written. */

@@ -63,13 +63,11 @@ static void fail(struct relay *r, const struct err *err, int exit_status)
 
 /* ---- start ---- */
 
-static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, const char *text_dir,
-                             struct err *err)
+static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, const char *advice_dir,
+                             const char *text_dir, struct err *err)
 {
-    char geo_dir[PATH_MAX], advice_dir[PATH_MAX / 2];
+    char geo_dir[PATH_MAX];
     snprintf(geo_dir, sizeof geo_dir, "%s/run/geo", conf->state.p);
-    snprintf(advice_dir, sizeof advice_dir, "%.*s/advice", (int)sizeof advice_dir - 16,
-             conf->state.p);
     struct path_rule rules[32] = {
         { spool_dir, PATH_WRITE },     { "/dev/null", PATH_WRITE },
         { "/dev/urandom", PATH_READ }, { "/etc", PATH_READ }, /* resolv.conf, hosts, openssl.cnf */
@@ -194,10 +192,10 @@ static void start(struct relay *r)
     const struct conf *conf = policies_conf(r->plan.policies);
     struct arena *paths = arena_new(PATH_MAX);
     const char *dir = arena_printf(paths, "%s/spool", conf->state.p);
-    char scratch[SCRATCH_PATH];
     const char *advice_dir = arena_printf(paths, "%s/advice", conf->state.p);
+    char scratch[SCRATCH_PATH];
     const char *text_dir = scratch_make(dir, scratch) ? scratch : NULL;
-    enum rc rc = enter_sandbox(conf, dir, text_dir, &err);
+    enum rc rc = enter_sandbox(conf, dir, advice_dir, text_dir, &err);
     if (rc == RC_OK)
         rc = open_spool(r, conf, dir, text_dir, &err);
     if (rc == RC_OK)

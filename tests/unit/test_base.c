@@ -102,6 +102,39 @@ static void buffer_limits(void **state)
     buf_free(&b);
 }
 
+static void cursor_figures(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t bits; /* of a double that is to be at most 1 */
+        bool bad;
+    } rows[] = {
+        { 0, false },
+        { UINT64_C(0x3ff0000000000000), false }, /* 1 */
+        { UINT64_C(0x3ff0000000000001), true },  /* a bit more */
+        { UINT64_C(0x8000000000000000), true },  /* -0 */
+        { UINT64_C(0x7ff0000000000000), true },  /* infinite */
+        { UINT64_C(0x7ff8000000000000), true },  /* not a number */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf b;
+        buf_init(&b, 100);
+        put_u64(&b, rows[i].bits);
+        struct slice s = buf_slice(&b);
+        struct cursor c = cur_of(s.p, s.n);
+        double v = cur_f64(&c, 1);
+        assert_int_equal(c.bad, rows[i].bad);
+        assert_true(rows[i].bits == UINT64_C(0x3ff0000000000000) ? v >= 1 : v <= 0);
+        buf_free(&b);
+    }
+    struct cursor c = cur_of("", 0);
+    assert_int_equal(cur_most(&c, 7, 7), 7);
+    assert_false(c.bad);
+    assert_int_equal(cur_most(&c, 8, 7), 0);
+    assert_true(c.bad);
+    assert_int_equal(cur_most(&c, 1, 7), 0); /* once bad, always */
+}
+
 static void cursor_sticks(void **state)
 {
     (void)state;
@@ -271,6 +304,7 @@ int main(void)
         cmocka_unit_test(durations),
         cmocka_unit_test(sizes_and_rates),
         cmocka_unit_test(buffer_limits),
+        cmocka_unit_test(cursor_figures),
         cmocka_unit_test(cursor_sticks),
         cmocka_unit_test(json_escapes),
         cmocka_unit_test(map_basics),
