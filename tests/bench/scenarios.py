@@ -11,8 +11,8 @@ import time
 
 import figures
 import order
-from stand import PATIENCE, Watch
-from wp import net
+from stand import PATIENCE
+from wp import net, process
 
 DRAIN = 60              # seconds for a queue to empty after a restart
 
@@ -22,7 +22,7 @@ def flow(bench, count, *options):
     machine = bench.start()
     bench.warm()
     cpu = machine.cpu()
-    with Watch(machine, 0.2) as watch:
+    with process.Peak(machine.memory, 0.2) as memory:
         sent = bench.generate(count, *options)
         bench.drain(count)
     cpu = machine.cpu() - cpu
@@ -30,7 +30,7 @@ def flow(bench, count, *options):
     assert not run.lost and run.texts == 1, f"{len(run.lost)} lost, {run.texts} kinds of text"
     return {"messages": len(run.arrivals), "accepted/s": run.accepted_rate(),
             "delivered/s": run.rate(), "p50 ms": run.latency(0.5), "p99 ms": run.latency(0.99),
-            "CPU ms/msg": 1000 * cpu / max(1, len(run.arrivals)), "peak MiB": watch.peak / 1024,
+            "CPU ms/msg": 1000 * cpu / max(1, len(run.arrivals)), "peak MiB": memory.peak / 1024,
             "duplicates": len(run.duplicates)}
 
 
@@ -60,13 +60,13 @@ def large(bench, divide):
     machine = bench.start()
     bench.warm()
     cpu = machine.cpu()
-    with Watch(machine) as watch:
+    with process.Peak(machine.memory) as memory:
         sent = bench.generate(1, "-c", "1", "-s", str(size))
         bench.drain(1, still=PATIENCE)
     run = figures.Run(sent, figures.read(bench.sink_log))
     assert not run.lost and run.arrivals, "the large message did not arrive"
     return {"GiB": size / (1 << 30), "seconds": run.latency(0) / 1000,
-            "MiB above idle": (watch.peak - watch.idle) / 1024, "CPU s": machine.cpu() - cpu}
+            "MiB above idle": memory.grown / 1024, "CPU s": machine.cpu() - cpu}
 
 
 def restart(bench, divide):

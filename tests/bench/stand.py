@@ -5,7 +5,6 @@ Times are bounded: whatever hangs ends with what it has.
 """
 import os
 import subprocess
-import threading
 import time
 
 import figures
@@ -121,25 +120,3 @@ class Bench:
         for sink in self.sinks:
             sink.child.stop()
         self.machine, self.sinks, self.round = None, [], self.round + 1
-
-
-class Watch:
-    """The peak of a machine's memory (KiB) while it is entered."""
-
-    def __init__(self, machine, step=0.05):
-        self.machine, self.step, self.on = machine, step, True
-        self.idle = self.peak = machine.memory()
-        self.thread = threading.Thread(target=self.run, daemon=True)
-
-    def run(self):
-        while self.on:
-            self.peak = max(self.peak, self.machine.memory())
-            time.sleep(self.step)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.on = False
-        self.thread.join()

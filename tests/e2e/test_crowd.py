@@ -76,9 +76,8 @@ def test_the_limit_of_a_server_is_found_and_used(relay, sink):
 
 def evidence(here):
     """What speaks against our address."""
-    rows = here.json("egress", "list")
-    rows = [rows] if isinstance(rows, dict) else rows
-    return [e for row in rows for s in row["standing"] for e in s["evidence"]]
+    return [e for row in here.rows("egress", "list") for s in row["standing"]
+            for e in s["evidence"]]
 
 
 def test_who_takes_none_tells_it_once(relay, sink):
@@ -130,6 +129,4 @@ def test_queue_tells_that_the_rate_holds_a_site_back(relay, sink):
 
 
 def row_of(here):
-    rows = here.json("queue")
-    rows = [rows] if isinstance(rows, dict) else rows
-    return rows[0] if rows else {}
+    return next(iter(here.rows("queue")), {})

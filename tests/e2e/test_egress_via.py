@@ -4,8 +4,6 @@ test_egress_via — mail through SOCKS5 (microsocks), PROXY headers (HAProxy) an
 Where an egress fails its mail goes by another one at once: never deferred, never counted as an
 attempt, and back when the egress is back.
 """
-import subprocess
-
 import pytest
 from egress_help import LOCAL, assert_by, returns, states, through, wait_state
 from wp import certs, mail, net, proxies, servers, smtpd, waypost
@@ -184,19 +182,13 @@ def test_haproxy_killed_and_back(through, haproxy):
 
 
 # --- relays
-def hash_of(password):
-    done = subprocess.run([waypost.binary(), "hash-password"], input=password + "\n", text=True,
-                          capture_output=True, check=True)
-    return done.stdout.strip().split("\n")[-1]
-
-
 @pytest.fixture
 def second(relay, sink):
     """A second Waypost with TLS and users, and where it delivers to."""
     def make(**how):
         final = sink()
         pem, key = certs.certificate("gw2.test")
-        gw2 = relay(to=final, start=False, users={"gw1": {"password": hash_of("secret")}},
+        gw2 = relay(to=final, start=False, users={"gw1": {"password": waypost.hash_of("secret")}},
                     conf={"tls": {"certificate": pem, "key": key}, "hostname": "gw2.test",
                           "clients": None}, **how)
         gw2.write_conf({"listen": [{"address": f"{gw2.address}:2525", "tls": "required",

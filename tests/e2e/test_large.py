@@ -6,7 +6,7 @@ import os
 import threading
 
 import pytest
-from wp import mail, net, smtpd, waypost
+from wp import mail, net, process, smtpd, waypost
 
 
 class Hashing(smtpd.Behaviour):
@@ -49,27 +49,6 @@ def send_large(here, parts, bdat):
         assert c.reply()[0] == 250
 
 
-class Peak:
-    """The largest resident size of the relay while it is watched, in KiB above the start."""
-
-    def __init__(self, here):
-        self.here, self.start, self.peak, self.on = here, here.rss(), 0, True
-        self.thread = threading.Thread(target=self.watch)
-
-    def watch(self):
-        while self.on:
-            self.peak = max(self.peak, self.here.rss() - self.start)
-            threading.Event().wait(0.05)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.on = False
-        self.thread.join()
-
-
 # Sanitizers keep what is freed for a while and shadow an eighth of it: they get more room.
 ROOM = (64 << 10) * (1 if "release" in os.environ.get("WAYPOST_BIN", "") else 6)
 
@@ -82,11 +61,11 @@ def test_large_message_streams_in_flat_memory(relay, sink, bdat):
     here.send(mail.message())                       # warm: a session each way
     out.wait(1)
     parts, digest = chunks(200 << 20)
-    with Peak(here) as peak:
+    with process.Peak(here.rss) as peak:
         send_large(here, parts, bdat)
         got = out.wait(2, 120)[1]
     assert got.data == digest
-    assert peak.peak < ROOM, f"{peak.peak >> 10} MiB above idle"
+    assert peak.grown < ROOM, f"{peak.grown >> 10} MiB above idle"
     here.wait_empty()
 
 
@@ -100,10 +79,10 @@ def test_large_message_to_a_slow_next_hop(relay, sink):
     out = sink(Slow())
     here = relay(to=out)
     parts, digest = chunks(100 << 20)
-    with Peak(here) as peak:
+    with process.Peak(here.rss) as peak:
         send_large(here, parts, False)
         assert out.wait(1, 120)[0].data == digest
-    assert peak.peak < ROOM
+    assert peak.grown < ROOM
 
 
 def test_large_message_is_not_kept_when_the_client_goes_away(relay, sink):

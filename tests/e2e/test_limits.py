@@ -88,7 +88,7 @@ def test_rate_of_each_site_by_itself(world, sink):
     here, servers = provider(world, sink, [{"when": {"mx": "*.big.test"}, "rate": "1/h"}])
     send_to_all(here, 2 * SITES)
     wait_all(servers, SITES)
-    net.wait_for("all held", lambda: sorted(r.get("held_back_by", "") for r in here.json("queue"))
+    net.wait_for("all held", lambda: sorted(r.get("held_back_by", "") for r in here.rows("queue"))
                  == ["rate"] * SITES)
     assert [len(s.messages) for s in servers] == [1] * SITES
 
@@ -102,7 +102,7 @@ def test_connections_are_those_of_all_sites_together(world, sink):
     send_to_all(here, 6 * SITES)
     net.wait_for("two sessions", lambda: noting.inside == 2)
     net.wait_for("a reason", lambda: "connections of carrier lab" in
-                 {r.get("held_back_by") for r in here.json("queue")})
+                 {r.get("held_back_by") for r in here.rows("queue")})
     noting.may.set()
     wait_all(servers, 6 * SITES)
     assert noting.peak == 2
@@ -179,7 +179,7 @@ def test_queue_and_explain_name_what_holds(world, sink):
     send_to_all(here, 6)
     wait_all(servers, 1)
     says = {"rate of provider big.test"}
-    net.wait_for("the reason", lambda: says <= {r.get("held_back_by") for r in here.json("queue")})
+    net.wait_for("the reason", lambda: says <= {r.get("held_back_by") for r in here.rows("queue")})
     assert "rate of provider big.test" in here.cli("queue").stdout
     told = here.json("explain", "--to", "b@d0.test")["limits"]
     assert told["connections"] == 9
@@ -197,7 +197,7 @@ def test_reload_keeps_what_was_taken(world, sink):
         here.send(mail.message(), to=[f"b@d{i}.test"])
     here.write_conf(policies={"traffic": [{"when": {"mx": "x.test"}, "rate": "9/s"}, *one]})
     here.reload()
-    net.wait_for("all held", lambda: [r.get("held_back_by") for r in here.json("queue")]
+    net.wait_for("all held", lambda: [r.get("held_back_by") for r in here.rows("queue")]
                  == ["rate of provider big.test"] * SITES)
     assert len(all_of(servers)) == 1
     here.write_conf(policies={"traffic": [{"when": {"provider": "big.test"}, "rate": "100/s"}]})

@@ -83,10 +83,6 @@ def switched(here, used, other):
         if e["egress"] == other and e.get("previous") == used], 60)
 
 
-def control_pid(here):
-    return here.processes().get("control")
-
-
 def test_a_broken_path_is_left_and_explained(two):
     here, s, paths, addresses = two()
     send(here, 12)
@@ -146,12 +142,12 @@ def test_control_may_die_at_any_time(two):
     send(here, 5)
     measured(here)
     for _ in range(3):
-        os.kill(control_pid(here), signal.SIGKILL)
+        os.kill(here.pid("control"), signal.SIGKILL)
         send(here, 10, 0.05)
     s.wait(35)
     rows = here.wait_log("delivered", 35)
     assert max(r["queue_ms"] for r in rows) < 2000 and len({r["id"] for r in rows}) == 35
-    net.wait_for("control again", lambda: control_pid(here), 30)
+    here.pid("control")
     net.wait_for("advice again", lambda: send(here, 1) or is_measured(here), 30, 0.2)
 
 
@@ -238,10 +234,10 @@ def test_what_was_known_is_known_after_control_was_killed(two):
     since = time.time()
     net.wait_for("a state written since", lambda: os.path.exists(kept) and
                  os.stat(kept).st_mtime > since, 30)
-    switches, before, tries = here.log("path_switch"), control_pid(here), len(paths.times)
+    switches, before, tries = here.log("path_switch"), here.pid("control"), len(paths.times)
     opened = here.stderr().count("relay_line_open")
     os.kill(before, signal.SIGKILL)
-    net.wait_for("control again", lambda: control_pid(here) not in (None, before), 30)
+    here.pid("control", before)
     net.wait_for("its line", lambda: here.stderr().count("relay_line_open") > opened, 30)
     for _ in range(8):
         row = egresses(here)

@@ -56,7 +56,7 @@ def test_killed_child_comes_back_and_the_port_never_closes(pair, name):
     knocker.start()
     os.kill(old, signal.SIGKILL)
     begun = time.monotonic()
-    net.wait_for("another one", lambda: here.processes().get(name) not in (None, old))
+    here.pid(name, old)
     back = time.monotonic() - begun
     net.wait_for("the greeting", lambda: net.greets(here.address, here.port))
     stop.set()
@@ -80,8 +80,7 @@ def test_stop_ends_a_child_that_waits_for_its_start(relay):
     here = relay(to=["127.0.0.1:1"])
     first = here.pid("control")
     os.kill(first, signal.SIGKILL)
-    net.wait_for("another control", lambda: here.processes().get("control") not in (None, first))
-    second = here.pid("control")
+    second = here.pid("control", first)
     os.kill(second, signal.SIGKILL)         # it lived shortly: the next one has to wait
     net.wait_for("its end to be noticed", lambda: not os.path.exists(f"/proc/{second}"), step=0.005)
     relay_pid = here.pid("relay")

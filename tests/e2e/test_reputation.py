@@ -200,7 +200,7 @@ def test_an_order_is_on_the_disk_when_it_is_answered(relay, sink):
         here.cli("egress", "disable", "a")
         old = here.pid("control")
         os.kill(old, signal.SIGKILL)
-        net.wait_for("another control", lambda: here.processes().get("control") not in (None, old))
+        here.pid("control", old)
         net.wait_for("its answer", lambda: here.cli("egress", "list", check=False).returncode == 0)
         assert disabled(here)
         here.cli("egress", "enable", "a")
@@ -219,7 +219,7 @@ def test_a_disabled_egress_stays_out_before_control_speaks(relay, sink):
     os.kill(control, signal.SIGSTOP)
     try:
         os.kill(old, signal.SIGKILL)
-        net.wait_for("another relay", lambda: here.processes().get("relay") not in (None, old))
+        here.pid("relay", old)
         net.wait_for("the greeting", lambda: net.greets(here.address, here.port))
         for i in range(20):
             here.send(mail.message(), sender=f"u@s{i}.test")

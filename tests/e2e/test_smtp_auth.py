@@ -11,15 +11,6 @@ from wp import certs, client, mail, waypost
 SECRET = "pässword with spaces"
 
 
-def hash_of(password):
-    """What `waypost hash-password` prints for it."""
-    import subprocess
-    done = subprocess.run([waypost.binary(), "hash-password"], input=password + "\n", text=True,
-                          capture_output=True, timeout=60)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip().split("\n")[-1]
-
-
 @pytest.fixture
 def out(sink):
     return sink()
@@ -28,8 +19,8 @@ def out(sink):
 @pytest.fixture
 def here(relay, out):
     """AUTH required on 587 (TLS required), optional on 2525; 127.0.0.0/8 may not relay itself."""
-    users = {"joe": {"password": hash_of(SECRET), "senders": ["*@corp.test"]},
-             "any": {"password": hash_of("x")}}
+    users = {"joe": {"password": waypost.hash_of(SECRET), "senders": ["*@corp.test"]},
+             "any": {"password": waypost.hash_of("x")}}
     made = relay(to=out, users=users, start=False, conf={
         "clients": [{"network": "10.0.0.0/8"}],
         "tls": {"certificate": "relay.pem", "key": "relay.key"}})
@@ -55,7 +46,7 @@ def b64(text):
 
 
 def test_hash_is_yescrypt():
-    assert hash_of("x").startswith("$y$") and hash_of("x") != hash_of("x")
+    assert waypost.hash_of("x").startswith("$y$") and waypost.hash_of("x") != waypost.hash_of("x")
 
 
 def test_offered_over_tls_only(here):

@@ -3,7 +3,7 @@ test_standing_kept — what is known of our addresses, and ordered, is there aft
 """
 import os
 
-from test_operator import hook, known                           # noqa: F401 (a fixture)
+from test_operator import hook, known, standing                 # noqa: F401 (a fixture)
 from test_reputation import disabled, egresses
 from wp import mail, net, waypost
 
@@ -51,7 +51,7 @@ def test_both_copies_are_damaged_and_people_are_told(relay, sink, hook):    # no
     again(here)
     known(here)
     for name in "ab":
-        assert here.json("egress", "list", name)["standing"][0]["state"] == "suspect"
+        assert standing(here, name)["state"] == "suspect"
     assert "standing_lost" in here.stderr()
     net.wait_for("the webhook", lambda: any(a["kind"] == "state" and "given again" in a["reason"]
                                             for p in told.posts for a in p["alarms"]), 30)

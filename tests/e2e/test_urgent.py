@@ -79,15 +79,9 @@ def test_the_quota_is_exact_over_all_workers_and_a_reload(relay, sink):
     here.wait_empty()                                       # none was refused, all are delivered
 
 
-def hash_of(password):
-    import subprocess
-    return subprocess.run([waypost.binary(), "hash-password"], input=password + "\n", text=True,
-                          capture_output=True, timeout=60, check=True).stdout.strip()
-
-
 def test_a_user_has_a_quota(relay, sink):
-    users = {"joe": {"password": hash_of("secret"), "may_set_priority": True, "urgent": "2/day"},
-             "ann": {"password": hash_of("secret"), "may_set_priority": True}}
+    ann = {"password": waypost.hash_of("secret"), "may_set_priority": True}
+    users = {"joe": {**ann, "urgent": "2/day"}, "ann": ann}
     here = relay(to=sink(), users=users, start=False, policies={"priorities": [
         {"when": {"user": "ann", "recipient": "slow@*"}, "priority": "bulk"}]},
         conf={"tls": {"certificate": "relay.pem", "key": "relay.key"}})
@@ -118,7 +112,7 @@ def test_ages_of_what_waits(relay):
         here.send(mail.message(), sender="news@x.test", to=f"n{n}@dest.test")
     here.send(mail.message(), to="b@dest.test")
     row = net.wait_for("all at their site", lambda: next(
-        (r for r in [here.json("queue")] if isinstance(r, dict) and r["site"] == "all" and
+        (r for r in here.rows("queue") if r["site"] == "all" and
          sum(map(sum, r["ages"].values())) == 4), None))
     assert {lane: sum(ages) for lane, ages in row["ages"].items()} == {"normal": 1, "bulk": 3}
     assert all(len(ages) == 11 for ages in row["ages"].values())

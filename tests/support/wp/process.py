@@ -7,6 +7,7 @@ each by its pid; nothing is ever looked up by name.
 import os
 import signal
 import subprocess
+import threading
 import time
 
 
@@ -67,6 +68,32 @@ def status(pid, field):
     except OSError:
         pass
     return 0
+
+
+class Peak:
+    """The largest value of a figure while it is entered; `idle` is what it was before."""
+
+    def __init__(self, read, step=0.05):
+        self.read, self.step, self.on = read, step, True
+        self.idle = self.peak = read()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+
+    @property
+    def grown(self):
+        return self.peak - self.idle
+
+    def watch(self):
+        while self.on:
+            self.peak = max(self.peak, self.read())
+            time.sleep(self.step)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.on = False
+        self.thread.join()
 
 
 class Child:

@@ -47,6 +47,14 @@ def merged(base, change):
     return out
 
 
+def hash_of(password):
+    """What `waypost hash-password` prints for it."""
+    done = subprocess.run([binary(), "hash-password"], input=password + "\n", text=True,
+                          capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().split("\n")[-1]
+
+
 class Waypost:
     """conf and policies are laid over small defaults; a key set to None is left out."""
     trouble = TROUBLE
@@ -165,8 +173,12 @@ class Waypost:
                     found[name] = pid
         return found
 
-    def pid(self, name):
-        return net.wait_for(f"the {name} process", lambda: self.processes().get(name))
+    def pid(self, name, old=None):
+        """Waits for that child; with `old`, for another one in its place."""
+        def present():
+            now = self.processes().get(name)
+            return now if now != old else None
+        return net.wait_for(f"the {name} process", present, max(30, net.PATIENCE))
 
     def rss(self):
         """Resident KiB of the whole tree."""
@@ -189,12 +201,14 @@ class Waypost:
         except ValueError:
             return [json.loads(line) for line in text.splitlines() if line.strip()]
 
+    def rows(self, *args):
+        """The same as a list, be it one value or none."""
+        got = self.json(*args)
+        return got if isinstance(got, list) else [got]
+
     def queue(self, *filters):
         """The waiting items, one mapping each."""
-        got = self.json("queue", "list", *filters)
-        if isinstance(got, dict):
-            got = got.get("items", [got] if "id" in got else [])
-        return got
+        return self.rows("queue", "list", *filters)
 
     def reload(self, check=True):
         return self.cli("reload", check=check)
