@@ -82,18 +82,6 @@ build() {
     cmake --preset "$1" && cmake --build "build/$1" -j 2
 }
 
-# Each target from a copy of its corpus, so that a run leaves the checkout as it was.
-fuzz() {
-    for target in build/fuzz/tests/fuzz_*; do
-        [ -x "$target" ] && [ -f "$target" ] || continue
-        topic=${target##*/fuzz_}
-        rm -rf "$LOGS/corpus-$topic"
-        mkdir -p "$LOGS/corpus-$topic"
-        check "fuzz-$topic" "$target" -max_total_time=$FUZZ_SECONDS -timeout=10 -rss_limit_mb=2048 \
-            -artifact_prefix="$LOGS/$topic-" "$LOGS/corpus-$topic" "tests/fuzz/corpus/$topic"
-    done
-}
-
 install_missing tests/support/packages.txt tests/support/packages-test.txt || exit 1
 mkdir -p $LOGS
 
@@ -108,7 +96,7 @@ if [ -z "$FAST" ]; then
     # test_spool_crash forks beside threads, which ThreadSanitizer cannot follow
     shared='links|sense|mailbox|loop|stream|spool|queue|timer|body|report|log|allow|keeper'
     ctests threads tsan -E spool_crash -R "$shared|quota|gauge|bucket|honest"
-    fuzz
+    counted fuzz $PYTHON tests/fuzz/run.py --seconds "$FUZZ_SECONDS"
 fi
 WAYPOST_BIN=$PWD/build/asan/waypost pytests e2e -n 6 tests/e2e
 if [ -z "$FAST" ]; then
