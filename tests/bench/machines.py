@@ -46,6 +46,7 @@ class Setting:
     priorities: dict = dataclasses.field(default_factory=dict)  # sender → lane
     clients: tuple = ()             # addresses that are clients of their own
     memory: str = "256MiB"          # for bodies
+    queue_memory: str = "1GiB"      # for what waits
 
 
 class Machine:
@@ -76,7 +77,7 @@ class Waypost(Machine):
             "workers": "auto", "log": {"level": "warning", "deliveries": ""},
             "clients": [{"network": n, "connections": 10000} for n in networks],
             "limits": {"message_size": "4GiB", "connections": 10000, "memory": setting.memory,
-                       "connections_per_client": 10000}},
+                       "queue_memory": setting.queue_memory, "connections_per_client": 10000}},
             {"routes": [*routes, {"name": "all", "hosts": [sink], "tls": "none"}],
              "priorities": [{"when": {"sender": sender}, "priority": lane}
                             for sender, lane in setting.priorities.items()],

@@ -38,7 +38,7 @@ GOALS = [
     ("limit7", "used %", "at least 95", lambda w, p: w >= 95),
     ("limit7", "refused %", "at most 2", lambda w, p: w <= 2),
     ("clients", "p99 grown %", "at most 20", lambda w, p: w <= 20),
-    ("flood", "MiB grown", "at most 32", lambda w, p: w <= 32),
+    ("flood", "MiB grown", "at most 16", lambda w, p: w <= 16),
     ("flood", "urgent out %", "100", lambda w, p: w == 100),
     ("flood", "lost", "none", lambda w, p: w == 0),
 ]
