@@ -132,6 +132,15 @@ static int unknown_verb(struct cli *cli, const char *name)
                      did_you_mean(name, names, n, "", hint, sizeof hint));
 }
 
+/* Whoever wrote a report to a full disk is not to take it for a whole one. */
+static int written(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fputs("waypost: the output could not be written\n", stderr);
+    return status == CLI_OK ? CLI_FAILED : status;
+}
+
 int cli_main(int argc, char **argv, int (*serve)(const char *conf_path))
 {
     struct cli cli = { .conf_path = CLI_CONF_PATH, .serve = serve };
@@ -161,5 +170,5 @@ int cli_main(int argc, char **argv, int (*serve)(const char *conf_path))
         cli.words[0] = name;
         cli.word_count = 1;
     }
-    return cli.help ? cli_help(&cli) : cli.verb->run(&cli);
+    return written(cli.help ? cli_help(&cli) : cli.verb->run(&cli));
 }

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,6 +42,26 @@ static int run(const char *words)
     for (char *p = copy, *word; argc < 15 && (word = strsep(&p, " "));)
         argv[argc++] = word;
     return cli_main(argc, argv, serve);
+}
+
+/* waypost report links --format csv > /on/a/full/disk */
+static void what_cannot_be_written_is_a_failure(void **state)
+{
+    static const char *const commands[] = { "waypost version --json", "waypost help queue" };
+    (void)state;
+    fflush(stdout);
+    int before = dup(STDOUT_FILENO), full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+    assert_true(before >= 0 && full >= 0);
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        dup2(full, STDOUT_FILENO);
+        int status = run(commands[i]);
+        clearerr(stdout);
+        dup2(before, STDOUT_FILENO);
+        assert_int_equal(status, CLI_FAILED);
+        assert_int_equal(run(commands[i]), CLI_OK);
+    }
+    close(before);
+    close(full);
 }
 
 static void arguments(void **state)
@@ -250,9 +271,9 @@ static void tables(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(arguments),       cmocka_unit_test(wrong_files),
-        cmocka_unit_test(echo_comes_back), cmocka_unit_test(filters),
-        cmocka_unit_test(tables),
+        cmocka_unit_test(arguments),   cmocka_unit_test(what_cannot_be_written_is_a_failure),
+        cmocka_unit_test(wrong_files), cmocka_unit_test(echo_comes_back),
+        cmocka_unit_test(filters),     cmocka_unit_test(tables),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
