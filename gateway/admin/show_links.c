@@ -244,15 +244,13 @@ static void html_row(const json_t *row, FILE *out)
     fputs("</td></tr>\n", out);
 }
 
-void links_print_html(const json_t *rows, FILE *out)
+static void html_table(const json_t *rows, FILE *out)
 {
     static const char *const heads[] = { "carrier", "region",   "egress", "state", "predicted ms",
                                          "p50 ms",  "p95 ms",   "rtt ms", "loss",  "Mbit/s",
                                          "1st try", "messages", "trend" };
-    const json_t *first = json_array_get(rows, 0);
-    fputs(HTML_HEAD, out);
-    fputs("<h1>Links</h1>\n<p>Since ", out);
-    html_text(first ? text_of(first, "since") : "the time asked for", out);
+    fputs("<p>Since ", out);
+    html_text(text_of(json_array_get(rows, 0), "since"), out);
     fputs(": time to connect, loss, goodput, first tries that got through, and the predicted time "
           "of a small mail.</p>\n<table>\n<thead><tr>",
           out);
@@ -261,7 +259,18 @@ void links_print_html(const json_t *rows, FILE *out)
     fputs("</tr></thead>\n<tbody>\n", out);
     for (size_t i = 0; i < json_array_size(rows); i++)
         html_row(json_array_get(rows, i), out);
-    fputs("</tbody>\n</table>\n</body>\n</html>\n", out);
+    fputs("</tbody>\n</table>\n", out);
+}
+
+void links_print_html(const json_t *rows, FILE *out)
+{
+    fputs(HTML_HEAD, out);
+    fputs("<h1>Links</h1>\n", out);
+    if (json_array_size(rows))
+        html_table(rows, out);
+    else
+        fputs("<p>Nothing was measured in this time.</p>\n", out);
+    fputs("</body>\n</html>\n", out);
 }
 
 /* ---- switches ---- */

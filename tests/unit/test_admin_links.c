@@ -35,7 +35,8 @@ static void print_table(const json_t *rows, FILE *out)
 static const char *print(void (*fn)(const json_t *rows, FILE *out), json_t *one)
 {
     json_t *rows = json_array();
-    json_array_append_new(rows, one);
+    if (one)
+        json_array_append_new(rows, one);
     free(printed);
     FILE *out = open_memstream(&printed, &printed_n);
     fn(rows, out);
@@ -109,6 +110,21 @@ static void html_is_escaped(void **state)
     assert_non_null(strstr(print(links_print_html, down), "<td class=\"n down\">down</td>"));
 }
 
+static void without_rows_it_says_so(void **state)
+{
+    (void)state;
+    static const struct {
+        void (*fn)(const json_t *rows, FILE *out);
+        const char *text;
+    } forms[] = { { print_table, "nothing was measured" },
+                  { links_print_csv, "carrier,region," },
+                  { links_print_html, "<p>Nothing was measured in this time.</p>" } };
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++)
+        assert_non_null(strstr(print(forms[i].fn, NULL), forms[i].text));
+    assert_null(strstr(printed, "Since"));
+    assert_null(strstr(printed, "<table"));
+}
+
 static int free_printed(void **state)
 {
     (void)state;
@@ -123,6 +139,7 @@ int main(void)
         cmocka_unit_test(what_is_not_known_is_a_dash_or_empty),
         cmocka_unit_test(csv_is_quoted),
         cmocka_unit_test(html_is_escaped),
+        cmocka_unit_test(without_rows_it_says_so),
     };
     return cmocka_run_group_tests(tests, NULL, free_printed);
 }
