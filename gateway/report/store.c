@@ -8,7 +8,12 @@
 #include "gateway/base/mem.h"
 #include "gateway/report/store_private.h"
 
-enum { SCHEMA = 2, PATH_BYTES = 1024, MINUTE = 60 * 1000 };
+enum {
+    SCHEMA = 2,
+    PATH_BYTES = 1024,
+    MINUTE = 60 * 1000,
+    BUSY_MS = 3000 /* somebody looks at it, or copies it, with tools of SQLite */
+};
 
 static const char SET_UP[] =
     "PRAGMA journal_mode=WAL;"
@@ -170,6 +175,8 @@ enum rc store_open(const char *folder, struct store **store_r, struct err *err)
     enum rc rc = name_of(folder, "", path, err);
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     int code = rc == RC_OK ? sqlite3_open_v2(path, &s->db, flags, NULL) : SQLITE_OK;
+    if (s->db)
+        sqlite3_busy_timeout(s->db, BUSY_MS);
     if (code != SQLITE_OK)
         rc = store_error(s, code, err);
     if (rc == RC_OK)

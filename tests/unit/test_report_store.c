@@ -14,7 +14,9 @@
 
 #include <cmocka.h>
 #include <jansson.h>
+#include <pthread.h>
 #include <sqlite3.h>
+#include <unistd.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/report/store.h"
@@ -312,6 +314,32 @@ static void what_happened_to_addresses(void **state)
     json_decref(rows);
 }
 
+static void *let_go(void *db)
+{
+    usleep(200 * 1000);
+    sqlite3_exec(db, "COMMIT", NULL, NULL, NULL);
+    return NULL;
+}
+
+/* Somebody looks at it with a tool of SQLite that locks it for a moment. */
+static void a_locked_database_is_waited_for(void **state)
+{
+    char path[96];
+    sqlite3 *db;
+    pthread_t other;
+    (void)state;
+    snprintf(path, sizeof path, "%s/links.db", folder);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(pthread_create(&other, NULL, let_go, db), 0);
+    put(T0, "a", 10);
+    pthread_join(other, NULL);
+    sqlite3_close(db);
+    json_t *rows = ask(HISTORY_LINKS, T0 + MINUTE, T0, "");
+    assert_int_equal(json_array_size(rows), 1);
+    json_decref(rows);
+}
+
 /* A database of before: it gets the table it lacks and keeps what it has. */
 static void the_first_version_is_brought_up_to_date(void **state)
 {
@@ -350,6 +378,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(names_are_data, open_folder, close_folder),
         cmocka_unit_test_setup_teardown(events_are_kept_newest_first, open_folder, close_folder),
         cmocka_unit_test_setup_teardown(what_happened_to_addresses, open_folder, close_folder),
+        cmocka_unit_test_setup_teardown(a_locked_database_is_waited_for, open_folder, close_folder),
         cmocka_unit_test_setup_teardown(the_first_version_is_brought_up_to_date, open_folder,
                                         close_folder),
     };
