@@ -3,10 +3,12 @@
  */
 #include "gateway/delivery/settle.h"
 
-#include <string.h>
+#include <stdio.h>
 
 #include "gateway/geo/group.h"
 #include "gateway/queue/site.h"
+
+enum { CODES_MAX = 32 };
 
 static void put_item(struct delivery_event *e, const struct item *item)
 {
@@ -52,35 +54,17 @@ static void put_stages(struct delivery_event *e, const struct attempt *a, const 
         e->stage_us[i] = a->stage_us[i] >= 0 || !hop ? a->stage_us[i] : hop->stage_us[i];
 }
 
-/* Does the text of the reply begin with the enhanced code, as a remote one usually does? */
-static bool shows_status(const struct delivery_event *e)
-{
-    struct buf status;
-    buf_init(&status, 32);
-    enhanced_put(&status, e->enhanced);
-    struct slice s = buf_slice(&status);
-    bool shows = e->reply.n >= s.n && slice_eq((struct slice){ e->reply.p, s.n }, s);
-    buf_free(&status);
-    return shows;
-}
-
 /* What `waypost queue` shows as the last error. */
 static void note_on_site(struct site *site, const struct delivery_event *e)
 {
     struct buf text;
+    struct slice reply = e->reply;
     if (!site)
         return;
-    buf_init(&text, sizeof site->last_error - 1);
-    if (e->code)
-        buf_printf(&text, "%u ", e->code);
-    if (!shows_status(e)) {
-        enhanced_put(&text, e->enhanced);
-        buf_putc(&text, ' ');
-    }
-    size_t room = sizeof site->last_error - 1 - buf_len(&text);
-    buf_put(&text, e->reply.p, e->reply.n < room ? e->reply.n : room);
-    memcpy(site->last_error, buf_slice(&text).p, buf_len(&text));
-    site->last_error[buf_len(&text)] = '\0';
+    reply.n = reply.n < sizeof site->last_error ? reply.n : sizeof site->last_error;
+    buf_init(&text, sizeof site->last_error + CODES_MAX);
+    status_put_reply(&text, e->code, e->enhanced, reply);
+    snprintf(site->last_error, sizeof site->last_error, "%.*s", SLICE_FMT(buf_slice(&text)));
     buf_free(&text);
 }
 

@@ -54,6 +54,24 @@ void enhanced_put(struct buf *b, struct enhanced code)
     buf_put_u64(b, code.detail);
 }
 
+static bool begins_with(struct slice text, struct enhanced code)
+{
+    struct enhanced said;
+    return enhanced_parse(text, &said, NULL) && said.class_ == code.class_ &&
+           said.subject == code.subject && said.detail == code.detail;
+}
+
+void status_put_reply(struct buf *b, unsigned smtp_code, struct enhanced code, struct slice text)
+{
+    if (smtp_code)
+        buf_printf(b, "%u%s", smtp_code, code.class_ || text.n ? " " : "");
+    if (code.class_ && !begins_with(text, code)) {
+        enhanced_put(b, code);
+        buf_puts(b, text.n ? " " : "");
+    }
+    buf_put_slice(b, text);
+}
+
 struct enhanced enhanced_or_default(struct enhanced code, unsigned smtp_code)
 {
     unsigned first = smtp_code / 100;

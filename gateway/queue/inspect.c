@@ -104,7 +104,7 @@ void queue_each(struct queue *queue, const struct queue_filter *filter,
 
 /* ---- the table of sites ---- */
 
-enum { MINUTE_S = 60 };
+enum { MINUTE_S = 60, ERROR_MAX = RECIPIENT_REPLY_MAX + 64 };
 
 const int64_t queue_age_s[QUEUE_AGES - 1] = { MINUTE_S,       5 * MINUTE_S,   10 * MINUTE_S,
                                               20 * MINUTE_S,  40 * MINUTE_S,  80 * MINUTE_S,
@@ -135,13 +135,52 @@ static bool count_item(void *arg, const struct item *item)
     return note_age(arg, item);
 }
 
-static void limbo_row(struct queue *q, struct queue_site_row *row)
+static bool note_tried(void *arg, const struct item *item)
+{
+    if (item->attempts)
+        *(const struct item **)arg = item;
+    return true;
+}
+
+/* What waits was put off in the order of its list: the last that was tried knows the newest. */
+static const struct item *last_tried_in_limbo(struct queue *q)
+{
+    static const struct queue_filter all;
+    const struct item *last = NULL;
+    struct visit v = { q, &all, note_tried, &last };
+    visit_list(&v, &q->limbo_held);
+    map_each(q->lookups, visit_lookup, &v);
+    visit_list(&v, &q->limbo_waiting);
+    return last;
+}
+
+/* What the recipients that still wait were told. */
+static void put_told(struct buf *text, const struct item *item)
+{
+    struct arena *arena = arena_new(1024);
+    struct envelope env;
+    const struct recipient *told = NULL;
+    if (envelope_unpack(item_envelope(item), arena, &env) == RC_OK)
+        for (size_t i = 0; i < env.recipients_n; i++)
+            if (env.recipients[i].state == RECIPIENT_PENDING && env.recipients[i].reply.n)
+                told = &env.recipients[i];
+    if (told)
+        status_put_reply(text, told->code, told->status, told->reply);
+    arena_free(&arena);
+}
+
+/* `error`: room for the text of the last one. */
+static void limbo_row(struct queue *q, struct buf *error, struct queue_site_row *row)
 {
     static const struct queue_filter all;
     struct counting counting = { row, loop_wall_ms(q->env.loop) };
     struct visit looked_up = { q, &all, count_item, &counting };
     struct visit rest = { q, &all, note_age, &counting };
-    *row = (struct queue_site_row){ .name = "", .key = "", .last_error = "" };
+    const struct item *tried = last_tried_in_limbo(q);
+    if (tried)
+        put_told(error, tried);
+    buf_putc(error, '\0');
+    *row = (struct queue_site_row){ .name = "", .key = "", .last_error = buf_slice(error).p };
     map_each(q->lookups, visit_lookup, &looked_up);
     row->busy = q->limbo_busy_n;
     row->waiting += q->limbo_waiting_n;
@@ -201,9 +240,12 @@ void queue_each_site(struct queue *queue, void (*fn)(void *arg, const struct que
         if (row.oldest_ms)
             fn(arg, &row);
     }
-    limbo_row(queue, &row);
+    struct buf error;
+    buf_init(&error, ERROR_MAX);
+    limbo_row(queue, &error, &row);
     if (row.oldest_ms)
         fn(arg, &row);
+    buf_free(&error);
 }
 
 /* ---- acting ---- */

@@ -11,10 +11,12 @@
 /* cmocka.h needs the four above */
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "gateway/base/clock.h"
 #include "gateway/base/mem.h"
+#include "gateway/mail/envelope.h"
 
 static void operator_holds_and_releases(void **state)
 {
@@ -152,12 +154,56 @@ static void random_walk_keeps_count(void **state)
     finish_all();
 }
 
+/* An item that was put off so many times; the last answer was this one. */
+static struct item *put_off(uint16_t attempts, const char *reply, int64_t wait_ms)
+{
+    struct item *item = item_to("default/nowhere.example", "u@nowhere.example", LANE_NORMAL);
+    struct recipient r = { .address = slice_of("u@nowhere.example"),
+                           .status = { 4, 4, 3 },
+                           .reply = slice_of(reply) };
+    struct envelope env = { .sender = slice_of("alice@corp.example"),
+                            .recipients = &r,
+                            .recipients_n = 1 };
+    struct buf packed;
+    buf_init(&packed, 65536);
+    envelope_pack(&env, &packed);
+    item->state = ITEM_BUSY;
+    item_set_envelope(&item, buf_slice(&packed));
+    buf_free(&packed);
+    item->state = ITEM_ROUTING;
+    item->attempts = attempts;
+    item->due_ms = clock_wall_ms() + wait_ms;
+    return item;
+}
+
+static void take_error(void *arg, const struct queue_site_row *row)
+{
+    snprintf(arg, 64, "%s|%s", row->key, row->last_error);
+}
+
+/* Nobody knows their site, but they know what happened to them: the newest is shown. */
+static void what_has_no_site_has_a_last_error(void **state)
+{
+    char error[64] = "";
+    struct queue *q = w.queues[0];
+    (void)state;
+    queue_submit(q, put_off(0, "", 60000)); /* not tried yet: nothing to show */
+    queue_each_site(q, take_error, error);
+    assert_string_equal(error, "|");
+    queue_submit(q, put_off(7, "no answer from 127.0.0.2", 3600000));
+    queue_submit(q, put_off(1, "no connection from 127.0.0.1", 60000));
+    queue_submit(q, put_off(0, "", 60000));
+    queue_each_site(q, take_error, error);
+    assert_string_equal(error, "|4.4.3 no connection from 127.0.0.1");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(operator_holds_and_releases),
         T(filters),
         T(random_walk_keeps_count),
+        T(what_has_no_site_has_a_last_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

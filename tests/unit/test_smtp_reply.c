@@ -262,16 +262,39 @@ static void ehlo_written_and_read(void **state)
     buf_free(&b);
 }
 
+static void what_somebody_was_told(void **state)
+{
+    static const struct {
+        unsigned code;
+        struct enhanced status;
+        const char *text, *shown;
+    } rows[] = {
+        { 451, { 4, 7, 1 }, "later", "451 4.7.1 later" },
+        { 451, { 4, 7, 1 }, "4.7.1 later", "451 4.7.1 later" },
+        { 550, { 5, 1, 1 }, "5.1.10 nobody", "550 5.1.1 5.1.10 nobody" },
+        { 0, { 4, 4, 3 }, "no answer", "4.4.3 no answer" },
+        { 421, { 0, 0, 0 }, "bye", "421 bye" },
+        { 450, { 4, 0, 0 }, "", "450 4.0.0" },
+        { 250, { 0, 0, 0 }, "", "250" },
+        { 0, { 0, 0, 0 }, "", "" },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf b;
+        buf_init(&b, 100);
+        status_put_reply(&b, rows[i].code, rows[i].status, slice_of(rows[i].text));
+        assert_true(slice_eq_str(buf_slice(&b), rows[i].shown));
+        buf_free(&b);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(replies),
-        cmocka_unit_test(reply_limits),
-        cmocka_unit_test(errors_stay),
-        cmocka_unit_test(writing),
-        cmocka_unit_test(enhanced_codes),
-        cmocka_unit_test(ehlo_read),
-        cmocka_unit_test(ehlo_written_and_read),
+        cmocka_unit_test(replies),        cmocka_unit_test(reply_limits),
+        cmocka_unit_test(errors_stay),    cmocka_unit_test(writing),
+        cmocka_unit_test(enhanced_codes), cmocka_unit_test(what_somebody_was_told),
+        cmocka_unit_test(ehlo_read),      cmocka_unit_test(ehlo_written_and_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
