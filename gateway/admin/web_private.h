@@ -52,6 +52,9 @@ extern const struct web_route web_routes[]; /* ends with a NULL path */
 
 struct live web_live_view(const struct web *web);
 size_t web_egress_count(const struct web *web);
+struct slice web_egress_name(const struct web *web, size_t egress);
+/* "there is no egress ...; there are: ..."; inits `text`. */
+void web_put_unknown_egress(struct buf *text, const struct web *web, const char *name);
 void web_put_egress(struct buf *json, const struct web *web, size_t egress); /* one object */
 
 void web_reply(struct web_query **query, int status, const char *type, struct slice body);

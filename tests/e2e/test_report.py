@@ -138,6 +138,16 @@ def the_first_leg_is_told_apart(here, row):
     assert "(first leg)" in here.cli("report", "links", "--format", "html").stdout
 
 
+def a_wrong_name_is_told(here):
+    """Not "nothing was measured": that would be believed."""
+    for report in ("links", "switches", "reputation"):
+        for form in [[], ["--json"]] + [["--format", "html"]] * (report == "links"):
+            done = here.cli("report", report, "--egress", "defualt", *form, check=False)
+            assert (done.returncode, done.stdout) == (1, ""), (report, form, done.stdout)
+            assert 'no egress "defualt"; there are: default, far' in done.stderr
+    assert here.cli("report", "links", "--egress", "def*").returncode == 0
+
+
 @pytest.mark.timeout(240)
 def test_links_are_kept_and_reported(web, relay, sink, zone):
     """The figures of a minute are written when it ends. One egress is a relay, another Waypost."""
@@ -170,6 +180,7 @@ def test_links_are_kept_and_reported(web, relay, sink, zone):
     page = here.cli("report", "links", "--format", "html").stdout
     assert page.startswith("<!DOCTYPE html>") and "<td>default</td>" in page
     assert "src=" not in page and "href=" not in page       # needs nothing else
+    a_wrong_name_is_told(here)
     place = "egress=default&carrier={carrier}&region={region}".format(**near)
     assert api(here, "series?since=1h&" + place)[0]["samples"] >= 1
     here.restart()
