@@ -14,7 +14,9 @@
  *   Judging a path (routing.md 6.5): the first failure on the path in use makes it SUSPECT and
  *   triggers probes of it and of the other egresses at once; DOWN takes three failures in a row
  *   from two addresses and a success of another egress that falls between them. Without such a
- *   success the destination is suspect and nothing changes. Where no address may be probed, two
+ *   success the destination is suspect and nothing changes. A host that takes a probe's connection
+ *   and greets nobody in time fails only if it has greeted a probe before: some let everybody wait
+ *   for half a minute. Where no address may be probed, two
  *   failures do, with mail that gets through by another egress between them and after. What a
  *   failing egress drags down is attributed to the egress (EGRESS_PATHS_DOWN).
  *
@@ -69,7 +71,8 @@ struct links_config {
 };
 
 /* Please connect from this egress, wait for the greeting, QUIT; then report an observation of this
- * kind with the same egress hash and address, failures with connect_us = the time waited.
+ * kind with the same egress hash and address, failures with connect_us = the time waited. Of an
+ * OBS_PROBE, OBS_CONNECTED before, as soon as a connection to the destination stands.
  * Without address and group: the relay of the egress itself. */
 struct links_probe {
     uint32_t egress; /* index into links_config.egress */
@@ -79,6 +82,7 @@ struct links_probe {
     uint8_t kind; /* OBS_PROBE, OBS_BEACON or OBS_RESOLVER */
     bool urgent;  /* verifies a suspicion */
     uint32_t timeout_ms;
+    uint32_t greeting_ms; /* once the connection stands, so long for the greeting */
 };
 
 enum links_event_kind {

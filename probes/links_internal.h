@@ -43,6 +43,7 @@ struct target {
     int16_t egress;    /* conf index, OBS_RESOLVER only; -1: all */
     int64_t mail_ms;   /* last mail to it */
     bool failing;      /* the last connection to it failed, whatever the egress */
+    bool greets;       /* it has greeted a probe in time, whatever the egress */
     int64_t probed_ms; /* by whatever egress; 0: never */
     int64_t *pair_ms;  /* [SLOTS], NULL until the first probe */
     bool general;      /* OBS_PROBE: not only slots with views of their own send mail there */
@@ -99,7 +100,7 @@ struct pending {
     uint32_t group;
     int16_t slot;
     uint8_t kind;
-    bool overdue; /* said so */
+    bool overdue; /* said so, or its connection stands */
     struct addr address;
     int64_t start_ms, timeout_ms;
 };
@@ -175,6 +176,9 @@ void target_probed(struct target *t, int16_t slot, int64_t now_ms);
 void probe_wish(struct links *l, const struct wish *wish);
 void probe_check(struct links *l, int64_t now_ms); /* overdue and lost ones */
 void probe_send(struct links *l, int64_t now_ms, struct rnd *rnd);
+/* It does not get overdue any more, and has time for its greeting. */
+void probe_connected(struct links *l, uint32_t group, int16_t slot, const struct addr *address,
+                     int64_t at_ms);
 /* The start of the probe this is the result of, which is forgotten; without one `else_ms`. */
 int64_t probe_finished(struct links *l, uint32_t group, int16_t slot, const struct addr *address,
                        int64_t else_ms);

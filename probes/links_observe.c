@@ -160,11 +160,24 @@ static void observe_leg(struct links *l, int16_t slot, const struct observation 
     l->dirty = true;
 }
 
+/* Hosts that keep everybody waiting for their greeting are no failure of a path, and one that began
+ * to is none for long: once nothing gets through any more, its past does not count. */
+static bool is_failure(struct group *g, const struct observation *o)
+{
+    struct target *t = target_find(g, &o->address);
+    bool greets = t && t->greets;
+    if (t && o->kind == OBS_PROBE && o->code)
+        t->greets = true;
+    else if (t && o->result == OBS_SILENT && g->destination_suspect)
+        t->greets = false;
+    return observation_is_path_failure(o) || (o->result == OBS_SILENT && greets);
+}
+
 static void observe_path(struct links *l, struct group *g, int16_t slot,
                          const struct observation *o, int64_t start_ms, int64_t at_ms)
 {
     struct cell *c = links_cell(g, slot);
-    if (observation_is_path_failure(o)) {
+    if (is_failure(g, o)) {
         judge_failure(l, g, slot, &o->address, true, start_ms, at_ms);
     } else {
         bool of_loss = !g->destination_suspect && start_ms >= g->fine_ms;
@@ -193,6 +206,10 @@ void links_observe(struct links *l, const struct observation *o, int group, int6
     if (group < 0 || (uint32_t)group >= l->group_n)
         return;
     struct group *g = l->group[group];
+    if (o->result == OBS_CONNECTED) {
+        probe_connected(l, (uint32_t)group, slot, &o->address, at_ms);
+        return;
+    }
     bool mail = o->kind == OBS_CONNECT || o->kind == OBS_MAIL;
     if (mail)
         (void)target_learn(l, g, slot, &o->address, at_ms);

@@ -13,6 +13,7 @@
 #include "probes/links_internal.h"
 
 static const double TIMEOUT_LEAST_MS = 1500, TIMEOUT_MOST_MS = 5000;
+static const int64_t GREETING_MS = 5000;
 static const double URGENT_LEAST_MS = 900; /* before the first packet would be repeated */
 static const int64_t SUSPECT_MS = 2000, AGAIN_MS = 1000;
 static const int64_t BACK_MS = PATH_SPACING_MS + 200; /* less the jitter */
@@ -29,18 +30,36 @@ static int64_t timeout_of(const struct cell *c, bool urgent)
     return (int64_t)fmin(fmax(ms, urgent ? URGENT_LEAST_MS : TIMEOUT_LEAST_MS), TIMEOUT_MOST_MS);
 }
 
-int64_t probe_finished(struct links *l, uint32_t group, int16_t slot, const struct addr *address,
-                       int64_t else_ms)
+static struct pending *find_pending(struct links *l, uint32_t group, int16_t slot,
+                                    const struct addr *address)
 {
     for (uint32_t i = 0; i < l->pending_n; i++) {
         struct pending *p = &l->pending[i];
-        if (p->group != group || p->slot != slot || !addr_eq(&p->address, address))
-            continue;
-        int64_t start = p->start_ms;
-        *p = l->pending[--l->pending_n];
-        return start;
+        if (p->group == group && p->slot == slot && addr_eq(&p->address, address))
+            return p;
     }
-    return else_ms;
+    return NULL;
+}
+
+void probe_connected(struct links *l, uint32_t group, int16_t slot, const struct addr *address,
+                     int64_t at_ms)
+{
+    struct pending *p = find_pending(l, group, slot, address);
+    if (!p)
+        return;
+    p->overdue = true;
+    p->timeout_ms = at_ms - p->start_ms + GREETING_MS;
+}
+
+int64_t probe_finished(struct links *l, uint32_t group, int16_t slot, const struct addr *address,
+                       int64_t else_ms)
+{
+    struct pending *p = find_pending(l, group, slot, address);
+    if (!p)
+        return else_ms;
+    int64_t start = p->start_ms;
+    *p = l->pending[--l->pending_n];
+    return start;
 }
 
 /* Says once that a probe is overdue; true when it is lost. */
@@ -93,6 +112,7 @@ static void send_probe(struct links *l, uint32_t group, int16_t slot, struct tar
                                  .kind = t->kind,
                                  .urgent = urgent };
     probe.timeout_ms = (uint32_t)timeout_of(g->cell[slot], urgent);
+    probe.greeting_ms = (uint32_t)GREETING_MS;
     limiter_take(&l->slot[slot].limiter, now_ms);
     limiter_take(&l->total, now_ms);
     target_probed(t, slot, now_ms);

@@ -34,8 +34,10 @@ enum observation_result {
     OBS_PROXY_DOWN,  /* egress fault: the proxy or relay could not be reached, or refused us */
     OBS_REPLY_4XX,   /* the destination answered: the path works */
     OBS_REPLY_5XX,
-    OBS_BROKEN,  /* lost in the middle of a dialogue */
-    OBS_OVERDUE, /* a connection has not answered after choice_overdue_ms(); its end follows */
+    OBS_BROKEN,    /* lost in the middle of a dialogue */
+    OBS_OVERDUE,   /* a connection has not answered after choice_overdue_ms(); its end follows */
+    OBS_CONNECTED, /* OBS_PROBE: the connection stands, its greeting and end follow */
+    OBS_SILENT,    /* OBS_PROBE: it stood, and nobody has greeted in time */
     OBS_RESULTS
 };
 
@@ -61,7 +63,8 @@ struct observation {
     uint64_t bytes, data_us; /* of the body, when >= 256 KiB: goodput */
 };
 
-/* A destination failure says nothing against the path; an egress fault nothing against either. */
+/* A destination failure says nothing against the path; an egress fault nothing against either. What
+ * silence says depends on who is silent (links_observe()). */
 int observation_is_path_failure(const struct observation *o);
 int observation_is_egress_fault(const struct observation *o);
 

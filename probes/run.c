@@ -33,7 +33,7 @@ struct run {
     struct dial *dial;
     struct stream *stream;
     struct timer timeout;
-    int64_t timeout_ms;
+    int64_t timeout_ms, greeting_ms;
     int64_t began_us, connected_us;
 };
 
@@ -144,14 +144,33 @@ static void on_error(void *arg, const struct err *err)
     on_lost(arg);
 }
 
+/* Is it the destination that has taken the connection? */
+static bool stands(const struct run *r)
+{
+    enum conf_via_kind via = r->egress->via.kind;
+    return r->stream && (via == CONF_VIA_NONE || via == CONF_VIA_SOCKS5);
+}
+
 static void on_timeout(struct timer *timer)
 {
     struct run *r = CONTAINER_OF(timer, struct run, timeout);
     bool reached = r->stream && r->o.kind == OBS_BEACON && !r->o.proxied;
-    finish(r, reached ? OBS_OK : OBS_TIMEOUT);
+    if (r->o.kind == OBS_PROBE && stands(r))
+        finish(r, OBS_SILENT);
+    else
+        finish(r, reached ? OBS_OK : OBS_TIMEOUT);
 }
 
 /* ---- the connection ---- */
+
+static void tell_connected(struct run *r)
+{
+    struct observation o = r->o;
+    timer_set(r->prober->loop, &r->timeout, r->greeting_ms);
+    o.result = OBS_CONNECTED;
+    o.at_us = r->connected_us;
+    r->prober->done(r->prober->arg, &o);
+}
 
 static void on_dialled(void *arg, const struct dial_result *result)
 {
@@ -170,6 +189,8 @@ static void on_dialled(void *arg, const struct dial_result *result)
     r->o.connect_us = r->connected_us - r->began_us;
     stream_set_limits(r->stream, &limits);
     stream_set_ops(r->stream, &ops, r);
+    if (r->o.kind == OBS_PROBE && stands(r))
+        tell_connected(r);
 }
 
 static void dial(struct run *r, const struct addr *to, const struct dial_via *via)
@@ -271,6 +292,7 @@ bool prober_run(struct prober *p, const struct links_probe *probe)
                                  .final_us = -1 };
     r->egress = egress;
     r->timeout_ms = probe->timeout_ms;
+    r->greeting_ms = probe->greeting_ms;
     timer_init(&r->timeout, on_timeout);
     list_push_back(&p->running, &r->link);
     p->n++;

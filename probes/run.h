@@ -3,14 +3,17 @@
  *
  *   OBS_PROBE and OBS_BEACON: connect from the egress (through its proxy, if it has one), wait for
  *   the greeting, say QUIT, close. Never EHLO, never MAIL: a mail exchanger sees a client that
- *   looked in and left. A beacon that greets nobody is reached when it has taken the connection.
+ *   looked in and left. A beacon that greets nobody is reached when it has taken the connection;
+ *   of an OBS_PROBE the standing connection is told first (OBS_CONNECTED), unless it is one to an
+ *   HAProxy, of which nothing can be said yet.
  *   An egress that is a relay is probed itself, whatever the address: what lies behind it cannot be
  *   seen from here. OBS_RESOLVER: one question to the carrier's resolver from the egress's address.
  *
  *   What came of it is an observation like those of the relay. At most PROBES_AT_ONCE run at any
  *   time; each ends with its time-out.
  *
- * Callbacks: `done` runs from the loop, never from inside a call.
+ * Callbacks: `done` runs from the loop, never from inside a call: once, and before that perhaps
+ *            with OBS_CONNECTED.
  */
 #ifndef WAYPOST_PROBES_RUN_H
 #define WAYPOST_PROBES_RUN_H

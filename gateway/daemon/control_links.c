@@ -103,14 +103,17 @@ static void on_report(void *arg, const struct reply_report *r)
 
 static bool reached(const struct observation *o)
 {
-    return o->result == OBS_OK || o->result == OBS_REPLY_4XX || o->result == OBS_REPLY_5XX;
+    return o->result == OBS_OK || o->result == OBS_REPLY_4XX || o->result == OBS_REPLY_5XX ||
+           o->result == OBS_SILENT;
 }
 
 static void on_probed(void *arg, const struct observation *o)
 {
     struct control_links *c = arg;
-    c->stats.probes++;
-    c->stats.failed_probes += !reached(o);
+    if (o->result != OBS_CONNECTED) {
+        c->stats.probes++;
+        c->stats.failed_probes += !reached(o);
+    }
     observe(c, o);
 }
 

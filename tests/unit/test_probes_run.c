@@ -10,7 +10,7 @@
 #include "tests/unit/conf_fixture.h"
 #include "tests/unit/delivery_peer.h"
 
-enum { TIMEOUT_MS = 600 };
+enum { TIMEOUT_MS = 600, GREETING_MS = 400 };
 
 static struct {
     struct loop *loop;
@@ -18,7 +18,7 @@ static struct {
     struct prober *prober;
     struct peer peer;
     struct policies *policies;
-    unsigned done;
+    unsigned done, connected; /* `connected`: before `done` */
     struct observation last;
 } rig;
 
@@ -33,6 +33,11 @@ static const struct line babbles[] = { { "", "SSH-2.0-x\r\n", GO_ON }, { NULL, N
 static void on_done(void *arg, const struct observation *o)
 {
     (void)arg;
+    if (o->result == OBS_CONNECTED) {
+        assert_int_equal(o->kind, OBS_PROBE);
+        rig.connected++;
+        return;
+    }
     rig.done++;
     rig.last = *o;
 }
@@ -86,7 +91,8 @@ static void probe(uint32_t egress, enum observation_kind kind, struct addr to)
                              .egress_hash = 7,
                              .address = to,
                              .kind = (uint8_t)kind,
-                             .timeout_ms = TIMEOUT_MS };
+                             .timeout_ms = TIMEOUT_MS,
+                             .greeting_ms = GREETING_MS };
     unsigned before = rig.done;
     assert_true(prober_run(rig.prober, &p));
     assert_int_equal(rig.done, before);
@@ -127,7 +133,7 @@ static void test_what_servers_say(void **state)
         { refuses, OBS_REPLY_5XX, 554 },
         { resets, OBS_RESET, 0 },
         { babbles, OBS_BROKEN, 0 },
-        { silent, OBS_TIMEOUT, 0 },
+        { silent, OBS_SILENT, 0 },
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
@@ -137,6 +143,9 @@ static void test_what_servers_say(void **state)
         assert_int_equal(rig.last.result, cases[i].result);
         assert_int_equal(rig.last.code, cases[i].code);
         assert_int_equal(rig.last.kind, OBS_PROBE);
+        assert_true(cases[i].script == resets || rig.connected == 1);
+        assert_true(rig.last.connect_us < 1000 * TIMEOUT_MS);
+        rig.connected = 0;
     }
 }
 
@@ -147,6 +156,7 @@ static void test_a_closed_port_and_a_missing_source(void **state)
     peer_shut(&rig.peer);
     probe(0, OBS_PROBE, to);
     assert_int_equal(rig.last.result, OBS_REFUSED);
+    assert_int_equal(rig.connected, 0);
     probe(1, OBS_PROBE, to);
     assert_int_equal(rig.last.kind, OBS_EGRESS);
     assert_int_equal(rig.last.result, OBS_UNPLUMBED);
