@@ -1,9 +1,11 @@
 #!/bin/sh
 # Try Waypost: installs what is missing, builds, starts the starter configuration on 127.0.0.1:2525,
-# sends real mail through it to a receiver on this machine and shows what became of it. It stays up
-# until ^C, then ends all that it started. Nothing but loopback addresses is used.
+# sends real mail through it to a receiver on this machine, shows what became of it and, within a
+# minute or so, what both links were like. It stays up until ^C, then ends all that it started.
+# Nothing but loopback addresses is used.
 #
-#   TRY_ONCE=1       end after the show          WAYPOST_BIN=path   use this binary, do not build
+#   TRY_ONCE=1       do not wait for figures, end after the show
+#   WAYPOST_BIN=path use this binary, do not build
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/packages.sh
 PYTHON=/usr/bin/python3
@@ -89,6 +91,20 @@ show() {
         echo "note: chance sent every message over the same address; send some more"
 }
 
+# Figures are written as a minute of the clock ends; a link without mail is probed meanwhile.
+links() {
+    echo "== waypost report links: what each way out is like to where mail went"
+    seconds=0
+    [ -n "${TRY_ONCE:-}" ] || echo "   (figures come as a minute ends; waiting for the first)"
+    while [ -z "${TRY_ONCE:-}" ] && [ "$seconds" -lt 90 ]; do
+        rows=$("$WAYPOST_BIN" report links --json -c "$RUN/waypost.yaml" | wc -l)
+        [ "$rows" -ge 2 ] && break
+        sleep 1
+        seconds=$((seconds + 1))
+    done
+    "$WAYPOST_BIN" report links -c "$RUN/waypost.yaml" || fail "waypost report links failed"
+}
+
 trap 'exit 130' INT TERM
 trap stop EXIT
 [ -n "${WAYPOST_BIN:-}" ] || build
@@ -96,6 +112,7 @@ prepare
 start
 send
 show
+links
 [ -z "${TRY_ONCE:-}" ] || exit 0
 cat <<X
 == up on 127.0.0.1:2525; try:
@@ -104,7 +121,8 @@ cat <<X
    tail -f $RUN/receiver.log
    tail -f $RUN/deliveries.jsonl
    $WAYPOST_BIN queue -c $RUN/waypost.yaml
-   $WAYPOST_BIN report links -c $RUN/waypost.yaml     # a minute from now
+   $WAYPOST_BIN report links -c $RUN/waypost.yaml     # also --format csv, json, html
+   $WAYPOST_BIN explain --to friend@example.test -c $RUN/waypost.yaml
    a browser at http://127.0.0.1:8025/
 ^C ends it.
 X
