@@ -90,6 +90,12 @@ bool outcome_too_many_rcpt(const struct finding *f)
     return f->status.class_ || f->code == 452 || mentions(f->text, "too many");
 }
 
+bool outcome_not_now(const struct finding *f)
+{
+    return f->fault == FAULT_NONE && f->code / 100 == 4 && f->where >= WHERE_MAIL &&
+           !outcome_too_many_rcpt(f);
+}
+
 bool outcome_is_address(const struct finding *f)
 {
     return f->fault == FAULT_NONE && f->code >= 400 && f->class == REPLY_IP_BLOCKED;

@@ -84,6 +84,9 @@ struct verdict outcome_judge(const struct finding *finding);
  * one has some recipients (RFC 5321 4.5.3.1.10). */
 bool outcome_too_many_rcpt(const struct finding *finding);
 
+/* Does the peer not take this mail now? Of a relay that says nothing of the destination. */
+bool outcome_not_now(const struct finding *finding);
+
 /* Is it our address that was refused, and not the mail? Another egress may do. */
 bool outcome_is_address(const struct finding *finding);
 

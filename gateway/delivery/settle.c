@@ -192,11 +192,16 @@ static int64_t next_due(struct attempt *a, const struct verdict *verdicts)
     return due;
 }
 
+static bool by_relay(const struct hop *hop)
+{
+    return hop && hop->via == conf_via_names[CONF_VIA_RELAY];
+}
+
 /* A destination that asks for patience (greylisting) knows the address it asked. */
 static void note_sticky(struct attempt *a, const struct hop *hop)
 {
     a->item->sticky_until_ms = 0;
-    if (!hop || !hop->egress.n)
+    if (!hop || !hop->egress.n || by_relay(hop))
         return;
     for (size_t i = 0; i < a->env.recipients_n; i++) {
         const struct finding *f = &a->findings[i];
@@ -232,14 +237,16 @@ static bool other_address(struct attempt *a, const struct hop *hop)
     return false;
 }
 
-/* Verdicts on the address, not on the mail: those recipients go by another egress at once. Returns
- * how many. */
+/* Verdicts on the address, not on the mail, and those of a relay that takes nothing now: those
+ * recipients go by another egress at once. Returns how many. */
 static size_t reroute(struct attempt *a, const struct hop *hop, struct verdict *verdicts)
 {
     size_t n = 0;
     bool asked = false, other = false;
     for (uint32_t i = 0; i < a->env.recipients_n; i++) {
-        if (verdicts[i].kind == VERDICT_DELIVERED || !outcome_is_address(&a->findings[i]))
+        const struct finding *f = &a->findings[i];
+        if (verdicts[i].kind == VERDICT_DELIVERED ||
+            !(outcome_is_address(f) || (by_relay(hop) && outcome_not_now(f))))
             continue;
         if (!asked)
             other = hop && hop->route && other_address(a, hop);

@@ -291,6 +291,27 @@ def test_what_the_relay_says_is_the_answer(through, sink):
     assert not s.messages and not states(here, "far")
 
 
+def test_a_relay_that_takes_nothing_now(through, sink):
+    """Its 4yz says nothing of the destination: who else can deliver does so, at once."""
+    class Later(smtpd.Behaviour):
+        def mail(self, s, address, args):
+            return "452 4.3.1 disk full" if address.startswith("first") else "250 ok"
+
+        def received(self, s, message):
+            return "451 4.3.0 later"
+    gw2 = sink(Later())
+    here, s, zone = through({"relay": f"{gw2.address}:25"})
+    for sender in ("first@client.test", "second@client.test"):
+        here.send(mail.message(), sender=sender)
+    s.wait(2)
+    assert_by(here, "local", 2)
+    assert [r["egress"] for r in here.wait_log("rerouted", 2)] == ["far", "far"]
+    assert not here.log("deferred") and {r["attempt"] for r in here.log("delivered")} == {1}
+    zone.mail("greylists.test", sink(Later()).address)      # nobody else can: it waits as always
+    here.send(mail.message(), to="x@greylists.test")
+    assert here.wait_log("deferred")[0]["egress"] == "local"
+
+
 def test_routes_with_hosts_never_use_a_relay(relay, sink):
     s, gw2 = sink(), sink()
     here = relay(to=s, conf={"egress": [{"name": "far", "via": {"relay": gw2.host}},
