@@ -84,6 +84,17 @@ void show_site(void *table, const json_t *row)
 
 /* ---- items ---- */
 
+/* "451 4.7.1 later": remote replies have their enhanced code in the text. */
+static void print_reply(const json_t *row)
+{
+    const char *enhanced = text_of(row, "enhanced"), *reply = text_of(row, "reply");
+    if (number_of(row, "code"))
+        printf("%lld ", number_of(row, "code"));
+    if (enhanced[0] && strncmp(reply, enhanced, strlen(enhanced)) != 0)
+        printf("%s ", enhanced);
+    print_text(reply);
+}
+
 void show_item(void *arg, const json_t *row)
 {
     char age[24];
@@ -105,11 +116,7 @@ void show_item(void *arg, const json_t *row)
     if (!text_of(row, "reply")[0])
         return;
     printf("%28s", "");
-    if (number_of(row, "code"))
-        printf("%lld ", number_of(row, "code"));
-    if (text_of(row, "enhanced")[0])
-        printf("%s ", text_of(row, "enhanced"));
-    print_text(text_of(row, "reply"));
+    print_reply(row);
     putchar('\n');
 }
 

@@ -71,6 +71,7 @@ def test_queue_table_and_list(waiting):
     assert all(r["id"] for r in rows)
     text = here.cli("queue", "list").stdout
     assert rows[0]["id"] in text and rows[1]["id"] in text
+    assert text.count("450 4.2.1 not now") == 2         # its code is not said twice
 
 
 def test_show(waiting):
