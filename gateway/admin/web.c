@@ -141,11 +141,15 @@ static enum token token_of(const struct web *w, const struct http_head *head)
                                                                              : TOKEN_WRONG;
 }
 
+static bool reads(const struct http_head *head)
+{
+    return slice_eq_str(head->method, "GET") || slice_eq_str(head->method, "HEAD");
+}
+
 /* False: refused, the call has ended. */
 static bool admit(struct web *w, struct http_call *call, const struct http_head *head)
 {
     enum token token = token_of(w, head);
-    bool reads = slice_eq_str(head->method, "GET") || slice_eq_str(head->method, "HEAD");
     if (!host_is_ours(w, head->host)) {
         reply_error(call, 421, "this host name is not one of report.names");
     } else if (is_cross_site(head)) {
@@ -153,7 +157,7 @@ static bool admit(struct web *w, struct http_call *call, const struct http_head 
     } else if (token == TOKEN_WRONG) {
         http_header(call, "WWW-Authenticate", "Bearer");
         reply_error(call, 401, "the token is not that of report.token_file");
-    } else if (!reads && token != TOKEN_RIGHT) {
+    } else if (!reads(head) && token != TOKEN_RIGHT) {
         http_header(call, "WWW-Authenticate", "Bearer");
         reply_error(call, 401, "this needs the token of report.token_file");
     } else {
@@ -174,11 +178,23 @@ static void add_page_headers(struct http_call *call)
     http_header(call, "Cross-Origin-Resource-Policy", "same-origin");
 }
 
+static const char GET_ONLY[] = "GET, HEAD";
+
+static void reply_wrong_method(struct http_call *call, const char *allow)
+{
+    http_header(call, "Allow", allow);
+    reply_error(call, 405, "this method is not for this path");
+}
+
 static bool serve_file(struct http_call *call, const struct http_head *head)
 {
     const struct web_file *file = web_file_find(head->path);
     if (!file)
         return false;
+    if (!reads(head)) {
+        reply_wrong_method(call, GET_ONLY);
+        return true;
+    }
     http_header(call, "Cache-Control", "no-cache"); /* asks each time, gets 304 */
     http_header(call, "ETag", file->etag);
     if (slice_eq_str(http_head_field(head, "If-None-Match"), file->etag))
@@ -197,16 +213,16 @@ static bool method_fits(const struct web_route *route, struct slice method)
     return slice_eq_str(method, route->method);
 }
 
-/* NULL: *status_r says why. */
-static const struct web_route *find_route(const struct http_head *head, int *status_r)
+/* NULL: there is none, or only for the methods *allow_r. */
+static const struct web_route *find_route(const struct http_head *head, const char **allow_r)
 {
-    *status_r = 404;
+    *allow_r = NULL;
     for (const struct web_route *r = web_routes; r->path; r++) {
         if (!slice_eq_str(head->path, r->path))
             continue;
         if (method_fits(r, head->method))
             return r;
-        *status_r = 405;
+        *allow_r = strcmp(r->method, "GET") == 0 ? GET_ONLY : r->method;
     }
     return NULL;
 }
@@ -250,14 +266,14 @@ static void on_request(void *arg, struct http_call *call, const struct http_head
 {
     struct web *w = arg;
     struct err err;
-    int status;
+    const char *allow;
     add_page_headers(call);
     if (!admit(w, call, head))
         return;
-    const struct web_route *route = find_route(head, &status);
+    const struct web_route *route = find_route(head, &allow);
     if (!route) {
-        if (status == 405)
-            reply_error(call, 405, "this method is not for this path");
+        if (allow)
+            reply_wrong_method(call, allow);
         else if (!serve_file(call, head))
             reply_error(call, 404, "there is nothing here");
         return;

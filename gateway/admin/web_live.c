@@ -27,6 +27,8 @@ enum {
     EVENT_BYTES_MAX = 32 << 20
 };
 
+static const char EVENTS_TYPE[] = "text/event-stream";
+
 struct listener {
     struct list node;
     struct web_live *live;
@@ -245,6 +247,10 @@ static void welcome(struct web_live *live, struct listener *l)
 void web_events(struct web_query *query)
 {
     struct web_live *live = query->web->live;
+    if (http_head_only(query->call)) {
+        web_reply(&query, 200, EVENTS_TYPE, slice_of(""));
+        return;
+    }
     if (live->count >= WEB_LISTENERS) {
         web_reply_error(&query, 503, "too many listen already");
         return;
@@ -258,7 +264,7 @@ void web_events(struct web_query *query)
     live->count++;
     web_release(&query);
     http_on_gone(l->call, on_gone, l);
-    http_begin(l->call, 200, "text/event-stream");
+    http_begin(l->call, 200, EVENTS_TYPE);
     welcome(live, l);
     if (!timer_is_set(&live->tick))
         timer_set(live->web->env.loop, &live->tick, TICK_MS);

@@ -196,6 +196,11 @@ void http_reply_static(struct http_call **call, int status, const char *type, st
     reply(call, status, type, body, true);
 }
 
+bool http_head_only(const struct http_call *call)
+{
+    return call->head_only;
+}
+
 void http_begin(struct http_call *call, int status, const char *type)
 {
     call->keep = false;

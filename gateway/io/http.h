@@ -42,6 +42,9 @@ void http_reply(struct http_call **call, int status, const char *type, struct sl
 /* The same with memory that lives as long as the program. */
 void http_reply_static(struct http_call **call, int status, const char *type, struct slice body);
 
+/* It is a HEAD: a body would go nowhere. */
+bool http_head_only(const struct http_call *call);
+
 /* A reply that ends with the connection. */
 void http_begin(struct http_call *call, int status, const char *type);
 void http_write(struct http_call *call, struct slice bytes);

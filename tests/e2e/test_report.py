@@ -77,6 +77,11 @@ def test_page_health_and_metrics(web):
     assert metric(here, "waypost_received_total") == 1
     assert metric(here, "waypost_relay_up") == 1
     assert ask(here, "/nothing")[0] == 404
+    status, headers, text = ask(here, "/api/v1/events", "HEAD")     # ends, as others do
+    assert (status, text) == (200, "") and headers["Content-Type"] == "text/event-stream"
+    for method in ("POST", "DELETE"):
+        status, headers, _ = ask(here, "/", method, Authorization="Bearer " + TOKEN)
+        assert (status, headers["Allow"]) == (405, "GET, HEAD")
 
 
 def shape(value):
@@ -206,7 +211,8 @@ def test_changes_need_the_token(web):
     here.send(b"Subject: x\r\n\r\nx\r\n")
     here.wait_log("deferred")
     hold = "/api/v1/queue/hold?to=%2A%40dest.test"
-    assert ask(here, hold)[0] == 405
+    status, headers, _ = ask(here, hold)
+    assert (status, headers["Allow"]) == (405, "POST")
     assert ask(here, hold, "POST")[0] == 401
     assert ask(here, hold, "POST", Authorization="Bearer " + TOKEN + "x")[0] == 401
     assert ask(here, hold, "POST", Authorization="Bearer " + TOKEN,
