@@ -1,5 +1,6 @@
 /*
- * conf/checks_geo — what stands in `geo` twice: one of the two could never be found
+ * conf/checks_geo — what stands in `geo` twice, so that one of the two could never be found, and
+ * codes that nothing has
  */
 #include "gateway/base/map.h"
 #include "gateway/conf/schema.h"
@@ -19,17 +20,59 @@ static void take_code(struct conf_reader *r, struct map *seen, const struct yaml
 }
 
 /* name: code or list of codes */
-static void check_codes(struct conf_reader *r, const struct yaml_node *names)
+static void check_codes(struct conf_reader *r, const struct yaml_node *names,
+                        void (*check)(struct conf_reader *r, const struct yaml_node *code,
+                                      const char *owner))
 {
     struct map *seen = map_new();
     for (size_t i = 0; names && names->kind == NODE_MAP && i < names->n; i++) {
         const struct yaml_entry *e = &names->entries[i];
-        if (e->value->kind == NODE_TEXT)
-            take_code(r, seen, e->value, e->key.p);
-        for (size_t k = 0; e->value->kind == NODE_LIST && k < e->value->n; k++)
-            take_code(r, seen, e->value->entries[k].value, e->key.p);
+        const struct yaml_node *list = e->value;
+        for (size_t k = 0; k < (list->kind == NODE_LIST ? list->n : 1); k++) {
+            const struct yaml_node *code = list->kind == NODE_LIST ? list->entries[k].value : list;
+            take_code(r, seen, code, e->key.p);
+            if (check)
+                check(r, code, e->key.p);
+        }
     }
     map_free(&seen, NULL);
+}
+
+/* ISO 3166-1, and XK (Kosovo), which databases have. */
+static const char countries[] =
+    "ADAEAFAGAIALAMAOAQARASATAUAWAXAZBABBBDBEBFBGBHBIBJBLBMBNBOBQBRBSBTBVBWBYBZCACCCDCFCGCHCI"
+    "CKCLCMCNCOCRCUCVCWCXCYCZDEDJDKDMDODZECEEEGEHERESETFIFJFKFMFOFRGAGBGDGEGFGGGHGIGLGMGNGPGQ"
+    "GRGSGTGUGWGYHKHMHNHRHTHUIDIEILIMINIOIQIRISITJEJMJOJPKEKGKHKIKMKNKPKRKWKYKZLALBLCLILKLRLS"
+    "LTLULVLYMAMCMDMEMFMGMHMKMLMMMNMOMPMQMRMSMTMUMVMWMXMYMZNANCNENFNGNINLNONPNRNUNZOMPAPEPFPG"
+    "PHPKPLPMPNPRPSPTPWPYQARERORSRURWSASBSCSDSESGSHSISJSKSLSMSNSOSRSSSTSVSXSYSZTCTDTFTGTHTJTK"
+    "TLTMTNTOTRTTTVTWTZUAUGUMUSUYUZVAVCVEVGVIVNVUWFWSXKYEYTZAZMZW";
+static const char continents[] = "AFANASEUNAOCSA";
+
+static bool is_among(const char *codes, const char *code)
+{
+    for (; *codes; codes += 2)
+        if (codes[0] == code[0] && codes[1] == code[1])
+            return true;
+    return false;
+}
+
+/* "EU", "DE", "CN-BJ"; other forms have been complained about. */
+static bool is_area(const struct yaml_node *code)
+{
+    const char *p = code->text.p;
+    return code->kind == NODE_TEXT && code->text.n >= 2 && p[0] >= 'A' && p[0] <= 'Z' &&
+           p[1] >= 'A' && p[1] <= 'Z' && (code->text.n == 2 || p[2] == '-');
+}
+
+/* Not an error: countries come and go. */
+static void check_area(struct conf_reader *r, const struct yaml_node *code, const char *owner)
+{
+    if (is_area(code) && !is_among(countries, code->text.p) &&
+        !(code->text.n == 2 && is_among(continents, code->text.p)))
+        conf_warning(r->errors, code->pos,
+                     "%.2s is neither a country of ISO 3166 nor a continent: no address will be in "
+                     "\"%s\" by it",
+                     code->text.p, owner);
 }
 
 static void check_networks(struct conf_reader *r, const struct conf_geo *geo)
@@ -59,7 +102,7 @@ static void check_networks(struct conf_reader *r, const struct conf_geo *geo)
 
 void check_geo(struct conf_reader *r, const struct yaml_node *node, void *target)
 {
-    check_codes(r, yaml_get(node, "carriers"));
-    check_codes(r, yaml_get(node, "regions"));
+    check_codes(r, yaml_get(node, "carriers"), NULL);
+    check_codes(r, yaml_get(node, "regions"), check_area);
     check_networks(r, target);
 }

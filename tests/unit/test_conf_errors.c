@@ -229,6 +229,11 @@ static const struct row plan_rows[] = {
       "4:38: found AS1 a second time, expected it once (first in \"a\")\n"
       "4:46: found AS1 a second time, expected it once (first in \"a\")\n"
       "4:79: found DE a second time, expected it once (first in \"d\")" },
+    { BASE "geo: { regions: { a: [UK, GB, EU, XK], b: AN, c: [AN-X, CN-BJ] } }\n", NULL,
+      "4:23: warning: UK is neither a country of ISO 3166 nor a continent: no address will be in "
+      "\"a\" by it\n"
+      "4:51: warning: AN is neither a country of ISO 3166 nor a continent: no address will be in "
+      "\"c\" by it" },
     { BASE "geo:\n  networks:\n    - { network: 10.0.0.0/8, carrier: x }\n"
            "    - { network: 10.0.0.0/8, region: y }\n    - { network: 10.1.0.0/16 }\n",
       NULL,
