@@ -89,17 +89,12 @@ static int connect_to_daemon(const struct cli *cli, int *fd_r)
 }
 
 /* A daemon that hangs up at once is noticed by the reader. */
-static void send_request(int fd, const struct request *request)
+static void send_all(int fd, struct slice rest)
 {
-    struct buf out;
-    buf_init(&out, REQUEST_MAX * 2);
-    request_put(&out, request);
-    struct slice rest = buf_slice(&out);
     for (ssize_t n; rest.n && (n = send(fd, rest.p, rest.n, MSG_NOSIGNAL)) > 0;) {
         rest.p += n;
         rest.n -= (size_t)n;
     }
-    buf_free(&out);
 }
 
 void client_request(const struct cli *cli, const char *verb, const char *action, struct request *r)
@@ -129,20 +124,18 @@ static bool take_line(const char *line, size_t n, client_row_fn *on_row, void *a
     return over;
 }
 
-int client_ask(const struct cli *cli, const struct request *request, client_row_fn *on_row,
-               void *arg, char **text_r)
+static int ask(const struct cli *cli, struct slice request, client_row_fn *on_row, void *arg,
+               char **text_r)
 {
     int fd = -1;
     char *line = NULL, *text = NULL;
     size_t size = 0;
     bool late = false;
-    if (text_r)
-        *text_r = NULL;
     int status = connect_to_daemon(cli, &fd);
     if (status != CLI_OK)
         return status;
     status = CLI_UNREACHABLE;
-    send_request(fd, request);
+    send_all(fd, request);
     FILE *f = fdopen(fd, "r");
     for (ssize_t n; (n = getline(&line, &size, f)) > 0;) {
         if (take_line(line, (size_t)n, on_row, arg, &status, &text))
@@ -162,6 +155,23 @@ int client_ask(const struct cli *cli, const struct request *request, client_row_
         *text_r = text;
     else
         free(text);
+    return status;
+}
+
+int client_ask(const struct cli *cli, const struct request *request, client_row_fn *on_row,
+               void *arg, char **text_r)
+{
+    struct buf out;
+    int status;
+    if (text_r)
+        *text_r = NULL;
+    buf_init(&out, REQUEST_MAX);
+    request_put(&out, request);
+    if (out.full)
+        status = cli_usage(cli, "this is too long to ask: more than %d bytes", REQUEST_MAX);
+    else
+        status = ask(cli, buf_slice(&out), on_row, arg, text_r);
+    buf_free(&out);
     return status;
 }
 

@@ -151,6 +151,8 @@ def a_wrong_name_is_told(here):
             assert (done.returncode, done.stdout) == (1, ""), (report, form, done.stdout)
             assert 'no egress "defualt"; there are: default, far' in done.stderr
     assert here.cli("report", "links", "--egress", "def*").returncode == 0
+    long = here.cli("report", "links", "--egress", "x" * 100000, check=False)
+    assert long.returncode == 2 and "too long to ask" in long.stderr
 
 
 @pytest.mark.timeout(240)
