@@ -43,7 +43,9 @@ static void observe_egress(struct links *l, int16_t slot, const struct observati
     if (o->result == OBS_UNPLUMBED)
         fault_set(l, slot, EGRESS_UNPLUMBED, "its address is not on this machine", now_ms);
     else if (o->result == OBS_PROXY_DOWN)
-        fault_set(l, slot, EGRESS_PROXY_DOWN, "its proxy or relay does not answer", now_ms);
+        fault_set(l, slot, EGRESS_PROXY_DOWN,
+                  "its proxy or relay does not answer or serve us; egress_down in the log says why",
+                  now_ms);
     else if (o->result == OBS_OK &&
              (l->slot[slot].fault == EGRESS_UNPLUMBED || l->slot[slot].fault == EGRESS_PROXY_DOWN))
         fault_set(l, slot, EGRESS_FINE, "it is back", now_ms);

@@ -241,6 +241,8 @@ def test_relay_refuses_the_password(second, through):
     s.wait(1)
     assert_by(here, "local", 1)
     assert not final.messages and "auth: 535 5.7.8" in here.stderr()
+    net.wait_for("where to look", lambda: "in the log says why" in
+                 here.cli("egress", "list").stdout)
 
 
 def test_relay_with_another_certificate(second, through):
