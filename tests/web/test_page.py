@@ -7,6 +7,7 @@ import os
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from test_live import LISTENERS, Listener
 from wp.browser import assert_quiet, cell, visit, wait
 
 pytestmark = pytest.mark.timeout(120)
@@ -15,6 +16,22 @@ WORST = 7               # class of the slowest colour
 
 def loaded_from(driver):
     return driver.execute_script("return performance.getEntriesByType('resource').map(e => e.name)")
+
+
+def link(driver):
+    return driver.find_element(By.ID, "link")
+
+
+def test_a_page_too_many_gets_its_turn(world, browser):
+    listeners = [Listener(world) for _ in range(LISTENERS)]
+    for listener in listeners:
+        listener.next("all_paths")
+    driver = browser()
+    driver.get(world.url)
+    wait(driver, lambda: "lost" in link(driver).get_attribute("class"), "the refusal")
+    for listener in listeners:
+        listener.line.close()
+    wait(driver, lambda: link(driver).text.endswith("live"), "its turn")
 
 
 def test_the_page_shows_all_parts_and_loads_nothing_from_elsewhere(world, browser, shots):
@@ -191,5 +208,7 @@ def test_many_groups_are_filtered_and_the_relay_may_be_away(world, browser, shot
     wait(driver, lambda: "does not answer" in driver.find_element(By.ID, "totals").text,
          "word of the relay")
     driver.save_screenshot(os.path.join(shots, "relay-away.png"))
+    wait(driver, lambda: "lost" in link(driver).get_attribute("class"), "word that it is not asked")
     world.do("relay on")
+    wait(driver, lambda: link(driver).text.endswith("live"), "the end of that")
     wait(driver, lambda: "1,002" in driver.find_element(By.ID, "totals").text, "the totals again")

@@ -7,10 +7,17 @@ import * as standing from './standing.js';
 import * as tables from './tables.js';
 
 const QUEUE_MS = 5000;
+const AGAIN_MS = 3000;
+let source = null;
 
 function setLink(text, kind) {
   $('link').textContent = text;
   $('link').className = `state ${kind}`;
+}
+
+// What was asked for is answered again.
+function showLive() {
+  if (source.readyState === EventSource.OPEN) setLink('live', 'live');
 }
 
 function drawTotals(t) {
@@ -28,13 +35,17 @@ function drawTotals(t) {
 }
 
 function follow() {
-  const source = new EventSource('api/v1/events');
+  source = new EventSource('api/v1/events');
   const on = (name, fn) => source.addEventListener(name, (e) => fn(JSON.parse(e.data)));
   source.onopen = () => {
     setLink('live', 'live');
     tables.loadEvents().catch((e) => setLink(e.message, 'lost')); // also what a break has hidden
   };
-  source.onerror = () => setLink('connection lost, trying again', 'lost');
+  source.onerror = () => {
+    setLink('connection lost, trying again', 'lost');
+    // By itself it comes back after a break, but not after a refusal (too many listen already).
+    if (source.readyState === EventSource.CLOSED) setTimeout(follow, AGAIN_MS);
+  };
   on('all_paths', (rows) => { heat.setAll(rows); detail.refreshFacts(); });
   on('paths', (rows) => { heat.setSome(rows); detail.refreshFacts(); });
   on('egress', (rows) => {
@@ -49,7 +60,7 @@ function follow() {
 
 function repeat(fn, everyMs) {
   const run = () => {
-    if (!document.hidden) fn().catch((e) => setLink(e.message, 'lost'));
+    if (!document.hidden) fn().then(showLive).catch((e) => setLink(e.message, 'lost'));
   };
   run();
   setInterval(run, everyMs);
