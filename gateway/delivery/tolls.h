@@ -62,6 +62,10 @@ bool tolls_room(struct target *t, int egress, enum lane lane);
 /* A session begins: takes its connection. False: another worker was faster. */
 bool tolls_connect(struct session *s);
 void tolls_end(struct session *s);
+/* The same, but for its connection, which counts until it is closed: tolls_closed(). NULL: it
+ * counts nowhere, as that to a relay. */
+struct tolls *tolls_part(struct session *s);
+void tolls_closed(struct tolls **ts);
 /* It dials one more address. Returns how long to wait before it; 0: it is taken. */
 int64_t tolls_dial_ms(struct session *s);
 /* It rests: should it end, so that another can be opened? */

@@ -21,7 +21,7 @@ class Noting(smtpd.Behaviour):
 
     def __init__(self):
         self.connects, self.inside, self.peak = [], 0, 0
-        self.may = threading.Event()
+        self.may, self.never = threading.Event(), threading.Event()
         self.may.set()
 
     def connected(self, s):
@@ -36,6 +36,7 @@ class Noting(smtpd.Behaviour):
         return super().received(s, message)
 
     def quit(self, s):
+        self.never.wait(0.1)            # a server that takes its time has it all the while
         with self.lock:
             self.inside -= 1
         return super().quit(s)
