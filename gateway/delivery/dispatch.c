@@ -283,7 +283,7 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     if (!s && !opening)
         return false;
     int egress = s ? s->egress : need.way.egress;
-    if (!tolls_let_go(t, egress, (enum lane)front->lane)) {
+    if (!tolls_let_go_by(t, egress, (enum lane)front->lane)) {
         paths_forget(t); /* its own limit is reached: choose again */
         return egress == need.way.egress;
     }

@@ -33,6 +33,9 @@ struct tolls;
 /* May one of this lane go by this egress now (EGRESS_NONE: by whichever)? If not the site's hold
  * says why, and the target looks again when it may. */
 bool tolls_let_go(struct target *t, int egress, enum lane lane);
+/* The same of the limits that an egress has of its own: the others were asked when it was not yet
+ * chosen. */
+bool tolls_let_go_by(struct target *t, int egress, enum lane lane);
 /* Takes what tolls_let_go() found; false: another worker was faster. */
 bool tolls_take(struct target *t, int egress, struct attempt *a);
 /* Bound for another egress it goes by this one instead: that one's own limits. */
