@@ -191,6 +191,7 @@ static bool site_has_room(struct target *t, const struct need *need)
 
 static bool may_open(struct target *t, const struct need *need)
 {
+    t->site->hold = SITE_OPENING;
     if (enough_are_opening(t, need->way.egress) ||
         loop_now_ms(t->delivery->loop) < t->site->backoff_until_ms)
         return false;
