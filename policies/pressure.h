@@ -8,14 +8,17 @@
  *
  *     bulk 70 %    normal 80 %    high 90 %    urgent 100 %
  *
- *   so that each lane leaves room to those above it. The disk is full when no more than min_free is
- *   left; it has reached 70 % when that is 70 % of what is left.
+ *   so that each lane leaves room to those above it. Mail that its client wants held (RFC 4865) is
+ *   refused from 50 % on, whatever its lane: it may stay for weeks, and nothing makes it leave. The
+ *   disk is full when no more than min_free is left; it has reached 70 % when that is 70 % of what
+ *   is left.
  *
  *   Pure.
  */
 #ifndef WAYPOST_POLICIES_PRESSURE_H
 #define WAYPOST_POLICIES_PRESSURE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "gateway/conf/rules.h"
@@ -29,6 +32,6 @@ struct pressure {
 };
 
 /* What mail of this lane is refused for; PRESSURES: it is taken. */
-enum pressure_of pressure_judge(const struct pressure *p, enum lane lane);
+enum pressure_of pressure_judge(const struct pressure *p, enum lane lane, bool held);
 
 #endif

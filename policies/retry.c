@@ -18,6 +18,14 @@ static int64_t first_wait(const struct conf_retry *conf, enum retry_cause cause)
     return conf->first;
 }
 
+/* No try comes so late that nothing could come of it, and none right after the one before. */
+static int64_t before_expiry(int64_t wait, int64_t left)
+{
+    if (left > 0 && wait > left - RETRY_LAST_MS && left >= 2 * RETRY_LAST_MS)
+        return left - RETRY_LAST_MS;
+    return left > 0 && wait > left ? left : wait;
+}
+
 int64_t retry_next(const struct conf_retry *conf, enum retry_cause cause, unsigned attempts,
                    int64_t expiry, int64_t now, struct rnd *rnd)
 {
@@ -26,9 +34,7 @@ int64_t retry_next(const struct conf_retry *conf, enum retry_cause cause, unsign
         wait *= 2;
     if (wait > conf->max)
         wait = conf->max;
-    wait = rnd_jitter(rnd, wait, 20);
-    if (now < expiry && now + wait > expiry)
-        wait = expiry - now;
+    wait = before_expiry(rnd_jitter(rnd, wait, 20), expiry - now);
     return now + (wait > 0 ? wait : 1);
 }
 

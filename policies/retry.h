@@ -3,18 +3,22 @@
  *
  *   The wait starts at the figure for the kind of refusal and doubles with each attempt up to
  *   retry.max, moved by +-20 %. Times are Unix time in milliseconds; pure: time and randomness come
- * in.
+ *   in.
  *
- * Each lane has its own figures.
+ *   Each lane has its own figures.
  *
- * Guarantees: now < retry_next() <= the expiry unless that is past, so the last try comes just
- * before the mail expires. See:        RFC 5321 section 4.5.4.1
+ * Guarantees: now < retry_next() <= the expiry unless that is past. What would come later than
+ *             RETRY_LAST_MS before the expiry comes then: the last try. When not even that long
+ *             again is left, there is none more: it would follow on the heels of the one before.
+ * See:        RFC 5321 section 4.5.4.1
  */
 #ifndef WAYPOST_POLICIES_RETRY_H
 #define WAYPOST_POLICIES_RETRY_H
 
 #include "gateway/base/rnd.h"
 #include "gateway/conf/rules.h"
+
+enum { RETRY_LAST_MS = 10000 };
 
 enum retry_cause {
     RETRY_REMOTE,    /* a 4yz reply or a broken connection */

@@ -54,13 +54,14 @@ static void put_toll(struct buf *json, const struct traffic_toll *t, const struc
     json_close(json, '}');
 }
 
-void explain_put_limits(struct buf *json, const struct policies *p,
-                        const struct traffic_question *q)
+void explain_put_limits(struct buf *json, const struct queue *queue,
+                        const struct queue_limits_question *question)
 {
     struct traffic_limits limits;
-    struct traffic_toll *tolls = mem_array(policies_traffic_count(p) + 1, sizeof *tolls);
-    policies_traffic(p, q, &limits);
-    size_t n = policies_tolls(p, q, tolls);
+    struct facts facts;
+    size_t rules = policies_traffic_count(queue_policies(queue));
+    struct traffic_toll *tolls = mem_array(rules + 1, sizeof *tolls);
+    size_t n = queue_limits(queue, question, &limits, tolls, &facts);
     json_key(json, "limits");
     json_open(json, '{');
     json_int(json, "connections", (int64_t)limits.connections);
@@ -69,7 +70,7 @@ void explain_put_limits(struct buf *json, const struct policies *p,
     json_key(json, "traffic");
     json_open(json, '[');
     for (size_t i = 0; i < n; i++)
-        put_toll(json, &tolls[i], q->f);
+        put_toll(json, &tolls[i], &facts);
     json_close(json, ']');
     json_close(json, '}');
     free(tolls);

@@ -8,12 +8,12 @@
 #define WAYPOST_ADMIN_EXPLAIN_LIMITS_H
 
 #include "gateway/base/buf.h"
-#include "policies/traffic.h"
+#include "gateway/queue/inspect.h"
 
 /* "limits": the numbers of the site, and in "traffic" what is counted by itself, each with its rule
  * and what it is counted over. */
-void explain_put_limits(struct buf *json, const struct policies *policies,
-                        const struct traffic_question *question);
+void explain_put_limits(struct buf *json, const struct queue *queue,
+                        const struct queue_limits_question *question);
 /* A member that names the place of a rule. */
 void explain_put_pos(struct buf *json, const char *key, const struct conf_pos *pos);
 

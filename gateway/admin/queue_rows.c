@@ -218,6 +218,7 @@ static const char *const hold_names[] = {
     [SITE_BACKOFF] = "back-off",         [SITE_CONNECTIONS] = "connections",
     [SITE_BEARS] = "what it bears",      [SITE_FREE] = "",
     [SITE_TOTAL] = "connections in all", [SITE_NO_EGRESS] = "no egress",
+    [SITE_OPENING] = "connecting",
 };
 
 void rows_copy_site(struct buf *out, const struct queue_site_row *row)

@@ -56,6 +56,7 @@ static const char *held_back(const json_t *row, char *text, size_t n)
     static const struct {
         const char *by, *number;
     } with[] = { { "back-off", "backoff_s" },
+                 { "connecting", "sessions" },
                  { "connections", "connections" },
                  { "what it bears", "bears" } };
     const char *by = text_of(row, "held_back_by");

@@ -241,32 +241,14 @@ static void put_limits(const struct explain *x, const struct fanout_worker *work
                        const struct mx_set *set, const struct addr *address, int egress,
                        struct buf *json)
 {
-    struct slice hosts[MX_HOSTS_MAX];
-    struct facts f = { .mx = hosts };
-    const struct conf_route *route = x->route;
-    facts_set_recipient(&f, x->facts.recipient);
-    f.recipient_domain = x->facts.recipient_domain;
-    for (size_t i = 0; set && i < set->count; i++)
-        hosts[f.mx_count++] = slice_of(set->hosts[i].name);
-    for (size_t i = 0; i < route->hosts.n && f.mx_count < MX_HOSTS_MAX; i++)
-        hosts[f.mx_count++] = route->hosts.at[i].host;
-    f.site = route->hosts.n ? route->name : x->domain;
-    f.known |= FACT_BIT(WHEN_SITE);
-    if (f.mx_count) {
-        f.provider = queue_provider(worker->queue, hosts[0]);
-        f.known |= FACT_BIT(WHEN_MX) | FACT_BIT(WHEN_PROVIDER);
-    }
-    if (address->family != ADDR_NONE && worker->geo && geo_cache_state(worker->geo)) {
-        f.carrier = geo_group(worker->geo, address)->carrier;
-        f.region = geo_group(worker->geo, address)->region;
-        f.known |= FACT_BIT(WHEN_CARRIER) | FACT_BIT(WHEN_REGION);
-    }
-    if (egress != EGRESS_NONE) {
-        f.egress = policies_conf(x->policies)->egress.at[egress].name;
-        f.known |= FACT_BIT(WHEN_EGRESS);
-    }
-    struct traffic_question q = { .f = &f, .site_key = f.site };
-    explain_put_limits(json, x->policies, &q);
+    struct queue_limits_question q = {
+        .mx = set, .route = x->route->name, .domain = x->domain, .recipient = x->facts.recipient
+    };
+    if (address->family != ADDR_NONE && worker->geo && geo_cache_state(worker->geo))
+        q.place = geo_group(worker->geo, address);
+    if (egress != EGRESS_NONE)
+        q.egress = policies_conf(x->policies)->egress.at[egress].name;
+    explain_put_limits(json, worker->queue, &q);
 }
 
 /* A worker's answer: an object, and behind it how much it knows in one character. */

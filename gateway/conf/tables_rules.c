@@ -71,6 +71,15 @@ static const struct conf_section route_section = {
     TABLE(route_keys), .has_pos = true,         .check = check_route
 };
 
+/* "*" holds whatever the fact; but a header must be there (policies/when_compile). */
+static bool is_always(const struct conf_term *term)
+{
+    bool any = false;
+    for (size_t i = 0; term->key != WHEN_HEADER && i < term->patterns.n; i++)
+        any = any || slice_eq_str(term->patterns.at[i].text, "*");
+    return any;
+}
+
 /* A limit is one of connections and of what goes over them; one mail's own facts come too late. */
 static void warn_of_mail(struct conf_reader *r, const struct conf_when *when)
 {
@@ -79,7 +88,7 @@ static void warn_of_mail(struct conf_reader *r, const struct conf_when *when)
                                   1u << WHEN_CARRIER | 1u << WHEN_REGION | 1u << WHEN_EGRESS;
     for (size_t i = 0; i < when->terms.n; i++) {
         const struct conf_term *term = &when->terms.at[i];
-        if (!(known >> term->key & 1))
+        if (!(known >> term->key & 1) && !is_always(term))
             conf_warning(r->errors, term->pos,
                          "this traffic rule never applies: limits know mx, site, provider, "
                          "recipient_domain, recipient_carrier, recipient_region and egress, not %s",

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "gateway/base/log.h"
+#include "gateway/conf/conf.h"
 #include "gateway/delivery/domains.h"
 #include "gateway/mail/address.h"
 
@@ -36,6 +37,7 @@ static void set_aside(struct delivery *d, struct item *item)
     char id[SPOOL_ID_TEXT + 1];
     spool_id_format(item->id, id);
     log_error(NULL, "envelope_corrupt", "id", id, NULL);
+    item->deadline_told = item->delay_told = true;
     if (loop_wall_ms(d->loop) < item->expire_ms) {
         queue_defer(d->queue, item, item->expire_ms);
         return;
@@ -121,6 +123,11 @@ uint32_t attempt_next_batch(struct attempt *a, struct session *s, uint32_t max)
         a->batch[a->batch_n++] = i;
     }
     return a->batch_n;
+}
+
+const struct conf_retry *attempt_retry(const struct attempt *a)
+{
+    return &delivery_conf(a->delivery)->rules.retry.lane[a->item->lane];
 }
 
 bool attempt_untaken(const struct attempt *a)

@@ -72,6 +72,8 @@ void attempt_return(struct attempt **attempt);
 /* Fills batch with recipients that have no finding and that the session may name, at most `max`;
  * returns how many. */
 uint32_t attempt_next_batch(struct attempt *a, struct session *s, uint32_t max);
+/* The figures of its lane. */
+const struct conf_retry *attempt_retry(const struct attempt *a);
 /* Nothing of it can have been taken by the peer: it may go another way. */
 bool attempt_untaken(const struct attempt *a);
 bool attempt_has_more(const struct attempt *a); /* some recipient needs another batch */

@@ -191,6 +191,7 @@ static bool site_has_room(struct target *t, const struct need *need)
 
 static bool may_open(struct target *t, const struct need *need)
 {
+    t->site->hold = SITE_OPENING;
     if (enough_are_opening(t, need->way.egress) ||
         loop_now_ms(t->delivery->loop) < t->site->backoff_until_ms)
         return false;
@@ -283,7 +284,7 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     if (!s && !opening)
         return false;
     int egress = s ? s->egress : need.way.egress;
-    if (!tolls_let_go(t, egress, (enum lane)front->lane)) {
+    if (!tolls_let_go_by(t, egress, (enum lane)front->lane)) {
         paths_forget(t); /* its own limit is reached: choose again */
         return egress == need.way.egress;
     }

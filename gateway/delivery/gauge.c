@@ -14,9 +14,9 @@ struct gauge {
     uint32_t users;                  /* under the lock, as the next */
     struct rate rate[TRAFFIC_RATES]; /* as last told */
     struct bucket bucket[TRAFFIC_RATES];
-    _Atomic int64_t urgent_us; /* until then urgent mail alone may take */
-    _Atomic int64_t wanted_us; /* until then somebody looks for a connection */
-    _Atomic uint32_t connections;
+    _Atomic int64_t urgent_us;             /* until then urgent mail alone may take */
+    _Atomic int64_t wanted_us;             /* until then somebody looks for a connection */
+    _Atomic uint32_t connections, parting; /* the latter are of the former */
 };
 
 struct gauges {
@@ -154,12 +154,20 @@ uint32_t gauge_connections(const struct gauge *g)
     return atomic_load_explicit(&g->connections, memory_order_relaxed);
 }
 
+/* Other workers change both meanwhile: one too many for a moment, never too few. */
+uint32_t gauge_staying(const struct gauge *g)
+{
+    uint32_t parting = atomic_load(&g->parting), all = atomic_load(&g->connections);
+    return all > parting ? all - parting : 0;
+}
+
 bool gauge_connect(struct gauge *g, uint64_t most, int64_t now_us)
 {
     uint32_t n = gauge_connections(g);
     do {
         if (n >= most) {
-            gauge_want(g, now_us);
+            if (gauge_staying(g) >= most)
+                gauge_want(g, now_us);
             return false;
         }
     } while (!atomic_compare_exchange_weak_explicit(&g->connections, &n, n + 1,
@@ -172,6 +180,17 @@ void gauge_disconnect(struct gauge *g)
     uint32_t before = atomic_fetch_sub_explicit(&g->connections, 1, memory_order_relaxed);
     assert(before > 0);
     (void)before;
+}
+
+void gauge_part(struct gauge *g)
+{
+    atomic_fetch_add(&g->parting, 1);
+}
+
+void gauge_parted(struct gauge *g)
+{
+    atomic_fetch_sub(&g->parting, 1);
+    gauge_disconnect(g);
 }
 
 void gauge_want(struct gauge *g, int64_t now_us)

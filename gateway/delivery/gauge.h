@@ -38,10 +38,15 @@ void gauge_charge(struct gauge *g, enum traffic_rate kind, struct rate rate, uin
                   int64_t now_us);
 
 uint32_t gauge_connections(const struct gauge *g);
-/* One more, of `most`; false: there are as many, and those at rest are asked to end for
- * GAUGE_WANTED_US. */
+/* Of these, those that are not being closed already. */
+uint32_t gauge_staying(const struct gauge *g);
+/* One more, of `most`; false: there are as many, and, unless one of them is being closed, those at
+ * rest are asked to end for GAUGE_WANTED_US. */
 bool gauge_connect(struct gauge *g, uint64_t most, int64_t now_us);
 void gauge_disconnect(struct gauge *g);
+/* One is being closed, which counts until it is: that is gauge_parted(). */
+void gauge_part(struct gauge *g);
+void gauge_parted(struct gauge *g);
 void gauge_want(struct gauge *g, int64_t now_us); /* the same request */
 bool gauge_is_wanted(const struct gauge *g, int64_t now_us);
 

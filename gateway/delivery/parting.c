@@ -4,11 +4,13 @@
 
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
+#include "gateway/delivery/tolls.h"
 #include "gateway/io/stream.h"
 
 struct parting {
     struct list link; /* target->partings */
     struct target *target;
+    struct tolls *tolls;
     uint32_t egress; /* as crowd_parting() gave it */
 };
 
@@ -16,6 +18,7 @@ static void on_ended(void *arg)
 {
     struct parting *p = arg;
     struct target *t = p->target;
+    tolls_closed(&p->tolls);
     if (t) {
         list_del(&p->link);
         t->parting--;
@@ -26,7 +29,7 @@ static void on_ended(void *arg)
         target_run(t);
 }
 
-void parting_begin(struct session *s, int64_t linger_ms)
+void parting_begin(struct session *s, struct tolls *tolls, int64_t linger_ms)
 {
     struct target *t = s->target;
     if (s->relay) {
@@ -35,6 +38,7 @@ void parting_begin(struct session *s, int64_t linger_ms)
     }
     struct parting *p = mem_zero(sizeof *p);
     p->target = t;
+    p->tolls = tolls;
     p->egress = crowd_parting(s);
     list_push_back(&t->partings, &p->link);
     t->parting++;
@@ -43,7 +47,10 @@ void parting_begin(struct session *s, int64_t linger_ms)
 
 void partings_forget(struct target *t)
 {
-    for (struct list *node; (node = list_pop_front(&t->partings));)
-        CONTAINER_OF(node, struct parting, link)->target = NULL;
+    for (struct list *node; (node = list_pop_front(&t->partings));) {
+        struct parting *p = CONTAINER_OF(node, struct parting, link);
+        tolls_closed(&p->tolls);
+        p->target = NULL;
+    }
     t->parting = 0;
 }

@@ -2,9 +2,10 @@
  * delivery/parting — connections that said QUIT and are not closed yet
  *
  *   The server has them until it is done with them, so they count towards what the site may have
- *   (limit.connections) and towards what it bears (crowd.h): sessions that end together, as those
- *   do that began together and carried messages_per_connection each, are not followed by others
- *   that it would refuse for being too many. It lasts until the peer closes, two seconds at most.
+ *   (limit.connections), what several sites may have together (tolls.h) and what it bears
+ *   (crowd.h): sessions that end together, as those do that began together and carried
+ *   messages_per_connection each, are not followed by others that it would refuse for being too
+ *   many. It lasts until the peer closes, two seconds at most.
  *
  *   Connections to a relay serve all sites and are not counted here.
  */
@@ -13,9 +14,9 @@
 
 #include "gateway/delivery/session.h"
 
-/* Takes the stream of a session that is out of all counts; QUIT is queued. When it is closed,
- * target_run(). */
-void parting_begin(struct session *s, int64_t linger_ms);
+/* Takes the stream of a session that is out of all counts but `tolls` (tolls_part()); QUIT is
+ * queued. When it is closed, target_run(). */
+void parting_begin(struct session *s, struct tolls *tolls, int64_t linger_ms);
 /* Its partings outlive the target. */
 void partings_forget(struct target *t);
 

@@ -298,9 +298,10 @@ void session_quit(struct session *s)
     struct delivery *d = s->delivery;
     counter_add(d->counters, COUNTER_BYTES_OUT, stream_bytes_out(s->stream));
     sense_quit(s);
+    struct tolls *tolls = tolls_part(s);
     take_out(s);
     stream_write_ref(s->stream, SLICE_LIT("QUIT\r\n"), NULL, NULL);
-    parting_begin(s, QUIT_LINGER_MS);
+    parting_begin(s, tolls, QUIT_LINGER_MS);
     delivery_check_drained(d);
 }
 

@@ -11,11 +11,6 @@
 
 enum { UNTOLD_RETRY_MS = 300000 }; /* a notice could not be committed: all again after this */
 
-static const struct conf_retry *lane_retry(const struct attempt *a)
-{
-    return &delivery_conf(a->delivery)->rules.retry.lane[a->item->lane];
-}
-
 /* ---- what every recipient gets ---- */
 
 static bool expired(const struct attempt *a)
@@ -65,19 +60,9 @@ static void add_notice(struct settlement *st, const struct recipient *r, enum ds
         .status = r->status,
         .reply = r->reply,
         .remote_mta = r->reply_host,
-        .last_attempt_ms = loop_wall_ms(a->delivery->loop),
+        .last_attempt_ms = a->item->attempts ? loop_wall_ms(a->delivery->loop) : 0,
         .will_retry_until_ms = action == DSN_DELAYED ? a->item->expire_ms : 0,
     };
-}
-
-/* The time of RFC 2852 has passed, or that of the configuration: once each. */
-static bool delay_notice_due(const struct attempt *a, const struct recipient *r)
-{
-    const struct item *item = a->item;
-    const struct conf_retry *retry = lane_retry(a);
-    int64_t now = loop_wall_ms(a->delivery->loop), since = item_since_ms(item);
-    return late_untold(a) ||
-           retry_notice_due(retry, since, item->expire_ms, now, r->delay_notified);
 }
 
 static void consider_notice(struct settlement *st, struct recipient *r,
@@ -93,10 +78,13 @@ static void consider_notice(struct settlement *st, struct recipient *r,
     } else if (event != EVENT_DEFERRED) {
         if (dsn_wanted(sender, r->notify, DSN_FAILED))
             add_notice(st, r, DSN_FAILED);
-    } else if (delay_notice_due(a, r) && dsn_wanted(sender, r->notify, DSN_DELAYED)) {
+    } else if (late_notice_due(a, r->delay_notified) &&
+               dsn_wanted(sender, r->notify, DSN_DELAYED)) {
         struct enhanced said = r->status;
         if (late_untold(a))
             r->status = late_delayed;
+        else if (!said.class_) /* its site takes nothing: it was not tried itself */
+            r->status = (struct enhanced){ 4, 0, 0 };
         r->delay_notified = true;
         add_notice(st, r, DSN_DELAYED);
         r->status = said;
@@ -178,7 +166,7 @@ static void carry_out(struct settlement *st)
 static int64_t next_due(struct attempt *a, const struct verdict *verdicts)
 {
     struct delivery *d = a->delivery;
-    const struct conf_retry *retry = lane_retry(a);
+    const struct conf_retry *retry = attempt_retry(a);
     int64_t now = loop_wall_ms(d->loop), due = INT64_MAX;
     unsigned asked = 0;
     for (size_t i = 0; i < a->env.recipients_n; i++) {
@@ -351,11 +339,23 @@ static void drop(struct attempt *a, const char *text)
     attempt_free(&a);
 }
 
+/* There is nothing to tell or to write: nobody wants to know, or it was told before a restart. */
+static void wait_on(struct attempt *a)
+{
+    struct item *item = a->item;
+    struct delivery *d = a->delivery;
+    a->item = NULL;
+    attempt_free(&a);
+    queue_defer(d->queue, item, item->due_ms);
+}
+
 /* All recipients are told of; no attempt is counted, and the item waits as before. */
-static void tell_late(struct attempt *a, const char *text)
+static void tell_late(struct attempt *a, const char *why)
 {
     size_t n = a->env.recipients_n;
+    const char *text = arena_strndup(a->arena, why, strlen(why));
     struct settlement st = { .attempt = a, .rest = a->env.recipients, .rest_n = n };
+    bool deadline = late_untold(a);
     st.due_ms = a->item->due_ms;
     for (uint32_t i = 0; i < n; i++) {
         struct recipient *r = &a->env.recipients[i];
@@ -366,7 +366,10 @@ static void tell_late(struct attempt *a, const char *text)
         r->reply = said;
     }
     late_told(a);
-    carry_out(&st);
+    if (deadline || st.notices_n)
+        carry_out(&st);
+    else
+        wait_on(a);
 }
 
 void settle_trouble(struct delivery *d, struct item *item, enum queue_trouble why, const char *text)

@@ -149,6 +149,12 @@ bool tolls_let_go(struct target *t, int egress, enum lane lane)
     return tolls_note(t, &h);
 }
 
+bool tolls_let_go_by(struct target *t, int egress, enum lane lane)
+{
+    return !policies_traffic_needs_egress(queue_policies(t->delivery->queue)) ||
+           tolls_let_go(t, egress, lane);
+}
+
 static uint64_t bytes_of(const struct attempt *a)
 {
     return body_is_streamed(a) ? 0 : a->item->body_size;

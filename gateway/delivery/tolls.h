@@ -33,6 +33,9 @@ struct tolls;
 /* May one of this lane go by this egress now (EGRESS_NONE: by whichever)? If not the site's hold
  * says why, and the target looks again when it may. */
 bool tolls_let_go(struct target *t, int egress, enum lane lane);
+/* The same of the limits that an egress has of its own: the others were asked when it was not yet
+ * chosen. */
+bool tolls_let_go_by(struct target *t, int egress, enum lane lane);
 /* Takes what tolls_let_go() found; false: another worker was faster. */
 bool tolls_take(struct target *t, int egress, struct attempt *a);
 /* Bound for another egress it goes by this one instead: that one's own limits. */
@@ -62,6 +65,10 @@ bool tolls_room(struct target *t, int egress, enum lane lane);
 /* A session begins: takes its connection. False: another worker was faster. */
 bool tolls_connect(struct session *s);
 void tolls_end(struct session *s);
+/* The same, but for its connection, which counts until it is closed: tolls_closed(). NULL: it
+ * counts nowhere, as that to a relay. */
+struct tolls *tolls_part(struct session *s);
+void tolls_closed(struct tolls **ts);
 /* It dials one more address. Returns how long to wait before it; 0: it is taken. */
 int64_t tolls_dial_ms(struct session *s);
 /* It rests: should it end, so that another can be opened? */

@@ -74,7 +74,7 @@ bool tolls_room(struct target *t, int egress, enum lane lane)
     bool relay = relay_is(t->delivery, egress);
     for (size_t i = 0; ts && i < ts->n; i++) {
         const struct toll *toll = &ts->at[i];
-        if (toll_counts(toll, relay) && gauge_connections(toll->gauge) >= toll_most(toll, lane) &&
+        if (toll_counts(toll, relay) && gauge_staying(toll->gauge) >= toll_most(toll, lane) &&
             !end_one(t->delivery, toll->gauge))
             gauge_want(toll->gauge, clock_mono_us());
     }
@@ -129,6 +129,29 @@ void tolls_end(struct session *s)
         return;
     leave(ts, ts->n, s->relay);
     tolls_unref(ts);
+}
+
+struct tolls *tolls_part(struct session *s)
+{
+    struct tolls *ts = s->tolls;
+    if (s->relay || !ts)
+        return NULL;
+    for (size_t i = 0; i < ts->n; i++)
+        if (toll_counts(&ts->at[i], false))
+            gauge_part(ts->at[i].gauge);
+    s->tolls = NULL;
+    return ts;
+}
+
+void tolls_closed(struct tolls **tolls)
+{
+    struct tolls *ts = *tolls;
+    *tolls = NULL;
+    for (size_t i = 0; ts && i < ts->n; i++)
+        if (toll_counts(&ts->at[i], false))
+            gauge_parted(ts->at[i].gauge);
+    if (ts)
+        tolls_unref(ts);
 }
 
 int64_t tolls_dial_ms(struct session *s)

@@ -2,7 +2,8 @@
  * ingress/cmd_ehlo — EHLO and HELO (RFC 5321 section 4.1.1.1)
  *
  *   What is offered depends on the listener, on TLS and on the configuration; parameters of
- *   what was not offered are refused later (session->offered).
+ *   what was not offered are refused later (session->offered). FUTURERELEASE depends on who it is,
+ *   too, and clients say EHLO before they log in: so MAIL asks who it is by then.
  */
 #include <stdlib.h>
 
@@ -37,9 +38,16 @@ static bool offers_auth(const struct session *s)
 }
 
 /* RFC 4865 section 4.2: mail is held for those whose mail server we are, not for the world. */
-static bool submits(const struct session *s)
+static bool holds_for(const struct session *s)
 {
-    return s->user || (!admit_stranger(s) && !s->client->recipients.n);
+    bool submits = s->user || (!admit_stranger(s) && !s->client->recipients.n);
+    return submits && s->rules->conf->limits.future_release >= 1000;
+}
+
+unsigned session_mail_params(const struct session *s)
+{
+    unsigned others = s->offered & ~(unsigned)EXT_FUTURERELEASE;
+    return s->esmtp && holds_for(s) ? others | EXT_FUTURERELEASE : others;
 }
 
 void cmd_ehlo(struct session *s, struct slice args)
@@ -56,7 +64,7 @@ void cmd_ehlo(struct session *s, struct slice args)
     };
     if (offers_starttls(s))
         caps.ext |= EXT_STARTTLS;
-    if (limits->future_release >= 1000 && submits(s)) {
+    if (holds_for(s)) {
         caps.ext |= EXT_FUTURERELEASE;
         caps.hold_max_s = (uint32_t)(limits->future_release / 1000);
         caps.hold_until_ms = loop_wall_ms(s->in->env.loop) + limits->future_release;

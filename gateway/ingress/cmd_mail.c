@@ -26,7 +26,7 @@ static const char *refusal_of_times(const struct session *s, const struct mail_a
         return "501 5.5.4 HOLDUNTIL is in the past";
     if (until > now + s->rules->conf->limits.future_release)
         return "501 5.5.4 Held longer than this server does: see FUTURERELEASE";
-    if (mail->by_mode != BY_NONE && until > now + (int64_t)mail->by_s * 1000)
+    if (mail->by_mode != BY_NONE && until >= now + (int64_t)mail->by_s * 1000)
         return "501 5.5.4 Held until after it is to be delivered";
     return NULL;
 }
@@ -67,7 +67,7 @@ void cmd_mail(struct session *s, struct slice args)
     if (!session_renew(s))
         return;
     reply = refusal_of_client(s);
-    if (!reply && command_parse_mail(args, s->offered, &mail, &reply) == RC_OK)
+    if (!reply && command_parse_mail(args, session_mail_params(s), &mail, &reply) == RC_OK)
         reply = refusal_of_mail(s, &mail);
     if (reply) {
         session_refuse_mail(s, reply);

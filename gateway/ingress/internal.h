@@ -156,6 +156,8 @@ void proxy_drop_all(struct ingress *in);
 /* ---- verbs.c and cmd_*.c ---- */
 void verbs_run(struct session *s, struct slice line);
 void cmd_ehlo(struct session *s, struct slice args);
+/* Whose parameters MAIL may have now: of the last EHLO, and by who it is (enum smtp_ext). */
+unsigned session_mail_params(const struct session *s);
 void cmd_helo(struct session *s, struct slice args);
 void cmd_mail(struct session *s, struct slice args);
 void cmd_rcpt(struct session *s, struct slice args);

@@ -21,16 +21,26 @@ static const char *const replies[PRESSURES][LANE_COUNT] = {
         FOR_EACH_LANE("452 4.3.1 Not enough disk space to take ", ", try again later"),
 };
 
-static const char *refusal_of(const struct ingress *in, const struct conf *conf, enum lane lane)
+static const char *const held_replies[PRESSURES] = {
+    [PRESSURE_QUEUE] = "452 4.3.1 Too much is waiting to hold mail, try again later",
+    [PRESSURE_WRITES] = "451 4.3.2 Too busy to hold mail, try again later",
+    [PRESSURE_DISK] = "452 4.3.1 Not enough disk space to hold mail, try again later",
+};
+
+static const char *refusal_of(const struct transaction *tx, enum lane lane)
 {
+    const struct conf *conf = tx->rules->conf;
+    bool held = tx->envelope.hold.until_ms > 0;
     struct spool_fill fill;
-    spool_get_fill(in->env.spool, &fill);
+    spool_get_fill(tx->in->env.spool, &fill);
     struct pressure p = { .of = {
                               [PRESSURE_QUEUE] = { item_memory_total(), conf->limits.queue_memory },
                               [PRESSURE_WRITES] = { fill.waiting_bytes, fill.waiting_most },
                               [PRESSURE_DISK] = { fill.min_free, fill.free_bytes } } };
-    enum pressure_of by = pressure_judge(&p, lane);
-    return by == PRESSURES ? NULL : replies[by][lane];
+    enum pressure_of by = pressure_judge(&p, lane, held);
+    if (by == PRESSURES)
+        return NULL;
+    return held ? held_replies[by] : replies[by][lane];
 }
 
 /* By what is known before the content. */
@@ -44,7 +54,7 @@ static struct lane_choice lane_now(const struct transaction *tx, struct facts *f
 static const char *refusal_by(const struct transaction *tx, struct lane_choice choice)
 {
     enum lane lane = choice.undecided ? LANE_URGENT : choice.lane;
-    return refusal_of(tx->in, tx->rules->conf, lane);
+    return refusal_of(tx, lane);
 }
 
 const char *pressure_at_mail(const struct transaction *tx)
@@ -69,7 +79,7 @@ const char *pressure_at_rcpt(struct transaction *tx, struct slice recipient, str
 
 const char *pressure_at_data(const struct transaction *tx)
 {
-    return refusal_of(tx->in, tx->rules->conf, tx->lane);
+    return refusal_of(tx, tx->lane);
 }
 
 const char *pressure_at_end(const struct transaction *tx)
@@ -78,5 +88,5 @@ const char *pressure_at_end(const struct transaction *tx)
     for (unsigned i = 0; i < tx->items_n; i++)
         if (tx->items[i]->lane < lane)
             lane = (enum lane)tx->items[i]->lane;
-    return refusal_of(tx->in, tx->rules->conf, lane);
+    return refusal_of(tx, lane);
 }

@@ -49,8 +49,19 @@ enum queue_action { QUEUE_RETRY, QUEUE_HOLD, QUEUE_RELEASE, QUEUE_DROP, QUEUE_BO
  * tells; NULL: not known. */
 const struct geo_group *queue_place_known(struct queue *queue, const struct mx_set *mx);
 
-/* Whose this MX host is, as rules and reports name it; empty: not known. */
-struct slice queue_provider(const struct queue *queue, struct slice host);
+/* Mail for this recipient, whether or not its site has any now. */
+struct queue_limits_question {
+    const struct mx_set *mx;       /* NULL: not known, or the hosts of the route */
+    struct slice route;            /* its name */
+    const struct geo_group *place; /* NULL: not known */
+    struct slice domain, recipient;
+    struct slice egress; /* empty: whichever */
+};
+/* What holds for its site if it comes there: as site_limits() says it. What is not known no rule
+ * can ask for. */
+size_t queue_limits(const struct queue *queue, const struct queue_limits_question *question,
+                    struct traffic_limits *limits_r, struct traffic_toll *tolls_r,
+                    struct facts *facts_r);
 
 /* One row a site with mail; mail that has no site yet (looked up, or waiting since the start) is
  * one more row with key "". */

@@ -74,7 +74,8 @@ struct item {
     uint16_t tried[ITEM_TRIED_MAX];     /* egresses that failed for it since it became ready */
     uint32_t refused[ITEM_REFUSED_MAX]; /* stable hashes: of our addresses that the receiver did not
                                            take it from since it was put off (delivery/refusal) */
-    int64_t release_ms;                 /* wall clock: no attempt before (RFC 4865); 0: none */
+    bool delay_told;       /* for retry.delay_notice: whoever wants to know was told of it */
+    int64_t release_ms;    /* wall clock: no attempt before (RFC 4865); 0: none */
     int64_t deadline_ms;   /* wall clock: to be delivered by then (RFC 2852); 0: none */
     bool deadline_returns; /* it expires then; else its sender is told that it is late, */
     bool deadline_told;    /* once: when that is done */

@@ -79,10 +79,26 @@ static void arm(struct queue *q)
         timer_set(q->env.loop, &q->wake, next - loop_now_ms(q->env.loop));
 }
 
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When its sender is to be told that it has not left yet. What is READY is not put off: it waits
+ * for its turn. */
+static int64_t tell_ms(const struct queue *q, const struct item *item)
+{
+    const struct conf *conf = policies_conf(q->env.policies);
+    int64_t notice = conf->rules.retry.lane[item->lane].delay_notice;
+    if (item->state == ITEM_READY || item->delay_told || notice == 0)
+        return item_late_ms(item);
+    return sooner(item_late_ms(item), item_since_ms(item) + notice);
+}
+
 /* No later than its sender is to be told that it is late. */
 static void wake_at(struct queue *q, struct item *item, int64_t wall_ms)
 {
-    int64_t late = item_late_ms(item), until = wall_ms < late ? wall_ms : late;
+    int64_t until = sooner(wall_ms, tell_ms(q, item));
     int64_t delay = until - loop_wall_ms(q->env.loop);
     wheel_add(q->wheel, &item->wake, loop_now_ms(q->env.loop) + (delay > 0 ? delay : 0));
     arm(q);
@@ -92,7 +108,7 @@ void place_waiting(struct queue *q, struct item *item, int64_t due_ms)
 {
     item->due_ms = due_ms;
     settle(q, item, ITEM_WAITING);
-    wake_at(q, item, due_ms < item->expire_ms ? due_ms : item->expire_ms);
+    wake_at(q, item, sooner(due_ms, item->expire_ms));
 }
 
 void place_put_off(struct queue *q, struct item *item, int64_t wait_ms)
@@ -124,28 +140,35 @@ void place_trouble(struct queue *q, struct item *item, enum queue_trouble why, c
     q->events.trouble(q->events.arg, item, why, text);
 }
 
-static void on_wake(struct timer *timer)
+static const char *why_it_waits(const struct item *item)
 {
-    struct queue *q = CONTAINER_OF(timer, struct queue, wake);
-    int64_t now = loop_now_ms(q->env.loop), wall = loop_wall_ms(q->env.loop);
-    for (struct wheel_node *node; (node = wheel_pop(q->wheel, now));) {
-        struct item *item = CONTAINER_OF(node, struct item, wake);
-        if (wall >= item->expire_ms) {
-            place_trouble(q, item, TROUBLE_EXPIRED, "waited too long");
-            continue;
-        }
-        if (wall >= item_late_ms(item)) {
-            place_trouble(q, item, TROUBLE_LATE, "not delivered by the time asked for");
-            continue;
-        }
-        if (item->state == ITEM_READY || item->due_ms - wall > EARLY_MS) {
-            wake_at(q, item, item->state == ITEM_READY ? item->expire_ms : item->due_ms);
-            continue; /* it was up for its deadline, and is too early by a moment */
-        }
+    return item->site && item->site->last_error[0] ? item->site->last_error : "not sent yet";
+}
+
+static void wake(struct queue *q, struct item *item, int64_t wall_ms)
+{
+    bool ready = item->state == ITEM_READY, due = !ready && item->due_ms - wall_ms <= EARLY_MS;
+    if (wall_ms >= item->expire_ms) {
+        place_trouble(q, item, TROUBLE_EXPIRED, "waited too long");
+    } else if (wall_ms >= item_late_ms(item)) {
+        place_trouble(q, item, TROUBLE_LATE, "not delivered by the time asked for");
+    } else if (due) {
         place_nowhere(q, item);
         item->site = NULL;
         route_item(q, item);
+    } else if (wall_ms >= tell_ms(q, item)) {
+        place_trouble(q, item, TROUBLE_LATE, why_it_waits(item));
+    } else { /* it was up for being late, and is too early by a moment */
+        wake_at(q, item, ready ? item->expire_ms : sooner(item->due_ms, item->expire_ms));
     }
+}
+
+static void on_wake(struct timer *timer)
+{
+    struct queue *q = CONTAINER_OF(timer, struct queue, wake);
+    int64_t now = loop_now_ms(q->env.loop), wall_ms = loop_wall_ms(q->env.loop);
+    for (struct wheel_node *node; (node = wheel_pop(q->wheel, now));)
+        wake(q, CONTAINER_OF(node, struct item, wake), wall_ms);
     arm(q);
 }
 

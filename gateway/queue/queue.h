@@ -33,7 +33,8 @@ enum queue_trouble {
     TROUBLE_DNS,        /* no answer for now: 4.4.3 */
     TROUBLE_ROUTE,      /* its route left the configuration and none fits all recipients: 4.3.5 */
     TROUBLE_EXPIRED,    /* waited too long: 4.4.7; with a deadline 5.4.7 */
-    TROUBLE_LATE,       /* past its deadline: its sender is told, and nothing else changes */
+    TROUBLE_LATE,       /* past its deadline, or late by retry.delay_notice while no attempt of its
+                           own would tell so: its sender is told, and nothing else changes */
     TROUBLE_BOUNCE,     /* the operator said so: 5.7.0 */
     TROUBLE_DROP        /* the operator said so: no report to anyone */
 };

@@ -29,6 +29,7 @@ struct conf_route;
 enum site_hold {
     SITE_FREE,
     SITE_BACKOFF,
+    SITE_OPENING,     /* no more are opened before one of those under way has come about */
     SITE_CONNECTIONS, /* as many as it may have */
     SITE_BEARS,       /* it takes no more, as was found out */
     SITE_LIMIT,       /* of `traffic`: held_by says which */

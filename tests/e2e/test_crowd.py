@@ -122,6 +122,29 @@ def test_queue_tells_what_holds_a_site_back(relay, sink, connections, mails, say
     here.wait_empty()
 
 
+class Mute(smtpd.Behaviour):
+    """Greets nobody before it may."""
+
+    def __init__(self):
+        self.may = threading.Event()
+
+    def connected(self, s):
+        self.may.wait(120)
+        return super().connected(s)
+
+
+def test_queue_tells_that_no_connection_has_come_about(relay, sink):
+    mute = Mute()
+    server = sink(mute)
+    here = relay(to=server)
+    submit(here, 5)
+    net.wait_for("what holds it back", lambda: row_of(here).get("held_back_by") == "connecting")
+    assert "connecting (2)" in here.cli("queue").stdout
+    mute.may.set()
+    server.wait(5)
+    here.wait_empty()
+
+
 def test_queue_tells_that_the_rate_holds_a_site_back(relay, sink):
     here = relay(to=sink(), policies={"traffic": [{"rate": "1/h"}]})
     submit(here, 2)

@@ -21,7 +21,7 @@ class Noting(smtpd.Behaviour):
 
     def __init__(self):
         self.connects, self.inside, self.peak = [], 0, 0
-        self.may = threading.Event()
+        self.may, self.never = threading.Event(), threading.Event()
         self.may.set()
 
     def connected(self, s):
@@ -36,6 +36,7 @@ class Noting(smtpd.Behaviour):
         return super().received(s, message)
 
     def quit(self, s):
+        self.never.wait(0.1)            # a server that takes its time has it all the while
         with self.lock:
             self.inside -= 1
         return super().quit(s)
@@ -186,6 +187,28 @@ def test_queue_and_explain_name_what_holds(world, sink):
     [rule] = told["traffic"]
     assert "policies.yaml:" in rule.pop("rule")
     assert rule == {"over": "provider big.test", "rate": "2/h", "byte_rate": "1GiB/day"}
+
+
+def test_explain_says_what_delivery_does(world, sink):
+    """Domains of one MX are one site, with the name and the rules that its mail has brought."""
+    server = sink()
+    here, z = world(conf={"workers": 1}, policies={"traffic": [
+        {"when": {"recipient_domain": "d0.test"}, "connections": 3},
+        {"when": {"site": "d0.test"}, "recipients_per_message": 7}]})
+    z.host("mx.big.test", server.address)
+    for i in range(2):
+        z.add(f"d{i}.test", "MX 5 mx.big.test.")
+
+    def limits(to):
+        told = here.json("explain", "--to", to)["limits"]
+        return told["connections"], told["recipients_per_message"]
+
+    assert limits("b@d0.test") == (3, 7)
+    assert limits("b@d1.test") != (3, 7)
+    for i in range(2):
+        here.send(mail.message(), to=[f"b@d{i}.test"])
+        server.wait(i + 1)
+    assert limits("b@d0.test") == limits("b@d1.test") == (3, 7)
 
 
 def test_reload_keeps_what_was_taken(world, sink):

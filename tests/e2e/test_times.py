@@ -103,6 +103,23 @@ def test_late_mail_is_told_of_once_and_goes_on(pair):
     assert len(back.messages) == 1
 
 
+def test_of_all_that_a_dead_site_keeps_its_senders_are_told(pair):
+    """One of them is tried and puts off the rest: of these, too, it is told, and once."""
+    here, out, back = pair(smtpd.Behaviour(), policies={"retry": {"delay_notice": "1s"}})
+    out.close()
+    names = {f"b{n}@dest.test" for n in range(4)}
+    for name in sorted(names):
+        here.send(mail.message(), to=name)
+    told = [mail.Report(m.data).recipients[0] for m in back.wait(4)]
+    assert {r["Final-Recipient"].split(";")[1].strip() for r in told} == names
+    assert {(r["Action"], r["Status"][0]) for r in told} == {("delayed", "4")}
+    assert any("Last-Attempt-Date" not in r for r in told)
+    here.kill_tree()                                        # that they were told is remembered
+    here.start()
+    here.send(mail.message(), to="c@dest.test")
+    assert report_of(back, 5).recipients[0]["Final-Recipient"].endswith("c@dest.test")
+
+
 def test_next_hops_without_deliverby(pair):
     here, out, back = pair(smtpd.Behaviour())
     here.send(mail.message(), mail=["BY=600;R"])

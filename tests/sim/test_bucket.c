@@ -109,6 +109,37 @@ static void several_at_a_time(void **state)
     }
 }
 
+/* Transactions of up to 20 recipients at 100 a second: a stretch of `per` has more than the count
+ * by what the last of them is more than one, and never by more. */
+static void recipients_of_transactions(void **state)
+{
+    (void)state;
+    static const struct rate rate = { 100, 1000 };
+    static uint64_t n[TAKES_MOST];
+    bool above = false;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        struct bucket b = { 0 };
+        struct rnd rnd;
+        size_t first = 0;
+        uint64_t sum = 0;
+        rnd_seed(&rnd, seed);
+        taken_n = 0;
+        for (int64_t now = 1; now < 60000000; now += bucket_wait_us(&b, rate, now)) {
+            now += (int64_t)rnd_below(&rnd, 2000);
+            uint64_t some = 1 + rnd_below(&rnd, 20);
+            if (!bucket_take(&b, rate, some, now))
+                continue;
+            taken_us[taken_n] = now;
+            n[taken_n++] = some;
+            for (sum += some; taken_us[first] <= now - rate.per_ms * 1000; first++)
+                sum -= n[first];
+            assert_true(sum <= rate.count + some - 1);
+            above = above || sum > rate.count;
+        }
+    }
+    assert_true(above); /* it is no looser than it has to be said */
+}
+
 /* A reload: what was taken under the old rate still counts, token by token. */
 static void another_rate_forgives_nothing(void **state)
 {
@@ -188,9 +219,13 @@ static void threads_share_it_exactly(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_of_it_and_no_more), cmocka_unit_test(bursts_keep_the_limit),
-        cmocka_unit_test(several_at_a_time),     cmocka_unit_test(another_rate_forgives_nothing),
-        cmocka_unit_test(great_numbers),         cmocka_unit_test(threads_share_it_exactly),
+        cmocka_unit_test(all_of_it_and_no_more),
+        cmocka_unit_test(bursts_keep_the_limit),
+        cmocka_unit_test(several_at_a_time),
+        cmocka_unit_test(recipients_of_transactions),
+        cmocka_unit_test(another_rate_forgives_nothing),
+        cmocka_unit_test(great_numbers),
+        cmocka_unit_test(threads_share_it_exactly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,6 +24,11 @@ static const struct row rows[] = {
       "20GiB/day" },
     { BASE, "traffic: [ { when: { mx: \"*.x.example\" } } ]\n",
       "1:12: warning: this traffic rule limits nothing" },
+    { BASE,
+      "traffic: [ { when: { sender: \"*\", mx: m.x.example }, rate: 1/s },\n"
+      "           { when: { client: [lan, \"*\"], header: { X: \"*\" } }, rate: 1/s } ]\n",
+      "2:52: warning: this traffic rule never applies: limits know mx, site, provider, "
+      "recipient_domain, recipient_carrier, recipient_region and egress, not header" },
 };
 
 static void test_rows(void **state)

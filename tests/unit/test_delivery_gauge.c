@@ -105,6 +105,25 @@ static void connections_are_counted(void **state)
     gauge_put(all, &again);
 }
 
+/* One that is being closed still counts; nobody else has to end for it. */
+static void what_is_being_closed_counts(void **state)
+{
+    struct gauges *all = *state;
+    struct traffic_toll t = { .key = 9, .connections = 1 };
+    struct gauge *g = gauge_get(all, &t, 0);
+    assert_true(gauge_connect(g, 1, SECOND));
+    gauge_part(g);
+    assert_int_equal(gauge_connections(g), 1);
+    assert_int_equal(gauge_staying(g), 0);
+    assert_false(gauge_connect(g, 1, SECOND));
+    assert_false(gauge_is_wanted(g, SECOND));
+    gauge_parted(g);
+    assert_true(gauge_connect(g, 1, SECOND));
+    assert_int_equal(gauge_staying(g), 1);
+    gauge_disconnect(g);
+    gauge_put(all, &g);
+}
+
 /* ---- threads ---- */
 
 enum { THREADS = 4, TURNS = 30000, MOST = 5 };
@@ -163,6 +182,7 @@ int main(void)
         GAUGE_TEST(what_was_taken_outlives_its_users),
         GAUGE_TEST(urgent_mail_goes_first),
         GAUGE_TEST(connections_are_counted),
+        GAUGE_TEST(what_is_being_closed_counts),
         GAUGE_TEST(never_more_connections_than_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -359,6 +359,18 @@ static void what_a_user_may(void **state)
     peer_close(&c);
 }
 
+/* Most clients say EHLO once, before they log in: who they are counts when they send. */
+static void who_has_logged_in_may_have_mail_held(void **state)
+{
+    (void)state;
+    struct tls_peer c;
+    secure(&c, 0);
+    PEER(&c, "MAIL FROM:<a@corp.test> HOLDFOR=60\r\n", "555 5.5.4");
+    PEER(&c, "AUTH PLAIN AGpvZQBzZWNyZXQ=\r\n", "235");
+    PEER(&c, "MAIL FROM:<a@corp.test> HOLDFOR=60\r\n", "250");
+    peer_close(&c);
+}
+
 static void client_that_goes_while_checked(void **state)
 {
     (void)state;
@@ -374,10 +386,15 @@ int main(void)
 {
 #define ROW(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        ROW(nothing_is_carried_over),        ROW(injected_commands),
-        ROW(required_and_implicit),          ROW(passwords),
-        ROW(wrong_passwords_wait),           ROW(what_a_user_may),
-        ROW(client_that_goes_while_checked), ROW(authenticated_is_no_stranger),
+        ROW(nothing_is_carried_over),
+        ROW(injected_commands),
+        ROW(required_and_implicit),
+        ROW(passwords),
+        ROW(wrong_passwords_wait),
+        ROW(what_a_user_may),
+        ROW(client_that_goes_while_checked),
+        ROW(authenticated_is_no_stranger),
+        ROW(who_has_logged_in_may_have_mail_held),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

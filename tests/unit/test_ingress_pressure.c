@@ -59,15 +59,19 @@ static void each_lane_at_its_part(void **state)
         struct pressure p = { .of = { [PRESSURE_QUEUE] = { rows[i].queue, 1000 },
                                       [PRESSURE_WRITES] = { rows[i].writes, 1000 },
                                       [PRESSURE_DISK] = { rows[i].disk, 1000 } } };
-        assert_int_equal(pressure_judge(&p, LANE_BULK), rows[i].bulk);
-        assert_int_equal(pressure_judge(&p, LANE_NORMAL), rows[i].normal);
-        assert_int_equal(pressure_judge(&p, LANE_HIGH), rows[i].high);
-        assert_int_equal(pressure_judge(&p, LANE_URGENT), rows[i].urgent);
+        assert_int_equal(pressure_judge(&p, LANE_BULK, false), rows[i].bulk);
+        assert_int_equal(pressure_judge(&p, LANE_NORMAL, false), rows[i].normal);
+        assert_int_equal(pressure_judge(&p, LANE_HIGH, false), rows[i].high);
+        assert_int_equal(pressure_judge(&p, LANE_URGENT, false), rows[i].urgent);
     }
+    struct pressure half = { .of = { [PRESSURE_DISK] = { 500, 1000 } } };
+    assert_int_equal(pressure_judge(&half, LANE_URGENT, true), PRESSURE_DISK);
+    half.of[PRESSURE_DISK].used = 499;
+    assert_int_equal(pressure_judge(&half, LANE_BULK, true), PRESSURES);
     struct pressure none = { .of = { [PRESSURE_QUEUE] = { UINT64_MAX, 0 } } };
-    assert_int_equal(pressure_judge(&none, LANE_BULK), PRESSURES);
+    assert_int_equal(pressure_judge(&none, LANE_BULK, false), PRESSURES);
     struct pressure huge = { .of = { [PRESSURE_QUEUE] = { UINT64_MAX, UINT64_MAX } } };
-    assert_int_equal(pressure_judge(&huge, LANE_URGENT), PRESSURE_QUEUE);
+    assert_int_equal(pressure_judge(&huge, LANE_URGENT, false), PRESSURE_QUEUE);
 }
 
 /* ---- who is refused, where ---- */
@@ -105,6 +109,21 @@ static void a_recipient_of_bulk_at_rcpt(void **state)
     EXPECT(&c, "DATA\r\n", "354");
     EXPECT(&c, "Subject: x\r\n\r\nx\r\n.\r\n", "250 2.0.0");
     assert_int_equal(rig.n, 1);
+    rig_close(&c);
+}
+
+/* What may stay for weeks leaves half of the room to what does not. */
+static void mail_to_be_held_at_half(void **state)
+{
+    (void)state;
+    struct rig_client c = rig_connect("10.0.0.1", 0);
+    ask(&c, EHLO);
+    fill(499);
+    EXPECT(&c, "MAIL FROM:<b@b.test> HOLDFOR=60\r\n", "250");
+    fill(500);
+    EXPECT(&c, "RCPT TO:<x@d.test>\r\n", "451 4.3.2 Too busy to hold mail");
+    EXPECT(&c, "RSET\r\nMAIL FROM:<u@b.test> HOLDFOR=60\r\n", "451 4.3.2 Too busy to hold mail");
+    EXPECT(&c, "MAIL FROM:<b@b.test>\r\n", "250");
     rig_close(&c);
 }
 
@@ -164,9 +183,10 @@ int main(void)
 {
 #define PRESSED(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_lane_at_its_part),  PRESSED(a_sender_of_bulk_at_mail),
-        PRESSED(a_recipient_of_bulk_at_rcpt),     PRESSED(all_its_recipients_at_data),
-        PRESSED(a_header_at_the_end_of_the_data), PRESSED(what_is_full_is_said),
+        cmocka_unit_test(each_lane_at_its_part), PRESSED(a_sender_of_bulk_at_mail),
+        PRESSED(mail_to_be_held_at_half),        PRESSED(a_recipient_of_bulk_at_rcpt),
+        PRESSED(all_its_recipients_at_data),     PRESSED(a_header_at_the_end_of_the_data),
+        PRESSED(what_is_full_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,6 +68,7 @@ static void wrong_times(void **state)
         { "HOLDFOR=60 HOLDFOR=60", "501 5.5.4" },
         { "HOLDFOR=60 HOLDUNTIL=9999-01-01T00:00:00Z", "501 5.5.4" },
         { "HOLDFOR=60 BY=59;R", "501 5.5.4 Held until after" },
+        { "HOLDFOR=60 BY=60;R", "501 5.5.4 Held until after" },
         { "HOLDFOR=60 BY=-1;N", "501 5.5.4 Held until after" },
         { "HOLDFOR=60 BY=61;R", "250 2.1.0" },
         { "BY=0;R", "501 5.5.4 Bad BY" },

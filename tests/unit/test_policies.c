@@ -233,7 +233,8 @@ static void test_retry_times(void **state)
     }
 }
 
-/* The last try comes when the mail expires, not after; past that there is still a later time. */
+/* Before the mail expires there is one more try, early enough to end well; past that there is still
+ * a later time. */
 static void test_retry_end(void **state)
 {
     (void)state;
@@ -241,7 +242,14 @@ static void test_retry_end(void **state)
     struct rnd rnd;
     rnd_seed(&rnd, 1);
     assert_int_equal(retry_expiry(&retry, accepted), expiry);
-    assert_int_equal(retry_next(&retry, RETRY_REMOTE, 20, expiry, expiry - 5000, &rnd), expiry);
+    assert_int_equal(retry_next(&retry, RETRY_REMOTE, 20, expiry, expiry - 60000, &rnd),
+                     expiry - RETRY_LAST_MS);
+    assert_int_equal(retry_next(&retry, RETRY_REMOTE, 20, expiry, expiry - 2 * RETRY_LAST_MS, &rnd),
+                     expiry - RETRY_LAST_MS);
+    assert_int_equal(
+        retry_next(&retry, RETRY_REMOTE, 20, expiry, expiry - 2 * RETRY_LAST_MS + 1, &rnd), expiry);
+    assert_int_equal(retry_next(&retry, RETRY_REMOTE, 20, expiry, expiry - RETRY_LAST_MS, &rnd),
+                     expiry);
     assert_true(retry_next(&retry, RETRY_REMOTE, 1, expiry, expiry + 5, &rnd) > expiry + 5);
     assert_false(retry_notice_due(&retry, accepted, expiry, accepted + 14399999, false));
     assert_true(retry_notice_due(&retry, accepted, expiry, accepted + 14400000, false));

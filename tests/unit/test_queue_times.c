@@ -75,6 +75,42 @@ static void late_mail_that_waits_is_not_tried_for_it(void **state)
     finish_all();
 }
 
+enum { DELAY_NOTICE_MS = 4 * 3600 * 1000 }; /* the default of retry.delay_notice */
+
+/* What waits because its site takes nothing has no attempt of its own that would tell so. */
+static void mail_that_waits_for_hours_is_told_of_once(void **state)
+{
+    (void)state;
+    struct item *item = item_with((struct deliver_by){ 0 }, (struct mail_hold){ 0 });
+    item->accepted_ms = clock_wall_ms() - DELAY_NOTICE_MS + 300;
+    item->due_ms = clock_wall_ms() + 3600000;
+    item->expire_ms = item->due_ms + 3600000;
+    queue_submit(w.queues[0], item);
+    assert_true(turn_until_taken(1));
+    assert_true(clock_wall_ms() >= item->accepted_ms + DELAY_NOTICE_MS);
+    assert_int_equal(w.trouble[0], TROUBLE_LATE);
+    item->delay_told = true; /* as delivery does */
+    queue_defer(w.taken_from[0], item, clock_wall_ms() + 3600000);
+    w.taken_n = 0;
+    for (int i = 0; i < 5; i++)
+        turn_a_little();
+    assert_int_equal(w.trouble_n, 1);
+    assert_int_equal(item->state, ITEM_WAITING);
+}
+
+/* That its turn at a limit is far away is no trouble; a try that is due comes first. */
+static void mail_that_can_leave_is_not_told_of(void **state)
+{
+    (void)state;
+    struct item *item = item_with((struct deliver_by){ 0 }, (struct mail_hold){ 0 });
+    item->accepted_ms = clock_wall_ms() - DELAY_NOTICE_MS - 1000;
+    queue_load(w.queues[0], item);
+    for (int i = 0; i < 5; i++)
+        turn_a_little();
+    assert_int_equal(item->state, ITEM_READY);
+    assert_int_equal(w.trouble_n, 0);
+}
+
 static void mail_to_be_returned_late_ends_in_its_lane(void **state)
 {
     (void)state;
@@ -146,6 +182,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(late_mail_is_told_of_once),
         T(late_mail_that_waits_is_not_tried_for_it),
+        T(mail_that_waits_for_hours_is_told_of_once),
+        T(mail_that_can_leave_is_not_told_of),
         T(mail_to_be_returned_late_ends_in_its_lane),
         T(returned_late_after_a_restart),
         T(held_mail_is_not_tried_before),

@@ -71,7 +71,7 @@ const AGES = ['1m', '5m', '10m', '20m', '40m', '80m', '160m', '320m', '640m', '1
 const MAIL_LANES = LANES.slice(0, 4);
 
 const heldBack = (r) => {
-  const number = { 'back-off': `${r.backoff_s} s`, connections: r.connections,
+  const number = { 'back-off': `${r.backoff_s} s`, connecting: r.sessions, connections: r.connections,
     'what it bears': r.bears }[r.held_back_by];
   return [r.held_back_by, known(number) ? `(${number})` : ''].filter(Boolean).join(' ');
 };
