@@ -136,7 +136,7 @@ static void test_a_fault_stays_a_fault(void **state)
 {
     (void)state;
     struct standing *s = standing(false);
-    standing_plumbing(s, 0, EGRESS_UNPLUMBED, T0);
+    standing_fault(s, 0, EGRESS_UNPLUMBED, T0);
     struct advice *a = advice_new(1, 0);
     a->egress[0] = (struct advice_egress){ .name = advice_text(a, SLICE_LIT("one")),
                                            .fault = EGRESS_UNPLUMBED };
