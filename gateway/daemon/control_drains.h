@@ -2,8 +2,8 @@
  * daemon/control_drains — when the last transaction of an address that drains has ended
  *
  *   While an address drains, the relay is asked each second what is under way by those that are
- *   barred (admin/under_way.h). Its word counts as soon as every worker obeys a table of advice that
- *   has the bar: before that mail may still begin. Without an answer the drain takes its five
+ *   barred (admin/under_way.h). Its word counts as soon as every worker obeys a table of advice
+ *   that has the bar: before that mail may still begin. Without an answer the drain takes its five
  *   minutes (reputation/standing.h).
  *
  *   Everything runs on control's loop.

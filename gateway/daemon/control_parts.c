@@ -131,7 +131,8 @@ void control_parts_start(struct control_parts *c, struct loop *loop, const char 
     c->report = control_report_new(loop, relay_path, history);
     c->standing = control_standing_new(&standing);
     c->links = control_links_new(&links);
-    struct control_alarm_env alarm = { loop, c->links, control_standing_core(c->standing) };
+    struct control_alarm_env alarm = { loop, c->links, control_standing_core(c->standing),
+                                       reputation };
     c->alarm = control_alarm_new(&alarm);
     c->lists = control_lists_new(loop, &lists);
     c->drains = control_drains_new(loop, relay_path, c->standing);

@@ -27,7 +27,8 @@ struct control_parts {
     bool loss_told;
 };
 
-/* The struct is zeroed and stays where it is, as relay_path does. Folders: control may write there. */
+/* The struct is zeroed and stays where it is, as relay_path does. Folders: control may write
+ * there. */
 void control_parts_start(struct control_parts *parts, struct loop *loop, const char *relay_path,
                          const char *history, const char *reputation);
 void control_parts_configure(struct control_parts *parts, struct policies *policies);

@@ -68,8 +68,8 @@ void delivery_reconfigure(struct delivery *delivery, struct policies *policies);
  * chosen by it, until it is stale; without any, by weight. */
 void delivery_advise(struct delivery *delivery, struct advice *advice);
 
-/* Transactions under way by what that advice bars: fn for each session, the source as the other side
- * sees it. Returns made_ms of the advice; 0: there is none. */
+/* Transactions under way by what that advice bars: fn for each session, the source as the other
+ * side sees it. Returns made_ms of the advice; 0: there is none. */
 typedef void delivery_under_way_fn(void *arg, struct slice egress, const struct addr *source,
                                    unsigned transactions);
 int64_t delivery_under_way(struct delivery *delivery, delivery_under_way_fn *fn, void *arg);
