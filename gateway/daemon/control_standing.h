@@ -8,8 +8,8 @@
  *   sent, and events to whoever listens.
  *
  *   An egress with several addresses has a member each: those that may carry nothing are barred one
- *   by one, and one that a receiver blocks is left out there while another of its family is fit. A
- *   receiver's limit on any of them is that of the egress, because its addresses take turns.
+ *   by one, and one that a receiver blocks or limits is left out there (beyond its limit) while
+ *   another of its family is fit. See standing_advice.c for what its limit means for the others.
  *
  *   Everything runs on control's loop. State is written within a second of a change, an order into
  *   both copies (keeper.h). When neither can be read all addresses begin in doubt.
