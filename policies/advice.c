@@ -178,7 +178,11 @@ const struct advice_standing *advice_source(const struct advice *a, int egress,
                                    .provider = provider,
                                    .source = *source };
     key.source.port = 0;
-    return source->family == ADDR_NONE ? NULL : find_standing(a, key);
+    if (source->family == ADDR_NONE)
+        return NULL;
+    const struct advice_standing *found = find_standing(a, key);
+    key.provider = slice_of("");
+    return found || !provider.n ? found : find_standing(a, key);
 }
 
 bool advice_bars(const struct advice *a, const struct addr *source)

@@ -88,7 +88,7 @@ struct advice_standing {
     uint32_t per_hour;     /* mails, in all workers together; 0: no limit */
     int16_t egress;        /* its row */
     struct addr source;    /* ADDR_NONE: the egress, by whatever address. Else this address of its
-                              is left out while others of the family are not; no port */
+                              is left out beyond that while others of the family are not; no port */
 };
 
 struct advice {
@@ -123,7 +123,8 @@ const struct advice_path *advice_path(const struct advice *advice, int egress, i
 /* With this provider, else with all others; NULL: as well as can be. */
 const struct advice_standing *advice_standing(const struct advice *advice, int egress,
                                               struct slice provider);
-/* What there is about one address of it; NULL: it is like the others. */
+/* What there is about one address of it, with this provider, else with all others; NULL: it is like
+ * the others. */
 const struct advice_standing *advice_source(const struct advice *advice, int egress,
                                             struct slice provider, const struct addr *source);
 bool advice_bars(const struct advice *advice, const struct addr *source); /* whatever its port */

@@ -3,36 +3,12 @@
 #include <stdlib.h>
 
 #include "gateway/base/mem.h"
+#include "reputation/alarm_internal.h"
 
-enum { ARENA_BYTES = 4096, BROKEN_MAX = STANDING_MEMBERS_MAX };
+enum { ARENA_BYTES = 4096 };
 
 const char *const alarm_kind_names[ALARM_KINDS] = {
     "address", "acknowledge", "provider", "pool", "list", "names", "state",
-};
-
-/* Subjects, by their hash, and when they were met last. */
-struct memory {
-    struct met {
-        uint64_t subject;
-        int64_t at_ms;
-    } at[ALARM_SUBJECTS_MAX];
-    uint32_t n;
-};
-
-struct heap {
-    struct alarm at[ALARM_LINES_MAX];
-    uint32_t n, more;
-    int64_t since_ms; /* the first of them */
-};
-
-struct alarms {
-    struct arena *arena; /* texts of both heaps */
-    struct heap fresh, held;
-    struct memory told, blocked;
-    int64_t sent_ms[ALARMS_PER_HOUR]; /* a ring: the oldest is at sent_at */
-    uint32_t sent_n, sent_at;
-    struct addr broken[BROKEN_MAX];
-    uint32_t broken_n;
 };
 
 struct alarms *alarms_new(void)
@@ -140,7 +116,7 @@ bool alarms_judge_names(struct alarms *a, const struct addr *address, bool broke
     while (i < a->broken_n && !addr_same_host(&a->broken[i], address))
         i++;
     bool known = i < a->broken_n;
-    if (broken && !known && a->broken_n < BROKEN_MAX)
+    if (broken && !known && a->broken_n < ALARM_BROKEN_MAX)
         a->broken[a->broken_n++] = *address;
     else if (!broken && known)
         a->broken[i] = a->broken[--a->broken_n];
@@ -155,7 +131,7 @@ static struct slice keep(struct alarms *a, struct slice text)
     return (struct slice){ arena_strndup(a->arena, n ? text.p : "", n), n };
 }
 
-static void heap_add(struct alarms *a, struct heap *h, const struct alarm *alarm, int64_t now_ms)
+void alarm_heap_add(struct alarms *a, struct heap *h, const struct alarm *alarm, int64_t now_ms)
 {
     if (!h->n)
         h->since_ms = now_ms;
@@ -175,11 +151,11 @@ void alarms_take(struct alarms *a, const struct alarm *alarm, int64_t now_ms)
 {
     uint64_t subject = subject_of(alarm);
     if (met_within(&a->told, subject, ALARMS_EACH_MS, now_ms)) {
-        heap_add(a, &a->held, alarm, now_ms);
+        alarm_heap_add(a, &a->held, alarm, now_ms);
         return;
     }
     remember(&a->told, subject, now_ms);
-    heap_add(a, &a->fresh, alarm, now_ms);
+    alarm_heap_add(a, &a->fresh, alarm, now_ms);
 }
 
 /* The hour has room for a message from then on. */

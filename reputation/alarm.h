@@ -10,7 +10,8 @@
  *                                          └─ yes ─► held ─── 1 h ──┴─► message, if the hour
  *                                                                       has room for one
  *
- *   Pure: no I/O, no clock. `now_ms` grows (monotonic milliseconds). Not kept over restarts.
+ *   Pure: no I/O, no clock. `now_ms` grows (monotonic milliseconds). Kept over restarts: what was
+ *   told and what waits.
  *
  * Ownership: what is taken is copied; a digest lives until alarms_end().
  */
@@ -73,5 +74,13 @@ struct alarm_digest {
 /* A message that is due: counted as sent. False: not yet. */
 bool alarms_begin(struct alarms *alarms, int64_t now_ms, struct alarm_digest *digest_r);
 void alarms_end(struct alarms *alarms);
+
+enum { ALARMS_PACK_MAX = 1 << 20 };
+
+/* Everything, to be kept over a restart. Unpacked it has aged by what the wall clock says has
+ * passed; a clock that was set back makes it no older. RC_PARSE: not what alarms_pack() wrote. */
+void alarms_pack(const struct alarms *alarms, int64_t now_ms, int64_t wall_ms, struct buf *out);
+enum rc alarms_unpack(struct slice bytes, int64_t now_ms, int64_t wall_ms, struct alarms **alarms_r,
+                      struct err *err);
 
 #endif

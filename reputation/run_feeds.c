@@ -5,169 +5,15 @@
 #include <string.h>
 
 #include "gateway/base/mem.h"
-#include "gateway/base/rnd.h"
-#include "gateway/io/timer.h"
-#include "reputation/feed.h"
+#include "reputation/run_feeds_private.h"
 
 enum {
     HOUR_MS = 60 * 60 * 1000,
     RETRY_MS = 5 * 60 * 1000,
     LOOK_MS = 5 * 60 * 1000,
     FETCH_MS = 2 * 60 * 1000,
-    DOUBLINGS = 6,
-    WHAT_MAX = 80,
-    SWEEP_FROM = 3, /* addresses */
-    HOLD_MS = 15 * 60 * 1000
+    DOUBLINGS = 6
 };
-
-/* What a feed says of one of our addresses. */
-struct verdict {
-    struct addr address;
-    enum listing_state state;
-    int64_t since_ms;
-    struct feed_hit hit; /* LIST_LISTED */
-    char what[WHAT_MAX];
-};
-
-struct source {
-    struct run_feeds *run;
-    struct conf_feed conf; /* with texts of its own */
-    struct feed *feed;     /* NULL: none yet */
-    struct feed *held;     /* has most of our addresses: not believed before held_until_ms */
-    int64_t held_until_ms;
-    struct verdict *verdicts;
-    size_t n;
-    int64_t checked_ms;
-    char problem[256]; /* why the last content was not taken; "": it was */
-    /* URLs */
-    struct fetch_name *fetch;
-    struct timer next;
-    unsigned failures;
-    char etag[FETCH_FIELD_MAX], modified[FETCH_FIELD_MAX];
-};
-
-struct run_feeds {
-    struct loop *loop;
-    struct run_feeds_hooks hooks;
-    struct source **sources;
-    size_t n;
-    struct slice ca;
-    struct resolver *resolver;
-    struct fetcher *fetcher;
-    struct timer look; /* at all sets again */
-    struct rnd rnd;
-};
-
-static struct slice name_of(const struct source *s)
-{
-    return s->conf.file.n ? s->conf.file : s->conf.url;
-}
-
-/* ---- what a set says ---- */
-
-static struct listing listing_of(const struct source *s, const struct verdict *v)
-{
-    bool listed = v->state == LIST_LISTED;
-    return (struct listing){ .source = name_of(s),
-                             .is_feed = true,
-                             .address = v->address,
-                             .state = v->state,
-                             .was = v->state,
-                             .since_ms = v->since_ms,
-                             .checked_ms = s->checked_ms,
-                             .problem = s->problem[0] ? s->problem : NULL,
-                             .points = listed ? (unsigned)s->conf.points : 0,
-                             .kind = listing_kind_of((unsigned)s->conf.points),
-                             .what = listed ? v->what : "",
-                             .text = listed ? v->hit.text : "",
-                             .link = "" };
-}
-
-static void look(const struct source *s, struct verdict *v, int64_t now_ms)
-{
-    struct feed_hit hit = { .text = "" };
-    bool listed = feed_find(s->feed, &v->address, &hit);
-    enum listing_state state = listed ? LIST_LISTED : LIST_CLEAR;
-    bool same = v->state == state && (!listed || feed_hit_same(&hit, &v->hit));
-    v->hit = hit; /* its text lies in the new set */
-    enum listing_state was = v->state;
-    if (was != state)
-        v->since_ms = now_ms;
-    v->state = state;
-    if (!same)
-        feed_hit_what(listed ? &v->hit : NULL, v->what, sizeof v->what);
-    struct listing listing = listing_of(s, v);
-    listing.was = was;
-    listing.changed = !same;
-    s->run->hooks.listing(s->run->hooks.arg, &listing);
-}
-
-static void look_at_all(const struct source *s)
-{
-    int64_t now_ms = loop_now_ms(s->run->loop);
-    for (size_t i = 0; s->feed && i < s->n; i++)
-        look(s, &s->verdicts[i], now_ms);
-}
-
-/* A set that suddenly has most of our addresses is rather a fault of the set: it is believed when
- * it says so still a while later. Two addresses may well be listed together. */
-static bool is_sweep(const struct source *s, const struct feed *next)
-{
-    size_t fresh = 0;
-    struct feed_hit hit;
-    for (size_t i = 0; i < s->n; i++)
-        fresh +=
-            feed_find(next, &s->verdicts[i].address, &hit) && s->verdicts[i].state != LIST_LISTED;
-    return s->n >= SWEEP_FROM && 2 * fresh > s->n;
-}
-
-static void complain(struct source *s, const char *why)
-{
-    if (strcmp(s->problem, why) == 0)
-        return;
-    snprintf(s->problem, sizeof s->problem, "%s", why);
-    s->run->hooks.alarm(s->run->hooks.arg, name_of(s), s->problem);
-}
-
-static void adopt(struct source *s, struct feed *next)
-{
-    struct feed *before = s->feed;
-    s->feed = next;
-    s->problem[0] = '\0';
-    s->checked_ms = loop_now_ms(s->run->loop);
-    look_at_all(s); /* leaves no pointer into the old set */
-    feed_free(&before);
-}
-
-static void hold(struct source *s, struct feed *next)
-{
-    if (!s->held)
-        s->held_until_ms = loop_now_ms(s->run->loop) + HOLD_MS;
-    feed_free(&s->held);
-    s->held = next;
-    complain(s, "it has more than half of our addresses: believed when it has them in 15 minutes");
-}
-
-static bool take(struct source *s, struct slice bytes)
-{
-    struct err err;
-    struct feed *next = NULL;
-    enum rc rc = feed_parse(bytes, (enum feed_format)s->conf.format, name_of(s).p, &next, &err);
-    if (rc == RC_OK)
-        rc = feed_accept(next, s->feed, &err);
-    if (rc != RC_OK) {
-        feed_free(&next);
-        complain(s, err.text);
-        return false;
-    }
-    if (is_sweep(s, next)) {
-        hold(s, next);
-        return true;
-    }
-    feed_free(&s->held);
-    adopt(s, next);
-    return true;
-}
 
 void run_feeds_take(struct run_feeds *run, struct slice path, struct slice bytes, const char *error)
 {
@@ -176,9 +22,9 @@ void run_feeds_take(struct run_feeds *run, struct slice path, struct slice bytes
         if (!slice_eq(s->conf.file, path))
             continue;
         if (error)
-            complain(s, error);
+            source_miss(s, error);
         else
-            take(s, bytes);
+            source_take(s, bytes);
     }
 }
 
@@ -207,11 +53,11 @@ static bool take_answer(struct source *s, const struct fetch_result *result)
 {
     char why[256];
     if (result->rc == RC_OK && result->status == 304) {
-        s->checked_ms = loop_now_ms(s->run->loop);
+        source_confirm(s);
         return true;
     }
     if (result->rc == RC_OK && result->status == 200) {
-        if (!take(s, result->body))
+        if (!source_take(s, result->body))
             return false;
         snprintf(s->etag, sizeof s->etag, "%s", result->etag);
         snprintf(s->modified, sizeof s->modified, "%s", result->modified);
@@ -221,7 +67,7 @@ static bool take_answer(struct source *s, const struct fetch_result *result)
         snprintf(why, sizeof why, "the server answers %d", result->status);
     else
         snprintf(why, sizeof why, "cannot be fetched: %s", result->error);
-    complain(s, why);
+    source_miss(s, why);
     return false;
 }
 
@@ -229,10 +75,7 @@ static void on_fetched(void *arg, const struct fetch_result *result)
 {
     struct source *s = arg;
     s->fetch = NULL;
-    bool good = take_answer(s, result);
-    if (good)
-        s->problem[0] = '\0';
-    fetch_later(s, good);
+    fetch_later(s, take_answer(s, result));
 }
 
 static void on_next(struct timer *timer)
@@ -283,8 +126,10 @@ static struct source *source_new(struct run_feeds *run, const struct conf_feed *
     s->conf.file = copy_text(conf->file);
     s->conf.url = copy_text(conf->url);
     timer_init(&s->next, on_next);
+    s->lame_ms = before ? before->lame_ms : loop_now_ms(run->loop);
     if (!before)
         return s;
+    s->dead = before->dead;
     s->feed = before->feed;
     s->held = before->held;
     s->held_until_ms = before->held_until_ms;
@@ -344,20 +189,17 @@ void run_feeds_configure(struct run_feeds *run, const struct run_feeds_config *c
     timer_set(run->loop, &run->look, 0);
 }
 
+void run_feeds_look(struct run_feeds *run, int64_t now_ms)
+{
+    for (size_t i = 0; i < run->n; i++)
+        source_look(run->sources[i], now_ms);
+}
+
 static void on_look(struct timer *timer)
 {
     struct run_feeds *run = CONTAINER_OF(timer, struct run_feeds, look);
     timer_set(run->loop, timer, LOOK_MS);
-    for (size_t i = 0; i < run->n; i++) {
-        struct source *s = run->sources[i];
-        struct feed *held = s->held;
-        if (!held || loop_now_ms(run->loop) < s->held_until_ms) {
-            look_at_all(s);
-            continue;
-        }
-        s->held = NULL;
-        adopt(s, held);
-    }
+    run_feeds_look(run, loop_now_ms(run->loop));
 }
 
 void run_feeds_each(const struct run_feeds *run,
@@ -366,7 +208,7 @@ void run_feeds_each(const struct run_feeds *run,
     for (size_t i = 0; i < run->n; i++) {
         const struct source *s = run->sources[i];
         for (size_t k = 0; k < s->n; k++) {
-            struct listing listing = listing_of(s, &s->verdicts[k]);
+            struct listing listing = source_listing(s, &s->verdicts[k]);
             fn(arg, &listing);
         }
     }

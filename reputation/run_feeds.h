@@ -9,6 +9,9 @@
  *   An address that is in the new set is listed at once, one that is not any more is clear at once.
  *   Every five minutes what the sets say is repeated: who counts clear looks needs them.
  *
+ *   A feed that nothing could be taken from any more bears nothing out: what it said is not
+ *   repeated. After three hours it is dead: listings say so, every five minutes, and an alarm does.
+ *
  * Callbacks: from the loop or from inside run_feeds_take(); run_feeds_configure() reports what a
  *            feed that stays says about new addresses at the next turn of the loop.
  */
@@ -45,6 +48,8 @@ void run_feeds_configure(struct run_feeds *run, const struct run_feeds_config *c
 /* The content of a file, whole; `error` (NULL: none) says why it cannot be read. */
 void run_feeds_take(struct run_feeds *run, struct slice path, struct slice bytes,
                     const char *error);
+/* What all feeds say or no longer say, as of then: done every five minutes. */
+void run_feeds_look(struct run_feeds *run, int64_t now_ms);
 /* Everything, feed by feed. */
 void run_feeds_each(const struct run_feeds *run,
                     void (*fn)(void *arg, const struct listing *listing), void *arg);

@@ -28,7 +28,7 @@
  *                └────────────────────────────── listed
  *                    three clear checks, 15 min apart, of each source
  *
- *     disabled: by the operator, the configuration or a fault; back to where it was.
+ *     disabled: by the operator or the configuration; back to where it was.
  *
  *   (member, provider): probation (warming up), clean, throttled, blocked:
  *
@@ -37,7 +37,7 @@
  *     up to 24 h, then one canary: accepted → throttled at the lowest rate, refused → blocked again
  *
  *   Soft evidence (all but hard listings) never takes out more than half of a pool nor leaves less
- *   than min_active: such a member stays, at half its share, and its reason says so.
+ *   than min_active that work: such a member stays, at half its share, and its reason says so.
  *
  * Ownership:  everything is copied in; slices given out live until the next call that changes.
  * Limits:     below, together. What exceeds them replaces the oldest or least interesting.
@@ -243,10 +243,12 @@ enum standing_name { STANDING_NAME_UNKNOWN, STANDING_NAME_OK, STANDING_NAME_BROK
 void standing_hygiene(struct standing *s, int member, enum standing_name fcrdns,
                       enum standing_name helo, int64_t now_ms);
 
-/* EGRESS_FINE, EGRESS_UNPLUMBED or EGRESS_PROXY_DOWN; tell all of them once after a start. */
-void standing_plumbing(struct standing *s, int member, enum egress_fault_kind fault,
-                       int64_t now_ms);
+/* EGRESS_FINE, EGRESS_UNPLUMBED, EGRESS_PROXY_DOWN or EGRESS_PATHS_DOWN: why mail cannot leave by
+ * it just now. That changes no state and bars nothing; but a pool does not rely on it: soft
+ * evidence leaves alone what has to carry the mail instead, and gives back what it took. */
+void standing_fault(struct standing *s, int member, enum egress_fault_kind fault, int64_t now_ms);
 
+/* Transactions that are still under way by one that is draining; else it is ignored. */
 void standing_sessions(struct standing *s, int member, uint32_t sessions, int64_t now_ms);
 
 enum standing_order {

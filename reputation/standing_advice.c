@@ -91,8 +91,42 @@ static bool has_deputy(const struct rows *rows, const struct advice_standing *fr
     return no_better < rows->carry[from->egress].of[family];
 }
 
-/* The rows of one (egress, receiver), one per address, become what the egress has: the least of it,
- * since its addresses take turns; and a row for each that is left out because another can do it.
+/* How many addresses of the family may send there without limit. */
+static uint32_t free_of(const struct rows *rows, const struct advice_standing *from, uint32_t n,
+                        uint8_t family)
+{
+    uint32_t bound = 0;
+    for (uint32_t i = 0; i < n; i++)
+        bound += from[i].source.family == family && !is_free(&from[i]);
+    return rows->carry[from->egress].of[family] - bound;
+}
+
+/* How many carry anything there. */
+static uint32_t fit_of(const struct rows *rows, const struct advice_standing *from, uint32_t n,
+                       uint8_t family)
+{
+    uint32_t out = 0;
+    for (uint32_t i = 0; i < n; i++)
+        out += from[i].source.family == family && (from[i].share <= 0 || is_canary(&from[i]));
+    return rows->carry[from->egress].of[family] - out;
+}
+
+static void merge_row(struct advice_standing *all, const struct advice_standing *row, bool first)
+{
+    all->share = first || row->share < all->share ? row->share : all->share;
+    if (first || (row->per_hour && (!all->per_hour || row->per_hour < all->per_hour)))
+        all->per_hour = row->per_hour;
+}
+
+/* The rows of one (egress, receiver), one per address, become what the egress has, and a row for
+ * each that another can stand in for: it is left out beyond what it may send.
+ *
+ *   Blocked, or with a canary to fly: the others carry it all.
+ *   A quota of ours (warm-up, after a release): what is above it goes by those that have none.
+ *   Limited by the receiver: going round that by another address makes things worse. Addresses take
+ *   turns, so the egress may have what this one may, times those that share its mail.
+ *   When nobody is free, the least of it is that of the egress.
+ *
  * Returns how many; `to` is where they begin, or before. */
 static uint32_t merge_pair(const struct rows *rows, const struct advice_standing *from, uint32_t n,
                            struct advice_standing *to)
@@ -102,15 +136,18 @@ static uint32_t merge_pair(const struct rows *rows, const struct advice_standing
     uint32_t out_n = 0, merged = 0;
     all.source = (struct addr){ .family = ADDR_NONE };
     for (uint32_t i = 0; i < n; i++) {
-        const struct advice_standing *row = &from[i];
-        if (out_n < ADDRESSES_MAX - 1 && has_deputy(rows, from, n, row)) {
-            out[out_n++] = *row;
+        struct advice_standing row = from[i];
+        uint8_t family = row.source.family;
+        bool deputy = out_n < ADDRESSES_MAX - 1 && has_deputy(rows, from, n, &row);
+        bool eased = !deputy && out_n < ADDRESSES_MAX - 1 && row.per_hour && !is_canary(&row) &&
+                     free_of(rows, from, n, family) > 0;
+        if (deputy || eased)
+            out[out_n++] = row;
+        if (deputy || (eased && row.share >= 1))
             continue;
-        }
-        all.share = !merged || row->share < all.share ? row->share : all.share;
-        if (!merged || (row->per_hour && (!all.per_hour || row->per_hour < all.per_hour)))
-            all.per_hour = row->per_hour;
-        merged++;
+        if (eased)
+            row.per_hour *= fit_of(rows, from, n, family);
+        merge_row(&all, &row, merged++ == 0);
     }
     uint32_t kept = 0;
     if (merged)

@@ -100,7 +100,7 @@ struct cell {
     int64_t tokens_ms;
 };
 
-enum { HOLD_CONFIG = 1, HOLD_OPERATOR = 2, HOLD_FAULT = 4, HOLDS = 8 };
+enum { HOLD_CONFIG = 1, HOLD_OPERATOR = 2, HOLDS = 4 };
 
 struct member {
     char *egress, *reason;
@@ -189,6 +189,7 @@ void member_settle(struct standing *s, struct member *m); /* follows the rules u
 void member_spare(struct standing *s, struct member *m);  /* back from where soft evidence put it */
 void member_hold(struct standing *s, struct member *m, uint8_t hold, bool on, const char *reason);
 bool member_eligible(const struct member *m);
+bool member_works(const struct member *m); /* eligible, and mail can leave by it just now */
 void member_ramp_tick(struct standing *s, struct member *m);
 
 /* standing_pool.c */

@@ -1,5 +1,5 @@
 /*
- * reputation/standing_order — what operators, plumbing and the count of sessions change
+ * reputation/standing_order — what operators, faults and the count of sessions change
  */
 #include "reputation/standing_internal.h"
 
@@ -26,6 +26,7 @@ static enum rc order_drain(struct standing *s, struct member *m, struct err *err
     m->before_ms = m->since_ms;
     m->drained = true;
     m->until_ms = s->now_ms + DRAIN_MS;
+    m->sessions = UINT32_MAX;
     standing_move(s, m, NULL, STANDING_DRAINING, "drained by the operator");
     return RC_OK;
 }
@@ -39,9 +40,8 @@ static enum rc order_resume(struct standing *s, struct member *m, struct err *er
         return RC_OK;
     }
     if (!(m->holds & HOLD_OPERATOR))
-        return denied(err, m->holds & HOLD_CONFIG  ? "it is disabled in the configuration"
-                           : m->holds & HOLD_FAULT ? "it is disabled by a fault"
-                                                   : "it is not disabled");
+        return denied(err, m->holds & HOLD_CONFIG ? "it is disabled in the configuration"
+                                                  : "it is not disabled");
     member_hold(s, m, HOLD_OPERATOR, false, "enabled by the operator");
     return RC_OK;
 }
@@ -113,17 +113,14 @@ enum rc standing_order(struct standing *s, int member, enum standing_order order
     return rc;
 }
 
-void standing_plumbing(struct standing *s, int member, enum egress_fault_kind fault, int64_t now_ms)
+void standing_fault(struct standing *s, int member, enum egress_fault_kind fault, int64_t now_ms)
 {
-    static const char *const reasons[] = { [EGRESS_FINE] = "the fault is gone",
-                                           [EGRESS_UNPLUMBED] = "not on this machine",
-                                           [EGRESS_PROXY_DOWN] = "its proxy does not answer" };
     struct member *m = standing_member(s, member);
     standing_advance(s, now_ms);
-    if (!m || fault > EGRESS_PROXY_DOWN || fault == m->fault)
+    if (!m || fault > EGRESS_PATHS_DOWN || fault == m->fault)
         return;
     m->fault = (uint8_t)fault;
-    member_hold(s, m, HOLD_FAULT, fault != EGRESS_FINE, reasons[fault]);
+    s->dirty = true;
     s->version++;
     standing_touched(s, m);
 }
@@ -132,7 +129,7 @@ void standing_sessions(struct standing *s, int member, uint32_t sessions, int64_
 {
     struct member *m = standing_member(s, member);
     standing_advance(s, now_ms);
-    if (!m)
+    if (!m || m->state != STANDING_DRAINING)
         return;
     m->sessions = sessions;
     standing_touched(s, m);

@@ -21,7 +21,7 @@ bool pools_share(const struct standing *s, const struct member *a, const struct 
     return false;
 }
 
-/* Of the members that are there at all, how many carry mail. */
+/* Of the members that are there at all, how many work. */
 static void census(const struct standing *s, uint32_t pool, uint32_t *there_r, uint32_t *active_r)
 {
     *there_r = *active_r = 0;
@@ -30,7 +30,7 @@ static void census(const struct standing *s, uint32_t pool, uint32_t *there_r, u
         if (!in_pool(s, pool, m))
             continue;
         *there_r += m->begun && m->state != STANDING_DISABLED;
-        *active_r += member_eligible(m);
+        *active_r += member_works(m);
     }
 }
 
@@ -41,7 +41,7 @@ bool pools_permit(const struct standing *s, const struct member *m)
         if (!in_pool(s, p, m))
             continue;
         census(s, p, &there, &active);
-        uint32_t left = active - 1, out = there - left;
+        uint32_t left = active - member_works(m), out = there - left;
         if (left < s->min_active || 2 * out > there)
             return false;
     }
@@ -59,7 +59,7 @@ static bool is_short(const struct standing *s, uint32_t pool)
 
 static bool is_softly_out(const struct member *m)
 {
-    return m->soft && m->begun && !m->drained && !member_eligible(m) &&
+    return m->soft && m->begun && !m->drained && !member_eligible(m) && m->fault == EGRESS_FINE &&
            m->state != STANDING_DISABLED && !member_hard_listed(m);
 }
 
@@ -76,8 +76,8 @@ static struct member *to_be_spared(const struct standing *s, uint32_t pool)
     return best;
 }
 
-/* A hard listing takes out whom it names. Had it come first, the pool would have kept the others:
- * it is the same when it comes last. */
+/* A hard listing takes out whom it names, and a fault whom it befalls. Had it come first, the pool
+ * would have kept the others: it is the same when it comes last. */
 static void relieve(struct standing *s, uint32_t pool)
 {
     struct member *m;
@@ -120,19 +120,23 @@ static void alarm_about(const struct standing *s, uint32_t pool, bool empty, boo
         s->hooks.event(s->hooks.arg, &event);
 }
 
-static bool has_members(const struct standing *s, uint32_t pool)
+/* Faults are told by whom they befall, and pass by themselves: mail waits for that. */
+static bool is_empty(const struct standing *s, uint32_t pool)
 {
-    for (uint32_t i = 0; i < s->conf_n; i++)
-        if (in_pool(s, pool, s->member[i]))
-            return true;
-    return false;
+    bool has_members = false;
+    for (uint32_t i = 0; i < s->conf_n; i++) {
+        if (!in_pool(s, pool, s->member[i]))
+            continue;
+        if (member_eligible(s->member[i]))
+            return false;
+        has_members = true;
+    }
+    return has_members;
 }
 
 static void pool_check(struct standing *s, uint32_t pool)
 {
-    uint32_t there = 0, active = 0;
-    census(s, pool, &there, &active);
-    bool empty = active == 0 && has_members(s, pool);
+    bool empty = is_empty(s, pool);
     struct member *chosen = empty && s->send ? least_bad(s, pool) : NULL;
     if (chosen)
         chosen->last_resort = true;

@@ -35,6 +35,11 @@ bool member_eligible(const struct member *m)
     return m->begun && carries[m->state];
 }
 
+bool member_works(const struct member *m)
+{
+    return member_eligible(m) && m->fault == EGRESS_FINE;
+}
+
 /* ---- changing a state ---- */
 
 static void emit(const struct standing *s, const struct member *m, const struct cell *c,
@@ -112,6 +117,7 @@ static void enter_draining(struct standing *s, struct member *m)
 {
     fall(s, m);
     m->until_ms = s->now_ms + DRAIN_MS;
+    m->sessions = UINT32_MAX;
 }
 
 static void enter_quarantine(struct standing *s, struct member *m)

@@ -102,7 +102,6 @@ static bool impossible(const struct member *m)
     };
     return never[m->state] || never[m->before] ||
            (m->state == STANDING_DISABLED) != (m->holds != 0) ||
-           ((m->holds & HOLD_FAULT) != 0) != (m->fault != EGRESS_FINE) ||
            (m->drained && m->state != STANDING_DRAINING) || (!m->warmup_ms && !m->begun);
 }
 

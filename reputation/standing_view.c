@@ -22,6 +22,8 @@ static const char *todo(const struct standing *s, const struct member *m)
         return "put the address on this machine, or take the egress out of the configuration";
     if (m->fault == EGRESS_PROXY_DOWN)
         return "look after the proxy or relay of this egress";
+    if (m->fault == EGRESS_PATHS_DOWN)
+        return "look after the network of this egress: others get through";
     if (m->holds & HOLD_OPERATOR)
         return "enable the egress when it shall carry mail again";
     if (m->state == STANDING_QUARANTINED && s->acknowledge && !m->acknowledged)

@@ -25,7 +25,7 @@ static const struct standing_field member_rows[] = {
     M(FIELD_U8, before, STANDING_QUARANTINED),
     M(FIELD_PAST, before_ms, 0),
     M(FIELD_U8, holds, HOLDS - 1),
-    M(FIELD_U8, fault, EGRESS_PROXY_DOWN),
+    M(FIELD_U8, fault, EGRESS_PATHS_DOWN),
     M(FIELD_BOOL, begun, 0),
     M(FIELD_BOOL, drained, 0),
     M(FIELD_BOOL, capped, 0),

@@ -8,6 +8,11 @@ static void verb_links(void *arg, struct call *call, const struct request *reque
 }
 
 const struct admin_verb relay_verbs[] = {
-    { "queue", verb_queue },   { "explain", verb_explain }, { "deliveries", verb_deliveries },
-    { "totals", verb_totals }, { "links", verb_links },     { NULL, NULL },
+    { "queue", verb_queue },
+    { "explain", verb_explain },
+    { "deliveries", verb_deliveries },
+    { "totals", verb_totals },
+    { "links", verb_links },
+    { "under-way", verb_under_way },
+    { NULL, NULL },
 };

@@ -1,5 +1,5 @@
 /*
- * admin/relay_verbs — the verbs the relay answers: queue, explain, deliveries, links
+ * admin/relay_verbs — the verbs the relay answers: queue, explain, deliveries, links, ...
  *
  *   One function a verb, for an admin_server whose argument is a struct relay_view.
  */
@@ -30,6 +30,7 @@ void verb_queue(void *view, struct call *call, const struct request *request);
 void verb_explain(void *view, struct call *call, const struct request *request);
 void verb_deliveries(void *view, struct call *call, const struct request *request);
 void verb_totals(void *view, struct call *call, const struct request *request);
+void verb_under_way(void *view, struct call *call, const struct request *request);
 
 /* Counters of the workers and the spool, as members of an object. */
 void totals_put(const struct relay_view *view, struct buf *json);

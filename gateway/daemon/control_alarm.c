@@ -6,10 +6,12 @@
 #include "gateway/base/mem.h"
 #include "gateway/conf/conf.h"
 #include "gateway/daemon/alarm_text.h"
+#include "gateway/daemon/keeper.h"
 #include "gateway/daemon/webhook.h"
 #include "gateway/io/timer.h"
 
 enum { SUBJECT_MAX = 2048, BODY_MAX = 128 << 10, LETTERS_MAX = 16, AGAIN_MS = 500 };
+static const char FILE_NAME[] = "alarms.bin";
 
 /* Mail that the relay has not taken yet. */
 struct waiting {
@@ -25,6 +27,8 @@ struct control_alarm {
     struct list letters;
     unsigned letter_n;
     struct timer due, again;
+    struct keeper *keeper;
+    struct loop_task save; /* at the end of the turn: a storm is one writing */
     struct control_alarm_stats stats;
 };
 
@@ -36,6 +40,30 @@ static const struct conf_notify *notify_of(const struct control_alarm *c)
 static bool anybody_listens(const struct control_alarm *c)
 {
     return c->policies && (notify_of(c)->webhook.n || notify_of(c)->mail.n);
+}
+
+/* ---- kept on disk ---- */
+
+static void save(struct control_alarm *c)
+{
+    struct loop *loop = c->env.loop;
+    struct buf bytes;
+    buf_init(&bytes, ALARMS_PACK_MAX);
+    alarms_pack(c->core, loop_now_ms(loop), loop_wall_ms(loop), &bytes);
+    keeper_save(c->keeper, FILE_NAME, buf_slice(&bytes));
+    buf_free(&bytes);
+}
+
+static void on_save(struct loop_task *task)
+{
+    save(CONTAINER_OF(task, struct control_alarm, save));
+}
+
+static bool take_kept(void *arg, struct slice bytes, struct err *err)
+{
+    struct control_alarm *c = arg;
+    struct loop *loop = c->env.loop;
+    return alarms_unpack(bytes, loop_now_ms(loop), loop_wall_ms(loop), &c->core, err) == RC_OK;
 }
 
 /* ---- mail ---- */
@@ -127,6 +155,7 @@ static void on_due(struct timer *timer)
         if (anybody_listens(c))
             tell(c, &digest);
         alarms_end(c->core);
+        loop_task_schedule(c->env.loop, &c->save);
     }
     wait_for_due(c);
 }
@@ -136,6 +165,7 @@ static void on_due(struct timer *timer)
 static void take(struct control_alarm *c, const struct alarm *alarm)
 {
     alarms_take(c->core, alarm, loop_now_ms(c->env.loop));
+    loop_task_schedule(c->env.loop, &c->save);
     wait_for_due(c);
 }
 
@@ -189,7 +219,10 @@ struct control_alarm *control_alarm_new(const struct control_alarm_env *env)
 {
     struct control_alarm *c = mem_zero(sizeof *c);
     c->env = *env;
-    c->core = alarms_new();
+    c->keeper = keeper_new(env->folder);
+    if (keeper_load(c->keeper, FILE_NAME, ALARMS_PACK_MAX, take_kept, c) != RC_OK)
+        c->core = alarms_new();
+    loop_task_init(&c->save, on_save);
     c->webhook = webhook_new(env->loop, on_webhook_lost, c);
     list_init(&c->letters);
     timer_init(&c->due, on_due);
@@ -207,6 +240,9 @@ void control_alarm_free(struct control_alarm **alarm)
     LIST_EACH (node, &c->letters)
         letter_free(c, CONTAINER_OF(node, struct waiting, node));
     webhook_free(&c->webhook);
+    loop_task_cancel(&c->save);
+    save(c);
+    keeper_free(&c->keeper);
     alarms_free(&c->core);
     if (c->policies)
         policies_unref(&c->policies);
@@ -219,6 +255,7 @@ void control_alarm_configure(struct control_alarm *c, struct policies *policies)
     struct policies *old = c->policies;
     c->policies = policies_ref(policies);
     webhook_configure(c->webhook, policies_conf(policies));
+    wait_for_due(c); /* what was kept */
     if (old)
         policies_unref(&old);
 }

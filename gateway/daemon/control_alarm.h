@@ -6,7 +6,9 @@
  *   stores and sends like any other mail: by an egress that still works.
  *
  *   A webhook that fails is tried again four times in half an hour, then given up with a line in
- *   the log. Mail waits here while the relay does not answer.
+ *   the log. Mail waits here while the relay does not answer. What was told, and what waits to be,
+ *   is kept (alarms.bin): a restart repeats nothing and makes no room for more messages. What is on
+ *   its way to the webhook or the relay is not.
  *
  *   Everything runs on control's loop. The inputs may be called from inside the callbacks of the
  *   core of standing: what is told of it is read later.
@@ -21,11 +23,12 @@
 
 struct control_alarm;
 
-/* Both must outlive it. */
+/* All must outlive it. */
 struct control_alarm_env {
     struct loop *loop;
     struct control_links *links;     /* the way to the relay */
     const struct standing *standing; /* what to do about it */
+    const char *folder;              /* where it keeps what was told; control may write there */
 };
 
 struct control_alarm *control_alarm_new(const struct control_alarm_env *env);

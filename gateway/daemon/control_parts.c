@@ -12,6 +12,7 @@ static void on_advise(void *arg, struct advice *advice)
 {
     struct control_parts *c = arg;
     control_standing_advise(c->standing, advice);
+    control_drains_advise(c->drains, advice);
 }
 
 static void on_report(void *arg, const struct reply_report *report)
@@ -130,9 +131,11 @@ void control_parts_start(struct control_parts *c, struct loop *loop, const char 
     c->report = control_report_new(loop, relay_path, history);
     c->standing = control_standing_new(&standing);
     c->links = control_links_new(&links);
-    struct control_alarm_env alarm = { loop, c->links, control_standing_core(c->standing) };
+    struct control_alarm_env alarm = { loop, c->links, control_standing_core(c->standing),
+                                       reputation };
     c->alarm = control_alarm_new(&alarm);
     c->lists = control_lists_new(loop, &lists);
+    c->drains = control_drains_new(loop, relay_path, c->standing);
     control_report_watch(c->report, c);
 }
 
@@ -151,6 +154,7 @@ void control_parts_configure(struct control_parts *c, struct policies *policies)
     control_links_configure(c->links, policies);
     control_standing_configure(c->standing, policies);
     control_lists_configure(c->lists, policies);
+    control_drains_configure(c->drains);
     tell_suspects(c);
 }
 
@@ -159,6 +163,7 @@ void control_parts_free(struct control_parts *c)
     if (!c->links)
         return;
     control_report_watch(c->report, NULL);
+    control_drains_free(&c->drains);
     control_lists_free(&c->lists);
     control_alarm_free(&c->alarm);
     control_links_free(&c->links);

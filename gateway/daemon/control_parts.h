@@ -11,6 +11,7 @@
 #define WAYPOST_DAEMON_CONTROL_PARTS_H
 
 #include "gateway/daemon/control_alarm.h"
+#include "gateway/daemon/control_drains.h"
 #include "gateway/daemon/control_links.h"
 #include "gateway/daemon/control_lists.h"
 #include "gateway/daemon/control_report.h"
@@ -20,12 +21,14 @@ struct control_parts {
     struct control_links *links; /* NULL, as all: not started */
     struct control_standing *standing;
     struct control_lists *lists;
+    struct control_drains *drains;
     struct control_report *report;
     struct control_alarm *alarm;
     bool loss_told;
 };
 
-/* The struct is zeroed and stays where it is. Folders: control may write there. */
+/* The struct is zeroed and stays where it is, as relay_path does. Folders: control may write
+ * there. */
 void control_parts_start(struct control_parts *parts, struct loop *loop, const char *relay_path,
                          const char *history, const char *reputation);
 void control_parts_configure(struct control_parts *parts, struct policies *policies);

@@ -332,9 +332,23 @@ void control_standing_hygiene(struct control_standing *c, struct slice egress,
     control_standing_touched(c);
 }
 
-void control_standing_advise(const struct control_standing *c, struct advice *a)
+/* An egress that was just added is in no table yet: nothing is known against it. */
+static void learn_faults(struct control_standing *c, const struct advice *a)
 {
+    struct standing_view v;
+    for (int m = 0; standing_view(c->core, m, now(c), &v); m++) {
+        int row = advice_egress(a, v.egress);
+        enum egress_fault_kind fault =
+            row == ADVICE_NONE ? EGRESS_FINE : (enum egress_fault_kind)a->egress[row].fault;
+        standing_fault(c->core, m, fault, now(c));
+    }
+}
+
+void control_standing_advise(struct control_standing *c, struct advice *a)
+{
+    learn_faults(c, a);
     standing_put_advice(c->core, now(c), a);
+    control_standing_touched(c);
 }
 
 bool control_standing_lost(const struct control_standing *c)

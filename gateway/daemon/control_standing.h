@@ -2,13 +2,14 @@
  * daemon/control_standing — what our addresses are worth, in control: evidence in, advice out
  *
  *   Owns the core of reputation/standing.h and keeps it on disk. What replies said comes from the
- *   relay (control_line.h), listings and names from control_lists, orders from operators. Faults of
- *   egresses are no matter of reputation here: the relay sees its own, links see the rest. What
- *   comes of it goes into each advice table before it is sent, and events to whoever listens.
+ *   relay (control_line.h), listings and names from control_lists, orders from operators, faults of
+ *   egresses with each advice table, as links have them: they bar nothing here, but pools do not
+ *   rely on an egress that is at fault. What comes of it goes into each advice table before it is
+ *   sent, and events to whoever listens.
  *
  *   An egress with several addresses has a member each: those that may carry nothing are barred one
- *   by one, and one that a receiver blocks is left out there while another of its family is fit. A
- *   receiver's limit on any of them is that of the egress, because its addresses take turns.
+ *   by one, and one that a receiver blocks or limits is left out there (beyond its limit) while
+ *   another of its family is fit. See standing_advice.c for what its limit means for the others.
  *
  *   Everything runs on control's loop. State is written within a second of a change, an order into
  *   both copies (keeper.h). When neither can be read all addresses begin in doubt.
@@ -52,8 +53,9 @@ void control_standing_listing(struct control_standing *standing, struct slice eg
 /* Names count for addresses of the open Internet only. */
 void control_standing_hygiene(struct control_standing *standing, struct slice egress,
                               const struct hygiene *hygiene);
-/* Puts bars, shares and standings into a table that was just made. */
-void control_standing_advise(const struct control_standing *standing, struct advice *advice);
+/* Learns the faults of egresses from a table that was just made, and puts bars, shares and
+ * standings into it. */
+void control_standing_advise(struct control_standing *standing, struct advice *advice);
 
 /* The core, for lists that found something and for reports; who changes it calls
  * control_standing_touched(). */

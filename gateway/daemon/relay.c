@@ -164,6 +164,7 @@ static enum rc start_workers(struct relay *r, const char *advice_dir, struct err
                                .spool = r->spool,
                                .log = r->log,
                                .links = r->links,
+                               .folder = advice_dir,
                                .applied = on_applied,
                                .scanned = on_scanned,
                                .stopped = on_stopped,

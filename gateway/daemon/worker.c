@@ -7,8 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/daemon/keeper.h"
+#include "gateway/daemon/kept_allowances.h"
 #include "gateway/daemon/worker_parts.h"
 #include "gateway/delivery/allowance.h"
 #include "gateway/delivery/gauge.h"
@@ -167,6 +170,9 @@ enum rc workers_new(const struct workers_env *env, const struct workplan *plan,
     ws->hub = ingress_hub_new(0);
     ws->replies = reply_rules_shipped();
     ws->allowances = allowances_new();
+    ws->keeper = env->folder ? keeper_new(env->folder) : NULL;
+    if (ws->keeper)
+        kept_allowances_begin(ws->keeper, ws->allowances, clock_mono_us(), loop_wall_ms(env->home));
     ws->honesties = honesties_new();
     ws->gauges = gauges_new();
     enum rc rc = RC_OK;
@@ -221,6 +227,10 @@ void workers_free(struct workers **ws_p)
     mailbox_drain(loop_mailbox(ws->env.home)); /* what they posted last stands in their memory */
     ingress_hub_free(&ws->hub);
     reply_rules_free(&ws->replies);
+    if (ws->keeper)
+        kept_allowances_end(ws->keeper, ws->allowances, clock_mono_us(),
+                            loop_wall_ms(ws->env.home));
+    keeper_free(&ws->keeper);
     allowances_free(&ws->allowances);
     honesties_free(&ws->honesties);
     gauges_free(&ws->gauges);

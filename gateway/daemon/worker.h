@@ -38,6 +38,7 @@ struct workers_env {
     struct spool *spool;
     struct delivery_log *log;
     struct relay_links *links;
+    const char *folder;         /* where allowances are kept; NULL: nowhere */
     void (*applied)(void *arg); /* every worker has the plan that workers_apply() gave */
     void (*scanned)(void *arg); /* once: the queue holds all that the spool held at the start */
     void (*stopped)(void *arg); /* every worker's thread has ended its work */

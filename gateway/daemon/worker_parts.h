@@ -55,6 +55,7 @@ struct workers {
     struct ingress_hub *hub;
     struct reply_rules *replies;
     struct allowances *allowances;
+    struct keeper *keeper; /* of what is left of them; NULL: nothing is kept */
     struct honesties *honesties;
     struct gauges *gauges;
     struct queue **queues;

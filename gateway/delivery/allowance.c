@@ -17,6 +17,8 @@ struct place {
 
 struct allowances {
     struct place at[ALLOWANCES_MAX];
+    bool doubted;
+    int64_t doubt_us; /* all were used up then, for all we know */
 };
 
 struct allowances *allowances_new(void)
@@ -42,6 +44,18 @@ static int64_t ahead_us(uint32_t per_hour)
 {
     int64_t burst = per_hour / BURST_PARTS;
     return burst > 1 ? (burst - 1) * (HOUR_US / per_hour) : 0;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* When the next mail would be due after one that went at the moment of doubt, as the last that
+ * could. */
+static int64_t doubted_us(const struct allowances *a, uint32_t per_hour)
+{
+    return a->doubted ? a->doubt_us + ahead_us(per_hour) + HOUR_US / per_hour : 0;
 }
 
 static const struct place *find(const struct allowances *a, uint64_t key)
@@ -73,8 +87,8 @@ static struct place *find_or_make(struct allowances *a, uint64_t key, int64_t no
 bool allowance_left(const struct allowances *a, uint64_t key, uint32_t per_hour, int64_t now_us)
 {
     const struct place *p = find(a, key);
-    return !p ||
-           atomic_load_explicit(&p->due_us, memory_order_relaxed) <= now_us + ahead_us(per_hour);
+    int64_t due = p ? atomic_load_explicit(&p->due_us, memory_order_relaxed) : 0;
+    return later(due, doubted_us(a, per_hour)) <= now_us + ahead_us(per_hour);
 }
 
 bool allowance_take(struct allowances *a, uint64_t key, uint32_t per_hour, int64_t now_us)
@@ -85,10 +99,43 @@ bool allowance_take(struct allowances *a, uint64_t key, uint32_t per_hour, int64
         return false;
     int64_t due = atomic_load_explicit(&p->due_us, memory_order_relaxed), next;
     do {
-        if (due > now_us + ahead_us(per_hour))
+        int64_t from = later(due, doubted_us(a, per_hour));
+        if (from > now_us + ahead_us(per_hour))
             return false;
-        next = (due > now_us ? due : now_us) + HOUR_US / per_hour;
+        next = later(from, now_us) + HOUR_US / per_hour;
     } while (!atomic_compare_exchange_weak_explicit(&p->due_us, &due, next, memory_order_relaxed,
                                                     memory_order_relaxed));
     return true;
+}
+
+/* ---- over a restart ---- */
+
+void allowances_doubt(struct allowances *a, int64_t at_us)
+{
+    a->doubted = true;
+    a->doubt_us = at_us;
+}
+
+bool allowances_doubted(const struct allowances *a, int64_t *at_us_r)
+{
+    *at_us_r = a->doubt_us;
+    return a->doubted;
+}
+
+void allowance_owe(struct allowances *a, uint64_t key, int64_t due_us)
+{
+    struct place *p = find_or_make(a, key, 0);
+    if (p)
+        atomic_store_explicit(&p->due_us, due_us, memory_order_relaxed);
+}
+
+void allowances_each(const struct allowances *a, int64_t now_us,
+                     void (*fn)(void *arg, uint64_t key, int64_t left_us), void *arg)
+{
+    for (unsigned i = 0; i < ALLOWANCES_MAX; i++) {
+        uint64_t key = atomic_load_explicit(&a->at[i].key, memory_order_acquire);
+        int64_t due = atomic_load_explicit(&a->at[i].due_us, memory_order_relaxed);
+        if (key && due > now_us)
+            fn(arg, key, due - now_us);
+    }
 }

@@ -33,4 +33,15 @@ bool allowance_left(const struct allowances *a, uint64_t key, uint32_t per_hour,
 /* Takes one; false: there is none. */
 bool allowance_take(struct allowances *a, uint64_t key, uint32_t per_hour, int64_t now_us);
 
+/* ---- over a restart (daemon/kept_allowances.h); while nobody else uses them ---- */
+
+/* What was used by then is not known: as if all had gone that could. */
+void allowances_doubt(struct allowances *a, int64_t at_us);
+bool allowances_doubted(const struct allowances *a, int64_t *at_us_r);
+/* Nothing before then, but for the burst. */
+void allowance_owe(struct allowances *a, uint64_t key, int64_t due_us);
+/* Each that owes: how long until its next mail is due. */
+void allowances_each(const struct allowances *a, int64_t now_us,
+                     void (*fn)(void *arg, uint64_t key, int64_t left_us), void *arg);
+
 #endif

@@ -144,6 +144,29 @@ void delivery_advise(struct delivery *d, struct advice *advice)
         wake_all(d);
 }
 
+static bool is_barred(const struct advice *a, struct slice egress, const struct addr *source)
+{
+    int row = advice_egress(a, egress);
+    return (row != ADVICE_NONE && a->egress[row].fault == EGRESS_BARRED) || advice_bars(a, source);
+}
+
+int64_t delivery_under_way(struct delivery *d, delivery_under_way_fn *fn, void *arg)
+{
+    const struct advice *a = paths_advice(d->paths);
+    if (!a)
+        return 0;
+    LIST_EACH (at, &d->targets) {
+        struct target *t = CONTAINER_OF(at, struct target, link);
+        LIST_EACH (node, &t->others) {
+            const struct session *s = CONTAINER_OF(node, struct session, link);
+            struct slice egress = policies_conf(s->policies)->egress.at[s->egress].name;
+            if (s->state == SESSION_WORKING && is_barred(a, egress, &s->source))
+                fn(arg, egress, &s->source, 1 + (s->behind != NULL));
+        }
+    }
+    return a->made_ms;
+}
+
 /* ---- life ---- */
 
 static void on_drained(struct loop_task *task);

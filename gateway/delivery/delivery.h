@@ -68,6 +68,12 @@ void delivery_reconfigure(struct delivery *delivery, struct policies *policies);
  * chosen by it, until it is stale; without any, by weight. */
 void delivery_advise(struct delivery *delivery, struct advice *advice);
 
+/* Transactions under way by what that advice bars: fn for each session, the source as the other
+ * side sees it. Returns made_ms of the advice; 0: there is none. */
+typedef void delivery_under_way_fn(void *arg, struct slice egress, const struct addr *source,
+                                   unsigned transactions);
+int64_t delivery_under_way(struct delivery *delivery, delivery_under_way_fn *fn, void *arg);
+
 /* Mail of ours to a person: stored and queued like any other, in the lane `high`. Texts are copied;
  * failures are logged. Not while draining. */
 void delivery_letter(struct delivery *delivery, struct slice to, struct slice subject,

@@ -72,6 +72,37 @@ def test_drained_egress_carries_nothing_until_it_is_resumed(relay, sink):
     net.wait_for("mail by both again", lambda: a in peers(server, here, 8), 60)
 
 
+class TakesItsTime(smtpd.Behaviour):
+    """Says what it makes of a mail from this address when it is told to."""
+    def __init__(self, address):
+        self.address, self.has, self.may_go = address, threading.Event(), threading.Event()
+
+    def received(self, s, message):
+        if s.peer == self.address:
+            self.has.set()
+            self.may_go.wait(60)
+        return super().received(s, message)
+
+
+def test_a_drain_ends_with_the_last_transaction(relay, sink):
+    a, b = net.loopback(), net.loopback()
+    server = sink(TakesItsTime(a))
+    conf = egresses(a, b)
+    conf["egress"][1]["weight"] = 0
+    here = relay(to=server, conf=conf, policies=waypost.LATER)
+    known(here)
+    here.send(mail.message(), sender="u@s.test")
+    assert server.behaviour.has.wait(30)
+    assert here.json("egress", "drain", "a")["state"] == "draining"
+    wait_allowed(here, "b")
+    assert net.stays(lambda: standing(here, "a")["state"] == "draining", 1.5)
+    server.behaviour.may_go.set()
+    here.wait_log("delivered")
+    net.wait_for("the end of the drain", lambda: standing(here, "a")["state"] == "disabled", 60)
+    assert "no sessions are left" in here.log("egress_state", state="disabled")[0]["reason"]
+    assert peers(server, here, 2) == {b}
+
+
 def test_nothing_is_lost_when_all_are_disabled(relay, sink):
     a, b = net.loopback(), net.loopback()
     server = sink()

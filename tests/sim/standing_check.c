@@ -56,8 +56,19 @@ static void count(const struct life *l, uint32_t p, uint32_t *there, uint32_t *a
         if (!in_pool(l, p, m) || !begun(l, m))
             continue;
         *there += l->shadow[m].state != STANDING_DISABLED;
-        *active += life_carries(l->shadow[m].state);
+        *active += life_carries(l->shadow[m].state) && !l->shadow[m].faulted;
     }
+}
+
+static bool is_empty(const struct life *l, uint32_t p)
+{
+    bool any = false;
+    for (uint32_t m = 0; m < l->config.member_n; m++) {
+        if (in_pool(l, p, m) && begun(l, m) && life_carries(l->shadow[m].state))
+            return false;
+        any = any || in_pool(l, p, m);
+    }
+    return any;
 }
 
 static uint32_t pools(const struct life *l)
@@ -234,7 +245,7 @@ static void check_quota(struct life *l, int m, int p, double hours)
 static bool is_softly_out(const struct life *l, uint32_t m)
 {
     const struct life_shadow *s = &l->shadow[m];
-    return s->soft && !s->hard[0] && !s->hard[1] && begun(l, m) &&
+    return s->soft && !s->faulted && !s->hard[0] && !s->hard[1] && begun(l, m) &&
            (s->state == STANDING_QUARANTINED || s->state == STANDING_LISTED);
 }
 
@@ -242,15 +253,12 @@ static void check_pools(struct life *l)
 {
     for (uint32_t p = 0; p < pools(l); p++) {
         uint32_t there = 0, active = 0;
-        bool any = false;
-        for (uint32_t m = 0; m < l->config.member_n; m++)
-            any = any || in_pool(l, p, m);
         count(l, p, &there, &active);
         bool enough = active >= l->config.min_active && 2 * (there - active) <= there;
         for (uint32_t m = 0; m < l->config.member_n; m++)
             must(l, enough || !in_pool(l, p, m) || !is_softly_out(l, m),
                  "a pool is short, and soft evidence keeps one out", (int)m);
-        must(l, l->pool_empty[p] == (any && active == 0), "the alarm does not tell the truth", -1);
+        must(l, l->pool_empty[p] == is_empty(l, p), "the alarm does not tell the truth", -1);
     }
 }
 

@@ -160,10 +160,11 @@ static void names(struct life *l, int m)
         standing_hygiene(l->twin[t], m, name, STANDING_NAME_OK, l->wall);
 }
 
-static void plumbing(struct life *l, int m, enum egress_fault_kind fault)
+static void set_fault(struct life *l, int m, enum egress_fault_kind fault)
 {
+    l->shadow[m].faulted = fault != EGRESS_FINE;
     for (int t = 0; t < LIFE_TWINS; t++)
-        standing_plumbing(l->twin[t], m, fault, l->wall);
+        standing_fault(l->twin[t], m, fault, l->wall);
 }
 
 static void order(struct life *l, int m, enum standing_order o)
@@ -202,10 +203,11 @@ static void draw_trouble(struct life *l)
 
 static void draw_orders(struct life *l)
 {
-    static const enum egress_fault_kind faults[] = { EGRESS_UNPLUMBED, EGRESS_PROXY_DOWN,
-                                                     EGRESS_FINE, EGRESS_FINE };
-    if (chance(l, 0.002))
-        plumbing(l, some_member(l), faults[rnd_below(&l->rnd, 4)]);
+    static const enum egress_fault_kind faults[] = { EGRESS_UNPLUMBED,  EGRESS_PROXY_DOWN,
+                                                     EGRESS_PATHS_DOWN, EGRESS_FINE,
+                                                     EGRESS_FINE,       EGRESS_FINE };
+    if (chance(l, 0.003))
+        set_fault(l, some_member(l), faults[rnd_below(&l->rnd, 6)]);
     if (chance(l, 0.002))
         order(l, some_member(l), (enum standing_order)rnd_below(&l->rnd, STANDING_ORDERS));
     if (chance(l, 0.01))
@@ -305,7 +307,7 @@ static void peace(struct life *l)
         l->member[m].disabled = false;
     configure(l);
     for (int m = 0; m < (int)l->config.member_n; m++) {
-        plumbing(l, m, EGRESS_FINE);
+        set_fault(l, m, EGRESS_FINE);
         order(l, m, STANDING_ENABLE);
     }
 }

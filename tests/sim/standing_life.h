@@ -34,6 +34,7 @@ struct life_shadow {
     double points;                                 /* at the last look */
     bool soft;                                     /* put out by soft evidence */
     bool touched;                                  /* had an input since then */
+    bool faulted;                                  /* mail cannot leave by it just now */
     uint8_t clear[2];                              /* checks without it, of the two lists */
     int64_t clear_ms[2];
     bool listed[2], hard[2];

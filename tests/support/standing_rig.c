@@ -88,6 +88,12 @@ void sr_wait(struct standing_rig *r, int64_t ms)
     }
 }
 
+static void tell_idle(const struct standing_rig *r)
+{
+    for (int m = 0; r->idle && m < (int)standing_member_n(r->s); m++)
+        standing_sessions(r->s, m, 0, r->now_ms);
+}
+
 void sr_reply(struct standing_rig *r, int m, const char *provider, enum standing_class c,
               uint64_t domain, bool names_us)
 {
@@ -97,6 +103,7 @@ void sr_reply(struct standing_rig *r, int m, const char *provider, enum standing
                                     .sender_domain = domain,
                                     .text = slice_of("5xx\r\nyes") };
     standing_reply(r->s, m, slice_of(provider), &reply, r->now_ms);
+    tell_idle(r);
 }
 
 void sr_deliver(struct standing_rig *r, int m, const char *provider, uint32_t n)
@@ -114,6 +121,7 @@ static void check(struct standing_rig *r, int m, const char *source, double poin
                                 .hard = hard,
                                 .verdict = (uint8_t)verdict };
     standing_listing(r->s, m, &c, r->now_ms);
+    tell_idle(r);
 }
 
 void sr_list(struct standing_rig *r, int m, const char *source, double points, bool hard)
@@ -134,6 +142,18 @@ void sr_silent(struct standing_rig *r, int m, const char *source)
 void sr_names(struct standing_rig *r, int m, enum standing_name fcrdns)
 {
     standing_hygiene(r->s, m, fcrdns, STANDING_NAME_OK, r->now_ms);
+}
+
+void sr_condemn(struct standing_rig *r, int m)
+{
+    sr_reply(r, m, "p", STANDING_IP_BLOCKED, 1, true);
+    sr_reply(r, m, "q", STANDING_IP_BLOCKED, 1, true);
+}
+
+enum rc sr_order(struct standing_rig *r, int m, enum standing_order order)
+{
+    struct err err;
+    return standing_order(r->s, m, order, r->now_ms, &err);
 }
 
 struct standing_view sr_view(const struct standing_rig *r, int m)

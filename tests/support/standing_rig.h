@@ -17,6 +17,7 @@ enum { RIG_MEMBERS = 8, RIG_EVENTS = 64 };
 struct standing_rig {
     struct standing *s;
     int64_t now_ms;
+    bool idle; /* what drains has no transaction left: told after each piece of evidence */
     struct standing_member member[RIG_MEMBERS];
     struct standing_config config;
     char log[RIG_EVENTS][200]; /* "a clean>suspect: reason", "a@gmail clean>blocked: reason" */
@@ -36,6 +37,9 @@ void sr_deliver(struct standing_rig *r, int m, const char *provider, uint32_t n)
 void sr_list(struct standing_rig *r, int m, const char *source, double points, bool hard);
 void sr_clear_check(struct standing_rig *r, int m, const char *source);
 void sr_silent(struct standing_rig *r, int m, const char *source);
+/* Refused by two providers: enough to leave, if its pool can spare it. */
+void sr_condemn(struct standing_rig *r, int m);
+enum rc sr_order(struct standing_rig *r, int m, enum standing_order order);
 void sr_names(struct standing_rig *r, int m, enum standing_name fcrdns);
 
 struct standing_view sr_view(const struct standing_rig *r, int m);

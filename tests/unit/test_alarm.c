@@ -156,7 +156,70 @@ static void test_gathered_then_withheld_then_told(void **state)
     alarms_end(alarms);
 }
 
-/* A day of chaos: never more than the limit in any hour, and every alarm is told or counted. */
+/* What is known goes through bytes; `now_ms` begins anew, as after a reboot. */
+static struct alarms *restart(struct alarms *alarms, int64_t before_ms, int64_t now_ms,
+                              int64_t passed_ms)
+{
+    static const int64_t wall_ms = 1750000000000;
+    struct alarms *after;
+    struct buf bytes;
+    struct err err;
+    buf_init(&bytes, ALARMS_PACK_MAX);
+    alarms_pack(alarms, before_ms, wall_ms, &bytes);
+    assert_false(bytes.full);
+    assert_int_equal(alarms_unpack(buf_slice(&bytes), now_ms, wall_ms + passed_ms, &after, &err),
+                     RC_OK);
+    struct alarms *none;
+    struct slice cut = { buf_slice(&bytes).p, buf_len(&bytes) - 1 };
+    assert_int_equal(alarms_unpack(cut, now_ms, wall_ms, &none, &err), RC_PARSE);
+    buf_free(&bytes);
+    alarms_free(&alarms);
+    return after;
+}
+
+static void test_a_restart_repeats_nothing(void **state)
+{
+    struct alarms *alarms = *state;
+    struct alarm_digest d;
+    struct alarm alarm;
+    struct standing_event blocks = { .kind = STANDING_TRANSITION,
+                                     .egress = slice_of("a"),
+                                     .provider = slice_of("p"),
+                                     .from = STANDING_CLEAN,
+                                     .to = STANDING_BLOCKED };
+    struct addr broken;
+    addr_parse(slice_of("2001:db8::1"), &broken);
+    assert_false(alarms_judge(alarms, &blocks, false, 0, &alarm));
+    assert_true(alarms_judge_names(alarms, &broken, true));
+    for (int i = 0; i < ALARMS_PER_HOUR - 1; i++) {
+        char name[8];
+        snprintf(name, sizeof name, "e%d", i);
+        take(alarms, name, "told", (i + 1) * MINUTE);
+        assert_true(alarms_begin(alarms, (i + 1) * MINUTE + ALARMS_GATHER_MS, &d));
+        alarms_end(alarms);
+    }
+    take(alarms, "e3", "withheld", 10 * MINUTE);
+    take(alarms, "fresh", "not yet told", 10 * MINUTE);
+    /* ten minutes later, on another clock */
+    alarms = *state = restart(alarms, 10 * MINUTE, 5, 10 * MINUTE);
+    assert_false(alarms_judge_names(alarms, &broken, true));
+    assert_true(alarms_judge(alarms, &blocks, false, 5, &alarm));
+    take(alarms, "e8", "told a moment ago", 5);
+    assert_true(alarms_begin(alarms, 5, &d)); /* the last for which the hour has room */
+    assert_int_equal(d.fresh_n, 1);
+    assert_int_equal(d.held_n, 2);
+    assert_true(slice_eq_str(d.fresh[0].reason, "not yet told"));
+    assert_true(slice_eq_str(d.held[0].reason, "withheld"));
+    alarms_end(alarms);
+    take(alarms, "other", "new", 6);
+    assert_int_equal(alarms_due_ms(alarms), 41 * MINUTE + ALARMS_GATHER_MS + 5);
+    /* A clock that was set back makes nothing older, nor younger. */
+    alarms = *state = restart(alarms, 6, 6, -(int64_t)HOUR);
+    assert_int_equal(alarms_due_ms(alarms), 41 * MINUTE + ALARMS_GATHER_MS + 5);
+}
+
+/* A day of chaos, with restarts: never more than the limit in any hour, and every alarm is told or
+ * counted. */
 static void test_a_storm(void **state)
 {
     struct alarms *alarms = *state;
@@ -173,6 +236,8 @@ static void test_a_storm(void **state)
             take(alarms, name, "storm", now);
             taken++;
         }
+        if (rnd_below(&rnd, 200) == 0)
+            alarms = *state = restart(alarms, now, now, 0);
         if (!alarms_begin(alarms, now, &d))
             continue;
         told += (uint64_t)d.fresh_n + d.fresh_more + d.held_n + d.held_more;
@@ -194,6 +259,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_second_block_within_a_week, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names_are_told_when_they_break, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_gathered_then_withheld_then_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_restart_repeats_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_storm, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,7 +136,7 @@ static void test_a_fault_stays_a_fault(void **state)
 {
     (void)state;
     struct standing *s = standing(false);
-    standing_plumbing(s, 0, EGRESS_UNPLUMBED, T0);
+    standing_fault(s, 0, EGRESS_UNPLUMBED, T0);
     struct advice *a = advice_new(1, 0);
     a->egress[0] = (struct advice_egress){ .name = advice_text(a, SLICE_LIT("one")),
                                            .fault = EGRESS_UNPLUMBED };
@@ -230,6 +230,85 @@ static void test_some_of_several(void **state)
     standing_free(&s);
 }
 
+static void limit(struct standing *s, int member, int64_t now_ms)
+{
+    struct standing_reply good = { .reply_class = STANDING_DELIVERED };
+    struct standing_reply slow = { .reply_class = STANDING_IP_THROTTLED, .temporary = true };
+    for (int i = 0; i < 100; i++)
+        standing_reply(s, member, SLICE_LIT("google"), &good, now_ms);
+    for (int i = 0; i < 2; i++)
+        standing_reply(s, member, SLICE_LIT("google"), &slow, now_ms);
+}
+
+/* A receiver limits one of three addresses: no more than that goes by it, and the others carry no
+ * more than their turns beside it. */
+static void test_one_of_three_is_limited(void **state)
+{
+    (void)state;
+    struct standing_member member[] = {
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.1") },
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.3") },
+    };
+    struct standing_config config = { .member = member, .member_n = 3, .min_active = 1 };
+    const struct standing_hooks hooks = { NULL, NULL };
+    struct standing *s = standing_new(&hooks, T0);
+    struct slice google = SLICE_LIT("google");
+    standing_configure(s, &config, T0);
+    limit(s, 0, T0);
+    struct advice *a = table(s, T0);
+    const struct advice_standing *own = advice_source(a, ONE, google, &member[0].address);
+    const struct advice_standing *all = advice_standing(a, ONE, google);
+    assert_true(own && own->share > 0 && own->share < 1 && own->per_hour >= 40);
+    assert_true(all && all->share > 0 && all->share < 1);
+    assert_int_equal(all->per_hour, 3 * own->per_hour);
+    assert_null(advice_source(a, ONE, google, &member[1].address));
+    advice_unref(&a);
+    for (uint64_t i = 1; i <= 3; i++) /* one less shares its mail */
+        refuse(s, 1, "google", i, T0);
+    a = table(s, T0);
+    own = advice_source(a, ONE, google, &member[0].address);
+    all = advice_standing(a, ONE, google);
+    assert_true(own && all);
+    assert_int_equal(all->per_hour, 2 * own->per_hour);
+    uint32_t most = own->per_hour;
+    advice_unref(&a);
+    limit(s, 2, T0); /* nobody is free: the least of it, for all */
+    a = table(s, T0);
+    all = advice_standing(a, ONE, google);
+    assert_true(all && all->per_hour <= most);
+    assert_null(advice_source(a, ONE, google, &member[0].address));
+    advice_unref(&a);
+    standing_free(&s);
+}
+
+/* Released, it has a tenth of what it had: the rest is the other's, who has no limit. */
+static void test_one_of_two_was_released(void **state)
+{
+    (void)state;
+    struct standing_member member[] = {
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.1") },
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
+    };
+    struct standing_config config = { .member = member, .member_n = 2, .min_active = 1 };
+    const struct standing_hooks hooks = { NULL, NULL };
+    struct standing *s = standing_new(&hooks, T0);
+    struct standing_view v;
+    int64_t now = T0;
+    standing_configure(s, &config, now);
+    refuse(s, 0, "google", 1, now);
+    refuse(s, 0, "yahoo", 2, now);
+    while (standing_view(s, 0, now, &v) && v.state != STANDING_PROBATION)
+        standing_tick(s, now += 60000);
+    struct advice *a = table(s, now);
+    const struct advice_standing *own =
+        advice_source(a, ONE, slice_of("anybody"), &member[0].address);
+    assert_true(own && own->share >= 1 && own->per_hour == 20);
+    assert_null(advice_standing(a, ONE, slice_of("anybody")));
+    advice_unref(&a);
+    standing_free(&s);
+}
+
 /* Twenty an hour to each receiver, known or not. */
 static void test_warming_up(void **state)
 {
@@ -255,6 +334,8 @@ int main(void)
         cmocka_unit_test(test_warming_up),
         cmocka_unit_test(test_some_of_several),
         cmocka_unit_test(test_a_shared_address),
+        cmocka_unit_test(test_one_of_three_is_limited),
+        cmocka_unit_test(test_one_of_two_was_released),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /*
- * tests/unit/test_standing_keep — pools, orders, faults, reloads, restarts, limits, odd clocks
+ * tests/unit/test_standing_keep — orders, reloads, restarts, limits, odd clocks
  */
 #include <math.h>
 #include <setjmp.h>
@@ -30,171 +30,64 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void condemn(struct standing_rig *r, int m)
-{
-    sr_reply(r, m, "p", STANDING_IP_BLOCKED, 1, true);
-    sr_reply(r, m, "q", STANDING_IP_BLOCKED, 1, true);
-}
-
-static enum rc order(struct standing_rig *r, int m, enum standing_order o)
-{
-    struct err err;
-    return standing_order(r->s, m, o, r->now_ms, &err);
-}
-
-/* ---- pools ---- */
-
-static uint32_t eligible(const struct standing_rig *r)
-{
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < standing_member_n(r->s); i++)
-        n += sr_view(r, (int)i).eligible;
-    return n;
-}
-
-static void test_half_a_pool(void **state)
-{
-    struct standing_rig *r = *state;
-    for (int m = 0; m < 4; m++)
-        condemn(r, m);
-    assert_int_equal(eligible(r), 2);
-    sr_state(r, 2, STANDING_SUSPECT);
-    assert_true(sr_view(r, 2).capped && fabs(sr_view(r, 2).share - 0.5) < 1e-9);
-    assert_non_null(strstr(sr_view(r, 2).todo, "cannot spare"));
-    sr_list(r, 2, "drop", 100, true); /* hard lists always count */
-    sr_list(r, 3, "drop", 100, true);
-    assert_int_equal(eligible(r), 2); /* the others come back for them */
-    assert_true(sr_logged(r, "a draining>suspect: its pool cannot spare it any more"));
-    assert_true(sr_view(r, 0).capped && sr_view(r, 1).capped && !sr_logged(r, "pool_empty"));
-    sr_list(r, 0, "drop", 100, true);
-    sr_list(r, 1, "drop", 100, true);
-    assert_int_equal(eligible(r), 0);
-    assert_true(sr_logged(r, "pool_empty 0"));
-    uint32_t events = r->events;
-    sr_wait(r, 20 * RIG_MINUTE);
-    for (uint32_t i = events; i < r->events; i++)
-        assert_null(strstr(r->log[i], "pool_"));
-    assert_false(sr_view(r, 0).last_resort); /* hold */
-    assert_int_equal(order(r, 0, STANDING_RESET), RC_OK);
-    assert_true(sr_logged(r, "pool_back 0"));
-}
-
-/* A place that gets free goes to the one that waits for it. */
-static void test_cap_is_looked_at_again(void **state)
-{
-    struct standing_rig *r = *state;
-    for (int m = 0; m < 3; m++)
-        condemn(r, m);
-    sr_state(r, 2, STANDING_SUSPECT);
-    assert_int_equal(order(r, 0, STANDING_RESET), RC_OK);
-    assert_false(sr_view(r, 2).eligible);
-}
-
-static void test_min_active(void **state)
-{
-    struct standing_rig *r = *state;
-    r->config.min_active = 3;
-    sr_configure(r);
-    for (int m = 0; m < 4; m++)
-        condemn(r, m);
-    assert_int_equal(eligible(r), 3);
-}
-
-static void test_pools(void **state)
-{
-    struct standing_rig *r = *state;
-    struct standing_set pools[2] = { { { 0x3 } }, { { 0xe } } }; /* a b, b c d */
-    r->config.pool = pools;
-    r->config.pool_n = 2;
-    sr_configure(r);
-    condemn(r, 1); /* b is of both */
-    condemn(r, 0);
-    condemn(r, 2);
-    sr_state(r, 0, STANDING_SUSPECT);
-    sr_state(r, 2, STANDING_SUSPECT); /* 2 of 3 would be more than half */
-    sr_list(r, 0, "drop", 100, true);
-    sr_state(r, 1, STANDING_SUSPECT); /* both pools can do without it, but not the first one now */
-    sr_list(r, 1, "drop", 100, true);
-    assert_true(sr_logged(r, "pool_empty 0") && !sr_logged(r, "pool_empty 1"));
-}
-
-static void test_last_resort(void **state)
-{
-    struct standing_rig *r = *state;
-    r->config.last_resort = STANDING_SEND;
-    sr_configure(r);
-    order(r, 3, STANDING_DISABLE);
-    sr_list(r, 0, "drop", 100, true);
-    condemn(r, 1);
-    sr_list(r, 2, "drop", 100, true);
-    sr_list(r, 1, "pbl", 60, false);
-    condemn(r, 1);
-    assert_int_equal(eligible(r), 1); /* b: 1 of 3 left */
-    sr_list(r, 1, "drop", 100, true);
-    assert_int_equal(eligible(r), 0);
-    sr_wait(r, 10 * RIG_MINUTE);
-    assert_true(sr_view(r, 0).last_resort && !sr_view(r, 0).eligible);
-    assert_false(sr_view(r, 1).last_resort || sr_view(r, 3).last_resort);
-    assert_true(standing_take(r->s, 0, slice_of("x"), 3, r->now_ms) == 3);
-    assert_true(standing_take(r->s, 1, slice_of("x"), 3, r->now_ms) == 0);
-    order(r, 3, STANDING_ENABLE);
-    assert_false(sr_view(r, 0).last_resort);
-}
-
-/* ---- orders and faults ---- */
+/* ---- orders ---- */
 
 static void test_orders(void **state)
 {
     struct standing_rig *r = *state;
-    assert_int_equal(order(r, 9, STANDING_DRAIN), RC_NOT_FOUND);
-    assert_int_equal(order(r, 0, STANDING_RESUME), RC_DENIED);
-    standing_sessions(r->s, 0, 2, r->now_ms);
+    assert_int_equal(sr_order(r, 9, STANDING_DRAIN), RC_NOT_FOUND);
+    assert_int_equal(sr_order(r, 0, STANDING_RESUME), RC_DENIED);
     int64_t since = sr_view(r, 0).since_ms;
     sr_wait(r, RIG_HOUR);
-    assert_int_equal(order(r, 0, STANDING_DRAIN), RC_OK);
+    assert_int_equal(sr_order(r, 0, STANDING_DRAIN), RC_OK);
     sr_state(r, 0, STANDING_DRAINING);
-    assert_int_equal(order(r, 0, STANDING_DRAIN), RC_DENIED);
-    assert_int_equal(order(r, 0, STANDING_RESUME), RC_OK);
+    assert_int_equal(sr_order(r, 0, STANDING_DRAIN), RC_DENIED);
+    assert_int_equal(sr_order(r, 0, STANDING_RESUME), RC_OK);
     sr_state(r, 0, STANDING_CLEAN);
     assert_int_equal(sr_view(r, 0).since_ms, since);
-    order(r, 0, STANDING_DRAIN);
+    sr_order(r, 0, STANDING_DRAIN);
     standing_sessions(r->s, 0, 0, r->now_ms);
     sr_state(r, 0, STANDING_DISABLED);
-    assert_int_equal(order(r, 0, STANDING_DISABLE), RC_DENIED);
+    assert_int_equal(sr_order(r, 0, STANDING_DISABLE), RC_DENIED);
     sr_list(r, 0, "drop", 100, true); /* is noted, and acted on when it is back */
     sr_state(r, 0, STANDING_DISABLED);
-    assert_int_equal(order(r, 0, STANDING_ENABLE), RC_OK);
+    assert_int_equal(sr_order(r, 0, STANDING_ENABLE), RC_OK);
+    standing_sessions(r->s, 0, 0, r->now_ms);
     sr_state(r, 0, STANDING_LISTED);
-    assert_int_equal(order(r, 0, STANDING_DRAIN), RC_OK); /* there is nothing to drain */
+    assert_int_equal(sr_order(r, 0, STANDING_DRAIN), RC_OK); /* there is nothing to drain */
     sr_state(r, 0, STANDING_DISABLED);
-    order(r, 0, STANDING_RESUME);
+    sr_order(r, 0, STANDING_RESUME);
     sr_state(r, 0, STANDING_LISTED);
-    assert_int_equal(order(r, 0, STANDING_RESET), RC_OK);
+    assert_int_equal(sr_order(r, 0, STANDING_RESET), RC_OK);
     sr_state(r, 0, STANDING_CLEAN);
     assert_true(sr_points(r, 0) <= 0);
 }
 
-static void test_faults(void **state)
+/* The operator's word and the configuration's: both have to let go. */
+static void test_two_holds(void **state)
 {
     struct standing_rig *r = *state;
     sr_names(r, 0, STANDING_NAME_BROKEN);
-    standing_plumbing(r->s, 0, EGRESS_UNPLUMBED, r->now_ms);
+    r->member[0].disabled = true;
+    sr_configure(r);
     sr_state(r, 0, STANDING_DISABLED);
-    assert_non_null(strstr(sr_view(r, 0).todo, "on this machine"));
-    order(r, 0, STANDING_DISABLE);
-    standing_plumbing(r->s, 0, EGRESS_FINE, r->now_ms);
+    sr_order(r, 0, STANDING_DISABLE);
+    r->member[0].disabled = false;
+    sr_configure(r);
     sr_state(r, 0, STANDING_DISABLED); /* the operator's order stands */
-    order(r, 0, STANDING_ENABLE);
+    sr_order(r, 0, STANDING_ENABLE);
     sr_state(r, 0, STANDING_SUSPECT);
-    order(r, 0, STANDING_DRAIN); /* a fault ends the drain, not the order */
-    standing_plumbing(r->s, 0, EGRESS_PROXY_DOWN, r->now_ms);
-    standing_plumbing(r->s, 0, EGRESS_FINE, r->now_ms);
+    sr_order(r, 0, STANDING_DRAIN); /* the configuration ends the drain, not the order */
+    r->member[0].disabled = true;
+    sr_configure(r);
+    r->member[0].disabled = false;
+    sr_configure(r);
     sr_state(r, 0, STANDING_DISABLED);
-    order(r, 0, STANDING_RESUME);
+    sr_order(r, 0, STANDING_RESUME);
     sr_state(r, 0, STANDING_SUSPECT);
     r->member[0].disabled = true;
     sr_configure(r);
-    assert_int_equal(order(r, 0, STANDING_ENABLE), RC_DENIED);
+    assert_int_equal(sr_order(r, 0, STANDING_ENABLE), RC_DENIED);
     sr_state(r, 0, STANDING_DISABLED);
     r->member[0].disabled = false;
     sr_configure(r);
@@ -238,7 +131,7 @@ static void test_reload(void **state)
     r->member[1] = b; /* named twice: two members */
     sr_configure(r);
     assert_int_equal(standing_member_n(r->s), 2);
-    condemn(r, 1);
+    sr_condemn(r, 1);
     sr_configure(r);
     assert_true(sr_points(r, 1) > 50 && sr_points(r, 0) < 1);
 }
@@ -253,8 +146,8 @@ static void test_restart(void **state)
     sr_configure(r);
     sr_deliver(r, 3, "p", 30);
     sr_list(r, 0, "drop", 100, true);
-    condemn(r, 1);
-    order(r, 2, STANDING_DRAIN);
+    sr_condemn(r, 1);
+    sr_order(r, 2, STANDING_DRAIN);
     sr_wait(r, 3 * RIG_MINUTE);
     uint32_t n = standing_evidence(r->s, 1, r->now_ms, before, 8);
     assert_true(n == 2 && slice_eq_str(before[0].source, "q") &&
@@ -297,7 +190,7 @@ static void test_damage(void **state)
     struct err err;
     struct buf kept;
     sr_deliver(r, 3, "p", 30);
-    condemn(r, 1);
+    sr_condemn(r, 1);
     buf_init(&kept, STANDING_PACK_MAX);
     standing_pack(r->s, &kept);
     struct slice whole = buf_slice(&kept);
@@ -382,13 +275,8 @@ static void test_clock_set_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_half_a_pool, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_cap_is_looked_at_again, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_min_active, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_pools, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_last_resort, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_orders, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_faults, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_two_holds, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_restart, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_counts_kept, set_up, tear_down),

@@ -1,0 +1,196 @@
+/*
+ * reputation/run_feeds_set — what a feed's content is worth, and what it says of our addresses
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "reputation/run_feeds_private.h"
+
+enum {
+    SWEEP_FROM = 3, /* addresses */
+    HOLD_MS = 15 * 60 * 1000,
+    DEAD_MS = 3 * 60 * 60 * 1000 /* as a blocklist's */
+};
+
+struct slice source_name(const struct source *s)
+{
+    return s->conf.file.n ? s->conf.file : s->conf.url;
+}
+
+/* ---- what a set says ---- */
+
+struct listing source_listing(const struct source *s, const struct verdict *v)
+{
+    bool listed = v->state == LIST_LISTED;
+    return (struct listing){ .source = source_name(s),
+                             .is_feed = true,
+                             .address = v->address,
+                             .state = v->state,
+                             .was = v->state,
+                             .since_ms = v->since_ms,
+                             .checked_ms = s->checked_ms,
+                             .problem = s->problem[0] ? s->problem : NULL,
+                             .dead = s->dead,
+                             .points = listed ? (unsigned)s->conf.points : 0,
+                             .kind = listing_kind_of((unsigned)s->conf.points),
+                             .what = listed ? v->what : "",
+                             .text = listed ? v->hit.text : "",
+                             .link = "" };
+}
+
+static void look(const struct source *s, struct verdict *v, int64_t now_ms)
+{
+    struct feed_hit hit = { .text = "" };
+    bool listed = feed_find(s->feed, &v->address, &hit);
+    enum listing_state state = listed ? LIST_LISTED : LIST_CLEAR;
+    bool same = v->state == state && (!listed || feed_hit_same(&hit, &v->hit));
+    v->hit = hit; /* its text lies in the new set */
+    enum listing_state was = v->state;
+    if (was != state)
+        v->since_ms = now_ms;
+    v->state = state;
+    if (!same)
+        feed_hit_what(listed ? &v->hit : NULL, v->what, sizeof v->what);
+    struct listing listing = source_listing(s, v);
+    listing.was = was;
+    listing.changed = !same;
+    s->run->hooks.listing(s->run->hooks.arg, &listing);
+}
+
+static void look_at_all(const struct source *s, int64_t now_ms)
+{
+    for (size_t i = 0; s->feed && i < s->n; i++)
+        look(s, &s->verdicts[i], now_ms);
+}
+
+/* ---- one that is lame ---- */
+
+/* What an old set says bears nothing out: only addresses that were never looked up are. */
+static void look_up_new(const struct source *s, int64_t now_ms)
+{
+    for (size_t i = 0; s->feed && i < s->n; i++)
+        if (s->verdicts[i].state == LIST_UNKNOWN)
+            look(s, &s->verdicts[i], now_ms);
+}
+
+/* Also without a set, for what an earlier process believed of it. */
+static void tell_dead(const struct source *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct listing listing = source_listing(s, &s->verdicts[i]);
+        s->run->hooks.listing(s->run->hooks.arg, &listing);
+    }
+}
+
+static void look_lamely(struct source *s, int64_t now_ms)
+{
+    bool was_dead = s->dead;
+    char text[sizeof s->problem + 64];
+    look_up_new(s, now_ms);
+    s->dead = now_ms - s->lame_ms >= DEAD_MS;
+    if (!s->dead)
+        return;
+    tell_dead(s);
+    if (was_dead)
+        return;
+    snprintf(text, sizeof text, "has had no usable content for three hours: %s",
+             s->problem[0] ? s->problem : "none has come");
+    s->run->hooks.alarm(s->run->hooks.arg, source_name(s), text);
+}
+
+static void recover(struct source *s)
+{
+    s->lame_ms = 0;
+    s->dead = false;
+    s->problem[0] = '\0';
+}
+
+/* ---- what comes ---- */
+
+/* A set that suddenly has most of our addresses is rather a fault of the set: it is believed when
+ * it says so still a while later. Two addresses may well be listed together. */
+static bool is_sweep(const struct source *s, const struct feed *next)
+{
+    size_t fresh = 0;
+    struct feed_hit hit;
+    for (size_t i = 0; i < s->n; i++)
+        fresh +=
+            feed_find(next, &s->verdicts[i].address, &hit) && s->verdicts[i].state != LIST_LISTED;
+    return s->n >= SWEEP_FROM && 2 * fresh > s->n;
+}
+
+static void complain(struct source *s, const char *why)
+{
+    if (strcmp(s->problem, why) == 0)
+        return;
+    snprintf(s->problem, sizeof s->problem, "%s", why);
+    s->run->hooks.alarm(s->run->hooks.arg, source_name(s), s->problem);
+}
+
+/* What is held back would have to be in this one, too. */
+void source_miss(struct source *s, const char *why)
+{
+    feed_free(&s->held);
+    s->lame_ms = s->lame_ms ? s->lame_ms : loop_now_ms(s->run->loop);
+    complain(s, why);
+}
+
+void source_confirm(struct source *s)
+{
+    s->checked_ms = loop_now_ms(s->run->loop);
+    recover(s);
+}
+
+static void adopt(struct source *s, struct feed *next)
+{
+    struct feed *before = s->feed;
+    s->feed = next;
+    recover(s);
+    s->checked_ms = loop_now_ms(s->run->loop);
+    look_at_all(s, s->checked_ms); /* leaves no pointer into the old set */
+    feed_free(&before);
+}
+
+static void hold(struct source *s, struct feed *next)
+{
+    if (!s->held)
+        s->held_until_ms = loop_now_ms(s->run->loop) + HOLD_MS;
+    feed_free(&s->held);
+    s->held = next;
+    recover(s);
+    complain(s, "it has more than half of our addresses: believed when it has them in 15 minutes");
+}
+
+bool source_take(struct source *s, struct slice bytes)
+{
+    struct err err;
+    struct feed *next = NULL;
+    enum rc rc = feed_parse(bytes, (enum feed_format)s->conf.format, source_name(s).p, &next, &err);
+    if (rc == RC_OK)
+        rc = feed_accept(next, s->feed, &err);
+    if (rc != RC_OK) {
+        feed_free(&next);
+        source_miss(s, err.text);
+        return false;
+    }
+    if (is_sweep(s, next)) {
+        hold(s, next);
+        return true;
+    }
+    feed_free(&s->held);
+    adopt(s, next);
+    return true;
+}
+
+void source_look(struct source *s, int64_t now_ms)
+{
+    struct feed *held = s->held;
+    if (held && now_ms >= s->held_until_ms) {
+        s->held = NULL;
+        adopt(s, held);
+    } else if (s->lame_ms) {
+        look_lamely(s, now_ms);
+    } else {
+        look_at_all(s, now_ms);
+    }
+}

@@ -1,0 +1,182 @@
+/*
+ * tests/unit/test_standing_pools — what a pool can spare, and what it does when it cannot
+ */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gateway/base/mem.h"
+#include "tests/support/standing_rig.h"
+
+static int set_up(void **state)
+{
+    struct standing_rig *r = mem_zero(sizeof *r);
+    sr_open(r, 4);
+    *state = r;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    sr_close(*state);
+    free(*state);
+    return 0;
+}
+
+static uint32_t eligible(const struct standing_rig *r)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < standing_member_n(r->s); i++)
+        n += sr_view(r, (int)i).eligible;
+    return n;
+}
+
+static void test_half_a_pool(void **state)
+{
+    struct standing_rig *r = *state;
+    for (int m = 0; m < 4; m++)
+        sr_condemn(r, m);
+    assert_int_equal(eligible(r), 2);
+    sr_state(r, 2, STANDING_SUSPECT);
+    assert_true(sr_view(r, 2).capped && fabs(sr_view(r, 2).share - 0.5) < 1e-9);
+    assert_non_null(strstr(sr_view(r, 2).todo, "cannot spare"));
+    sr_list(r, 2, "drop", 100, true); /* hard lists always count */
+    sr_list(r, 3, "drop", 100, true);
+    assert_int_equal(eligible(r), 2); /* the others come back for them */
+    assert_true(sr_logged(r, "a draining>suspect: its pool cannot spare it any more"));
+    assert_true(sr_view(r, 0).capped && sr_view(r, 1).capped && !sr_logged(r, "pool_empty"));
+    sr_list(r, 0, "drop", 100, true);
+    sr_list(r, 1, "drop", 100, true);
+    assert_int_equal(eligible(r), 0);
+    assert_true(sr_logged(r, "pool_empty 0"));
+    uint32_t events = r->events;
+    sr_wait(r, 20 * RIG_MINUTE);
+    for (uint32_t i = events; i < r->events; i++)
+        assert_null(strstr(r->log[i], "pool_"));
+    assert_false(sr_view(r, 0).last_resort); /* hold */
+    assert_int_equal(sr_order(r, 0, STANDING_RESET), RC_OK);
+    assert_true(sr_logged(r, "pool_back 0"));
+}
+
+/* A place that gets free goes to the one that waits for it. */
+static void test_cap_is_looked_at_again(void **state)
+{
+    struct standing_rig *r = *state;
+    for (int m = 0; m < 3; m++)
+        sr_condemn(r, m);
+    sr_state(r, 2, STANDING_SUSPECT);
+    assert_int_equal(sr_order(r, 0, STANDING_RESET), RC_OK);
+    assert_false(sr_view(r, 2).eligible);
+}
+
+static void test_min_active(void **state)
+{
+    struct standing_rig *r = *state;
+    r->config.min_active = 3;
+    sr_configure(r);
+    for (int m = 0; m < 4; m++)
+        sr_condemn(r, m);
+    assert_int_equal(eligible(r), 3);
+}
+
+static void test_pools(void **state)
+{
+    struct standing_rig *r = *state;
+    struct standing_set pools[2] = { { { 0x3 } }, { { 0xe } } }; /* a b, b c d */
+    r->config.pool = pools;
+    r->config.pool_n = 2;
+    sr_configure(r);
+    sr_condemn(r, 1); /* b is of both */
+    sr_condemn(r, 0);
+    sr_condemn(r, 2);
+    sr_state(r, 0, STANDING_SUSPECT);
+    sr_state(r, 2, STANDING_SUSPECT); /* 2 of 3 would be more than half */
+    sr_list(r, 0, "drop", 100, true);
+    sr_state(r, 1, STANDING_SUSPECT); /* both pools can do without it, but not the first one now */
+    sr_list(r, 1, "drop", 100, true);
+    assert_true(sr_logged(r, "pool_empty 0") && !sr_logged(r, "pool_empty 1"));
+}
+
+static void test_last_resort(void **state)
+{
+    struct standing_rig *r = *state;
+    r->config.last_resort = STANDING_SEND;
+    sr_configure(r);
+    sr_order(r, 3, STANDING_DISABLE);
+    sr_list(r, 0, "drop", 100, true);
+    sr_condemn(r, 1);
+    sr_list(r, 2, "drop", 100, true);
+    sr_list(r, 1, "pbl", 60, false);
+    sr_condemn(r, 1);
+    assert_int_equal(eligible(r), 1); /* b: 1 of 3 left */
+    sr_list(r, 1, "drop", 100, true);
+    assert_int_equal(eligible(r), 0);
+    sr_wait(r, 10 * RIG_MINUTE);
+    assert_true(sr_view(r, 0).last_resort && !sr_view(r, 0).eligible);
+    assert_false(sr_view(r, 1).last_resort || sr_view(r, 3).last_resort);
+    assert_true(standing_take(r->s, 0, slice_of("x"), 3, r->now_ms) == 3);
+    assert_true(standing_take(r->s, 1, slice_of("x"), 3, r->now_ms) == 0);
+    sr_order(r, 3, STANDING_ENABLE);
+    assert_false(sr_view(r, 0).last_resort);
+}
+
+/* ---- faults ---- */
+
+/* It carries nothing just now, so the other has to, whatever speaks against that. */
+static void test_a_pool_does_not_rely_on_a_fault(void **state)
+{
+    struct standing_rig *r = *state;
+    r->config.member_n = 2;
+    sr_configure(r);
+    standing_fault(r->s, 1, EGRESS_PATHS_DOWN, r->now_ms);
+    sr_condemn(r, 0);
+    assert_true(sr_view(r, 0).eligible && sr_view(r, 0).capped);
+    sr_restart(r);
+    assert_true(sr_view(r, 0).eligible);
+    standing_fault(r->s, 1, EGRESS_FINE, r->now_ms);
+    sr_state(r, 0, STANDING_DRAINING); /* now there is another */
+    sr_wait(r, 10 * RIG_MINUTE);
+    sr_state(r, 0, STANDING_QUARANTINED);
+    standing_fault(r->s, 1, EGRESS_PROXY_DOWN, r->now_ms);
+    sr_state(r, 0, STANDING_SUSPECT);
+    assert_true(sr_logged(r, "a quarantined>suspect: its pool cannot spare it any more"));
+    assert_false(sr_logged(r, "pool_empty"));
+}
+
+/* Nothing is known against it: it is usable as soon as it is back, and nobody is alarmed. */
+static void test_a_fault_is_no_bar(void **state)
+{
+    struct standing_rig *r = *state;
+    for (int m = 0; m < 4; m++)
+        standing_fault(r->s, m, EGRESS_UNPLUMBED, r->now_ms);
+    assert_int_equal(eligible(r), 4);
+    assert_int_equal(r->events, 0);
+    assert_non_null(strstr(sr_view(r, 0).todo, "on this machine"));
+    standing_fault(r->s, 0, EGRESS_PATHS_DOWN, r->now_ms);
+    assert_non_null(strstr(sr_view(r, 0).todo, "others get through"));
+    sr_condemn(r, 0); /* none works: none is taken out */
+    assert_int_equal(eligible(r), 4);
+    sr_list(r, 0, "drop", 100, true); /* but that stands whatever happens */
+    sr_state(r, 0, STANDING_DRAINING);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_half_a_pool, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_cap_is_looked_at_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_min_active, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pools, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_last_resort, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_pool_does_not_rely_on_a_fault, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_fault_is_no_bar, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
