@@ -174,6 +174,19 @@ static struct slice first_clause(struct slice text)
     return text;
 }
 
+/* Words as they stand, and as they stand without the names between them. */
+static void find_groups(const struct reply_rules *rules, struct slice text,
+                        struct reply_found *found_r, struct reply_hit *hit_r)
+{
+    char bare[REPLY_TEXT_MAX];
+    struct reply_found further;
+    reply_words_find(&rules->words, text, found_r);
+    reply_words_find(&rules->words, reply_bare(text, bare), &further);
+    for (size_t i = 0; i < sizeof further.bits / sizeof further.bits[0]; i++)
+        found_r->bits[i] |= further.bits[i];
+    reply_groups_find(rules, found_r, hit_r);
+}
+
 void reply_classify(const struct reply_rules *rules, const struct reply_facts *facts,
                     struct reply_judgement *judgement_r)
 {
@@ -187,10 +200,8 @@ void reply_classify(const struct reply_rules *rules, const struct reply_facts *f
         decide(judgement_r, facts->code, REPLY_NONE, "no-refusal");
         return;
     }
-    reply_words_find(&rules->words, normal, &q.found);
-    reply_groups_find(rules, &q.found, &q.hit);
-    reply_words_find(&rules->words, first_clause(normal), &opening);
-    reply_groups_find(rules, &opening, &q.opening);
+    find_groups(rules, normal, &q.found, &q.hit);
+    find_groups(rules, first_clause(normal), &opening, &q.opening);
     reply_look(rules, facts, normal, &q.found, &seen);
     q.facts = seen.facts;
     judgement_r->zone = seen.zone;

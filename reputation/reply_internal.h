@@ -204,6 +204,12 @@ enum rc reply_condition_read(struct reply_rules *rules, struct reply_rule *rule,
                              const struct reply_line *line, const struct reply_token *token,
                              struct err *err);
 
+/* ---- the text without names ---- */
+
+/* The normal text without mail addresses, address literals and host names: "sender
+ * <u@example.com> has exceeded" becomes "sender has exceeded". At most REPLY_TEXT_MAX bytes. */
+struct slice reply_bare(struct slice normal, char text[REPLY_TEXT_MAX]);
+
 /* ---- facts in the text ---- */
 
 struct reply_seen {

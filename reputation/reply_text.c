@@ -78,6 +78,45 @@ struct slice reply_normal(const struct reply_facts *facts, char text[REPLY_TEXT_
     return (struct slice){ text, n };
 }
 
+/* ---- without names ---- */
+
+/* A mail address, an address literal, or a host name; a URL is none of them. */
+static bool is_name(struct slice word)
+{
+    bool letter = false, dot = false;
+    for (size_t i = 0; i < word.n; i++) {
+        char c = word.p[i];
+        if (c == '@')
+            return true;
+        if (c == '/' || c == '=')
+            return false;
+        letter = letter || (c >= 'a' && c <= 'z');
+        dot = dot || ((c == '.' || c == ':') && i > 0 && i + 1 < word.n && word.p[i + 1] > ' ' &&
+                      strchr(".:)]>", word.p[i + 1]) == NULL);
+    }
+    return dot && (letter || word.n > 3);
+}
+
+struct slice reply_bare(struct slice normal, char text[REPLY_TEXT_MAX])
+{
+    struct slice rest = normal, before = { NULL, 0 };
+    size_t n = 0;
+    while (rest.n && n < REPLY_TEXT_MAX) {
+        struct slice word = next_word(&rest);
+        bool object = slice_eq_str(before, "from"); /* "mail from 192.0.2.1 refused" */
+        before = word;
+        if (word.n == 0 || (is_name(word) && !(object && !memchr(word.p, '@', word.n))))
+            continue;
+        if (n)
+            text[n++] = ' ';
+        if (word.n > REPLY_TEXT_MAX - n)
+            word.n = REPLY_TEXT_MAX - n;
+        memcpy(text + n, word.p, word.n);
+        n += word.n;
+    }
+    return (struct slice){ text, n };
+}
+
 /* ---- addresses ---- */
 
 enum { LITERAL_MAX = 45, NAME_MAX = 253 };
