@@ -104,6 +104,7 @@ static const struct {
     { "us", REPLY_FACT_US },           { "ip", REPLY_FACT_IP },
     { "network", REPLY_FACT_NETWORK }, { "list", REPLY_FACT_LIST },
     { "list=ip", REPLY_FACT_LIST_IP }, { "list=domain", REPLY_FACT_LIST_DOMAIN },
+    { "mail", REPLY_FACT_MAIL },
 };
 
 enum rc reply_too_many(const struct reply_line *line, struct err *err, int most, const char *what)
@@ -214,5 +215,5 @@ enum rc reply_condition_read(struct reply_rules *rules, struct reply_rule *rule,
         return RC_OK;
     }
     return reply_line_error(line, err, token->text,
-                            "a condition: code= status= at= us ip network list @words \"words\"");
+                            "a condition: code= status= at= us ip network mail list @words \"words\"");
 }

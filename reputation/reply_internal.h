@@ -113,7 +113,8 @@ enum reply_fact {
     REPLY_FACT_LIST = 4,         /* a DNS list in the text */
     REPLY_FACT_LIST_IP = 8,      /* one of addresses */
     REPLY_FACT_LIST_DOMAIN = 16, /* one of names */
-    REPLY_FACT_NETWORK = 32      /* a network of addresses in the text */
+    REPLY_FACT_NETWORK = 32,     /* a network of addresses in the text */
+    REPLY_FACT_MAIL = 64         /* a mail address in the text */
 };
 
 struct reply_rule {

@@ -13,6 +13,7 @@
  *     code=4xx,550       the reply's code          at=rcpt,final   the step it answers
  *     status=x.7.1,5.7.606-649,x.4.*   the enhanced code
  *     us ip network      our address, an address, a network of addresses in the text
+ *     mail               a mail address in the text
  *     list list=ip list=domain   a DNS list in the text
  *     "this|that words"  one of these in the text, as whole words; a star at an end opens it
  *     @NAME              one of the words of that name

@@ -35,7 +35,20 @@ static struct slice strip_codes(struct slice word, struct slice code, struct sli
     return word;
 }
 
-/* Letters of two bytes behind ASCII: Latin-1 (U+00C0 to U+00DE) and Cyrillic (U+0410 to U+042F). */
+/* Latin Extended-A has its letters in pairs, the capital first. */
+static bool is_extended_capital(unsigned char lead, unsigned char next)
+{
+    unsigned letter = (lead & 0x1fu) << 6 | (next & 0x3fu);
+    bool even = (letter >= 0x100 && letter <= 0x136 && letter != 0x130) ||
+                (letter >= 0x14a && letter <= 0x176);
+    bool odd = (letter >= 0x139 && letter <= 0x147 && letter != 0x13f) ||
+               (letter >= 0x179 && letter <= 0x17d);
+    return (lead == 0xc4 || lead == 0xc5) && next >= 0x80 &&
+           ((even && letter % 2 == 0) || (odd && letter % 2 == 1));
+}
+
+/* Letters of two bytes behind ASCII: Latin-1 (U+00C0 to U+00DE), Latin Extended-A and Cyrillic
+ * (U+0410 to U+042F). */
 static void lower_further(char *p, size_t n)
 {
     for (size_t i = 0; i + 1 < n; i++) {
@@ -46,6 +59,8 @@ static void lower_further(char *p, size_t n)
         } else if (lead == 0xd0 && next >= 0xa0 && next <= 0xaf) {
             p[i] = (char)0xd1;
             p[i + 1] = (char)(next - 0x20);
+        } else if (is_extended_capital(lead, next)) {
+            p[i + 1] = (char)(next + 1);
         }
     }
 }
@@ -282,6 +297,8 @@ void reply_look(const struct reply_rules *rules, const struct reply_facts *facts
 {
     *seen_r = (struct reply_seen){ 0 };
     look_for_addresses(facts->source, normal, seen_r);
+    if (memchr(normal.p, '@', normal.n))
+        seen_r->facts |= REPLY_FACT_MAIL;
     seen_r->names_other =
         (seen_r->facts & (REPLY_FACT_IP | REPLY_FACT_US)) == REPLY_FACT_IP && facts->source;
     for (size_t i = 0; i < rules->lists.n; i++) {
