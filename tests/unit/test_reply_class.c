@@ -121,7 +121,7 @@ static void stored_replies(void **state)
     assert_int_equal(s.exact, s.rows);
 }
 
-/* Every subject with what is said of it, in eleven languages; and patterns of real replies. */
+/* Every subject with what is said of it, in seventeen languages; and patterns of real replies. */
 static void composed_replies(void **state)
 {
     (void)state;
@@ -142,7 +142,8 @@ static void add_score(struct score *sum, struct score s)
 
 static const char *const further[] = { "tests/corpus/replies-further.tsv",
                                        "tests/corpus/replies-unseen.tsv",
-                                       "tests/corpus/replies-third.tsv" };
+                                       "tests/corpus/replies-third.tsv",
+                                       "tests/corpus/replies-fourth.tsv" };
 
 static struct score score_half(const char *half, bool tell)
 {

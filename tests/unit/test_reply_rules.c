@@ -138,8 +138,8 @@ static const struct {
       "replies:2: found \"noon\", expected greeting, ehlo, tls, auth, mail, rcpt, data or "
       "final" },
     { "", "[*]\na content colour\n",
-      "replies:2: found \"colour\", expected a condition: code= status= at= us ip network list "
-      "@words \"words\"" },
+      "replies:2: found \"colour\", expected a condition: code= status= at= us ip network "
+      "mail list @words \"words\"" },
     { "", "[*]\na content @spam\nwords spam \"ham\"\n",
       "replies:2: found \"@spam\", expected a name given to words above" },
     { "", "words\n", "replies:1: found \"\", expected a name for the words" },
@@ -205,6 +205,15 @@ static const struct {
     { "", NULL, "Please contact the fine people", "no-rule", 550 },
     { "", NULL, "Please contact us. Fine", "r.good", 550 },
     { "", NULL, "Please contact us because fine", "r.good", 550 },
+    /* Words are found across the names between them; a mail address is a fact. */
+    { "", NULL, "all 203.0.113.9 right", "r.good", 550 },
+    { "", NULL, "all [203.0.113.9] right", "r.good", 550 },
+    { "", NULL, "all mail.example.net right", "r.good", 550 },
+    { "", NULL, "all <u@example.net> right", "r.good", 550 },
+    { "", NULL, "all of it right", "no-rule", 550 },
+    { "", NULL, "written u@example.net", "r.mail", 550 },
+    { "", NULL, "written mail.example.net", "no-rule", 550 },
+    { "", NULL, "\xc5\xa0PATN\xc3\x81 \xc4\x8c" "EST", "r.letters", 550 }, /* Czech capitals */
 };
 
 static void conditions(void **state)
@@ -222,6 +231,8 @@ static void conditions(void **state)
                                "r.range tls status=5.7.10-12,x.9.*\n"
                                "r.good content @good !\"bad\"\n"
                                "r.not-good mailbox !@good \"so so\"\n"
+                               "r.mail domain-blocked mail \"written\"\n"
+                               "r.letters temp \"\xc5\xa1patn\xc3\xa1 \xc4\x8d*\"\n"
                                "r.codes greylist code=451,55x \n";
     struct addr us = address("203.0.113.42");
     struct reply_rules *rules = NULL;
