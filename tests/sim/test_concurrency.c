@@ -120,7 +120,9 @@ static void step(struct run *r)
     r->now_ms++;
     r->at_server -= r->leaving[r->now_ms % LEAVING];
     r->leaving[r->now_ms % LEAVING] = 0;
-    for (int i = 0; i < MOST; i++) {
+    uint32_t left = r->in_use; /* most slots are free most of the time */
+    for (int i = 0; i < MOST && left > 0; i++) {
+        left -= r->slot[i].phase != FREE;
         if (r->slot[i].phase == ON_THE_WAY && r->now_ms >= r->slot[i].at_ms)
             arrive(r, i);
         else if (r->slot[i].phase == ASKED && r->now_ms >= r->slot[i].at_ms)
@@ -128,8 +130,9 @@ static void step(struct run *r)
         else if (r->slot[i].phase == SERVED)
             work(r, i);
     }
-    for (int i = 0; i < MOST; i++)
-        if (r->slot[i].phase == FREE && r->in_use < concurrency_limit(&r->c, r->now_ms))
+    uint32_t limit = concurrency_limit(&r->c, r->now_ms);
+    for (int i = 0; i < MOST && r->in_use < limit; i++)
+        if (r->slot[i].phase == FREE)
             begin(r, i);
     r->level_sum += r->working;
     r->steps++;
