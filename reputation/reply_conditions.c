@@ -215,5 +215,6 @@ enum rc reply_condition_read(struct reply_rules *rules, struct reply_rule *rule,
         return RC_OK;
     }
     return reply_line_error(line, err, token->text,
-                            "a condition: code= status= at= us ip network mail list @words \"words\"");
+                            "a condition: code= status= at= us ip network mail list "
+                            "@words \"words\"");
 }

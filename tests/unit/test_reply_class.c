@@ -75,14 +75,12 @@ static void add_row(const struct reply_rules *rules, struct slice column[], cons
     struct reply_judgement j = judge_row(rules, column, behind, host, sizeof host);
     const char *got = reply_class_names[j.class];
     snprintf(class, sizeof class, "%.*s", SLICE_FMT(column[CLASS]));
-    bool known = strcmp(host, "mx.example.net") != 0;
-    if (known)
+    if (strcmp(host, "mx.example.net") != 0)
         assert_true(slice_eq(j.provider, column[PROVIDER]));
-    bool exact = strcmp(got, class) == 0;
-    if (!exact && tell)
+    if (strcmp(got, class) != 0 && tell)
         print_message("%s is %s by %s: %.*s\n", class, got, j.rule, SLICE_FMT(column[TEXT]));
     score->rows++;
-    score->exact += exact;
+    score->exact += strcmp(got, class) == 0;
     score->ip += is_ip(class);
     score->ip_found += is_ip(class) && is_ip(got);
     score->others += !is_ip(class);
@@ -110,15 +108,29 @@ static struct score score_file(const char *path, const char *half, const char *b
     }
     fclose(f);
     reply_rules_free(&rules);
+    print_message("%s %s%s: %u of %u exact, ip %u of %u, charged %u of %u\n", path,
+                  half ? half : "all", behind, score.exact, score.rows, score.ip_found, score.ip,
+                  score.charged, score.others);
     return score;
+}
+
+/* `exact` and `ip` are of 100; one in `others` at most is charged to the address. */
+struct floor {
+    unsigned rows, exact, ip, others;
+};
+
+static void assert_score(struct score s, struct floor at_least)
+{
+    assert_true(s.rows >= at_least.rows && s.charged * at_least.others <= s.others);
+    assert_true(s.exact * 100 >= s.rows * at_least.exact);
+    assert_true(s.ip_found * 100 >= s.ip * at_least.ip);
 }
 
 static void stored_replies(void **state)
 {
     (void)state;
-    struct score s = score_file("tests/corpus/replies.tsv", NULL, "", true);
-    assert_true(s.rows >= 54);
-    assert_int_equal(s.exact, s.rows);
+    assert_score(score_file("tests/corpus/replies.tsv", NULL, "", true),
+                 (struct floor){ 54, 100, 100, 10000 });
 }
 
 /* Every subject with what is said of it, in seventeen languages; and patterns of real replies. */
@@ -126,8 +138,7 @@ static void composed_replies(void **state)
 {
     (void)state;
     struct score s = score_file("tests/corpus/replies-grammar.tsv", NULL, "", true);
-    assert_true(s.rows >= 500);
-    assert_int_equal(s.exact, s.rows);
+    assert_score(s, (struct floor){ 500, 100, 100, 10000 });
 }
 
 static void add_score(struct score *sum, struct score s)
@@ -148,33 +159,29 @@ static const char *const further[] = { "tests/corpus/replies-further.tsv",
 static struct score score_half(const char *half, bool tell)
 {
     struct score sum = { 0 };
-    for (size_t i = 0; i < sizeof further / sizeof further[0]; i++) {
-        struct score s = score_file(further[i], half, "", tell);
-        print_message("%s, %s: %u of %u exact, ip %u of %u, charged %u of %u\n", further[i], half,
-                      s.exact, s.rows, s.ip_found, s.ip, s.charged, s.others);
-        add_score(&sum, s);
-    }
+    for (size_t i = 0; i < sizeof further / sizeof further[0]; i++)
+        add_score(&sum, score_file(further[i], half, "", tell));
     return sum;
 }
 
 static void replies_rules_were_written_on(void **state)
 {
     (void)state;
-    struct score s = score_half("rules", true);
-    assert_true(s.rows >= 300);
-    assert_true(s.exact * 100 >= s.rows * 98);
-    assert_true(s.ip_found * 100 >= s.ip * 97);
-    assert_int_equal(s.charged, 0);
+    assert_score(score_half("rules", true), (struct floor){ 300, 98, 97, 10000 });
 }
 
 static void replies_that_only_measure(void **state)
 {
     (void)state;
-    struct score s = score_half("measure", false);
-    assert_true(s.rows >= 300);
-    assert_true(s.exact * 100 >= s.rows * 90);
-    assert_true(s.ip_found * 100 >= s.ip * 95);
-    assert_true(s.charged * 50 <= s.others);
+    assert_score(score_half("measure", false), (struct floor){ 300, 90, 95, 50 });
+}
+
+/* No rule was changed for these. They find less of ip-* than the 95 that the others reach. */
+static void replies_that_came_last(void **state)
+{
+    (void)state;
+    assert_score(score_file("tests/corpus/replies-fifth.tsv", "measure", "", false),
+                 (struct floor){ 60, 90, 80, 50 });
 }
 
 /* Many servers put the client's address behind every refusal: what is refused stays the same. */
@@ -190,11 +197,7 @@ static void an_address_behind_a_reply(void **state)
         for (size_t k = 0; k < sizeof further / sizeof further[0]; k++)
             add_score(&sum, score_file(further[k], "rules", behind[i], false));
     }
-    print_message("mentioned: %u of %u exact, ip %u of %u, charged %u of %u\n", sum.exact, sum.rows,
-                  sum.ip_found, sum.ip, sum.charged, sum.others);
-    assert_true(sum.exact * 100 >= sum.rows * 95);
-    assert_true(sum.ip_found * 100 >= sum.ip * 97);
-    assert_true(sum.charged * 75 <= sum.others);
+    assert_score(sum, (struct floor){ 6000, 95, 97, 75 });
 }
 
 /* ---- traps ---- */
@@ -387,6 +390,7 @@ int main(void)
         cmocka_unit_test(composed_replies),
         cmocka_unit_test(replies_rules_were_written_on),
         cmocka_unit_test(replies_that_only_measure),
+        cmocka_unit_test(replies_that_came_last),
         cmocka_unit_test(an_address_behind_a_reply),
         cmocka_unit_test(words_that_mislead),
         cmocka_unit_test(our_address_in_passing),

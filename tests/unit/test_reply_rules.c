@@ -213,7 +213,10 @@ static const struct {
     { "", NULL, "all of it right", "no-rule", 550 },
     { "", NULL, "written u@example.net", "r.mail", 550 },
     { "", NULL, "written mail.example.net", "no-rule", 550 },
-    { "", NULL, "\xc5\xa0PATN\xc3\x81 \xc4\x8c" "EST", "r.letters", 550 }, /* Czech capitals */
+    { "", NULL,
+      "\xc5\xa0PATN\xc3\x81 \xc4\x8c"
+      "EST",
+      "r.letters", 550 }, /* Czech capitals */
 };
 
 static void conditions(void **state)
