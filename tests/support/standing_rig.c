@@ -3,10 +3,14 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
+
+#include "gateway/base/mem.h"
 
 static const char *const names[RIG_MEMBERS] = { "a", "b", "c", "d", "e", "f", "g", "h" };
 
@@ -53,6 +57,21 @@ void sr_close(struct standing_rig *r)
 {
     standing_free(&r->s);
     assert_null(r->s);
+}
+
+int sr_set_up(void **state)
+{
+    struct standing_rig *r = mem_zero(sizeof *r);
+    sr_open(r, 4);
+    *state = r;
+    return 0;
+}
+
+int sr_tear_down(void **state)
+{
+    sr_close(*state);
+    free(*state);
+    return 0;
 }
 
 void sr_configure(struct standing_rig *r)

@@ -26,6 +26,9 @@ struct standing_rig {
 
 void sr_open(struct standing_rig *r, uint32_t members);
 void sr_close(struct standing_rig *r);
+/* Of a test of its own, for cmocka: *state is a rig with four members. */
+int sr_set_up(void **state);
+int sr_tear_down(void **state);
 void sr_configure(struct standing_rig *r);
 void sr_restart(struct standing_rig *r); /* packed, unpacked, configured */
 void sr_clear(struct standing_rig *r);   /* the log */

@@ -41,6 +41,17 @@ static struct item *item_with(struct deliver_by by, struct mail_hold hold)
     return made;
 }
 
+/* Put off after its sender was told, it waits and is not told of again. */
+static void assert_told_once(struct item *item)
+{
+    queue_defer(w.taken_from[0], item, clock_wall_ms() + 3600000);
+    w.taken_n = 0;
+    for (int i = 0; i < 5; i++)
+        turn_a_little();
+    assert_int_equal(w.trouble_n, 1);
+    assert_int_equal(item->state, ITEM_WAITING);
+}
+
 static void late_mail_is_told_of_once(void **state)
 {
     (void)state;
@@ -52,12 +63,7 @@ static void late_mail_is_told_of_once(void **state)
     assert_int_equal(w.trouble_n, 1);
     assert_int_equal(w.trouble[0], TROUBLE_LATE);
     item->deadline_told = true; /* as delivery does */
-    queue_defer(w.taken_from[0], item, clock_wall_ms() + 3600000);
-    w.taken_n = 0;
-    for (int i = 0; i < 5; i++)
-        turn_a_little();
-    assert_int_equal(w.trouble_n, 1);
-    assert_int_equal(item->state, ITEM_WAITING);
+    assert_told_once(item);
 }
 
 static void late_mail_that_waits_is_not_tried_for_it(void **state)
@@ -90,12 +96,7 @@ static void mail_that_waits_for_hours_is_told_of_once(void **state)
     assert_true(clock_wall_ms() >= item->accepted_ms + DELAY_NOTICE_MS);
     assert_int_equal(w.trouble[0], TROUBLE_LATE);
     item->delay_told = true; /* as delivery does */
-    queue_defer(w.taken_from[0], item, clock_wall_ms() + 3600000);
-    w.taken_n = 0;
-    for (int i = 0; i < 5; i++)
-        turn_a_little();
-    assert_int_equal(w.trouble_n, 1);
-    assert_int_equal(item->state, ITEM_WAITING);
+    assert_told_once(item);
 }
 
 /* That its turn at a limit is far away is no trouble; a try that is due comes first. */

@@ -6,28 +6,11 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "gateway/base/mem.h"
 #include "tests/support/standing_rig.h"
-
-static int set_up(void **state)
-{
-    struct standing_rig *r = mem_zero(sizeof *r);
-    sr_open(r, 4);
-    *state = r;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    sr_close(*state);
-    free(*state);
-    return 0;
-}
 
 static bool near(double a, double b)
 {
@@ -289,19 +272,20 @@ static void test_in_doubt(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_suspect_and_back, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_calm_is_interrupted, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_hard_listing, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_drain_deadline, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_two_providers, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_many_points, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_probation_ends_early, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_too_many_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_dwell, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_dwell_for_one_provider, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_weak_listing_ends_no_quarantine, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_acknowledge, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_in_doubt, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_suspect_and_back, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_calm_is_interrupted, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_hard_listing, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_drain_deadline, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_two_providers, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_many_points, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_probation_ends_early, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_too_many_refused, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_dwell, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_dwell_for_one_provider, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_weak_listing_ends_no_quarantine, sr_set_up,
+                                        sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_acknowledge, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_in_doubt, sr_set_up, sr_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

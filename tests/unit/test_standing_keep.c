@@ -7,28 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "gateway/base/mem.h"
 #include "tests/support/standing_rig.h"
-
-static int set_up(void **state)
-{
-    struct standing_rig *r = mem_zero(sizeof *r);
-    sr_open(r, 4);
-    *state = r;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    sr_close(*state);
-    free(*state);
-    return 0;
-}
 
 /* ---- orders ---- */
 
@@ -275,14 +258,14 @@ static void test_clock_set_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_orders, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_two_holds, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_restart, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_counts_kept, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_damage, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_limits, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_clock_set_back, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_orders, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_two_holds, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_reload, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_restart, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_counts_kept, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_damage, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_limits, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_clock_set_back, sr_set_up, sr_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,21 +15,6 @@
 #include "gateway/base/mem.h"
 #include "tests/support/standing_rig.h"
 
-static int set_up(void **state)
-{
-    struct standing_rig *r = mem_zero(sizeof *r);
-    sr_open(r, 4);
-    *state = r;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    sr_close(*state);
-    free(*state);
-    return 0;
-}
-
 static bool near(double a, double b)
 {
     return fabs(a - b) < 1e-9;
@@ -309,12 +294,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_weights),
-        cmocka_unit_test_setup_teardown(test_decay, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_listing_holds, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_dead_list_is_forgotten, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_kept_by_the_version_before, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_one_receiver_drains_nobody, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_the_null_sender_is_nobody, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_decay, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_listing_holds, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_dead_list_is_forgotten, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_kept_by_the_version_before, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_one_receiver_drains_nobody, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_null_sender_is_nobody, sr_set_up, sr_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

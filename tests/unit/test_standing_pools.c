@@ -7,28 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "gateway/base/mem.h"
 #include "tests/support/standing_rig.h"
-
-static int set_up(void **state)
-{
-    struct standing_rig *r = mem_zero(sizeof *r);
-    sr_open(r, 4);
-    *state = r;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    sr_close(*state);
-    free(*state);
-    return 0;
-}
 
 static uint32_t eligible(const struct standing_rig *r)
 {
@@ -170,13 +153,14 @@ static void test_a_fault_is_no_bar(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_half_a_pool, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_cap_is_looked_at_again, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_min_active, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_pools, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_last_resort, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_pool_does_not_rely_on_a_fault, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_a_fault_is_no_bar, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_half_a_pool, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_cap_is_looked_at_again, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_min_active, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_pools, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_last_resort, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_pool_does_not_rely_on_a_fault, sr_set_up,
+                                        sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_fault_is_no_bar, sr_set_up, sr_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,28 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
-#include "gateway/base/mem.h"
 #include "tests/support/standing_rig.h"
-
-static int set_up(void **state)
-{
-    struct standing_rig *r = mem_zero(sizeof *r);
-    sr_open(r, 4);
-    *state = r;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    sr_close(*state);
-    free(*state);
-    return 0;
-}
 
 static uint32_t take(struct standing_rig *r, int m, const char *provider, uint32_t want)
 {
@@ -166,7 +149,7 @@ static void test_throttle(void **state)
 
 static int set_up_new(void **state)
 {
-    set_up(state);
+    sr_set_up(state);
     struct standing_rig *r = *state;
     r->member[0].warmup_ms = r->now_ms + RIG_HOUR;
     sr_configure(r);
@@ -330,17 +313,17 @@ static void test_warmup_changed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_block_needs, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_canary, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_block_forgotten, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_throttle, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_warmup_starts, set_up_new, tear_down),
-        cmocka_unit_test_setup_teardown(test_warmup_grows, set_up_new, tear_down),
-        cmocka_unit_test_setup_teardown(test_warmup_idle, set_up_new, tear_down),
-        cmocka_unit_test_setup_teardown(test_warmup_gates, set_up_new, tear_down),
-        cmocka_unit_test_setup_teardown(test_release, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_give_back, set_up_new, tear_down),
-        cmocka_unit_test_setup_teardown(test_warmup_changed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_block_needs, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_canary, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_block_forgotten, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_throttle, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_warmup_starts, set_up_new, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_warmup_grows, set_up_new, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_warmup_idle, set_up_new, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_warmup_gates, set_up_new, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_release, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_give_back, set_up_new, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_warmup_changed, sr_set_up, sr_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
