@@ -9,14 +9,14 @@
 
 #include "gateway/base/folder.h"
 
-enum { PATH_MAX_BYTES = 4000 };
+enum { PATH_MAX_BYTES = 4001 };
 
 /* Makes the last folder of the path, given to the user, and those above that are missing. */
 static enum rc make_one(const char *path, mode_t mode, const struct runas *runas, struct err *err)
 {
-    char part[PATH_MAX_BYTES + 1];
+    char part[PATH_MAX_BYTES];
     size_t n = strlen(path);
-    if (n > PATH_MAX_BYTES)
+    if (n >= PATH_MAX_BYTES)
         return err_set(err, RC_LIMIT, "path too long: %.100s...", path);
     for (size_t i = 1; i <= n; i++) {
         if (path[i] != '/' && path[i] != '\0')
@@ -36,13 +36,72 @@ static enum rc make_one(const char *path, mode_t mode, const struct runas *runas
     return RC_OK;
 }
 
-static enum rc make_below(const char *folder, const char *name, mode_t mode,
-                          const struct runas *runas, struct err *err)
+/* Below `state`, in this order. */
+static const struct {
+    const char *name;
+    mode_t mode;
+} own[] = {
+    { "", 0755 },         { "/run", 0755 },        { "/run/geo", 0755 }, { "/spool", 0700 },
+    { "/history", 0700 }, { "/reputation", 0700 }, { "/advice", 0700 },
+};
+enum { OWN_N = sizeof own / sizeof own[0] };
+
+static enum rc own_path(const char *state, size_t i, char path[PATH_MAX_BYTES], struct err *err)
+{
+    if ((size_t)snprintf(path, PATH_MAX_BYTES, "%s%s", state, own[i].name) >= PATH_MAX_BYTES)
+        return err_set(err, RC_LIMIT, "path too long: %.100s...", state);
+    return RC_OK;
+}
+
+static enum rc make_own(const char *state, const struct runas *runas, struct err *err)
 {
     char path[PATH_MAX_BYTES];
-    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path)
-        return err_set(err, RC_LIMIT, "path too long: %.100s...", folder);
-    return make_one(path, mode, runas, err);
+    enum rc rc = RC_OK;
+    for (size_t i = 0; rc == RC_OK && i < OWN_N; i++) {
+        rc = own_path(state, i, path, err);
+        if (rc == RC_OK)
+            rc = make_one(path, own[i].mode, runas, err);
+    }
+    return rc;
+}
+
+static enum rc try_folder(const char *path, const struct runas *runas, struct err *err)
+{
+    if (faccessat(AT_FDCWD, path, R_OK | W_OK | X_OK, AT_EACCESS) == 0)
+        return RC_OK;
+    return err_set(err, RC_IO, "user %s cannot use %s: %s (made by another user? chown -R %s)",
+                   runas->name, path, strerror(errno), runas->name);
+}
+
+static enum rc try_all(const struct conf *conf, const struct runas *runas, struct err *err)
+{
+    char path[PATH_MAX_BYTES];
+    enum rc rc = RC_OK;
+    for (size_t i = 1; rc == RC_OK && i < OWN_N; i++) {
+        rc = own_path(conf->state.p, i, path, err);
+        if (rc == RC_OK)
+            rc = try_folder(path, runas, err);
+    }
+    for (size_t i = 0; rc == RC_OK && i < conf->spool.tiers.n; i++)
+        rc = try_folder(conf->spool.tiers.at[i].path.p, runas, err);
+    return rc;
+}
+
+/* With the rights that the relay will have, while those of root can still be taken back. */
+static enum rc try_as_user(const struct conf *conf, const struct runas *runas, struct err *err)
+{
+    if (!runas->change)
+        return RC_OK;
+    gid_t gid = getegid();
+    uid_t uid = geteuid();
+    enum rc rc = RC_IO;
+    if (setegid(runas->gid) == 0 && seteuid(runas->uid) == 0)
+        rc = try_all(conf, runas, err);
+    else
+        err_set(err, rc, "cannot become user %s: %s", runas->name, strerror(errno));
+    if (seteuid(uid) != 0 || setegid(gid) != 0)
+        return err_set(err, RC_IO, "cannot be root again: %s", strerror(errno));
+    return rc;
 }
 
 static enum rc make_log_folder(struct slice file, const struct runas *runas, struct err *err)
@@ -61,24 +120,13 @@ static enum rc make_log_folder(struct slice file, const struct runas *runas, str
 
 enum rc folders_make(const struct conf *conf, const struct runas *runas, struct err *err)
 {
-    const char *state = conf->state.p;
-    enum rc rc = make_one(state, 0755, runas, err);
-    if (rc == RC_OK)
-        rc = make_below(state, "run", 0755, runas, err);
-    if (rc == RC_OK)
-        rc = make_below(state, "run/geo", 0755, runas, err);
-    if (rc == RC_OK)
-        rc = make_below(state, "spool", 0700, runas, err);
-    if (rc == RC_OK)
-        rc = make_below(state, "history", 0700, runas, err);
-    if (rc == RC_OK)
-        rc = make_below(state, "reputation", 0700, runas, err);
-    if (rc == RC_OK)
-        rc = make_below(state, "advice", 0700, runas, err);
+    enum rc rc = make_own(conf->state.p, runas, err);
     for (size_t i = 0; rc == RC_OK && i < conf->spool.tiers.n; i++)
         rc = make_one(conf->spool.tiers.at[i].path.p, 0700, runas, err);
     if (rc == RC_OK && conf->log.deliveries.n)
         rc = make_log_folder(conf->log.deliveries, runas, err);
+    if (rc == RC_OK)
+        rc = try_as_user(conf, runas, err);
     return rc;
 }
 

@@ -220,6 +220,16 @@ def test_second_start_on_the_same_spool_is_refused(pair, relay):
     here.send(mail.message())
 
 
+def test_folders_of_another_user_are_said(relay):
+    here = relay(start=False, conf={"user": "nobody"})
+    here.start()
+    here.stop()
+    here.write_conf({"user": "daemon"})
+    here.start(wait=False)
+    assert here.child.popen.wait(30) == 1
+    assert f"user daemon cannot use {here.conf['state']}" in here.stderr()
+
+
 def test_port_in_use_is_said(pair, relay):
     here, _ = pair
     other = relay(start=False)
