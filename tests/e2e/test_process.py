@@ -2,8 +2,10 @@
 test_process — supervisor, relay and control: privileges, restarts, signals, what survives
 """
 import os
+import re
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -205,6 +207,20 @@ def test_ready_is_told_to_systemd(relay, tmp_path):
         here = relay(to=["127.0.0.1:1"], env={"NOTIFY_SOCKET": path})
         assert b"READY=1" in s.recv(4096)
         assert net.greets(here.address, here.port)
+
+
+def test_the_unit_of_systemd_is_sound(tmp_path):
+    binary = os.environ["WAYPOST_BIN"]
+    done = subprocess.run(["cmake", "--install", os.path.dirname(binary), "--prefix", tmp_path],
+                          capture_output=True, text=True, check=True)
+    assert "sbin/waypost" in done.stdout
+    unit = tmp_path / "lib/systemd/system/waypost.service"
+    text = unit.read_text()
+    assert text.count("/sbin/waypost ") == 2
+    unit.write_text(re.sub(r"=\S*/sbin/waypost ", f"={binary} ", text))
+    checked = subprocess.run(["systemd-analyze", "verify", "--man=no", unit], capture_output=True,
+                             text=True, check=False)
+    assert checked.returncode == 0 and str(unit) not in checked.stderr, checked.stderr
 
 
 def test_second_start_on_the_same_spool_is_refused(pair, relay):
