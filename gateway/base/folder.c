@@ -1,5 +1,6 @@
 #include "gateway/base/folder.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +9,7 @@
 
 #include "gateway/base/mem.h"
 
-static char *folder_above(const char *path)
+char *folder_above(const char *path)
 {
     size_t n = strlen(path);
     while (n > 1 && path[n - 1] == '/')
@@ -18,15 +19,32 @@ static char *folder_above(const char *path)
     return n > 0 ? mem_strndup(path, n) : mem_strdup(".");
 }
 
+int folder_sync(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -1;
+    int rc = fsync(fd);
+    close(fd);
+    return rc;
+}
+
 int folder_make(const char *path, mode_t mode)
 {
     if (mkdir(path, mode) != 0)
         return -1;
     char *above = folder_above(path);
-    int fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd >= 0 ? fsync(fd) : 0;
-    if (fd >= 0)
-        close(fd);
+    int rc = folder_sync(above);
     free(above);
-    return rc;
+    return rc != 0 && errno == EACCES ? 0 : rc;
+}
+
+char *path_in(const char *folder, const char *name)
+{
+    size_t n = strlen(folder), m = strlen(name);
+    char *path = mem_zero(n + m + 2);
+    memcpy(path, folder, n);
+    path[n] = '/';
+    memcpy(path + n + 1, name, m);
+    return path;
 }

@@ -68,7 +68,7 @@ static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, con
 {
     char geo_dir[PATH_MAX];
     snprintf(geo_dir, sizeof geo_dir, "%s/run/geo", conf->state.p);
-    struct path_rule rules[32] = {
+    struct path_rule rules[12 + SPOOL_TIERS_MAX + SPOOL_RECORDED_MAX] = {
         { spool_dir, PATH_WRITE },     { "/dev/null", PATH_WRITE },
         { "/dev/urandom", PATH_READ }, { "/etc", PATH_READ }, /* resolv.conf, hosts, openssl.cnf */
         { "/usr/lib", PATH_READ },     { "/usr/share", PATH_READ },
@@ -84,14 +84,20 @@ static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, con
         *slash = '\0';
         rules[n++] = (struct path_rule){ resolv, PATH_READ };
     }
-    for (size_t i = 0; i < conf->spool.tiers.n && n < sizeof rules / sizeof rules[0]; i++)
+    for (size_t i = 0; i < conf->spool.tiers.n && i < SPOOL_TIERS_MAX; i++)
         rules[n++] = (struct path_rule){ conf->spool.tiers.at[i].path.p, PATH_WRITE };
+    char *recorded[SPOOL_RECORDED_MAX];
+    size_t recorded_n = spool_tiers_recorded(spool_dir, recorded);
+    for (size_t i = 0; i < recorded_n; i++)
+        rules[n++] = (struct path_rule){ recorded[i], PATH_WRITE };
     enum rc rc = landlock_enter(rules, n, err);
     if (rc == RC_NOT_FOUND) {
         log_warning(NULL, "landlock_missing", "error", err->text, NULL);
         rc = RC_OK;
     }
     free(resolv);
+    for (size_t i = 0; i < recorded_n; i++)
+        free(recorded[i]);
     return rc == RC_OK ? seccomp_enter(SANDBOX_RELAY, err) : rc;
 }
 
@@ -115,7 +121,7 @@ static void on_health(void *arg, enum spool_gate gate, const char *why)
 static enum rc open_spool(struct relay *r, const struct conf *conf, const char *dir,
                           const char *text_dir, struct err *err)
 {
-    struct spool_tier tiers[16];
+    struct spool_tier tiers[SPOOL_TIERS_MAX];
     unsigned n = 0;
     for (; n < conf->spool.tiers.n && n < sizeof tiers / sizeof tiers[0]; n++) {
         tiers[n].path = conf->spool.tiers.at[n].path.p;

@@ -56,10 +56,9 @@ static void set_common(rocksdb_options_t *o, const struct db *db)
 
 static void set_paths(rocksdb_options_t *o, const struct db *db)
 {
-    enum { TIERS_MAX = 16 };
-    rocksdb_dbpath_t *paths[TIERS_MAX];
-    const rocksdb_dbpath_t *list[TIERS_MAX];
-    unsigned n = db->tier_count < TIERS_MAX ? db->tier_count : TIERS_MAX;
+    rocksdb_dbpath_t *paths[SPOOL_TIERS_MAX];
+    const rocksdb_dbpath_t *list[SPOOL_TIERS_MAX];
+    unsigned n = db->tier_count;
     if (n == 0)
         return;
     for (unsigned i = 0; i < n; i++) {

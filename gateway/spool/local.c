@@ -7,22 +7,19 @@
 #include "gateway/spool/local.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "gateway/base/cursor.h"
 #include "gateway/base/folder.h"
 #include "gateway/base/mem.h"
 #include "gateway/io/loop.h"
+#include "gateway/spool/layout.h"
 
-enum {
-    MEM_MAX_DEFAULT = 64 << 20,
-    READERS_DEFAULT = 2,
-    DRAIN_MS = 20,
-    FAREWELL_US = 50,
-    PATH_LIMIT = 4096
-};
+enum { MEM_MAX_DEFAULT = 64 << 20, READERS_DEFAULT = 2, DRAIN_MS = 20, FAREWELL_US = 50 };
 
 /* ---- the epoch ---- */
 
@@ -58,46 +55,35 @@ enum rc epoch_write(struct local *local, struct err *err)
 
 /* ---- open and close ---- */
 
-/* Text of at most PATH_LIMIT bytes; the caller's to free. NULL: too long. */
-static char *path_in(const char *folder, const char *name)
-{
-    struct buf path;
-    buf_init(&path, PATH_LIMIT);
-    buf_printf(&path, "%s/%s", folder, name);
-    char *text = path.full ? NULL : mem_strndup(buf_slice(&path).p, buf_len(&path));
-    buf_free(&path);
-    return text;
-}
-
 static enum rc open_store(struct db *db, enum db_kind kind, const struct spool_conf *conf,
-                          enum db_mode mode, struct err *err)
+                          const struct layout *layout, enum db_mode mode, struct err *err)
 {
     bool main = kind == DB_MAIN;
-    const char *last = conf->tier_count ? conf->tiers[conf->tier_count - 1].path : conf->dir;
-    char *path = main ? path_in(conf->dir, "db") : path_in(last, "bulk");
+    char *path = path_in(conf->dir, "db");
     char *text_dir = conf->text_dir ? path_in(conf->text_dir, main ? "db" : "bulk") : NULL;
-    struct db_conf store = { .kind = kind, .path = path, .text_dir = text_dir };
+    struct db_conf store = { .kind = kind,
+                             .path = main ? path : layout->bulk,
+                             .text_dir = text_dir };
     if (main) {
-        store.tiers = conf->tiers;
-        store.tier_count = conf->tier_count;
+        store.tiers = layout->sorted;
+        store.tier_count = layout->n;
     }
-    enum rc rc = path ? db_open(db, &store, mode, err)
-                      : err_set(err, RC_LIMIT, "the spool's path is too long");
+    enum rc rc = db_open(db, &store, mode, err);
     free(path);
     free(text_dir);
     return rc;
 }
 
-static enum rc open_both(struct local *local, const struct spool_conf *conf, enum db_mode mode,
-                         struct err *err)
+static enum rc open_both(struct local *local, const struct spool_conf *conf,
+                         const struct layout *layout, enum db_mode mode, struct err *err)
 {
     if (mode == DB_WRITABLE)
         wal_keep(local);
-    enum rc rc = open_store(&local->main, DB_MAIN, conf, mode, err);
+    enum rc rc = open_store(&local->main, DB_MAIN, conf, layout, mode, err);
     if (rc == RC_OK && mode == DB_WRITABLE)
         wal_check(local);
     if (rc == RC_OK)
-        rc = open_store(&local->bulk, DB_BULK, conf, mode, err);
+        rc = open_store(&local->bulk, DB_BULK, conf, layout, mode, err);
     if (rc != RC_OK) {
         db_close(&local->bulk);
         db_close(&local->main);
@@ -106,9 +92,9 @@ static enum rc open_both(struct local *local, const struct spool_conf *conf, enu
 }
 
 static enum rc open_to_read(struct local *local, const struct spool_conf *conf,
-                            const struct err *why, struct err *err)
+                            const struct layout *layout, const struct err *why, struct err *err)
 {
-    enum rc rc = open_both(local, conf, DB_READ_ONLY, err);
+    enum rc rc = open_both(local, conf, layout, DB_READ_ONLY, err);
     if (rc == RC_OK)
         sick_enter(local, why);
     else if (rc == RC_IO) /* there is no spool yet, or nothing can be read: the disk is to blame */
@@ -116,22 +102,45 @@ static enum rc open_to_read(struct local *local, const struct spool_conf *conf,
     return rc;
 }
 
-static enum rc open_stores(struct local *local, const struct spool_conf *conf, struct err *err)
+static enum rc open_stores(struct local *local, const struct spool_conf *conf,
+                           const struct layout *layout, struct err *err)
 {
     struct err why;
-    if (folder_make(conf->dir, 0700) < 0 && errno != EEXIST)
-        return err_set(err, errno == EACCES ? RC_DENIED : RC_IO, "cannot make %s: %s", conf->dir,
-                       strerror(errno));
-    local->tiers = conf->tiers;
-    local->tier_count = conf->tier_count;
+    local->tiers = layout->sorted;
+    local->tier_count = layout->n;
     bool room = room_ready(local, &why);
-    enum rc rc =
-        room ? open_both(local, conf, DB_WRITABLE, err) : open_to_read(local, conf, &why, err);
+    enum rc rc = room ? open_both(local, conf, layout, DB_WRITABLE, err)
+                      : open_to_read(local, conf, layout, &why, err);
     if (room && rc == RC_IO && room_is_full(err)) {
         why = *err; /* there was less space than it took */
-        rc = open_to_read(local, conf, &why, err);
+        rc = open_to_read(local, conf, layout, &why, err);
     }
     local->tiers = local->main.tiers;
+    return rc;
+}
+
+/* No second process moves files about while this one has the spool. */
+static enum rc lock_dir(struct local *local, struct err *err)
+{
+    if (folder_make(local->dir, 0700) < 0 && errno != EEXIST)
+        return err_set(err, errno == EACCES ? RC_DENIED : RC_IO, "cannot make %s: %s", local->dir,
+                       strerror(errno));
+    local->lock_fd = open(local->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (local->lock_fd < 0 || flock(local->lock_fd, LOCK_EX | LOCK_NB) != 0)
+        return err_set(err, errno == EACCES ? RC_DENIED : RC_IO, "cannot lock %s: %s", local->dir,
+                       errno == EWOULDBLOCK ? "another process uses it" : strerror(errno));
+    return RC_OK;
+}
+
+static enum rc open_files(struct local *local, const struct spool_conf *conf, struct err *err)
+{
+    struct layout layout = { 0 };
+    enum rc rc = lock_dir(local, err);
+    if (rc == RC_OK)
+        rc = layout_settle(conf, &layout, err);
+    if (rc == RC_OK)
+        rc = open_stores(local, conf, &layout, err);
+    layout_free(&layout);
     return rc;
 }
 
@@ -180,6 +189,8 @@ static void local_close(struct spool *spool)
     }
     free(local->sick.undo);
     free(local->drops);
+    if (local->lock_fd >= 0)
+        close(local->lock_fd);
     free(local->dir);
     free(local);
 }
@@ -189,11 +200,12 @@ static enum rc local_open(const struct spool_conf *conf, struct spool **spool_r,
     struct local *local = mem_zero(sizeof(*local));
     struct seal *seal = conf->key ? seal_new(conf->key) : NULL;
     local->dir = mem_strdup(conf->dir);
+    local->lock_fd = -1;
     local->mem_max = conf->mem_max ? conf->mem_max : MEM_MAX_DEFAULT;
     local->min_free = conf->min_free;
     local->events = conf->events;
     local->key = conf->key ? mem_copy(conf->key, SEAL_KEY) : NULL;
-    enum rc rc = open_stores(local, conf, err);
+    enum rc rc = open_files(local, conf, err);
     if (rc == RC_OK)
         rc = key_open(local, seal, err);
     if (rc == RC_OK)

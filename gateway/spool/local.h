@@ -101,6 +101,7 @@ struct local {
     uint64_t mem_max, min_free;
     struct spool_events events;
     char *dir;
+    int lock_fd;                    /* dir, locked */
     const struct spool_tier *tiers; /* of main */
     unsigned tier_count;
     bool epoch_written;

@@ -16,45 +16,40 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "gateway/base/folder.h"
 #include "gateway/base/mem.h"
 #include "gateway/spool/local.h"
 
-enum { PROBE_BYTES = 256 * 1024, PATH_LIMIT = 4096, MARGIN = 8 << 20 };
+enum { PROBE_BYTES = 256 * 1024, MARGIN = 8 << 20 };
 
 /* Does the disk take a write and its flush? */
 static bool disk_takes(const struct local *local, struct err *err)
 {
-    struct buf path;
-    buf_init(&path, PATH_LIMIT);
-    buf_printf(&path, "%s/probe", local->dir);
-    buf_putc(&path, '\0');
+    char *path = path_in(local->dir, "probe");
     char *block = mem_zero(PROBE_BYTES);
-    int fd = open(path.mem, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     bool ok = fd >= 0;
     if (ok) {
         errno = ENOSPC; /* what a short write means */
         ok = write(fd, block, PROBE_BYTES) == PROBE_BYTES && fsync(fd) == 0;
     }
     if (!ok)
-        err_set(err, RC_IO, "%s: %s", path.mem, strerror(errno));
+        err_set(err, RC_IO, "%s: %s", path, strerror(errno));
     if (fd >= 0) {
         close(fd);
-        (void)unlink(path.mem);
+        (void)unlink(path);
     }
     free(block);
-    buf_free(&path);
+    free(path);
     return ok;
 }
 
 /* Bytes of the main store's logs: what an opening may write anew. */
 static uint64_t log_bytes(const struct local *local)
 {
-    struct buf path;
+    char *path = path_in(local->dir, "db");
     uint64_t sum = 0;
-    buf_init(&path, PATH_LIMIT);
-    buf_printf(&path, "%s/db", local->dir);
-    buf_putc(&path, '\0');
-    DIR *dir = opendir(path.mem);
+    DIR *dir = opendir(path);
     for (const struct dirent *entry = NULL; dir && (entry = readdir(dir));) {
         struct stat st;
         size_t n = strlen(entry->d_name);
@@ -64,7 +59,7 @@ static uint64_t log_bytes(const struct local *local)
     }
     if (dir)
         closedir(dir);
-    buf_free(&path);
+    free(path);
     return sum;
 }
 

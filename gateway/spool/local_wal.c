@@ -19,14 +19,13 @@
 #include "gateway/base/mem.h"
 #include "gateway/spool/local.h"
 
-enum { PATH_LIMIT = 4096, TEXT_LOG_MAX = 1 << 20 };
+enum { TEXT_LOG_MAX = 1 << 20 };
 
-static void path_of(struct buf *path, const struct local *local, const char *folder,
-                    const char *name)
+static char *path_of(const struct local *local, const char *folder, const char *name)
 {
-    buf_init(path, PATH_LIMIT);
-    buf_printf(path, "%s/%s/%s", local->dir, folder, name);
-    buf_putc(path, '\0');
+    char *parent = path_in(local->dir, folder), *path = path_in(parent, name);
+    free(parent);
+    return path;
 }
 
 static bool is_log(const char *name)
@@ -39,55 +38,45 @@ static bool is_log(const char *name)
 static void each_log(struct local *local, const char *folder,
                      void (*fn)(struct local *local, const char *name))
 {
-    struct buf path;
-    path_of(&path, local, folder, "");
-    DIR *dir = path.full ? NULL : opendir(path.mem);
+    char *path = path_in(local->dir, folder);
+    DIR *dir = opendir(path);
     for (const struct dirent *entry = NULL; dir && (entry = readdir(dir));)
         if (is_log(entry->d_name))
             fn(local, entry->d_name);
     if (dir)
         closedir(dir);
-    buf_free(&path);
+    free(path);
 }
 
 static void keep_one(struct local *local, const char *name)
 {
-    struct buf from, to;
-    path_of(&from, local, "db", name);
-    path_of(&to, local, "replay", name);
-    bool kept = !from.full && !to.full && link(from.mem, to.mem) == 0;
+    char *from = path_of(local, "db", name), *to = path_of(local, "replay", name);
+    bool kept = link(from, to) == 0;
     (void)kept; /* no hard links on this disk: nothing to look at later, no more than that */
-    buf_free(&from);
-    buf_free(&to);
+    free(from);
+    free(to);
 }
 
 static void make_folder(struct local *local, const char *folder)
 {
-    struct buf path;
-    path_of(&path, local, folder, "");
-    if (!path.full)
-        (void)folder_make(path.mem, 0700);
-    buf_free(&path);
+    char *path = path_in(local->dir, folder);
+    (void)folder_make(path, 0700);
+    free(path);
 }
 
 static void forget_one(struct local *local, const char *name)
 {
-    struct buf path;
-    path_of(&path, local, "replay", name);
-    if (!path.full)
-        (void)unlink(path.mem);
-    buf_free(&path);
+    char *path = path_of(local, "replay", name);
+    (void)unlink(path);
+    free(path);
 }
 
 static void set_aside_one(struct local *local, const char *name)
 {
-    struct buf from, to;
-    path_of(&from, local, "replay", name);
-    path_of(&to, local, "damaged", name);
-    if (!from.full && !to.full)
-        (void)rename(from.mem, to.mem);
-    buf_free(&from);
-    buf_free(&to);
+    char *from = path_of(local, "replay", name), *to = path_of(local, "damaged", name);
+    (void)rename(from, to);
+    free(from);
+    free(to);
 }
 
 void wal_keep(struct local *local)

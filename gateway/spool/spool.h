@@ -74,6 +74,7 @@ struct spool_item {
 };
 
 enum { SPOOL_DEST_MAX = 1024, SPOOL_ENV_MAX = 4 * 1024 * 1024, SPOOL_ITEMS_MAX = 10000 };
+enum { SPOOL_TIERS_MAX = 16, SPOOL_RECORDED_MAX = 2 * SPOOL_TIERS_MAX };
 
 struct spool_tier {
     const char *path;
@@ -90,8 +91,10 @@ struct spool_events {
 struct spool_conf {
     const char *engine; /* NULL: "local" */
     const char *dir;    /* made when it is missing (its parent must exist), mode 0700 */
+    /* Folders that exist. 0: all under dir. Other ones than at the last opening, or in another
+     * order, are taken into use while it opens, which moves files and so takes its time. */
     const struct spool_tier *tiers;
-    unsigned tier_count;      /* 0: all under dir */
+    unsigned tier_count;
     const char *text_dir;     /* for the engine's own text log, best in memory; NULL: under dir */
     uint64_t min_free;        /* bytes every tier's file system must keep free */
     const unsigned char *key; /* 32 bytes: bodies and items are sealed; NULL: not */
@@ -101,12 +104,16 @@ struct spool_conf {
     struct spool_events events;
 };
 
-/* RC_DENIED: permission, or the key does not fit (err says which). RC_IO: disk, or locked by
- * another process. RC_CORRUPT: the store as a whole cannot be opened. Everything that was
+/* RC_DENIED: permission, the key does not fit, or a tier is another spool's (err says which).
+ * RC_IO: disk, or locked by another process. RC_NOT_FOUND: a tier is not there (its disk is not
+ * mounted). RC_CORRUPT: the store as a whole cannot be opened. Everything that was
  * acknowledged before is there when it returns; accepting may begin at once. On a disk that is
  * full or refuses writes, a spool that exists is opened all the same: the gate is shut, what waits
  * can be read and ended, and the gate opens by itself when the disk takes writes again. */
 enum rc spool_open(const struct spool_conf *conf, struct spool **spool_r, struct err *err);
+/* The tiers a spool was opened with last, which the next opening may have to read beside those of
+ * its conf: for who bars the way to other folders before. The texts are the caller's to free. */
+size_t spool_tiers_recorded(const char *dir, char *paths_r[SPOOL_RECORDED_MAX]);
 /* Ports must be freed before. Writes what waits, flushes. */
 void spool_close(struct spool **spool);
 

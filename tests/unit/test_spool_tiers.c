@@ -1,6 +1,6 @@
 /*
  * tests/unit/test_spool_tiers — more mail than the first tier has room for: it moves on to the
- * second, and every message is found again after a restart
+ * second, and every message is found again after a restart, also with other tiers
  */
 #include "tests/support/spool_rig.h"
 
@@ -14,16 +14,18 @@
 
 #include <cmocka.h>
 
+#include "gateway/base/folder.h"
 #include "gateway/base/mem.h"
 #include "gateway/mail/body.h"
 #include "tests/support/temp_dir.h"
 
 enum { MIB = 1 << 20, COUNT = 480, SIZE = 200 * 1024, FIRST_SIZE = 8 * MIB };
 
-/* Bytes of sorted files in a folder. */
-static uint64_t sorted_bytes(const char *path)
+/* Bytes of the sorted files that have a place, in a tier. */
+static uint64_t sorted_bytes(const char *tier, const char *place)
 {
     uint64_t sum = 0;
+    char *path = path_in(tier, place);
     DIR *dir = opendir(path);
     assert_non_null(dir);
     for (const struct dirent *entry; (entry = readdir(dir));) {
@@ -32,6 +34,7 @@ static uint64_t sorted_bytes(const char *path)
             sum += (uint64_t)st.st_size;
     }
     closedir(dir);
+    free(path);
     return sum;
 }
 
@@ -51,11 +54,11 @@ static void commit_all(struct rig *rig)
     }
 }
 
-static void wait_for_bytes(struct rig *rig, const char *tier)
+static void wait_for_bytes(struct rig *rig, const char *tier, const char *place)
 {
-    for (int i = 0; i < 300 && sorted_bytes(tier) == 0; i++)
+    for (int i = 0; i < 300 && sorted_bytes(tier, place) == 0; i++)
         rig_turns(rig, 100);
-    assert_true(sorted_bytes(tier) > 0);
+    assert_true(sorted_bytes(tier, place) > 0);
 }
 
 static void assert_all_there(struct rig *rig, const struct rig_items *all)
@@ -72,6 +75,16 @@ static void assert_all_there(struct rig *rig, const struct rig_items *all)
     }
 }
 
+static struct rig_items with_other_tiers(struct rig *rig, const struct spool_tier *tiers,
+                                         unsigned n)
+{
+    rig->conf.tiers = tiers;
+    rig->conf.tier_count = n;
+    struct rig_items all = rig_restart(rig);
+    assert_all_there(rig, &all);
+    return all;
+}
+
 static void data_moves_to_the_second_tier(void **state)
 {
     (void)state;
@@ -85,9 +98,18 @@ static void data_moves_to_the_second_tier(void **state)
     rig.conf.tier_count = 2;
     rig_open(&rig);
     commit_all(&rig);
-    wait_for_bytes(&rig, second);
+    wait_for_bytes(&rig, second, "1");
     struct rig_items all = rig_restart(&rig);
     assert_all_there(&rig, &all);
+    rig_items_free(&all);
+    all = with_other_tiers(&rig, (struct spool_tier[]){ { second, FIRST_SIZE }, { first, 0 } }, 2);
+    assert_true(sorted_bytes(first, "1") > 0);
+    rig_items_free(&all);
+    all = with_other_tiers(&rig, NULL, 0);
+    assert_true(sorted_bytes(rig.dir, "1") > 0);
+    rig_items_free(&all);
+    all = with_other_tiers(&rig, (struct spool_tier[]){ { second, 0 } }, 1);
+    assert_true(sorted_bytes(second, "1") > 0);
     for (unsigned i = 0; i < COUNT; i++)
         assert_int_equal(rig_done(&rig, &all.items[i]), SPOOL_OK);
     rig_items_free(&all);
