@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -41,10 +42,8 @@ int folder_make(const char *path, mode_t mode)
 
 char *path_in(const char *folder, const char *name)
 {
-    size_t n = strlen(folder), m = strlen(name);
-    char *path = mem_zero(n + m + 2);
-    memcpy(path, folder, n);
-    path[n] = '/';
-    memcpy(path + n + 1, name, m);
+    size_t size = strlen(folder) + 1 + strlen(name) + 1;
+    char *path = mem_zero(size);
+    snprintf(path, size, "%s/%s", folder, name);
     return path;
 }
