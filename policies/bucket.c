@@ -59,6 +59,12 @@ void bucket_charge(struct bucket *b, struct rate rate, uint64_t n, int64_t now_u
         (void)take(b, rate, n, now_us * 1000, INT64_MAX);
 }
 
+void bucket_give_back(struct bucket *b, struct rate rate, uint64_t n)
+{
+    if (rate.count)
+        atomic_fetch_sub_explicit(&b->due_ns, cost_ns(rate, n), memory_order_relaxed);
+}
+
 int64_t bucket_wait_us(const struct bucket *b, struct rate rate, int64_t now_us)
 {
     if (rate.count == 0)

@@ -35,6 +35,8 @@ struct bucket {
 bool bucket_take(struct bucket *b, struct rate rate, uint64_t n, int64_t now_us);
 /* What is under way already: it counts, whatever was taken before. */
 void bucket_charge(struct bucket *b, struct rate rate, uint64_t n, int64_t now_us);
+/* n that were taken were of no use: they come back. */
+void bucket_give_back(struct bucket *b, struct rate rate, uint64_t n);
 /* Until bucket_take() can say yes; 0: now. */
 int64_t bucket_wait_us(const struct bucket *b, struct rate rate, int64_t now_us);
 /* Another rate from now on: what is not paid for stays so, token by token. */

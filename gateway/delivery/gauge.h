@@ -37,6 +37,14 @@ bool gauge_take(struct gauge *g, enum traffic_rate kind, struct rate rate, uint6
 void gauge_charge(struct gauge *g, enum traffic_rate kind, struct rate rate, uint64_t n,
                   int64_t now_us);
 
+/* Sessions that are opened for mail of a rate (policies/ahead.h) come hardly faster than it,
+ * all of them together; `n` is what such a mail usually takes. One of no use is given back. */
+int64_t gauge_pace_wait_us(const struct gauge *g, enum traffic_rate kind, struct rate rate,
+                           int64_t now_us);
+void gauge_pace(struct gauge *g, enum traffic_rate kind, struct rate rate, uint64_t n,
+                int64_t now_us);
+void gauge_pace_back(struct gauge *g, enum traffic_rate kind, struct rate rate, uint64_t n);
+
 uint32_t gauge_connections(const struct gauge *g);
 /* Of these, those that are not being closed already. */
 uint32_t gauge_staying(const struct gauge *g);

@@ -1,0 +1,261 @@
+/*
+ * tests/sim/test_ahead — sessions that take their time to open, and a rate that the receiver counts
+ *
+ *   Sites share a rate and have mail all the time. Each opens sessions as policies/ahead says, at
+ *   the pace of the gauge; an opening takes as long as is drawn, some fail. The receiver notes when
+ *   each MAIL comes: none of its windows has more than the rate, and hardly a token is lost.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* cmocka.h needs the four above */
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "gateway/base/rnd.h"
+#include "gateway/delivery/gauge.h"
+#include "policies/ahead.h"
+
+enum { SITES_MOST = 8, SESSIONS_MOST = 256, MAILS_MOST = 20000, SEEDS = 3, LATE_US = 2000 };
+
+static const int64_t SECOND = 1000000, NEVER = INT64_MAX;
+
+enum phase { UNUSED, OPENING, RESTING, WORKING };
+
+struct sim_session {
+    enum phase phase;
+    int64_t began_us, ends_us; /* of the phase; resting: never */
+    uint64_t carried;
+};
+
+struct sim_site {
+    struct ahead ahead;
+    struct sim_session session[SESSIONS_MOST];
+    int64_t look_us;
+};
+
+/* What it is like where the mail goes. */
+struct terms {
+    size_t sites;
+    struct rate rate;
+    uint64_t messages;           /* of a session */
+    int64_t open_us[2], busy_us; /* from, to */
+    unsigned fail_percent;
+};
+
+static struct sim {
+    struct terms terms;
+    struct rnd rnd;
+    struct gauges *all;
+    struct gauge *gauge;
+    struct sim_site site[SITES_MOST];
+    int64_t now_us;
+    int64_t mail_us[MAILS_MOST]; /* when the receiver saw each */
+    size_t mail_n;
+    uint32_t peak; /* of sessions that do not carry a message */
+} sim;
+
+static int64_t drawn(int64_t from, int64_t to)
+{
+    return from + (int64_t)rnd_below(&sim.rnd, (uint64_t)(to - from) + 1);
+}
+
+static void enter(struct sim_site *site, struct sim_session *s, enum phase phase, int64_t ends_us)
+{
+    uint32_t *count[] = { NULL, &site->ahead.opening, &site->ahead.resting, &site->ahead.working };
+    if (s->phase != UNUSED)
+        --*count[s->phase];
+    if (phase != UNUSED)
+        ++*count[phase];
+    s->phase = phase;
+    s->began_us = sim.now_us;
+    s->ends_us = ends_us;
+    uint32_t waiting = site->ahead.opening + site->ahead.resting;
+    if (waiting > sim.peak)
+        sim.peak = waiting;
+}
+
+static struct sim_session *find(struct sim_site *site, enum phase phase)
+{
+    for (size_t i = 0; i < SESSIONS_MOST; i++)
+        if (site->session[i].phase == phase)
+            return &site->session[i];
+    return NULL;
+}
+
+static void look_at(struct sim_site *site, int64_t in_us)
+{
+    int64_t at = sim.now_us + in_us + 1 + (int64_t)rnd_below(&sim.rnd, LATE_US);
+    if (at < site->look_us)
+        site->look_us = at;
+}
+
+/* As delivery does. */
+static bool open_one(struct sim_site *site, int64_t wait_us)
+{
+    struct rate rate = sim.terms.rate;
+    uint64_t supply = wait_us ? ahead_supply(&site->ahead) : site->ahead.opening;
+    int64_t in_us = ahead_in_us(&site->ahead, supply, rate, 1, wait_us);
+    int64_t pace_us = gauge_pace_wait_us(sim.gauge, TRAFFIC_MESSAGES, rate, sim.now_us);
+    if (in_us > 0 || pace_us > 0) {
+        look_at(site, in_us > pace_us ? in_us : pace_us);
+        return false;
+    }
+    struct sim_session *s = find(site, UNUSED);
+    assert_non_null(s);
+    gauge_pace(sim.gauge, TRAFFIC_MESSAGES, rate, 1, sim.now_us);
+    s->carried = 0;
+    int64_t took = drawn(sim.terms.open_us[0], sim.terms.open_us[1]);
+    enter(site, s, OPENING, sim.now_us + took);
+    return true;
+}
+
+static bool send_one(struct sim_site *site)
+{
+    struct sim_session *s = find(site, RESTING);
+    if (!s || !gauge_take(sim.gauge, TRAFFIC_MESSAGES, sim.terms.rate, 1, sim.now_us))
+        return false;
+    assert_true(sim.mail_n < MAILS_MOST);
+    sim.mail_us[sim.mail_n++] = sim.now_us;
+    s->carried++;
+    enter(site, s, WORKING, sim.now_us + sim.terms.busy_us);
+    return true;
+}
+
+static void run_site(struct sim_site *site)
+{
+    int64_t wait_us;
+    site->look_us = NEVER;
+    while (send_one(site))
+        ;
+    do {
+        wait_us = gauge_wait_us(sim.gauge, TRAFFIC_MESSAGES, sim.terms.rate, LANE_BULK, sim.now_us);
+        if (wait_us)
+            look_at(site, wait_us);
+    } while (open_one(site, wait_us));
+}
+
+static void go_on(struct sim_site *site, struct sim_session *s)
+{
+    if (s->phase == OPENING && rnd_below(&sim.rnd, 100) < sim.terms.fail_percent) {
+        gauge_pace_back(sim.gauge, TRAFFIC_MESSAGES, sim.terms.rate, 1);
+        enter(site, s, UNUSED, NEVER);
+    } else if (s->phase == OPENING) {
+        site->ahead.open_us = ahead_learn(site->ahead.open_us, sim.now_us - s->began_us);
+        enter(site, s, RESTING, NEVER);
+    } else {
+        site->ahead.busy_us = sim.terms.busy_us;
+        bool used_up = sim.terms.messages && s->carried == sim.terms.messages;
+        enter(site, s, used_up ? UNUSED : RESTING, NEVER);
+    }
+    run_site(site);
+}
+
+/* The next thing that happens. */
+static void step(void)
+{
+    struct sim_site *site = NULL;
+    struct sim_session *s = NULL;
+    sim.now_us = NEVER;
+    for (size_t i = 0; i < sim.terms.sites; i++) {
+        struct sim_site *at = &sim.site[i];
+        if (at->look_us < sim.now_us) {
+            sim.now_us = at->look_us;
+            site = at;
+            s = NULL;
+        }
+        for (size_t k = 0; k < SESSIONS_MOST; k++)
+            if (at->session[k].phase != UNUSED && at->session[k].ends_us < sim.now_us) {
+                sim.now_us = at->session[k].ends_us;
+                site = at;
+                s = &at->session[k];
+            }
+    }
+    assert_non_null(site);
+    if (s)
+        go_on(site, s);
+    else
+        run_site(site);
+}
+
+static void run(uint64_t seed, struct terms terms, int64_t for_us)
+{
+    struct traffic_toll toll = { .key = 1 };
+    memset(&sim, 0, sizeof sim);
+    sim.terms = terms;
+    toll.rate[TRAFFIC_MESSAGES] = terms.rate;
+    rnd_seed(&sim.rnd, seed);
+    sim.now_us = SECOND;
+    sim.all = gauges_new();
+    sim.gauge = gauge_get(sim.all, &toll, sim.now_us);
+    for (size_t i = 0; i < terms.sites; i++) {
+        sim.site[i].ahead.messages = terms.messages;
+        sim.site[i].look_us = sim.now_us + drawn(0, LATE_US);
+    }
+    while (sim.now_us < for_us)
+        step();
+    gauge_put(sim.all, &sim.gauge);
+    gauges_free(&sim.all);
+}
+
+/* Half open windows of the period, each that begins with a MAIL. */
+static void check_never_exceeded(void)
+{
+    struct rate rate = sim.terms.rate;
+    for (size_t i = rate.count; i < sim.mail_n; i++)
+        assert_true(sim.mail_us[i] - sim.mail_us[i - rate.count] >= rate.per_ms * 1000);
+}
+
+/* Of what the rate lets through after `from_us`. */
+static double used(int64_t from_us, int64_t to_us)
+{
+    double could = (double)(to_us - from_us) / 1000 * (double)sim.terms.rate.count /
+                   (double)sim.terms.rate.per_ms;
+    size_t n = 0;
+    for (size_t i = 0; i < sim.mail_n; i++)
+        n += sim.mail_us[i] >= from_us && sim.mail_us[i] < to_us;
+    return (double)n / could;
+}
+
+static const struct terms cases[] = {
+    { 1, { 10, 1000 }, 1, { 0, 5000000 }, 50000, 0 },
+    { 1, { 10, 1000 }, 1, { 1000000, 1000000 }, 50000, 0 },
+    { 1, { 10, 1000 }, 1, { 0, 5000000 }, 50000, 10 },
+    { 1, { 10, 1000 }, 4, { 0, 5000000 }, 50000, 0 },
+    { 1, { 10, 1000 }, 0, { 0, 5000000 }, 1000000, 0 },
+    { 1, { 60, 60000 }, 1, { 0, 5000000 }, 50000, 0 },
+    { 1, { 10, 60000 }, 1, { 2000000, 5000000 }, 50000, 0 },
+    { 5, { 10, 1000 }, 1, { 0, 5000000 }, 50000, 5 },
+    { 8, { 30, 1000 }, 3, { 0, 2000000 }, 200000, 0 },
+};
+static const size_t cases_n = sizeof cases / sizeof cases[0];
+
+/* Tokens that come within the longest opening. */
+static double most_waiting(const struct terms *t)
+{
+    return (double)t->open_us[1] / 1000 * (double)t->rate.count / (double)t->rate.per_ms;
+}
+
+static void the_receiver_never_counts_more_and_all_is_used(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < cases_n; k++)
+        for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+            int64_t end_us = 300 * SECOND + cases[k].rate.per_ms * 10000;
+            run(seed, cases[k], end_us);
+            print_message("%zu: used %.4f peak %u of %.1f\n", k, used(end_us / 5, end_us), sim.peak, most_waiting(&cases[k]));
+            check_never_exceeded();
+            assert_true(used(end_us / 5, end_us) >= 0.98 - 0.005);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_receiver_never_counts_more_and_all_is_used),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
