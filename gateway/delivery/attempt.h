@@ -53,7 +53,6 @@ struct attempt {
     struct timer pace; /* until bytes may go on */
     struct dot_encoder dots;
     uint64_t end_mark; /* stream_bytes_out() when all was queued */
-    int64_t taken_ms;  /* its limits, monotonic */
     /* times, microseconds, monotonic; 0: not reached */
     int64_t begun_us, data_us, sent_us;
     int64_t stage_us[STAGES];
@@ -69,6 +68,8 @@ void attempt_free(struct attempt **attempt);
 /* Back to the queue, not counted. */
 void attempt_return(struct attempt **attempt);
 
+/* What this hop gets of it; recipients that it lacks something for have their finding then. */
+void attempt_make_plan(struct attempt *a, const struct session *s);
 /* Fills batch with recipients that have no finding and that the session may name, at most `max`;
  * returns how many. */
 uint32_t attempt_next_batch(struct attempt *a, struct session *s, uint32_t max);

@@ -143,10 +143,18 @@ void crowd_opened(struct session *s)
         s->crowd->standing++;
 }
 
+/* How many the server bears, as this session shows: those that stand; with its first message those
+ * that were there when it came, as the server bore them all before it greeted them. */
+static uint32_t borne(const struct session *s)
+{
+    uint32_t standing = s->crowd->standing;
+    return s->delivered == 0 && s->level > standing ? s->level : standing;
+}
+
 void crowd_taken(struct session *s)
 {
     if (s->crowd)
-        concurrency_taken(&s->crowd->may, s->crowd->standing, now_of(s->target));
+        concurrency_taken(&s->crowd->may, borne(s), now_of(s->target));
 }
 
 void crowd_ended(struct session *s)
@@ -219,6 +227,6 @@ void crowd_served(struct session *s, int64_t took_us)
         return;
     int64_t now = now_of(s->target);
     c->wait_until_ms = 0;
-    concurrency_served(&c->may, c->standing, (double)took_us / 1000, now);
+    concurrency_served(&c->may, borne(s), (double)took_us / 1000, now);
     share_out(s->target);
 }

@@ -12,103 +12,21 @@
  *   than two mails, a slow one collects none. Mail bound to a session that is still opening goes to
  *   one that became free before.
  */
-#include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
 #include "gateway/delivery/domains.h"
 #include "gateway/delivery/egress.h"
+#include "gateway/delivery/pick.h"
 #include "gateway/delivery/relay.h"
 #include "gateway/delivery/repute.h"
 #include "gateway/delivery/tolls.h"
 
 enum {
-    OPENING_FIRST = 2,     /* at once towards a site that has not proven itself */
-    OPENING_ELSEWHERE = 4, /* beyond that, one by each other egress */
-    LOOK_AT_MAX = 64,      /* sessions looked at for one mail */
-    AT_ONCE_US = 200000,   /* final replies that take no longer keep nobody waiting */
-    LATE_US = 20000        /* timers are that late at most */
+    OPENING_ELSEWHERE = 4, /* beyond those that may be opened at once, one by each other egress */
+    LOOK_AT_MAX = 64       /* sessions looked at for one mail */
 };
 
-/* ---- finding a session ---- */
-
-/* What a mail asks of a session. */
-struct need {
-    enum sched_for what;
-    const struct conf_route *route;
-    const struct item *item;
-    struct way_out way;
-    bool any; /* not only way.egress: any that may carry it */
-};
-
-/* It goes by the egress of its earlier try, or by none. */
-static bool is_sticky(const struct delivery *d, const struct item *item)
-{
-    return loop_now_ms(d->loop) < item->sticky_until_ms;
-}
-
-static bool usable_by(const struct session *s, const struct need *need)
-{
-    if (!session_suits(s, need->route) || !domains_allow_item(s, need->item) ||
-        paths_barred(s->delivery->paths, s->egress, &s->source) || !repute_suits(s, need->item))
-        return false;
-    if (!need->any || is_sticky(s->delivery, need->item))
-        return s->egress == need->way.egress;
-    return paths_is_able(&need->way, s->egress) &&
-           egress_allowed(s->delivery->egress, need->route, s->egress);
-}
-
-static struct session *find_idle(struct target *t, const struct need *need)
-{
-    unsigned looked = 0;
-    LIST_EACH (at, &t->idle) {
-        struct session *s = CONTAINER_OF(at, struct session, link);
-        if (usable_by(s, need))
-            return s;
-        if (++looked == LOOK_AT_MAX)
-            break;
-    }
-    return NULL;
-}
-
-/* The slot of the mail in front will be its own: it must be one that it may have. Large mail waits
- * for a slot of large mail. */
-static bool may_follow(const struct target *t, const struct attempt *front, const struct item *item)
-{
-    uint32_t all = t->site->order.slots.all;
-    return !sched_is_large(item->body_size) &&
-           slots_kept(all, (enum lane)front->lane) >= slots_kept(all, (enum lane)item->lane);
-}
-
-/* Mail that stands behind another has had its turn, and what comes meanwhile does not overtake it.
- * So where there is no other way it goes there no earlier than its envelope needs to be answered
- * when the reply is due; 0 and less: now. */
-static int64_t too_early_us(const struct session *s)
-{
-    int64_t final_us = s->target->final_us;
-    if (final_us <= AT_ONCE_US || !s->app_rtt_us)
-        return 0;
-    return s->front->sent_us + final_us - 2 * s->app_rtt_us - LATE_US - clock_mono_us();
-}
-
-static struct session *find_behind(struct target *t, const struct need *need, bool late)
-{
-    unsigned looked = 0;
-    int64_t next_us = INT64_MAX;
-    LIST_EACH (at, &t->others) {
-        struct session *s = CONTAINER_OF(at, struct session, link);
-        if (session_takes_more(s) && may_follow(t, s->front, need->item) && usable_by(s, need)) {
-            int64_t wait_us = late ? too_early_us(s) : 0;
-            if (wait_us <= 0)
-                return s;
-            next_us = wait_us < next_us ? wait_us : next_us;
-        }
-        if (++looked == LOOK_AT_MAX)
-            break;
-    }
-    if (next_us != INT64_MAX)
-        target_look_in(t, (next_us + 999) / 1000);
-    return NULL;
-}
+/* ---- room for another ---- */
 
 static uint32_t live_sessions(const struct target *t)
 {
@@ -165,11 +83,11 @@ static uint32_t opening_by(const struct target *t, int egress)
     return n;
 }
 
-/* A site that has not proven itself is not stormed. */
+/* A site that has not proven itself is not stormed: as many are opened as stand, or, where they do
+ * not last, one more for each that came about while as many were being opened as might. */
 static bool enough_are_opening(const struct target *t, int egress)
 {
-    uint32_t most =
-        t->proven && live_sessions(t) > OPENING_FIRST ? live_sessions(t) : OPENING_FIRST;
+    uint32_t most = t->proven && live_sessions(t) > t->at_once ? live_sessions(t) : t->at_once;
     return t->opening >= most + OPENING_ELSEWHERE ||
            (t->opening >= most && opening_by(t, egress) > 0);
 }
@@ -184,7 +102,7 @@ static bool site_has_room(struct target *t, const struct need *need)
     if (most == 0 || t->site->sessions + t->parting < most)
         return true;
     t->site->hold = SITE_CONNECTIONS;
-    if (!t->parting && !list_empty(&t->idle) && !find_idle(t, &any))
+    if (!t->parting && !list_empty(&t->idle) && !pick_idle(t, &any))
         session_quit(CONTAINER_OF(t->idle.prev, struct session, link));
     return false;
 }
@@ -198,7 +116,8 @@ static bool may_open(struct target *t, const struct need *need)
     t->site->hold = SITE_BEARS;
     if (!crowd_has_room(t, need->way.egress))
         return false;
-    if (!tolls_room(t, need->way.egress, (enum lane)need->item->lane))
+    enum lane lane = (enum lane)need->item->lane;
+    if (!tolls_may_open(t, need->way.egress, lane) || !tolls_room(t, need->way.egress, lane))
         return false;
     t->site->hold = SITE_TOTAL;
     return relay_has_room(t, need->way.egress) && site_has_room(t, need) && room(t);
@@ -231,20 +150,20 @@ static struct session *find_session(struct target *t, const struct need *need, b
     struct need any = *need;
     any.any = true;
     if (need->what == SCHED_BEHIND) {
-        struct session *behind = find_behind(t, need, true);
+        struct session *behind = pick_behind(t, need, true);
         *open_r = false;
-        return behind ? behind : find_behind(t, &any, true);
+        return behind ? behind : pick_behind(t, &any, true);
     }
-    struct session *s = find_idle(t, need);
-    if (!s && cheap_behind(t))
-        s = find_behind(t, need, false);
+    struct session *s = pick_idle(t, need);
+    if (!s && cheap_behind(t) && !tolls_rated(t, need->way.egress))
+        s = pick_behind(t, need, false);
     if (!s)
         s = relay_adopt(t, need->route, need->item, need->way.egress);
     *open_r = !s && open && may_open(t, need);
     if (s || *open_r)
         return s;
-    s = find_idle(t, &any);
-    return s ? s : find_behind(t, &any, true);
+    s = pick_idle(t, &any);
+    return s ? s : pick_behind(t, &any, true);
 }
 
 /* Are there as many as the server was found to bear, and not as many as it may have? */
@@ -254,6 +173,61 @@ static bool slots_are_found(const struct site *site)
     return site->bears && (most == 0 || site->bears < most);
 }
 
+/* A session for the mail in front, `s`, or a new one. True: look again. */
+static bool carry(struct target *t, struct flow *flow, struct need *need, struct session *s)
+{
+    int egress = s ? s->egress : need->way.egress;
+    bool granted = s && s->granted;
+    if (!granted && !repute_take(t, egress, need->way.spilled)) {
+        paths_forget(t); /* the last of its allowance is gone: choose again */
+        return true;
+    }
+    struct attempt *a = take(t, flow, need->item, need->what);
+    if (a && s)
+        session_give(s, a);
+    else if (a)
+        session_open(t, flow->route, &need->way, a);
+    return true;
+}
+
+/* The mail in front has to wait for a rate. One that rests gets it then, and urgent mail has the
+ * next token: it stays in the queue. False: no session is opened for it. */
+static bool open_ahead(struct target *t, struct flow *flow, struct need *need)
+{
+    uint8_t hold = t->site->hold;
+    if (need->item->lane == LANE_URGENT && !list_empty(&t->idle))
+        return false;
+    t->prepares = true;
+    paths_forget(t);
+    paths_choose(t, flow->route, need->item, &need->way);
+    paths_forget(t);
+    t->prepares = false;
+    bool opens = need->way.egress != EGRESS_NONE && tolls_run_short(t, need->way.egress) &&
+                 may_open(t, need);
+    t->site->hold = hold;
+    return opens && carry(t, flow, need, NULL);
+}
+
+/* None can carry it; other mail or other routes may have one that can. */
+static bool stranded(struct target *t, struct flow *flow, const struct need *need,
+                     struct item *item)
+{
+    char none[160];
+    if (!egress_why_none(t->delivery->egress, flow->route, none, sizeof none))
+        paths_why_none(t->delivery->paths, none, sizeof none);
+    if (item->refused_n || need->way.waits)
+        flow_put_off(flow, item, none);
+    else
+        flow_failed(flow, none);
+    return true;
+}
+
+/* Urgent mail makes others wait for its token only when it could use it. */
+static enum lane asks_as(const struct target *t, const struct item *item)
+{
+    return list_empty(&t->idle) ? LANE_BULK : (enum lane)item->lane;
+}
+
 /* False: the mail whose turn it is has to wait, or there is none. */
 static bool dispatch_one(struct target *t, struct flow *only, enum sched_for what, bool open)
 {
@@ -261,89 +235,100 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     struct item *front = site_front(t->site, only, what, &flow);
     if (!front && what == SCHED_SLOT && !only)
         t->site->hold = slots_are_found(t->site) ? SITE_BEARS : SITE_CONNECTIONS;
-    if (!front || !flow->route || !tolls_let_go(t, EGRESS_NONE, (enum lane)front->lane))
+    if (!front || !flow->route)
         return false;
     struct need need = { .what = what, .route = flow->route, .item = front };
+    enum lane lane = asks_as(t, front);
+    if (!tolls_let_go(t, EGRESS_NONE, lane))
+        return open && open_ahead(t, flow, &need);
     paths_choose(t, flow->route, front, &need.way);
     if (need.way.egress == EGRESS_NONE && paths_are_limited(t->delivery->paths)) {
-        tolls_hold(t, (enum lane)front->lane);
-        return false;
+        tolls_hold(t, lane);
+        return open && open_ahead(t, flow, &need);
     }
-    if (need.way.egress == EGRESS_NONE) { /* other mail or other routes may have one that can */
-        char none[160];
-        if (!egress_why_none(t->delivery->egress, flow->route, none, sizeof none))
-            paths_why_none(t->delivery->paths, none, sizeof none);
-        if (front->refused_n || need.way.waits)
-            flow_put_off(flow, front, none);
-        else
-            flow_failed(flow, none);
-        return true;
-    }
+    if (need.way.egress == EGRESS_NONE)
+        return stranded(t, flow, &need, front);
     bool opening;
     struct session *s = find_session(t, &need, open, &opening);
     if (!s && !opening)
         return false;
     int egress = s ? s->egress : need.way.egress;
-    if (!tolls_let_go_by(t, egress, (enum lane)front->lane)) {
+    if (s && !tolls_let_go_by(t, egress, lane)) {
         paths_forget(t); /* its own limit is reached: choose again */
         return egress == need.way.egress;
     }
-    if (!repute_take(t, egress, need.way.spilled)) {
-        paths_forget(t); /* the last of its allowance is gone: choose again */
-        return true;
-    }
-    struct attempt *a = take(t, flow, front, what);
-    if (!a)
-        return true;
-    if (!tolls_take(t, egress, a)) {
-        attempt_return(&a);
-        return true;
-    }
-    if (s)
-        session_give(s, a);
-    else
-        session_open(t, flow->route, &need.way, a);
-    return true;
+    return carry(t, flow, &need, s);
 }
 
 /* ---- all of them ---- */
 
+/* May the mail that `s` is being opened for go by `session`, which is free, now? */
+static bool may_take_over(const struct target *t, struct session *session, const struct session *s)
+{
+    if (s->state != SESSION_OPENING || !s->front || s->policies != session->policies)
+        return false;
+    const struct item *item = s->front->item;
+    bool same = s->egress == session->egress;
+    return session_suits(session, s->route) && domains_allow_item(session, item) &&
+           (same || !pick_is_sticky(t->delivery, item)) && repute_suits(session, item) &&
+           paths_is_able(&s->way, session->egress) &&
+           egress_allowed(t->delivery->egress, s->route, session->egress) &&
+           tolls_may_go(session, (enum lane)s->front->lane);
+}
+
 /* For a session that is free: mail bound to one that is still opening, if it suits. */
-static struct attempt *steal(struct target *t, const struct session *session)
+static struct attempt *steal(struct target *t, struct session *session, enum lane before)
 {
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
-        if (s->state == SESSION_OPENING && s->front && s->policies == session->policies &&
-            session_suits(session, s->route) && domains_allow_item(session, s->front->item) &&
-            (s->egress == session->egress || !is_sticky(t->delivery, s->front->item)) &&
-            repute_suits(session, s->front->item) && paths_is_able(&s->way, session->egress) &&
-            egress_allowed(t->delivery->egress, s->route, session->egress) &&
-            (s->egress == session->egress || tolls_change(t, session->egress, s->front))) {
+        if (may_take_over(t, session, s) && s->front->lane < before) {
             struct attempt *a = s->front;
             s->front = NULL;
+            s->granted = s->granted && session->granted; /* what was taken for it goes with it */
             return a;
         }
     }
     return NULL;
 }
 
+static bool is_bound_in(const struct target *t, enum lane lane)
+{
+    unsigned looked = 0;
+    LIST_EACH (at, &t->others) {
+        const struct session *s = CONTAINER_OF(at, struct session, link);
+        if (s->state == SESSION_OPENING && s->front && s->front->lane == lane)
+            return true;
+        if (++looked == LOOK_AT_MAX)
+            break;
+    }
+    return false;
+}
+
 bool target_outranks(const struct target *t, const struct item *item)
 {
     for (enum lane lane = LANE_URGENT; lane <= LANE_HIGH && lane < item->lane; lane++)
-        if (site_ready_in(t->site, lane))
+        if (site_ready_in(t->site, lane) || is_bound_in(t, lane))
             return true;
     return false;
 }
 
-static void give_bound(struct target *t)
+/* Of lanes before this one. */
+static void give_bound(struct target *t, enum lane before)
 {
     for (unsigned n = 0; n < LOOK_AT_MAX && t->opening && !list_empty(&t->idle); n++) {
         struct session *s = CONTAINER_OF(t->idle.next, struct session, link);
-        struct attempt *a = steal(t, s);
+        struct attempt *a = steal(t, s, before);
         if (!a)
             return;
         session_give(s, a);
     }
+}
+
+/* Urgent and high mail does not wait for its session while others go by one that is free. */
+static void give_urgent_bound(struct target *t)
+{
+    for (enum lane lane = LANE_URGENT; lane <= LANE_HIGH && !site_ready_in(t->site, lane); lane++)
+        give_bound(t, lane + 1);
 }
 
 /* When the mail whose turn it is has to wait, that of another route may still have a session. */
@@ -375,10 +360,11 @@ void target_run(struct target *t)
     do {
         t->again = false;
         t->site->hold = SITE_FREE;
+        give_urgent_bound(t);
         run_in_order(t);
         if (!t->delivery->draining && site_ready(t->site))
             run_other_flows(t);
-        give_bound(t);
+        give_bound(t, LANE_COUNT);
     } while (t->again && site_ready(t->site) && !t->delivery->draining);
     t->running = false;
 }

@@ -90,11 +90,15 @@ struct target {
     struct list others;   /* opening and working */
     struct list partings; /* connections that are being closed (parting.h) */
     uint32_t opening, parting;
+    uint32_t at_once;    /* sessions that may be opened side by side where none stand */
     bool proven;         /* a session worked and none has failed since */
+    bool prepares;       /* looks for a session to be opened ahead of a rate */
     bool running, again; /* inside target_run() */
     uint8_t families;    /* of the addresses seen: bit 0 IPv4, bit 1 IPv6; 0: not known yet */
     int64_t open_us;     /* smoothed: what a new session costs */
     int64_t final_us;    /* smoothed: from the end of data to the reply */
+    int64_t opens_us;    /* ahead_learn(): what a new session takes */
+    int64_t busy_us;     /* smoothed: a transaction */
     struct addr address; /* where its mail goes, for the group; ADDR_NONE: not known yet */
     struct kept_way kept[PATHS_KEPT];
     char provider[REPORT_PROVIDER_MAX]; /* repute_provider(); empty: not asked yet */
@@ -104,6 +108,8 @@ struct target {
     uint32_t crowds_n;
     struct timer look; /* target_look_in() */
 };
+
+enum { TARGET_OPENS_FIRST = 2 }; /* sessions at once towards a site that has not proven itself */
 
 /* Gives ready mail to sessions, or opens some. Safe to call at any time, from anywhere. */
 void target_run(struct target *target);

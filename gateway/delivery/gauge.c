@@ -14,7 +14,7 @@ struct gauge {
     uint32_t users;                  /* under the lock, as the next */
     struct rate rate[TRAFFIC_RATES]; /* as last told */
     struct bucket bucket[TRAFFIC_RATES];
-    struct bucket pace[TRAFFIC_RATES]; /* of sessions opened for what they let go */
+    struct bucket pace[TRAFFIC_RATES];     /* of sessions opened for what they let go */
     _Atomic int64_t urgent_us;             /* until then urgent mail alone may take */
     _Atomic int64_t wanted_us;             /* until then somebody looks for a connection */
     _Atomic uint32_t connections, parting; /* the latter are of the former */

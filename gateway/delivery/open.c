@@ -84,6 +84,7 @@ static void gave_up(struct session *s)
     if (race_lost(s))
         return;
     t->proven = false;
+    t->at_once = TARGET_OPENS_FIRST;
     if (s->trouble.where == WHERE_NONE) {
         if (s->hosts.looped)
             note_own(s, WHERE_DNS, (struct enhanced){ 5, 4, 6 }, "the mail would come back to us");
@@ -276,6 +277,11 @@ static void dial(struct session *s)
     if (proxied && !open_find_proxy(s))
         return;
     int64_t wait_ms = tolls_dial_ms(s);
+    if (wait_ms &&
+        !s->dialled) { /* there was one left when it began: its mail waits in the queue */
+        session_kill(s, NULL);
+        return;
+    }
     if (wait_ms) {
         timer_set(d->loop, &s->pause, wait_ms);
         return;

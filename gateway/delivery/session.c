@@ -21,6 +21,7 @@
 #include "gateway/delivery/settle.h"
 #include "gateway/delivery/tolls.h"
 #include "gateway/io/stream.h"
+#include "policies/ahead.h"
 
 enum { OUT_MAX = 4 * 1024 * 1024, QUIT_LINGER_MS = 2000, BEHIND_QUEUED_MAX = 64 * 1024 };
 
@@ -49,6 +50,12 @@ static void take_way(struct session *s)
         hosts_of_mx(&s->hosts, conf, s->target->site->mx, s->delivery->rnd);
     else
         hosts_of_route(&s->hosts, conf, s->route);
+}
+
+static void enter(struct session *s, enum session_state state)
+{
+    tolls_session_enters(s, state);
+    s->state = state;
 }
 
 static void on_pause(struct timer *timer)
@@ -93,6 +100,7 @@ struct session *session_open(struct target *target, const struct conf_route *rou
         attempt_hold_slot(attempt);
         attempt->session = s;
         body_prepare(attempt);
+        s->granted = true;
     }
     take_way(s);
     if (tolls_connect(s))
@@ -109,6 +117,8 @@ void session_opened(struct session *s)
     int64_t took = clock_mono_us() - s->opened_us;
     s->transactions_max = tolls_messages_max(s);
     t->open_us = t->open_us ? (t->open_us * 3 + took) / 4 : took;
+    t->opens_us = ahead_learn(t->opens_us, took);
+    t->at_once += t->opening >= t->at_once;
     t->opening--;
     t->proven = true;
     d->opening_n--;
@@ -118,9 +128,9 @@ void session_opened(struct session *s)
         egress_worked(d->egress, s->egress);
     sense_opened(s);
     site_succeeded(t->site);
-    s->state = SESSION_WORKING;
-    if (s->front &&
-        (target_outranks(t, s->front->item) || !repute_may_carry(s) || !tolls_still(s, s->front)))
+    enter(s, SESSION_WORKING);
+    if (s->front && (target_outranks(t, s->front->item) || !repute_may_carry(s) ||
+                     !tolls_may_go(s, (enum lane)s->front->lane)))
         attempt_return(&s->front);
     if (s->front)
         transact_start(s, s->front);
@@ -165,7 +175,7 @@ void session_give(struct session *s, struct attempt *attempt)
 {
     attempt->session = s;
     if (s->state == SESSION_IDLE) {
-        s->state = SESSION_WORKING;
+        enter(s, SESSION_WORKING);
         list_del(&s->link);
         list_push_back(&s->target->others, &s->link);
         list_del(&s->lru);
@@ -185,7 +195,7 @@ void session_rest(struct session *s)
 {
     assert(s->state == SESSION_WORKING && !s->front && !s->behind && !s->expected_n);
     struct delivery *d = s->delivery;
-    s->state = SESSION_IDLE;
+    enter(s, SESSION_IDLE);
     list_del(&s->link);
     list_push_front(&s->target->idle, &s->link);
     list_push_front(&d->idle, &s->lru);
@@ -266,6 +276,8 @@ static void take_out(struct session *s)
     list_push_back(&d->dead, &s->link);
     loop_task_schedule(d->loop, &d->bury);
     t->site->sessions--;
+    if (t->site->sessions == 0)
+        t->at_once = TARGET_OPENS_FIRST;
     t->again = true;
     d->sessions--;
     relay_ended(s);

@@ -119,7 +119,8 @@ struct session {
     struct stream_tcp_info tcp, told; /* the latest; as last told to control */
     int64_t stalled_ms;               /* its bytes do not arrive since; 0: they do (stall.c) */
     uint32_t domains_n;
-    bool dial_taken; /* the next address to be dialled has been counted */
+    bool paced;   /* it was opened for mail of a rate, and counted as that */
+    bool granted; /* what its egress may send was taken for it (repute_take), and not used yet */
     bool tcp_known;
     bool sending_slowly; /* the body comes in slower than it goes out */
 };
@@ -210,6 +211,11 @@ void handshake_on_tls(struct session *s);
 void handshake_tls_failed(struct session *s, const char *text);
 
 /* ---- transact.c ---- */
+/* Its mail has been answered to the end: what it took, for the attempt, the target and the crowd. */
+void target_note_times(struct session *s, struct attempt *a);
+
+enum { FLIGHT_BODY_MAX = 64 * 1024 }; /* goes out with the commands */
+
 /* Sends the commands of the attempt's next batch; the session is IDLE or takes more. */
 void transact_start(struct session *s, struct attempt *a);
 void transact_sent(struct session *s, struct attempt *a); /* body and end are queued */

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/delivery/crowd.h"
 #include "gateway/delivery/parting.h"
 #include "gateway/delivery/tolls.h"
@@ -28,6 +29,7 @@ struct target *target_of(struct delivery *d, struct site *site)
     t = mem_zero(sizeof *t);
     t->delivery = d;
     t->site = site;
+    t->at_once = TARGET_OPENS_FIRST;
     list_init(&t->idle);
     list_init(&t->others);
     list_init(&t->partings);
@@ -52,4 +54,24 @@ void target_free(struct target *t)
     list_del(&t->want);
     list_del(&t->link);
     free(t);
+}
+
+/* ---- what its mail shows ---- */
+
+static int64_t smoothed(int64_t before, int64_t took)
+{
+    return before ? (before * 7 + took) / 8 : took;
+}
+
+void target_note_times(struct session *s, struct attempt *a)
+{
+    struct target *t = s->target;
+    int64_t now = clock_mono_us(), took = now - a->sent_us;
+    t->busy_us = smoothed(t->busy_us, now - a->begun_us);
+    t->final_us = smoothed(t->final_us, took);
+    a->stage_us[STAGE_ENVELOPE] = a->data_us - a->begun_us;
+    a->stage_us[STAGE_DATA] = a->sent_us - a->data_us;
+    a->stage_us[STAGE_FINAL] = took;
+    if (a->item->body_size <= FLIGHT_BODY_MAX) /* until begun_us it stood behind another */
+        crowd_served(s, now - (a->sent_us > a->begun_us ? a->sent_us : a->begun_us));
 }

@@ -8,12 +8,12 @@
 #include "gateway/delivery/egress.h"
 #include "gateway/delivery/relay.h"
 
-enum { LOOK_AT_MAX = 64 };
+enum { LOOK_AT_MAX = 64, USUAL = 8 };
 
-static const char *const rate_names[TRAFFIC_RATES] = { [TRAFFIC_MESSAGES] = "rate",
-                                                       [TRAFFIC_RECIPIENTS] = "recipient rate",
-                                                       [TRAFFIC_BYTES] = "byte rate",
-                                                       [TRAFFIC_OPENED] = "connection rate" };
+const char *const tolls_rate_names[TRAFFIC_RATES] = { [TRAFFIC_MESSAGES] = "rate",
+                                                      [TRAFFIC_RECIPIENTS] = "recipient rate",
+                                                      [TRAFFIC_BYTES] = "byte rate",
+                                                      [TRAFFIC_OPENED] = "connection rate" };
 
 /* ---- looking them up ---- */
 
@@ -60,6 +60,8 @@ static struct tolls *look_up(struct target *t, int egress)
     ts->refs = 1;
     ts->egress = egress;
     ts->gauges = d->gauges;
+    ts->usual[TRAFFIC_MESSAGES] = ts->usual[TRAFFIC_RECIPIENTS] = 1;
+    ts->usual[TRAFFIC_BYTES] = SCHED_MESSAGE_COST;
     list_push_front(&t->tolls, &ts->link);
     return ts;
 }
@@ -99,12 +101,12 @@ struct hold tolls_hold_of_rates(const struct tolls *ts, enum traffic_rate first,
     int64_t now = ts && ts->n ? clock_mono_us() : 0;
     for (size_t i = 0; ts && i < ts->n; i++)
         for (enum traffic_rate k = first; k <= last; k++)
-            worse(&h, &ts->at[i], rate_names[k],
+            worse(&h, &ts->at[i], tolls_rate_names[k],
                   gauge_wait_us(ts->at[i].gauge, k, ts->at[i].is.rate[k], lane, now));
     return h;
 }
 
-static struct hold hold_of_mail(const struct tolls *ts, enum lane lane)
+struct hold tolls_hold_of_mail(const struct tolls *ts, enum lane lane)
 {
     return tolls_hold_of_rates(ts, TRAFFIC_MESSAGES, TRAFFIC_BYTES, lane);
 }
@@ -134,9 +136,10 @@ bool tolls_note(struct target *t, const struct hold *h)
 {
     if (!h->toll)
         return true;
-    t->site->hold = SITE_LIMIT;
-    snprintf(t->site->held_by, sizeof t->site->held_by, "%s%s%s", h->what,
-             h->toll->over[0] ? " of " : "", h->toll->over);
+    t->site->hold = h->what ? SITE_LIMIT : SITE_OPENING;
+    if (h->what)
+        snprintf(t->site->held_by, sizeof t->site->held_by, "%s%s%s", h->what,
+                 h->toll->over[0] ? " of " : "", h->toll->over);
     target_look_in(t, (h->wait_us + 999) / 1000);
     return false;
 }
@@ -145,7 +148,7 @@ bool tolls_note(struct target *t, const struct hold *h)
 
 bool tolls_let_go(struct target *t, int egress, enum lane lane)
 {
-    struct hold h = hold_of_mail(tolls_of(t, egress), lane);
+    struct hold h = tolls_hold_of_mail(tolls_of(t, egress), lane);
     return tolls_note(t, &h);
 }
 
@@ -162,53 +165,52 @@ static uint64_t bytes_of(const struct attempt *a)
 
 /* What one of several has given when another refuses is lost to it: that is rare, as all were asked
  * just before. */
-static bool take(const struct tolls *ts, unsigned over, uint64_t recipients, uint64_t bytes)
+static bool take(struct tolls *ts, const uint64_t n[TRAFFIC_BYTES + 1])
 {
-    const uint64_t n[] = {
-        [TRAFFIC_MESSAGES] = 1, [TRAFFIC_RECIPIENTS] = recipients, [TRAFFIC_BYTES] = bytes
-    };
-    int64_t now = ts && ts->n ? clock_mono_us() : 0;
-    for (size_t i = 0; ts && i < ts->n; i++) {
+    int64_t now = clock_mono_us();
+    for (size_t i = 0; i < ts->n; i++) {
         const struct toll *toll = &ts->at[i];
         for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++)
-            if ((toll->is.over & over) && !gauge_take(toll->gauge, k, toll->is.rate[k], n[k], now))
+            if (!gauge_take(toll->gauge, k, toll->is.rate[k], n[k], now))
                 return false;
+    }
+    for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++) {
+        uint64_t usual = (ts->usual[k] * (USUAL - 1) + n[k] + USUAL / 2) / USUAL;
+        ts->usual[k] = usual ? usual : 1;
     }
     return true;
 }
 
-static uint64_t first_recipients(const struct tolls *ts, const struct attempt *a)
+/* Those of an earlier configuration are asked by mail that is under way, and by no other. */
+static struct tolls *tolls_in_force(struct session *s)
 {
-    uint64_t most = ts ? ts->limits.recipients_per_message : 0;
-    return most && most < a->env.recipients_n ? most : a->env.recipients_n;
+    bool current = s->policies == s->delivery->policies;
+    return current ? tolls_of(s->target, s->egress) : s->tolls;
 }
 
-static const unsigned EVERYTHING = ~0u;
-
-bool tolls_take(struct target *t, int egress, struct attempt *a)
+bool tolls_rated(struct target *t, int egress)
 {
-    const struct tolls *ts = tolls_of(t, egress);
-    a->taken_ms = loop_now_ms(t->delivery->loop);
-    return take(ts, EVERYTHING, first_recipients(ts, a), bytes_of(a));
+    return tolls_is_rated(tolls_of(t, egress));
 }
 
-bool tolls_change(struct target *t, int egress, struct attempt *a)
+bool tolls_may_go(struct session *s, enum lane lane)
 {
-    const struct tolls *ts = tolls_of(t, egress);
-    return take(ts, OVER_EGRESS, first_recipients(ts, a), bytes_of(a));
+    struct tolls *ts = tolls_in_force(s);
+    if (s->policies != s->delivery->policies)
+        return !tolls_is_rated(ts);
+    return !tolls_hold_of_mail(ts, lane).toll;
 }
 
-bool tolls_still(struct session *s, struct attempt *a)
+int64_t tolls_pay_ms(struct session *s, const struct attempt *a)
 {
-    int64_t age = loop_now_ms(s->delivery->loop) - a->taken_ms;
-    return age < TOLLS_FRESH_MS || s->policies != s->delivery->policies ||
-           tolls_take(s->target, s->egress, a);
-}
-
-int64_t tolls_next_ms(struct session *s, const struct attempt *a)
-{
-    struct hold h = hold_of_mail(s->tolls, (enum lane)a->lane);
-    if (!h.toll && take(s->tolls, EVERYTHING, a->batch_n, bytes_of(a)))
+    struct tolls *ts = tolls_in_force(s);
+    const uint64_t n[] = {
+        [TRAFFIC_MESSAGES] = 1, [TRAFFIC_RECIPIENTS] = a->batch_n, [TRAFFIC_BYTES] = bytes_of(a)
+    };
+    if (!tolls_is_rated(ts))
+        return 0;
+    struct hold h = tolls_hold_of_mail(ts, (enum lane)a->lane);
+    if (!h.toll && take(ts, n))
         return 0;
     return (h.wait_us + 999) / 1000 + 1;
 }
@@ -230,10 +232,11 @@ static bool rests_by(const struct target *t, int egress)
 static struct hold hold_of_way(struct target *t, int egress, enum lane lane)
 {
     const struct tolls *ts = tolls_of(t, egress);
-    struct hold h = hold_of_mail(ts, lane);
+    struct hold h = tolls_hold_of_mail(ts, lane);
     if (h.toll || rests_by(t, egress))
         return h;
-    return tolls_hold_of_sessions(ts, lane, relay_is(t->delivery, egress));
+    h = tolls_hold_of_opening(t, ts, lane);
+    return h.toll ? h : tolls_hold_of_sessions(ts, lane, relay_is(t->delivery, egress));
 }
 
 static size_t ways(const struct target *t)
@@ -247,7 +250,9 @@ static size_t ways(const struct target *t)
 void tolls_facts(struct target *t, enum lane lane, struct egress_facts *facts)
 {
     for (size_t i = 0; i < ways(t); i++)
-        facts[i].limited = facts[i].usable && hold_of_way(t, (int)i, lane).toll;
+        facts[i].limited =
+            facts[i].usable &&
+            (t->prepares ? !tolls_run_short(t, (int)i) : hold_of_way(t, (int)i, lane).toll != NULL);
 }
 
 void tolls_hold(struct target *t, enum lane lane)

@@ -7,9 +7,12 @@
  *   those it was opened under.
  *
  *   When they are asked:
- *   - before a mail is given out: messages, recipients and bytes must have something left; then
- *     they are taken, the recipients of its first transaction and its bytes. Mail that waited more
- *     than TOLLS_FRESH_MS for its session takes again, or goes back.
+ *   - before a mail is given to a session that is ready: messages, recipients and bytes must have
+ *     something left. They are taken as MAIL is sent: one message, the recipients of this
+ *     transaction, its bytes. If another was faster the mail goes back.
+ *   - before a session is opened for mail of a rate: no earlier and no more of them than the rate
+ *     has use for (policies/ahead.h), and together at its pace. When it is ready and there is
+ *     nothing left, its mail goes back, and it rests until mail may go.
  *   - each further transaction of the same mail takes for itself, or its session waits.
  *   - a body that is streamed takes its bytes window by window, and waits between them.
  *   - a session takes a connection, and one opened for each address that it dials. Of what many
@@ -24,7 +27,7 @@
 
 #include "gateway/delivery/session.h"
 
-enum { TOLLS_FRESH_MS = 2000, TOLLS_TURN_MS = 5000, TOLLS_LOOK_MS = 50 };
+enum { TOLLS_TURN_MS = 5000, TOLLS_LOOK_MS = 50 };
 
 struct tolls;
 
@@ -36,19 +39,16 @@ bool tolls_let_go(struct target *t, int egress, enum lane lane);
 /* The same of the limits that an egress has of its own: the others were asked when it was not yet
  * chosen. */
 bool tolls_let_go_by(struct target *t, int egress, enum lane lane);
-/* Takes what tolls_let_go() found; false: another worker was faster. */
-bool tolls_take(struct target *t, int egress, struct attempt *a);
-/* Bound for another egress it goes by this one instead: that one's own limits. */
-bool tolls_change(struct target *t, int egress, struct attempt *a);
-/* A session is ready for the mail it was opened for: may it still go? */
-bool tolls_still(struct session *s, struct attempt *a);
+/* A session is ready: may this mail go by it now? */
+bool tolls_may_go(struct session *s, enum lane lane);
+/* Is there a limit on what goes by this egress to this site per time? */
+bool tolls_rated(struct target *t, int egress);
 /* For the choice of an egress: those that a limit of the egress holds back now. */
 void tolls_facts(struct target *t, enum lane lane, struct egress_facts *facts);
 /* All that might are limited: says so in the site's hold, and the target looks again. */
 void tolls_hold(struct target *t, enum lane lane);
-/* One more transaction of a mail under way, of its batch. Returns how long to wait before it; 0: it
- * is taken. */
-int64_t tolls_next_ms(struct session *s, const struct attempt *a);
+/* MAIL is about to be sent for its batch. Returns how long to wait before it; 0: it is taken. */
+int64_t tolls_pay_ms(struct session *s, const struct attempt *a);
 /* The recipients that a transaction may have here, and the transactions of a session, by our rules
  * and by what the next hop said (RFC 9422). UINT32_MAX, 0: no limit. */
 uint32_t tolls_recipients_max(const struct session *s);
@@ -57,6 +57,16 @@ uint64_t tolls_messages_max(const struct session *s);
 /* ---- for bytes that are streamed ---- */
 int64_t tolls_bytes_wait_ms(const struct session *s);
 void tolls_charge_bytes(const struct session *s, uint64_t n);
+
+/* ---- for sessions that are opened for mail of a rate (tolls_ahead.c) ---- */
+
+/* Nothing of it may go by this egress now: is it time to open a session all the same? If not, and
+ * it will be, the target looks again then. */
+bool tolls_run_short(struct target *t, int egress);
+/* May one more be opened, by rates alone? If not as tolls_let_go(). */
+bool tolls_may_open(struct target *t, int egress, enum lane lane);
+/* Its state is about to change. */
+void tolls_session_enters(struct session *s, enum session_state state);
 
 /* ---- for sessions ---- */
 
@@ -69,7 +79,7 @@ void tolls_end(struct session *s);
  * counts nowhere, as that to a relay. */
 struct tolls *tolls_part(struct session *s);
 void tolls_closed(struct tolls **ts);
-/* It dials one more address. Returns how long to wait before it; 0: it is taken. */
+/* It dials an address. Returns how long to wait before it; 0: it is taken. */
 int64_t tolls_dial_ms(struct session *s);
 /* It rests: should it end, so that another can be opened? */
 bool tolls_make_way(const struct session *s);

@@ -1,7 +1,8 @@
 /*
  * delivery/tolls_private — what tolls.c and tolls_session.c share
  *
- *   tolls.c looks limits up and asks them for mail; tolls_session.c for sessions and their bytes.
+ *   tolls.c looks limits up and asks them for mail; tolls_session.c for sessions and their bytes;
+ *   tolls_ahead.c for sessions that are opened for mail of a rate.
  *   Nobody else includes it.
  */
 #ifndef WAYPOST_DELIVERY_TOLLS_PRIVATE_H
@@ -23,13 +24,15 @@ struct tolls {
     int egress;
     struct gauges *gauges;
     struct traffic_limits limits;
+    uint32_t in[SESSION_DEAD];         /* sessions opened under it, by state */
+    uint64_t usual[TRAFFIC_BYTES + 1]; /* smoothed: what a transaction takes */
     size_t n;
     struct toll at[];
 };
 
 struct hold {
     const struct toll *toll; /* NULL: nothing does */
-    const char *what;
+    const char *what;        /* NULL: as many are being opened as it has use for */
     int64_t wait_us;
 };
 
@@ -40,9 +43,18 @@ void tolls_unref(struct tolls *ts);
 /* What holds back longest: rates from `first` to `last`, or one session more. `ts` may be NULL. */
 struct hold tolls_hold_of_rates(const struct tolls *ts, enum traffic_rate first,
                                 enum traffic_rate last, enum lane lane);
+extern const char *const tolls_rate_names[TRAFFIC_RATES];
+struct hold tolls_hold_of_mail(const struct tolls *ts, enum lane lane);
 struct hold tolls_hold_of_sessions(const struct tolls *ts, enum lane lane, bool relay);
 /* Into the site's hold, and the target looks again. True: nothing holds. */
 bool tolls_note(struct target *t, const struct hold *h);
+
+/* ---- tolls_ahead.c ---- */
+bool tolls_is_rated(const struct tolls *ts); /* ts may be NULL */
+struct hold tolls_hold_of_opening(const struct target *t, const struct tolls *ts, enum lane lane);
+/* A session is opened for mail of it; it was of no use. */
+void tolls_pace(struct session *s);
+void tolls_pace_back(struct session *s);
 
 /* Of its connections, those that mail of this lane may hold. */
 uint64_t toll_most(const struct toll *toll, enum lane lane);

@@ -110,23 +110,27 @@ bool tolls_connect(struct session *s)
            (!toll_counts(&ts->at[n], s->relay) ||
             gauge_connect(ts->at[n].gauge, toll_most(&ts->at[n], lane), now)))
         n++;
-    if (!ts || (n == ts->n && open_one(ts))) {
-        s->tolls = ts;
-        if (ts)
-            ts->refs++;
-        s->dial_taken = true;
-        return true;
+    if (ts && n < ts->n) {
+        leave(ts, n, s->relay);
+        return false;
     }
-    leave(ts, n, s->relay);
-    return false;
+    s->tolls = ts;
+    if (ts) {
+        ts->refs++;
+        ts->in[s->state]++;
+        tolls_pace(s);
+    }
+    return true;
 }
 
 void tolls_end(struct session *s)
 {
     struct tolls *ts = s->tolls;
-    s->tolls = NULL;
     if (!ts)
         return;
+    tolls_pace_back(s);
+    tolls_session_enters(s, SESSION_DEAD);
+    s->tolls = NULL;
     leave(ts, ts->n, s->relay);
     tolls_unref(ts);
 }
@@ -139,6 +143,8 @@ struct tolls *tolls_part(struct session *s)
     for (size_t i = 0; i < ts->n; i++)
         if (toll_counts(&ts->at[i], false))
             gauge_part(ts->at[i].gauge);
+    tolls_pace_back(s);
+    tolls_session_enters(s, SESSION_DEAD);
     s->tolls = NULL;
     return ts;
 }
@@ -156,9 +162,7 @@ void tolls_closed(struct tolls **tolls)
 
 int64_t tolls_dial_ms(struct session *s)
 {
-    bool taken = s->dial_taken;
-    s->dial_taken = false;
-    if (taken || !s->tolls)
+    if (!s->tolls)
         return 0;
     struct hold h = tolls_hold_of_rates(s->tolls, TRAFFIC_OPENED, TRAFFIC_OPENED, LANE_BULK);
     return h.toll || !open_one(s->tolls) ? (h.wait_us + 999) / 1000 + 1 : 0;

@@ -24,7 +24,7 @@
 #include "gateway/io/stream.h"
 #include "gateway/smtp/bdat.h"
 
-enum { FLIGHT_BODY_MAX = 64 * 1024, MAY_SEND_MS = 5000 };
+enum { MAY_SEND_MS = 5000 };
 
 static bool good(const struct reply *reply)
 {
@@ -46,8 +46,7 @@ static struct finding finding_of(const struct session *s, enum where where,
     return f;
 }
 
-/* `further`: not the first of this mail. */
-static void transact_batch(struct session *s, struct attempt *a, bool further);
+static void transact_batch(struct session *s, struct attempt *a);
 
 /* ---- the end of an attempt, or of one batch of it ---- */
 
@@ -78,38 +77,9 @@ static void batch_over(struct session *s, struct attempt *a)
 {
     a->answered = a->accepted = a->batch_n = 0;
     if (attempt_has_more(a))
-        transact_batch(s, a, true);
+        transact_batch(s, a);
     else
         attempt_over(s, a);
-}
-
-/* ---- what this hop lacks ---- */
-
-static struct finding lacking(const struct hop_refusal *refusal)
-{
-    return (struct finding){ .where = WHERE_HOP,
-                             .fault = FAULT_OURS,
-                             .code = refusal->code,
-                             .status = refusal->status,
-                             .text = slice_of(refusal->text) };
-}
-
-static void make_plan(struct session *s, struct attempt *a)
-{
-    struct hop_refusal refusal;
-    a->planned = true;
-    if (mailparams_plan(&a->env, &s->caps, loop_wall_ms(s->delivery->loop), &a->plan, &refusal)) {
-        struct finding f = lacking(&refusal);
-        attempt_find_all(a, &f);
-        return;
-    }
-    for (uint32_t i = 0; i < a->env.recipients_n; i++) {
-        if (mailparams_check_rcpt(&a->plan, &a->env.recipients[i], &refusal) == RC_OK)
-            continue;
-        struct finding f = lacking(&refusal);
-        attempt_find(a, i, &f);
-    }
-    a->bdat = s->caps.ext & EXT_CHUNKING;
 }
 
 /* ---- commands ---- */
@@ -154,9 +124,42 @@ static void send_data(struct session *s, struct attempt *a)
     session_flush_out(s);
 }
 
+/* Back to the queue; its session is free. */
+static void hand_back(struct session *s, struct attempt *a)
+{
+    bool is_front = a == s->front;
+    if (is_front)
+        s->front = NULL;
+    else
+        s->behind = NULL;
+    attempt_return(&a);
+    if (is_front)
+        session_rest(s);
+}
+
+/* What its limits ask for this transaction. False: not now. The first of a mail waits in the queue,
+ * a further one on its session. */
+static bool pay(struct session *s, struct attempt *a)
+{
+    int64_t wait_ms = tolls_pay_ms(s, a);
+    if (wait_ms && a->begun_us)
+        timer_set(s->delivery->loop, &s->pause, wait_ms);
+    else if (wait_ms)
+        hand_back(s, a);
+    return wait_ms == 0;
+}
+
+static void put_rset(struct session *s, struct attempt *a)
+{
+    s->need_rset = false;
+    buf_puts(&s->out, "RSET\r\n");
+    session_expect(s, STEP_RSET, 1, a);
+}
+
 /* MAIL, and with PIPELINING all that may follow it. */
 static void send_envelope(struct session *s, struct attempt *a)
 {
+    s->granted = false;
     mailparams_put_mail(&s->out, &a->env, &a->plan, loop_wall_ms(s->delivery->loop));
     session_expect(s, STEP_MAIL, 1, a);
     s->transactions++;
@@ -175,7 +178,7 @@ static void send_envelope(struct session *s, struct attempt *a)
         session_flush_out(s);
 }
 
-static void transact_batch(struct session *s, struct attempt *a, bool further)
+static void transact_batch(struct session *s, struct attempt *a)
 {
     if (attempt_next_batch(a, s, tolls_recipients_max(s)) == 0) {
         struct finding f = domains_finding(); /* of those that are left */
@@ -184,25 +187,22 @@ static void transact_batch(struct session *s, struct attempt *a, bool further)
         return;
     }
     a->step = ATTEMPT_WAITING;
-    int64_t wait_ms = further ? tolls_next_ms(s, a) : 0;
-    if (wait_ms)
-        timer_set(s->delivery->loop, &s->pause, wait_ms);
-    if (wait_ms || !transact_may_send(s, a))
+    if (s->need_rset && !pipelining(s)) { /* the rest follows its reply */
+        put_rset(s, a);
+        session_flush_out(s);
+        session_set_deadline(s);
+        return;
+    }
+    if (!transact_may_send(s, a) || !pay(s, a))
         return;
     a->step = ATTEMPT_ENVELOPE;
     stall_watch(s->delivery);
     a->begun_us = clock_mono_us();
     a->clean = s->expected_n == 0 && !s->need_rset;
     a->data_us = a->sent_us = 0;
-    if (s->need_rset) {
-        s->need_rset = false;
-        buf_puts(&s->out, "RSET\r\n");
-        session_expect(s, STEP_RSET, 1, a);
-    }
-    if (s->expected_n && !pipelining(s))
-        session_flush_out(s); /* MAIL follows the reply to RSET */
-    else
-        send_envelope(s, a);
+    if (s->need_rset)
+        put_rset(s, a);
+    send_envelope(s, a);
     session_set_deadline(s);
 }
 
@@ -212,13 +212,13 @@ void transact_start(struct session *s, struct attempt *a)
     if (!body_prepare(a))
         return;
     if (!a->planned)
-        make_plan(s, a);
-    transact_batch(s, a, false);
+        attempt_make_plan(a, s);
+    transact_batch(s, a);
 }
 
 void transact_next(struct session *s)
 {
-    transact_batch(s, s->front, true);
+    transact_batch(s, s->front);
 }
 
 void transact_body_ready(struct session *s, struct attempt *a)
@@ -252,7 +252,7 @@ void reply_rset(struct session *s, struct expected *e, const struct reply *reply
         struct finding f = finding_of(s, WHERE_MAIL, reply);
         session_kill(s, &f);
     } else if (!pipelining(s)) {
-        send_envelope(s, e->attempt);
+        transact_batch(s, e->attempt);
     }
 }
 
@@ -352,18 +352,6 @@ void transact_sent(struct session *s, struct attempt *a)
     s->target->again = true;
 }
 
-static void note_times(struct session *s, struct attempt *a)
-{
-    struct target *t = s->target;
-    int64_t now = clock_mono_us(), took = now - a->sent_us;
-    t->final_us = t->final_us ? (t->final_us * 7 + took) / 8 : took;
-    a->stage_us[STAGE_ENVELOPE] = a->data_us - a->begun_us;
-    a->stage_us[STAGE_DATA] = a->sent_us - a->data_us;
-    a->stage_us[STAGE_FINAL] = took;
-    if (a->item->body_size <= FLIGHT_BODY_MAX) /* until begun_us it stood behind another */
-        crowd_served(s, now - (a->sent_us > a->begun_us ? a->sent_us : a->begun_us));
-}
-
 static bool all_taken(const struct session *s, const struct attempt *a)
 {
     return stream_bytes_out(s->stream) - stream_queued(s->stream) >= a->end_mark;
@@ -382,7 +370,7 @@ void reply_final(struct session *s, struct expected *e, const struct reply *repl
         return;
     }
     struct finding f = finding_of(s, WHERE_FINAL, reply);
-    note_times(s, a);
+    target_note_times(s, a);
     attempt_find_batch(a, a->accepted, &f);
     batch_over(s, a);
 }

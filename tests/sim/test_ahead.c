@@ -246,7 +246,8 @@ static void the_receiver_never_counts_more_and_all_is_used(void **state)
         for (uint64_t seed = 1; seed <= SEEDS; seed++) {
             int64_t end_us = 300 * SECOND + cases[k].rate.per_ms * 10000;
             run(seed, cases[k], end_us);
-            print_message("%zu: used %.4f peak %u of %.1f\n", k, used(end_us / 5, end_us), sim.peak, most_waiting(&cases[k]));
+            print_message("%zu: used %.4f peak %u of %.1f\n", k, used(end_us / 5, end_us), sim.peak,
+                          most_waiting(&cases[k]));
             check_never_exceeded();
             assert_true(used(end_us / 5, end_us) >= 0.98 - 0.005);
         }

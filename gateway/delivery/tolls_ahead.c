@@ -1,0 +1,132 @@
+/*
+ * delivery/tolls_ahead — sessions that are opened for mail of a rate: when, and how many
+ *
+ *   What is counted is MAIL (tolls_pay_ms()), so nothing is taken for a session that is being
+ *   opened. What bounds these is how many tokens come while an opening takes (policies/ahead.h),
+ *   and, over all sites and workers that share the rate, its pace (gauge.h).
+ */
+#include "gateway/base/clock.h"
+#include "gateway/delivery/relay.h"
+#include "gateway/delivery/tolls_private.h"
+#include "policies/ahead.h"
+
+bool tolls_is_rated(const struct tolls *ts)
+{
+    for (size_t i = 0; ts && i < ts->n; i++)
+        for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++)
+            if (ts->at[i].is.rate[k].count)
+                return true;
+    return false;
+}
+
+static struct ahead ahead_of(const struct target *t, const struct tolls *ts)
+{
+    return (struct ahead){ .opening = ts->in[SESSION_OPENING],
+                           .resting = ts->in[SESSION_IDLE],
+                           .working = ts->in[SESSION_WORKING],
+                           .messages = ts->limits.messages_per_connection,
+                           .open_us = t->opens_us,
+                           .busy_us = t->busy_us };
+}
+
+/* When `supply` messages have a session: until one more is opened, by the rate that is slowest. */
+static struct hold until_needed(const struct tolls *ts, const struct ahead *a, uint64_t supply)
+{
+    struct hold h = { NULL, NULL, 0 };
+    int64_t now = clock_mono_us();
+    for (size_t i = 0; i < ts->n; i++)
+        for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++) {
+            const struct toll *toll = &ts->at[i];
+            struct rate rate = toll->is.rate[k];
+            if (!rate.count)
+                continue;
+            int64_t wait_us = gauge_wait_us(toll->gauge, k, rate, LANE_BULK, now);
+            int64_t in_us = ahead_in_us(a, supply, rate, ts->usual[k], wait_us);
+            if (in_us > h.wait_us)
+                h = (struct hold){ toll, NULL, in_us };
+        }
+    return h;
+}
+
+static struct hold until_paced(const struct tolls *ts)
+{
+    struct hold h = { NULL, NULL, 0 };
+    int64_t now = clock_mono_us();
+    for (size_t i = 0; i < ts->n; i++)
+        for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++) {
+            const struct toll *toll = &ts->at[i];
+            int64_t wait_us = gauge_pace_wait_us(toll->gauge, k, toll->is.rate[k], now);
+            if (wait_us > h.wait_us)
+                h = (struct hold){ toll, tolls_rate_names[k], wait_us };
+        }
+    return h;
+}
+
+/* Urgent mail does not wait for the pace. */
+struct hold tolls_hold_of_opening(const struct target *t, const struct tolls *ts, enum lane lane)
+{
+    if (!tolls_is_rated(ts))
+        return (struct hold){ NULL, NULL, 0 };
+    struct ahead a = ahead_of(t, ts);
+    struct hold h = until_needed(ts, &a, a.opening);
+    return h.toll || lane == LANE_URGENT ? h : until_paced(ts);
+}
+
+bool tolls_may_open(struct target *t, int egress, enum lane lane)
+{
+    struct hold h = tolls_hold_of_opening(t, tolls_of(t, egress), lane);
+    return tolls_note(t, &h);
+}
+
+/* Those to a relay last, and are counted where they were opened. */
+bool tolls_run_short(struct target *t, int egress)
+{
+    struct tolls *ts = tolls_of(t, egress);
+    if (!tolls_is_rated(ts) || relay_is(t->delivery, egress))
+        return false;
+    struct ahead a = ahead_of(t, ts);
+    if (ahead_resting(&a) >= site_ready(t->site))
+        return false;
+    struct hold h = until_needed(ts, &a, ahead_supply(&a));
+    if (h.toll)
+        target_look_in(t, (h.wait_us + 999) / 1000);
+    return !h.toll;
+}
+
+void tolls_session_enters(struct session *s, enum session_state state)
+{
+    if (!s->tolls)
+        return;
+    s->tolls->in[s->state]--;
+    if (state != SESSION_DEAD)
+        s->tolls->in[state]++;
+}
+
+static void pace(struct tolls *ts, bool back)
+{
+    int64_t now = clock_mono_us();
+    for (size_t i = 0; i < ts->n; i++)
+        for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++) {
+            const struct toll *toll = &ts->at[i];
+            if (back)
+                gauge_pace_back(toll->gauge, k, toll->is.rate[k], ts->usual[k]);
+            else
+                gauge_pace(toll->gauge, k, toll->is.rate[k], ts->usual[k], now);
+        }
+}
+
+/* A rival has no mail of its own. */
+void tolls_pace(struct session *s)
+{
+    if (!s->front || !tolls_is_rated(s->tolls))
+        return;
+    pace(s->tolls, false);
+    s->paced = true;
+}
+
+void tolls_pace_back(struct session *s)
+{
+    if (s->paced && s->transactions == 0)
+        pace(s->tolls, true);
+    s->paced = false;
+}
