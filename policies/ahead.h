@@ -15,30 +15,32 @@
 #ifndef WAYPOST_POLICIES_AHEAD_H
 #define WAYPOST_POLICIES_AHEAD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "gateway/base/units.h"
 
 /* Of one way to a site. */
 struct ahead {
-    uint32_t opening, resting, working; /* sessions */
-    uint64_t messages;                  /* that a session may carry; 0: no limit */
-    int64_t open_us;                    /* ahead_learn() of openings; 0: not known */
-    int64_t busy_us;                    /* that a session is with a message; 0: not known */
+    uint64_t messages; /* that a session may carry; 0: no limit */
+    int64_t open_us;   /* ahead_learn() of openings; 0: not known */
+    int64_t busy_us;   /* that a session is with a message; 0: not known */
 };
 
 /* How long openings take, as is seen again and again: what takes longer counts at once, what takes
  * less with patience. `before_us` 0: this is the first. */
 int64_t ahead_learn(int64_t before_us, int64_t took_us);
 
-/* The messages that these sessions carry while one more would be opened. */
-uint64_t ahead_supply(const struct ahead *a);
-/* That those at rest carry, whenever they may. */
-uint64_t ahead_resting(const struct ahead *a);
-
-/* In what time one more has to be opened, when `supply` messages have a session; 0: now. The next
- * message may go in wait_us; each takes `each` of the rate. */
+/* Messages that are to have a session now. The next may go in wait_us, after it as many as the rate
+ * says; each takes `each` of it. */
+uint64_t ahead_needs(const struct ahead *a, struct rate rate, uint64_t each, int64_t wait_us);
+/* Until more than `supply` are to have one; 0: now. */
 int64_t ahead_in_us(const struct ahead *a, uint64_t supply, struct rate rate, uint64_t each,
                     int64_t wait_us);
+
+/* Those that one which is being opened will carry meanwhile, or one that stands and may carry
+ * `left` more (0: no more), at rest or busy with one. */
+uint64_t ahead_opening(const struct ahead *a);
+uint64_t ahead_standing(const struct ahead *a, uint64_t left, bool rests);
 
 #endif

@@ -13,10 +13,16 @@ static int64_t slack_us(struct rate rate)
 }
 
 /* In span = per + slack come `count` tokens. Takes that begin when all before is paid for, or will
- * be within the slack, are then fewer than count + 1 in any half-open stretch of `per`. */
+ * be within half of the slack, are then fewer than count + 1 in any half-open stretch of `per` and
+ * the other half of it. */
 static int64_t span_ns(struct rate rate)
 {
     return (rate.per_ms * 1000 + slack_us(rate)) * 1000;
+}
+
+static int64_t caught_up_us(struct rate rate)
+{
+    return slack_us(rate) / 2;
 }
 
 static int64_t bounded(wide ns)
@@ -50,7 +56,7 @@ static bool take(struct bucket *b, struct rate rate, uint64_t n, int64_t now_ns,
 
 bool bucket_take(struct bucket *b, struct rate rate, uint64_t n, int64_t now_us)
 {
-    return rate.count == 0 || take(b, rate, n, now_us * 1000, (now_us + slack_us(rate)) * 1000);
+    return rate.count == 0 || take(b, rate, n, now_us * 1000, (now_us + caught_up_us(rate)) * 1000);
 }
 
 void bucket_charge(struct bucket *b, struct rate rate, uint64_t n, int64_t now_us)
@@ -70,7 +76,7 @@ int64_t bucket_wait_us(const struct bucket *b, struct rate rate, int64_t now_us)
     if (rate.count == 0)
         return 0;
     int64_t due = atomic_load_explicit(&b->due_ns, memory_order_relaxed);
-    int64_t lacks = due - (now_us + slack_us(rate)) * 1000;
+    int64_t lacks = due - (now_us + caught_up_us(rate)) * 1000;
     return lacks > 0 ? (lacks + 999) / 1000 : 0;
 }
 

@@ -7,9 +7,10 @@
  *   Of what is taken one by one, in no stretch of `per` (half open) is more taken than the rate
  *   says. What is taken several at a time (the recipients or bytes of a message) may go when all
  *   before it is paid for, so such a stretch may have more by what the last take is more than one;
- *   over any time the average holds. With enough to do at least 98 % is used. Timers are late, so
- *   what was not used lately may be caught up: as much as comes in a hundredth of `per` (at most
- *   250 ms), for which all comes that much slower. What one take costs is rounded up to
+ *   over any time the average holds. With enough to do at least 98 % is used. All comes a hundredth
+ *   of `per` (at most 250 ms) slower than that would be. Half of this is for timers, which are late:
+ *   what was not used lately is caught up so far. The other half is for the way: what reaches the
+ *   other side that much unevenly is no more than the rate there, either. What one take costs is rounded up to
  *   nanoseconds: nothing is gained by rounding.
  *
  *   The rate is the caller's; when it changes, bucket_change() keeps what was taken.

@@ -52,12 +52,6 @@ static void take_way(struct session *s)
         hosts_of_route(&s->hosts, conf, s->route);
 }
 
-static void enter(struct session *s, enum session_state state)
-{
-    tolls_session_enters(s, state);
-    s->state = state;
-}
-
 static void on_pause(struct timer *timer)
 {
     struct session *s = CONTAINER_OF(timer, struct session, pause);
@@ -120,6 +114,7 @@ void session_opened(struct session *s)
     t->opens_us = ahead_learn(t->opens_us, took);
     t->at_once += t->opening >= t->at_once;
     t->opening--;
+    tolls_opened(s);
     t->proven = true;
     d->opening_n--;
     crowd_opened(s);
@@ -128,7 +123,7 @@ void session_opened(struct session *s)
         egress_worked(d->egress, s->egress);
     sense_opened(s);
     site_succeeded(t->site);
-    enter(s, SESSION_WORKING);
+    s->state = SESSION_WORKING;
     if (s->front && (target_outranks(t, s->front->item) || !repute_may_carry(s) ||
                      !tolls_may_go(s, (enum lane)s->front->lane)))
         attempt_return(&s->front);
@@ -175,7 +170,7 @@ void session_give(struct session *s, struct attempt *attempt)
 {
     attempt->session = s;
     if (s->state == SESSION_IDLE) {
-        enter(s, SESSION_WORKING);
+        s->state = SESSION_WORKING;
         list_del(&s->link);
         list_push_back(&s->target->others, &s->link);
         list_del(&s->lru);
@@ -195,7 +190,7 @@ void session_rest(struct session *s)
 {
     assert(s->state == SESSION_WORKING && !s->front && !s->behind && !s->expected_n);
     struct delivery *d = s->delivery;
-    enter(s, SESSION_IDLE);
+    s->state = SESSION_IDLE;
     list_del(&s->link);
     list_push_front(&s->target->idle, &s->link);
     list_push_front(&d->idle, &s->lru);

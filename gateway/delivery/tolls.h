@@ -65,8 +65,8 @@ void tolls_charge_bytes(const struct session *s, uint64_t n);
 bool tolls_run_short(struct target *t, int egress);
 /* May one more be opened, by rates alone? If not as tolls_let_go(). */
 bool tolls_may_open(struct target *t, int egress, enum lane lane);
-/* Its state is about to change. */
-void tolls_session_enters(struct session *s, enum session_state state);
+/* It is about to be ready. */
+void tolls_opened(struct session *s);
 
 /* ---- for sessions ---- */
 

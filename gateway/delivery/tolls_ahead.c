@@ -21,10 +21,7 @@ bool tolls_is_rated(const struct tolls *ts)
 
 static struct ahead ahead_of(const struct target *t, const struct tolls *ts)
 {
-    return (struct ahead){ .opening = ts->in[SESSION_OPENING],
-                           .resting = ts->in[SESSION_IDLE],
-                           .working = ts->in[SESSION_WORKING],
-                           .messages = ts->limits.messages_per_connection,
+    return (struct ahead){ .messages = ts->limits.messages_per_connection,
                            .open_us = t->opens_us,
                            .busy_us = t->busy_us };
 }
@@ -48,6 +45,24 @@ static struct hold until_needed(const struct tolls *ts, const struct ahead *a, u
     return h;
 }
 
+/* Messages that are to have a session, by the rate that is slowest. */
+static uint64_t needs(const struct tolls *ts, const struct ahead *a)
+{
+    uint64_t least = UINT64_MAX;
+    int64_t now = clock_mono_us();
+    for (size_t i = 0; i < ts->n; i++)
+        for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++) {
+            const struct toll *toll = &ts->at[i];
+            struct rate rate = toll->is.rate[k];
+            if (!rate.count)
+                continue;
+            int64_t wait_us = gauge_wait_us(toll->gauge, k, rate, LANE_BULK, now);
+            uint64_t n = ahead_needs(a, rate, ts->usual[k], wait_us);
+            least = n < least ? n : least;
+        }
+    return least;
+}
+
 static struct hold until_paced(const struct tolls *ts)
 {
     struct hold h = { NULL, NULL, 0 };
@@ -68,7 +83,7 @@ struct hold tolls_hold_of_opening(const struct target *t, const struct tolls *ts
     if (!tolls_is_rated(ts))
         return (struct hold){ NULL, NULL, 0 };
     struct ahead a = ahead_of(t, ts);
-    struct hold h = until_needed(ts, &a, a.opening);
+    struct hold h = until_needed(ts, &a, ts->opening);
     return h.toll || lane == LANE_URGENT ? h : until_paced(ts);
 }
 
@@ -78,6 +93,28 @@ bool tolls_may_open(struct target *t, int egress, enum lane lane)
     return tolls_note(t, &h);
 }
 
+static uint64_t left_of(const struct session *s)
+{
+    if (!s->transactions_max)
+        return UINT64_MAX;
+    return s->transactions < s->transactions_max ? s->transactions_max - s->transactions : 0;
+}
+
+/* Messages that the sessions of a list that stand will carry; counted up to `enough`. */
+static uint64_t carried_by(const struct list *sessions, const struct tolls *ts,
+                           const struct ahead *a, uint64_t enough)
+{
+    uint64_t n = 0;
+    LIST_EACH (at, sessions) {
+        const struct session *s = CONTAINER_OF(at, struct session, link);
+        if (n >= enough)
+            break;
+        if (s->tolls == ts && s->state != SESSION_OPENING)
+            n += ahead_standing(a, left_of(s), s->state == SESSION_IDLE);
+    }
+    return n;
+}
+
 /* Those to a relay last, and are counted where they were opened. */
 bool tolls_run_short(struct target *t, int egress)
 {
@@ -85,21 +122,23 @@ bool tolls_run_short(struct target *t, int egress)
     if (!tolls_is_rated(ts) || relay_is(t->delivery, egress))
         return false;
     struct ahead a = ahead_of(t, ts);
-    if (ahead_resting(&a) >= site_ready(t->site))
-        return false;
-    struct hold h = until_needed(ts, &a, ahead_supply(&a));
+    uint64_t need = needs(ts, &a), ready = site_ready(t->site);
+    uint64_t resting = carried_by(&t->idle, ts, &a, need > ready ? need : ready);
+    uint64_t supply = resting + ts->opening * ahead_opening(&a);
+    if (supply < need)
+        supply += carried_by(&t->others, ts, &a, need - supply);
+    if (supply < need)
+        return resting < ready;
+    struct hold h = until_needed(ts, &a, need);
     if (h.toll)
         target_look_in(t, (h.wait_us + 999) / 1000);
-    return !h.toll;
+    return false;
 }
 
-void tolls_session_enters(struct session *s, enum session_state state)
+void tolls_opened(struct session *s)
 {
-    if (!s->tolls)
-        return;
-    s->tolls->in[s->state]--;
-    if (state != SESSION_DEAD)
-        s->tolls->in[state]++;
+    if (s->tolls)
+        s->tolls->opening--;
 }
 
 static void pace(struct tolls *ts, bool back)

@@ -24,7 +24,7 @@ struct tolls {
     int egress;
     struct gauges *gauges;
     struct traffic_limits limits;
-    uint32_t in[SESSION_DEAD];         /* sessions opened under it, by state */
+    uint32_t opening;                  /* sessions */
     uint64_t usual[TRAFFIC_BYTES + 1]; /* smoothed: what a transaction takes */
     size_t n;
     struct toll at[];

@@ -117,7 +117,7 @@ bool tolls_connect(struct session *s)
     s->tolls = ts;
     if (ts) {
         ts->refs++;
-        ts->in[s->state]++;
+        ts->opening++;
         tolls_pace(s);
     }
     return true;
@@ -129,7 +129,7 @@ void tolls_end(struct session *s)
     if (!ts)
         return;
     tolls_pace_back(s);
-    tolls_session_enters(s, SESSION_DEAD);
+    ts->opening -= s->state == SESSION_OPENING;
     s->tolls = NULL;
     leave(ts, ts->n, s->relay);
     tolls_unref(ts);
@@ -144,7 +144,6 @@ struct tolls *tolls_part(struct session *s)
         if (toll_counts(&ts->at[i], false))
             gauge_part(ts->at[i].gauge);
     tolls_pace_back(s);
-    tolls_session_enters(s, SESSION_DEAD);
     s->tolls = NULL;
     return ts;
 }

@@ -19,7 +19,7 @@
 #include "gateway/delivery/gauge.h"
 #include "policies/ahead.h"
 
-enum { SITES_MOST = 8, SESSIONS_MOST = 256, MAILS_MOST = 20000, SEEDS = 3, LATE_US = 2000 };
+enum { SITES_MOST = 8, SESSIONS_MOST = 128, MAILS_MOST = 20000, SEEDS = 2, LATE_US = 2000 };
 
 static const int64_t SECOND = 1000000, NEVER = INT64_MAX;
 
@@ -33,6 +33,7 @@ struct sim_session {
 
 struct sim_site {
     struct ahead ahead;
+    uint32_t in[WORKING + 1]; /* sessions, by phase */
     struct sim_session session[SESSIONS_MOST];
     int64_t look_us;
 };
@@ -65,17 +66,27 @@ static int64_t drawn(int64_t from, int64_t to)
 
 static void enter(struct sim_site *site, struct sim_session *s, enum phase phase, int64_t ends_us)
 {
-    uint32_t *count[] = { NULL, &site->ahead.opening, &site->ahead.resting, &site->ahead.working };
-    if (s->phase != UNUSED)
-        --*count[s->phase];
-    if (phase != UNUSED)
-        ++*count[phase];
+    site->in[s->phase]--;
+    site->in[phase]++;
     s->phase = phase;
     s->began_us = sim.now_us;
     s->ends_us = ends_us;
-    uint32_t waiting = site->ahead.opening + site->ahead.resting;
+    uint32_t waiting = site->in[OPENING] + site->in[RESTING];
     if (waiting > sim.peak)
         sim.peak = waiting;
+}
+
+/* Messages that have a session. */
+static uint64_t supply(const struct sim_site *site)
+{
+    uint64_t n = site->in[OPENING] * ahead_opening(&site->ahead);
+    for (size_t i = 0; i < SESSIONS_MOST; i++) {
+        const struct sim_session *s = &site->session[i];
+        uint64_t left = sim.terms.messages ? sim.terms.messages - s->carried : UINT64_MAX;
+        if (s->phase == RESTING || s->phase == WORKING)
+            n += ahead_standing(&site->ahead, left, s->phase == RESTING);
+    }
+    return n;
 }
 
 static struct sim_session *find(struct sim_site *site, enum phase phase)
@@ -97,8 +108,8 @@ static void look_at(struct sim_site *site, int64_t in_us)
 static bool open_one(struct sim_site *site, int64_t wait_us)
 {
     struct rate rate = sim.terms.rate;
-    uint64_t supply = wait_us ? ahead_supply(&site->ahead) : site->ahead.opening;
-    int64_t in_us = ahead_in_us(&site->ahead, supply, rate, 1, wait_us);
+    uint64_t have = wait_us ? supply(site) : site->in[OPENING];
+    int64_t in_us = ahead_in_us(&site->ahead, have, rate, 1, wait_us);
     int64_t pace_us = gauge_pace_wait_us(sim.gauge, TRAFFIC_MESSAGES, rate, sim.now_us);
     if (in_us > 0 || pace_us > 0) {
         look_at(site, in_us > pace_us ? in_us : pace_us);
@@ -225,6 +236,7 @@ static const struct terms cases[] = {
     { 1, { 10, 1000 }, 1, { 1000000, 1000000 }, 50000, 0 },
     { 1, { 10, 1000 }, 1, { 0, 5000000 }, 50000, 10 },
     { 1, { 10, 1000 }, 4, { 0, 5000000 }, 50000, 0 },
+    { 1, { 10, 1000 }, 100, { 0, 5000000 }, 20000, 0 },
     { 1, { 10, 1000 }, 0, { 0, 5000000 }, 1000000, 0 },
     { 1, { 60, 60000 }, 1, { 0, 5000000 }, 50000, 0 },
     { 1, { 10, 60000 }, 1, { 2000000, 5000000 }, 50000, 0 },
