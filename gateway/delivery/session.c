@@ -191,6 +191,7 @@ void session_rest(struct session *s)
     assert(s->state == SESSION_WORKING && !s->front && !s->behind && !s->expected_n);
     struct delivery *d = s->delivery;
     s->state = SESSION_IDLE;
+    s->rests_ms = loop_now_ms(d->loop);
     list_del(&s->link);
     list_push_front(&s->target->idle, &s->link);
     list_push_front(&d->idle, &s->lru);

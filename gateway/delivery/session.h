@@ -109,6 +109,7 @@ struct session {
     uint32_t delivered; /* attempts carried before the running one */
     struct attempt *front, *behind;
     int64_t started_ms; /* monotonic */
+    int64_t rests_ms;   /* IDLE: since then */
     int64_t opened_us, stage_at_us;
     int64_t stage_us[STAGES]; /* of the opening */
     struct buf out;           /* commands of the flight being written */

@@ -181,11 +181,9 @@ static bool take(struct tolls *ts, const uint64_t n[TRAFFIC_BYTES + 1])
     return true;
 }
 
-/* Those of an earlier configuration are asked by mail that is under way, and by no other. */
-static struct tolls *tolls_in_force(struct session *s)
+static bool is_current(const struct session *s)
 {
-    bool current = s->policies == s->delivery->policies;
-    return current ? tolls_of(s->target, s->egress) : s->tolls;
+    return s->policies == s->delivery->policies;
 }
 
 bool tolls_rated(struct target *t, int egress)
@@ -193,17 +191,18 @@ bool tolls_rated(struct target *t, int egress)
     return tolls_is_rated(tolls_of(t, egress));
 }
 
+/* What an earlier configuration allowed is no more: the mail goes by a session of this one. */
 bool tolls_may_go(struct session *s, enum lane lane)
 {
-    struct tolls *ts = tolls_in_force(s);
-    if (s->policies != s->delivery->policies)
-        return !tolls_is_rated(ts);
-    return !tolls_hold_of_mail(ts, lane).toll;
+    const struct delivery *d = s->delivery;
+    if (!is_current(s))
+        return !d->gauges || !policies_traffic_count(d->policies);
+    return !tolls_hold_of_mail(tolls_of(s->target, s->egress), lane).toll;
 }
 
 int64_t tolls_pay_ms(struct session *s, const struct attempt *a)
 {
-    struct tolls *ts = tolls_in_force(s);
+    struct tolls *ts = is_current(s) ? tolls_of(s->target, s->egress) : s->tolls;
     const uint64_t n[] = {
         [TRAFFIC_MESSAGES] = 1, [TRAFFIC_RECIPIENTS] = a->batch_n, [TRAFFIC_BYTES] = bytes_of(a)
     };

@@ -6,6 +6,7 @@
  *   and, over all sites and workers that share the rate, its pace (gauge.h).
  */
 #include "gateway/base/clock.h"
+#include "gateway/conf/conf.h"
 #include "gateway/delivery/relay.h"
 #include "gateway/delivery/tolls_private.h"
 #include "policies/ahead.h"
@@ -93,6 +94,14 @@ bool tolls_may_open(struct target *t, int egress, enum lane lane)
     return tolls_note(t, &h);
 }
 
+/* It ends before one that is opened now is ready. */
+static bool is_ending(const struct session *s, const struct ahead *a)
+{
+    int64_t rests_ms = loop_now_ms(s->delivery->loop) - s->rests_ms;
+    return s->state == SESSION_IDLE &&
+           rests_ms + a->open_us / 1000 >= policies_conf(s->policies)->delivery.idle;
+}
+
 static uint64_t left_of(const struct session *s)
 {
     if (!s->transactions_max)
@@ -109,7 +118,7 @@ static uint64_t carried_by(const struct list *sessions, const struct tolls *ts,
         const struct session *s = CONTAINER_OF(at, struct session, link);
         if (n >= enough)
             break;
-        if (s->tolls == ts && s->state != SESSION_OPENING)
+        if (s->tolls == ts && s->state != SESSION_OPENING && !is_ending(s, a))
             n += ahead_standing(a, left_of(s), s->state == SESSION_IDLE);
     }
     return n;

@@ -42,6 +42,23 @@ class Noting(smtpd.Behaviour):
         return super().quit(s)
 
 
+class Late(smtpd.Behaviour):
+    """Greets only as a second begins, all that came meanwhile; keeps when MAIL comes."""
+
+    def __init__(self):
+        self.greeted, self.mails = [], []
+
+    def connected(self, s):
+        second = int(time.monotonic()) + 1
+        time.sleep(max(0, second - time.monotonic()))
+        self.greeted.append(second)
+        return super().connected(s)
+
+    def mail(self, s, address, args):
+        self.mails.append(time.monotonic())
+        return super().mail(s, address, args)
+
+
 def provider(world, sink, traffic, conf=None, behaviour=None):
     """Sites that are all of big.test, each with a server of its own: (relay, servers)."""
     servers = [sink(behaviour) for _ in range(SITES)]
@@ -131,6 +148,22 @@ def test_an_egress_at_its_limit_leaves_the_mail_to_others(world, sink):
     told = here.json("explain", "--from", "a@client.test", "--to", "b@d0.test")
     assert {e["name"]: e["reason"] for e in told["egress"]}["slow"] == \
         "ruled out: a traffic limit of it is reached"
+
+
+def test_rate_is_kept_where_it_is_counted(relay, sink):
+    """Sessions that are greeted together carry their mail one by one, as the rate has it."""
+    late = Late()
+    here = relay(to=sink(late), policies={"traffic": [
+        {"when": {"site": "*"}, "rate": "4/s", "messages_per_connection": 1}]})
+    for _ in range(9):
+        here.send(mail.message(), to=["b@dest.test"])
+    here.wait_empty()
+    assert len(late.mails) == 9
+    assert max(late.greeted.count(second) for second in late.greeted) > 1
+    times = sorted(late.mails)
+    for i, first in enumerate(times):
+        for k, at in enumerate(times[i:]):
+            assert at - first >= k / 4 - 2 * SLACK, (i, k, times)
 
 
 def test_recipients_are_those_of_the_domain(world, sink):
