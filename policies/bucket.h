@@ -10,8 +10,8 @@
  *   over any time the average holds. With enough to do at least 98 % is used. All comes a hundredth
  *   of `per` (at most 250 ms) slower than that would be. Half of this is for timers, which are late:
  *   what was not used lately is caught up so far. The other half is for the way: what reaches the
- *   other side that much unevenly is no more than the rate there, either. What one take costs is rounded up to
- *   nanoseconds: nothing is gained by rounding.
+ *   other side that much unevenly is no more than the rate there, either. What one take costs is
+ *   rounded up to nanoseconds: nothing is gained by rounding.
  *
  *   The rate is the caller's; when it changes, bucket_change() keeps what was taken.
  *

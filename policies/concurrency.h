@@ -2,7 +2,7 @@
  * policies/concurrency — how many sessions a server bears, found out from how it answers
  *
  *   One for each way to a site (egress and site). The level of an attempt is how many were under
- *   way when it began, itself included.
+ *   way when it began, itself included: for the first message of a session, when that was opened.
  *
  *   - Beginning. The limit is CONCURRENCY_FIRST and grows with each message that goes through while
  *     two thirds of it are used, up to one and a half times what is used: until the server refuses

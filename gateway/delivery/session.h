@@ -212,7 +212,7 @@ void handshake_on_tls(struct session *s);
 void handshake_tls_failed(struct session *s, const char *text);
 
 /* ---- transact.c ---- */
-/* Its mail has been answered to the end: what it took, for the attempt, the target and the crowd. */
+/* Its mail has been answered to the end: notes how long that took. */
 void target_note_times(struct session *s, struct attempt *a);
 
 enum { FLIGHT_BODY_MAX = 64 * 1024 }; /* goes out with the commands */

@@ -5,6 +5,7 @@ Attempts are counted, not timed.
 """
 import smtplib
 import threading
+import time
 
 import pytest
 from wp import mail, net, smtpd, waypost
@@ -153,3 +154,32 @@ def test_queue_tells_that_the_rate_holds_a_site_back(relay, sink):
 
 def row_of(here):
     return next(iter(here.rows("queue")), {})
+
+
+class Greeter(smtpd.Behaviour):
+    """Takes its time to greet; knows how many waited for it at once."""
+
+    def __init__(self):
+        self.lock, self.waiting, self.peak = threading.Lock(), 0, 0
+
+    def count(self, more):
+        with self.lock:
+            self.waiting += more
+            self.peak = max(self.peak, self.waiting)
+
+    def connected(self, s):
+        self.count(1)
+        time.sleep(0.3)
+        self.count(-1)
+        return super().connected(s)
+
+
+def test_sessions_that_do_not_last_are_opened_side_by_side(relay, sink):
+    """Hardly one stands at a time: more are opened all the same, as each that comes about shows."""
+    greeter = Greeter()
+    here = relay(to=sink(greeter), policies={"traffic": [
+        {"when": {"site": "*"}, "connections": 20, "messages_per_connection": 1}]})
+    for _ in range(60):
+        here.send(mail.message(), to=["b@dest.test"])
+    here.wait_empty()
+    assert 10 <= greeter.peak <= 20
