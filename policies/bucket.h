@@ -8,7 +8,7 @@
  *   says. What is taken several at a time (the recipients or bytes of a message) may go when all
  *   before it is paid for, so such a stretch may have more by what the last take is more than one;
  *   over any time the average holds. With enough to do at least 98 % is used. All comes a hundredth
- *   of `per` (250 ms at most) slower than that would be. Half of this is for timers, as they are late:
+ *   of `per` (250 ms at most) slower than that would be. Half of this is for timers that are late:
  *   what was not used lately is caught up so far. The other half is for the way: what reaches the
  *   other side that much unevenly is no more than the rate there, either. What one take costs is
  *   rounded up to nanoseconds: nothing is gained by rounding.
