@@ -12,7 +12,8 @@ int64_t ahead_learn(int64_t before_us, int64_t took_us)
 
 static double horizon_us(const struct ahead *a)
 {
-    return (double)(a->open_us + a->open_us / MARGIN_PART + MARGIN_US);
+    int64_t margin_us = a->open_us / MARGIN_PART + MARGIN_US;
+    return (double)(a->open_us + margin_us);
 }
 
 static double token_us(struct rate rate, uint64_t each)

@@ -262,10 +262,14 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
 
 /* ---- all of them ---- */
 
-/* May the mail that `s` is being opened for go by `session`, which is free, now? */
-static bool may_take_over(const struct target *t, struct session *session, const struct session *s)
+/* May the mail that `s` is being opened for, of a lane before that one, go by `session`, which is
+ * free, now? */
+static bool may_take_over(const struct target *t, struct session *session, const struct session *s,
+                          enum lane before)
 {
     if (s->state != SESSION_OPENING || !s->front || s->policies != session->policies)
+        return false;
+    if (s->front->lane >= before)
         return false;
     const struct item *item = s->front->item;
     bool same = s->egress == session->egress;
@@ -281,7 +285,7 @@ static struct attempt *steal(struct target *t, struct session *session, enum lan
 {
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
-        if (may_take_over(t, session, s) && s->front->lane < before) {
+        if (may_take_over(t, session, s, before)) {
             struct attempt *a = s->front;
             s->front = NULL;
             s->granted = s->granted && session->granted; /* what was taken for it goes with it */
