@@ -179,7 +179,9 @@ struct standing *standing_new(const struct standing_hooks *hooks, int64_t now_ms
 void standing_free(struct standing **standing); /* sets NULL */
 
 /* At the start and after a reload. Members that keep (egress, address) keep what is known of them;
- * those that are gone are remembered for 30 days. Indices are those of `config` from now on. */
+ * those that are gone are remembered for 30 days. An address that is another egress's now, and no
+ * longer that of the one it was, takes along what is known of it, orders too. Indices are those of
+ * `config` from now on. */
 void standing_configure(struct standing *s, const struct standing_config *config, int64_t now_ms);
 /* What was known before is lost, and may have been bad: with the next configuration those that
  * would begin clean begin suspect. */
