@@ -111,6 +111,29 @@ static uint32_t fit_of(const struct rows *rows, const struct advice_standing *fr
     return rows->carry[from->egress].of[family] - out;
 }
 
+/* The rows of the egress for receivers that have none of their own. */
+struct general {
+    const struct advice_standing *at;
+    uint32_t n;
+};
+
+static bool speaks_of(const struct general *general, const struct advice_standing *row)
+{
+    for (uint32_t i = 0; row->provider.n && i < general->n; i++)
+        if (general->at[i].egress == row->egress &&
+            addr_same_host(&general->at[i].source, &row->source))
+            return true;
+    return false;
+}
+
+static struct advice_standing free_row(const struct advice_standing *row)
+{
+    struct advice_standing free = *row;
+    free.share = 1;
+    free.per_hour = 0;
+    return free;
+}
+
 static void merge_row(struct advice_standing *all, const struct advice_standing *row, bool first)
 {
     all->share = first || row->share < all->share ? row->share : all->share;
@@ -126,9 +149,11 @@ static void merge_row(struct advice_standing *all, const struct advice_standing 
  *   Limited by the receiver: going round that by another address makes things worse. Addresses take
  *   turns, so the egress may have what this one may, times those that share its mail.
  *   When nobody is free, the least of it is that of the egress.
+ *   What is said of an address for receivers in general, and not for this one, is taken back.
  *
  * Returns how many; `to` is where they begin, or before. */
-static uint32_t merge_pair(const struct rows *rows, const struct advice_standing *from, uint32_t n,
+static uint32_t merge_pair(const struct rows *rows, const struct general *general,
+                           const struct advice_standing *from, uint32_t n,
                            struct advice_standing *to)
 {
     struct advice_standing all = *from;
@@ -143,6 +168,8 @@ static uint32_t merge_pair(const struct rows *rows, const struct advice_standing
                      free_of(rows, from, n, family) > 0;
         if (deputy || eased)
             out[out_n++] = row;
+        else if (out_n < ADDRESSES_MAX - 1 && speaks_of(general, &row))
+            out[out_n++] = free_row(&row);
         if (deputy || (eased && row.share >= 1))
             continue;
         if (eased)
@@ -159,11 +186,17 @@ static uint32_t merge_pair(const struct rows *rows, const struct advice_standing
 static void merge(struct rows *rows)
 {
     uint32_t kept = 0;
+    struct general general = { NULL, 0 };
     qsort(rows->at, rows->n, sizeof *rows->at, compare);
     for (uint32_t i = 0, n; i < rows->n; i += n) {
         for (n = 1; i + n < rows->n && same_pair(&rows->at[i], &rows->at[i + n]); n++)
             ;
-        kept += merge_pair(rows, &rows->at[i], n, &rows->at[kept]);
+        struct advice_standing *to = &rows->at[kept];
+        bool is_general = !rows->at[i].provider.n;
+        uint32_t made = merge_pair(rows, &general, &rows->at[i], n, to);
+        if (is_general) /* they come first */
+            general = (struct general){ to, made };
+        kept += made;
     }
     rows->n = kept;
 }

@@ -239,9 +239,11 @@ static const struct advice_standing *row_of(const struct session *s, const struc
     const struct delivery *d = s->delivery;
     if (nothing_known(d) || s->policies != d->policies)
         return NULL;
+    if (source->family == ADDR_NONE)
+        return NULL;
     struct slice provider = receiver(d, s->egress, repute_provider(s->target));
-    return source->family == ADDR_NONE ? NULL
-                                       : paths_standing(d->paths, s->egress, provider, source);
+    const struct advice_standing *row = paths_standing(d->paths, s->egress, provider, source);
+    return row && (row->share < 1 || row->per_hour) ? row : NULL;
 }
 
 static bool is_blocked(const struct advice_standing *row)

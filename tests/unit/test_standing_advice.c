@@ -309,6 +309,40 @@ static void test_one_of_two_was_released(void **state)
     standing_free(&s);
 }
 
+/* Warm at one receiver and new to all others: what holds in general does not hold there. */
+static void test_one_of_two_is_warm_there(void **state)
+{
+    (void)state;
+    struct standing_member member[] = {
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.1"), .warmup_ms = T0 - HOUR },
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
+    };
+    struct standing_config config = { .member = member, .member_n = 2, .min_active = 1 };
+    const struct standing_hooks hooks = { NULL, NULL };
+    const struct standing_reply good = { .reply_class = STANDING_DELIVERED };
+    struct standing *s = standing_new(&hooks, T0);
+    struct slice google = SLICE_LIT("google");
+    int64_t now = T0;
+    standing_configure(s, &config, now);
+    for (int hour = 0; hour < 5 * 24; hour++, now += HOUR) {
+        for (int i = 0; i < 8; i++)
+            standing_reply(s, 0, google, &good, now);
+        standing_tick(s, now);
+    }
+    struct standing_provider_view v;
+    assert_true(standing_provider_find(s, 0, google, now, &v) && v.quota_per_hour < 0);
+    struct advice *a = table(s, now);
+    const struct advice_standing *own =
+        advice_source(a, ONE, SLICE_LIT("yahoo"), &member[0].address);
+    assert_true(own && own->per_hour == 20);
+    own = advice_source(a, ONE, google, &member[0].address);
+    assert_true(own && own->share >= 1 && own->per_hour == 0);
+    const struct advice_standing *all = advice_standing(a, ONE, google);
+    assert_true(!all || (all->share >= 1 && all->per_hour == 0));
+    advice_unref(&a);
+    standing_free(&s);
+}
+
 /* Twenty an hour to each receiver, known or not. */
 static void test_warming_up(void **state)
 {
@@ -336,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_a_shared_address),
         cmocka_unit_test(test_one_of_three_is_limited),
         cmocka_unit_test(test_one_of_two_was_released),
+        cmocka_unit_test(test_one_of_two_is_warm_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
