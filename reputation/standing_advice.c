@@ -6,7 +6,12 @@
 #include "gateway/base/mem.h"
 #include "reputation/standing_internal.h"
 
-enum { ROWS_MAX = ADVICE_STANDINGS_MAX, CANARIES_PER_HOUR = 4, ADDRESSES_MAX = 64 };
+enum {
+    ROWS_MAX = ADVICE_STANDINGS_MAX,
+    CANARIES_PER_HOUR = 4,
+    ADDRESSES_MAX = 64,
+    PAIR_MAX = 1 + ADDRESSES_MAX
+};
 
 /* Addresses of an egress that carry mail, by family. */
 struct count {
@@ -151,7 +156,7 @@ static void merge_row(struct advice_standing *all, const struct advice_standing 
  *   When nobody is free, the least of it is that of the egress.
  *   What is said of an address for receivers in general, and not for this one, is taken back.
  *
- * Returns how many; `to` is where they begin, or before. */
+ * Returns how many, which may be one more than there were; `to` has room for them. */
 static uint32_t merge_pair(const struct rows *rows, const struct general *general,
                            const struct advice_standing *from, uint32_t n,
                            struct advice_standing *to)
@@ -183,22 +188,26 @@ static uint32_t merge_pair(const struct rows *rows, const struct general *genera
     return kept + out_n;
 }
 
+/* What does not fit is left out, as in add_rows(). */
 static void merge(struct rows *rows)
 {
-    uint32_t kept = 0;
+    struct advice_standing *made = mem_array(ROWS_MAX + PAIR_MAX, sizeof *made);
     struct general general = { NULL, 0 };
+    uint32_t made_n = 0;
     qsort(rows->at, rows->n, sizeof *rows->at, compare);
-    for (uint32_t i = 0, n; i < rows->n; i += n) {
-        for (n = 1; i + n < rows->n && same_pair(&rows->at[i], &rows->at[i + n]); n++)
+    for (uint32_t i = 0, n; i < rows->n && made_n < ROWS_MAX; i += n) {
+        const struct advice_standing *from = &rows->at[i];
+        struct advice_standing *to = &made[made_n];
+        for (n = 1; i + n < rows->n && same_pair(from, &from[n]); n++)
             ;
-        struct advice_standing *to = &rows->at[kept];
-        bool is_general = !rows->at[i].provider.n;
-        uint32_t made = merge_pair(rows, &general, &rows->at[i], n, to);
-        if (is_general) /* they come first */
-            general = (struct general){ to, made };
-        kept += made;
+        uint32_t more = merge_pair(rows, &general, from, n, to);
+        if (!from->provider.n) /* they come first */
+            general = (struct general){ to, more };
+        made_n += more;
     }
-    rows->n = kept;
+    free(rows->at);
+    rows->at = made;
+    rows->n = made_n < ROWS_MAX ? made_n : ROWS_MAX;
 }
 
 /* Returns the row of the member's egress when it may carry mail there, else ADVICE_NONE. */

@@ -230,14 +230,19 @@ static void test_some_of_several(void **state)
     standing_free(&s);
 }
 
-static void limit(struct standing *s, int member, int64_t now_ms)
+static void limit_at(struct standing *s, int member, const char *provider, int64_t now_ms)
 {
     struct standing_reply good = { .reply_class = STANDING_DELIVERED };
     struct standing_reply slow = { .reply_class = STANDING_IP_THROTTLED, .temporary = true };
     for (int i = 0; i < 100; i++)
-        standing_reply(s, member, SLICE_LIT("google"), &good, now_ms);
+        standing_reply(s, member, slice_of(provider), &good, now_ms);
     for (int i = 0; i < 2; i++)
-        standing_reply(s, member, SLICE_LIT("google"), &slow, now_ms);
+        standing_reply(s, member, slice_of(provider), &slow, now_ms);
+}
+
+static void limit(struct standing *s, int member, int64_t now_ms)
+{
+    limit_at(s, member, "google", now_ms);
 }
 
 /* A receiver limits one of three addresses: no more than that goes by it, and the others carry no
@@ -278,6 +283,38 @@ static void test_one_of_three_is_limited(void **state)
     all = advice_standing(a, ONE, google);
     assert_true(all && all->per_hour <= most);
     assert_null(advice_source(a, ONE, google, &member[0].address));
+    advice_unref(&a);
+    standing_free(&s);
+}
+
+/* By many receivers: each limit is two rows, of the address and of its egress. */
+static void test_many_limit_one_of_two(void **state)
+{
+    static const char *const providers[] = { "a", "b", "google" };
+    (void)state;
+    struct standing_member member[] = {
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.1") },
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
+        { .egress = SLICE_LIT("two"), .address = address("203.0.113.3") },
+    };
+    struct standing_config config = { .member = member, .member_n = 3, .min_active = 1 };
+    const struct standing_hooks hooks = { NULL, NULL };
+    struct standing *s = standing_new(&hooks, T0);
+    standing_configure(s, &config, T0);
+    for (int i = 0; i < 3; i++)
+        limit_at(s, 0, providers[i], T0);
+    refuse(s, 2, "b", 1, T0);
+    refuse(s, 2, "b", 2, T0);
+    refuse(s, 2, "b", 3, T0);
+    struct advice *a = table(s, T0);
+    assert_int_equal(a->standing_n, 3 * 2 + 1);
+    for (int i = 0; i < 3; i++) {
+        const struct advice_standing *all = advice_standing(a, ONE, slice_of(providers[i])),
+                                     *own = advice_source(a, ONE, slice_of(providers[i]),
+                                                          &member[0].address);
+        assert_true(all && own && own->per_hour && all->per_hour == 2 * own->per_hour);
+    }
+    assert_true(advice_standing(a, TWO, SLICE_LIT("b"))->share <= 0);
     advice_unref(&a);
     standing_free(&s);
 }
@@ -369,6 +406,7 @@ int main(void)
         cmocka_unit_test(test_some_of_several),
         cmocka_unit_test(test_a_shared_address),
         cmocka_unit_test(test_one_of_three_is_limited),
+        cmocka_unit_test(test_many_limit_one_of_two),
         cmocka_unit_test(test_one_of_two_was_released),
         cmocka_unit_test(test_one_of_two_is_warm_there),
     };
