@@ -299,6 +299,7 @@ struct standing_view {
     const char *todo;    /* what to do about it; "" when nothing */
 };
 uint32_t standing_member_n(const struct standing *s);
+struct slice standing_egress(const struct standing *s, int member); /* its name; empty: none */
 /* false: no such member. Of the time given, changing nothing. */
 bool standing_view(const struct standing *s, int member, int64_t now_ms,
                    struct standing_view *view_r);
