@@ -83,7 +83,7 @@ def test_what_takes_the_place_of_the_file(feeds):
 
 
 def test_a_file_that_is_replaced_all_the_time(feeds):
-    """Whole files, in quick succession: none is taken for a part of another, and the last counts."""
+    """Whole files in quick succession: none is taken for a part of another, and the last counts."""
     here, (path,), good = feeds()
     until = time.monotonic() + 1.5
     while time.monotonic() < until:

@@ -21,6 +21,16 @@ static struct addr address(const char *text)
     return a;
 }
 
+/* These, all clean. */
+static struct standing *standing_of(const struct standing_member *member, uint32_t n)
+{
+    struct standing_config config = { .member = member, .member_n = n, .min_active = 1 };
+    const struct standing_hooks hooks = { NULL, NULL };
+    struct standing *s = standing_new(&hooks, T0);
+    standing_configure(s, &config, T0);
+    return s;
+}
+
 /* Egress "two" has two addresses. */
 static struct standing *standing(bool warming)
 {
@@ -30,13 +40,9 @@ static struct standing *standing(bool warming)
         { .egress = SLICE_LIT("two"), .address = address("2001:db8::2") },
         { .egress = SLICE_LIT("far"), .address = { .family = ADDR_NONE } },
     };
-    struct standing_config config = { .member = member, .member_n = 4, .min_active = 1 };
-    const struct standing_hooks hooks = { NULL, NULL };
     if (warming)
         member[0].warmup_ms = T0 - HOUR;
-    struct standing *s = standing_new(&hooks, T0);
-    standing_configure(s, &config, T0);
-    return s;
+    return standing_of(member, 4);
 }
 
 static struct advice *table(const struct standing *s, int64_t now_ms)
@@ -112,11 +118,8 @@ static void test_a_shared_address(void **state)
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.1") },
         { .egress = SLICE_LIT("two"), .address = address("203.0.113.1") },
     };
-    struct standing_config config = { .member = member, .member_n = 2, .min_active = 1 };
-    const struct standing_hooks hooks = { NULL, NULL };
-    struct standing *s = standing_new(&hooks, T0);
+    struct standing *s = standing_of(member, 2);
     struct err err;
-    standing_configure(s, &config, T0);
     assert_int_equal(standing_order(s, 0, STANDING_DISABLE, T0, &err), RC_OK);
     struct advice *a = table(s, T0);
     assert_int_equal(a->egress[ONE].fault, EGRESS_BARRED);
@@ -191,10 +194,7 @@ static void test_some_of_several(void **state)
         { .egress = SLICE_LIT("one"), .address = address("2001:db8::2") },
         { .egress = SLICE_LIT("one"), .address = address("2001:db8::3") },
     };
-    struct standing_config config = { .member = member, .member_n = 4, .min_active = 1 };
-    const struct standing_hooks hooks = { NULL, NULL };
-    struct standing *s = standing_new(&hooks, T0);
-    standing_configure(s, &config, T0);
+    struct standing *s = standing_of(member, 4);
     struct slice google = SLICE_LIT("google");
     int64_t now = T0;
     for (uint64_t i = 1; i <= 3; i++)
@@ -255,11 +255,8 @@ static void test_one_of_three_is_limited(void **state)
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.3") },
     };
-    struct standing_config config = { .member = member, .member_n = 3, .min_active = 1 };
-    const struct standing_hooks hooks = { NULL, NULL };
-    struct standing *s = standing_new(&hooks, T0);
+    struct standing *s = standing_of(member, 3);
     struct slice google = SLICE_LIT("google");
-    standing_configure(s, &config, T0);
     limit(s, 0, T0);
     struct advice *a = table(s, T0);
     const struct advice_standing *own = advice_source(a, ONE, google, &member[0].address);
@@ -297,10 +294,7 @@ static void test_many_limit_one_of_two(void **state)
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
         { .egress = SLICE_LIT("two"), .address = address("203.0.113.3") },
     };
-    struct standing_config config = { .member = member, .member_n = 3, .min_active = 1 };
-    const struct standing_hooks hooks = { NULL, NULL };
-    struct standing *s = standing_new(&hooks, T0);
-    standing_configure(s, &config, T0);
+    struct standing *s = standing_of(member, 3);
     for (int i = 0; i < 3; i++)
         limit_at(s, 0, providers[i], T0);
     refuse(s, 2, "b", 1, T0);
@@ -327,12 +321,9 @@ static void test_one_of_two_was_released(void **state)
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.1") },
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
     };
-    struct standing_config config = { .member = member, .member_n = 2, .min_active = 1 };
-    const struct standing_hooks hooks = { NULL, NULL };
-    struct standing *s = standing_new(&hooks, T0);
+    struct standing *s = standing_of(member, 2);
     struct standing_view v;
     int64_t now = T0;
-    standing_configure(s, &config, now);
     refuse(s, 0, "google", 1, now);
     refuse(s, 0, "yahoo", 2, now);
     while (standing_view(s, 0, now, &v) && v.state != STANDING_PROBATION)
@@ -354,13 +345,10 @@ static void test_one_of_two_is_warm_there(void **state)
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.1"), .warmup_ms = T0 - HOUR },
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
     };
-    struct standing_config config = { .member = member, .member_n = 2, .min_active = 1 };
-    const struct standing_hooks hooks = { NULL, NULL };
     const struct standing_reply good = { .reply_class = STANDING_DELIVERED };
-    struct standing *s = standing_new(&hooks, T0);
+    struct standing *s = standing_of(member, 2);
     struct slice google = SLICE_LIT("google");
     int64_t now = T0;
-    standing_configure(s, &config, now);
     for (int hour = 0; hour < 5 * 24; hour++, now += HOUR) {
         for (int i = 0; i < 8; i++)
             standing_reply(s, 0, google, &good, now);
