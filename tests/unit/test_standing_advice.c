@@ -297,9 +297,8 @@ static void test_many_limit_one_of_two(void **state)
     struct standing *s = standing_of(member, 3);
     for (int i = 0; i < 3; i++)
         limit_at(s, 0, providers[i], T0);
-    refuse(s, 2, "b", 1, T0);
-    refuse(s, 2, "b", 2, T0);
-    refuse(s, 2, "b", 3, T0);
+    for (uint64_t i = 1; i <= 3; i++)
+        refuse(s, 2, "b", i, T0);
     struct advice *a = table(s, T0);
     assert_int_equal(a->standing_n, 3 * 2 + 1);
     for (int i = 0; i < 3; i++) {
@@ -349,7 +348,7 @@ static void test_one_of_two_is_warm_there(void **state)
     struct standing *s = standing_of(member, 2);
     struct slice google = SLICE_LIT("google");
     int64_t now = T0;
-    for (int hour = 0; hour < 5 * 24; hour++, now += HOUR) {
+    for (; now < T0 + 5 * 24 * HOUR; now += HOUR) {
         for (int i = 0; i < 8; i++)
             standing_reply(s, 0, google, &good, now);
         standing_tick(s, now);
