@@ -119,8 +119,7 @@ static void test_a_shared_address(void **state)
         { .egress = SLICE_LIT("two"), .address = address("203.0.113.1") },
     };
     struct standing *s = standing_of(member, 2);
-    struct err err;
-    assert_int_equal(standing_order(s, 0, STANDING_DISABLE, T0, &err), RC_OK);
+    assert_int_equal(standing_order(s, 0, STANDING_DISABLE, T0, NULL), RC_OK);
     struct advice *a = table(s, T0);
     assert_int_equal(a->egress[ONE].fault, EGRESS_BARRED);
     assert_int_equal(a->egress[TWO].fault, EGRESS_FINE);
