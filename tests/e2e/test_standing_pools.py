@@ -5,7 +5,7 @@ import os
 
 import pytest
 from egress_help import states
-from test_operator import feed_of, hook, known, standing, wait_allowed   # noqa: F401
+from test_operator import feed_of, hook, known, standing, to, wait_allowed   # noqa: F401
 from wp import mail, net, proxies, waypost
 
 
@@ -66,21 +66,22 @@ def out(here, *names):
 @pytest.fixture
 def both(relay, sink, hook):                    # noqa: F811
     """Two egresses that are both listed; (relay, sink, webhook, their addresses)."""
-    def make(policies=None, **reputation):
+    def make(policies=None, notify=None, **reputation):
         a, b, server, web = net.loopback(), net.loopback(), sink(), hook()
         here = pool(relay, server, [{"name": "a", "address": a}, {"name": "b", "address": b}],
-                    policies=policies, notify={"webhook": web.url}, **reputation)
+                    policies=policies, notify={"webhook": web.url, **(notify or {})},
+                    **reputation)
         lists(here, a, b)
         return here, server, web, (a, b)
     return make
 
 
 def test_all_are_listed_and_mail_is_held_until_one_is_not(both):
-    """An alarm; nothing is returned or attempted; the sender hears of the delay, by the same way as
-    all mail; the urgent one leaves first when an operator vouches for one address."""
+    """An alarm, by webhook; its mail waits like all other. Nothing is returned or attempted; senders
+    hear of the delay. The urgent one is ahead when an operator vouches for one address."""
     here, server, web, (_, b) = both(
         {"priorities": [{"when": {"sender": "ceo@*"}, "priority": "urgent"}],
-         "retry": {"delay_notice": "1s"}})
+         "retry": {"delay_notice": "1s"}}, notify={"mail": "postmaster@dest.test"})
     out(here, "a", "b")
     net.wait_for("the alarm", lambda: told(web, "pool"), 30)
     assert told(web, "pool")[0]["state"] == "empty" and "waits" in told(web, "pool")[0]["reason"]
@@ -89,7 +90,12 @@ def test_all_are_listed_and_mail_is_held_until_one_is_not(both):
         here.send(text, sender="u@s.test")
     urgent = mail.message()
     here.send(urgent, sender="ceo@s.test")
-    net.wait_for("all of it, and a notice for each", lambda: len(here.queue()) == 26, 30)
+
+    def waiting(*filters):
+        return len(here.queue(*filters))
+    net.wait_for("a mail to the postmaster", lambda: waiting("--to", "postmaster@dest.test"), 30)
+    net.wait_for("all of it, and a notice for each",
+                 lambda: waiting() - waiting("--to", "postmaster@dest.test") == 26, 30)
     assert not server.messages and not here.log("bounced") and not here.log("expired")
     assert "barred" in str(here.queue("--from", "ceo@s.test"))
     old = here.pid("control")                   # whoever begins anew knows the same
@@ -103,8 +109,10 @@ def test_all_are_listed_and_mail_is_held_until_one_is_not(both):
                  lambda: all(r["state"] == "clear" for r in here.json("report", "reputation")
                              if r.get("kind") == "feed"), 30)
     here.cli("egress", "reset", "b")
-    got = server.wait(26, 60)
-    assert {m.peer for m in got} == {b}
+    here.wait_empty(60)
+    assert to(server.messages, "postmaster@dest.test")
+    got = [m for m in server.messages if m not in to(server.messages, "postmaster@dest.test")]
+    assert {m.peer for m in got} == {b} and len(got) == 26
     assert sorted(mail.message_id(m.data) for m in got if m.sender) == \
         sorted(mail.message_id(text) for text in [*bulk, urgent])
     # Four sessions may have begun with others before they knew of it.
