@@ -155,6 +155,7 @@ def test_reloads_that_rename_remove_and_add_while_mail_waits(relay, sink):
     for text in texts:
         here.send(text)
     assert reload(a2=a, b=b) == {"a2": "draining", "b": "disabled"}
+    assert net.stays(lambda: standing(here, "a2")["state"] == "draining", 2)
     server.behaviour.may_go.set()               # begun by an egress that is no more: it ends
     here.wait_log("delivered", 1, 30, sender="first@s.test")
     wait_states(here, a2="listed")
