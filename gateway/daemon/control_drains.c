@@ -26,8 +26,8 @@ static bool drains(const struct control_drains *c, int member, struct standing_v
            v->state == STANDING_DRAINING;
 }
 
-/* What leaves by an address we do not know may be any of its egress; an egress we do not know is one
- * that was renamed, or has given the address away. */
+/* What leaves by an address we do not know may be any of its egress; an egress we do not know was
+ * renamed, or has given the address away. */
 static void add_session(void *arg, struct slice egress, const struct addr *source, uint32_t n)
 {
     struct control_drains *c = arg;

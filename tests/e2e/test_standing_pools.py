@@ -77,7 +77,7 @@ def both(relay, sink, hook):                    # noqa: F811
 
 
 def test_all_are_listed_and_mail_is_held_until_one_is_not(both):
-    """An alarm, by webhook; its mail waits like all other. Nothing is returned or attempted; senders
+    """An alarm, by webhook; its mail waits like all other. Nothing is returned or tried; senders
     hear of the delay. The urgent one is ahead when an operator vouches for one address."""
     here, server, web, (_, b) = both(
         {"priorities": [{"when": {"sender": "ceo@*"}, "priority": "urgent"}],
