@@ -13,9 +13,12 @@
  *     have, the list is taken to be at fault for 15 minutes and an alarm is raised; what is still
  *     listed then, by a list that still passes its tests, is believed: a provider's whole network
  *     does get listed.
- *   It ends when the quorum says three times that there is no entry. Errors, silence and answers
- *   that cannot be right neither list nor clear; after three hours of nothing else comes an alarm,
- *   and the list counts as dead: each minute a verdict repeats the state and says so.
+ *   It ends when the quorum says three times that there is no entry, and passes the self-tests once
+ *   more after the third: a list that was closed has no entries, either. Of an address that is
+ *   suspect no entry means something only when the tests were passed in the 15 minutes before.
+ *   Errors, silence and answers that cannot be right neither list nor clear; after three hours of
+ *   nothing else comes an alarm, and the list counts as dead: each minute a verdict repeats the
+ *   state and says so.
  *
  *   Of one or two addresses no share means anything: there the self-test alone guards.
  *

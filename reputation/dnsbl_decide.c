@@ -59,6 +59,26 @@ static enum outcome read_round(const struct list_watch *l, const struct cell *c,
     return o == ROUND_ALONE && confirmed(c, tally_r->by, now_ms) ? ROUND_LISTED : o;
 }
 
+/* When a resolver that may be believed was last put to the test, the one longest ago. */
+static int64_t tested_ms(const struct list_watch *l, const struct cell *c)
+{
+    int64_t oldest = INT64_MAX;
+    for (unsigned r = 0; r < l->conf.resolver_n; r++) {
+        const struct gate *g = &l->gates[r][dnsbl_family(c)];
+        if (c->asked[r] && g->passed && g->tested_ms < oldest)
+            oldest = g->tested_ms;
+    }
+    return oldest;
+}
+
+/* Whether this clear round frees an address: of the list, or of what others remember of it. */
+static bool frees(const struct list_watch *l, const struct cell *c, int64_t now_ms)
+{
+    if (c->state == LIST_LISTED)
+        return c->clear_rounds + 1 >= CLEAR_ROUNDS;
+    return c->suspect && now_ms - tested_ms(l, c) >= TEST_FRESH_MS;
+}
+
 bool dnsbl_candidates(struct list_watch *l, int64_t now_ms)
 {
     bool any = false;
@@ -69,7 +89,8 @@ bool dnsbl_candidates(struct list_watch *l, int64_t now_ms)
             continue;
         enum outcome o = read_round(l, c, now_ms, &t);
         c->candidate = o == ROUND_LISTED && c->state != LIST_LISTED;
-        any = any || c->candidate;
+        c->leaves = o == ROUND_CLEAR && frees(l, c, now_ms);
+        any = any || c->candidate || c->leaves;
     }
     return any;
 }

@@ -7,8 +7,9 @@
  *   dnsbl_decide.c  from answers to verdicts
  *
  *   A list goes round: IDLE → TEST (when self-tests are due) → IDLE → SWEEP (addresses that are
- *   due, by all resolvers that may be believed) → VERIFY (only when something new is listed: the
- *   tests again, and the list's text) → IDLE. A phase ends when all its questions are answered.
+ *   due, by all resolvers that may be believed) → VERIFY (only when something new is listed, or no
+ *   longer: the tests again, and the list's text) → IDLE. A phase ends when all its questions are
+ *   answered.
  */
 #ifndef WAYPOST_REPUTATION_DNSBL_INTERNAL_H
 #define WAYPOST_REPUTATION_DNSBL_INTERNAL_H
@@ -19,14 +20,15 @@ enum {
     SECOND_MS = 1000,
     MINUTE_MS = 60 * SECOND_MS,
     HOUR_MS = 60 * MINUTE_MS,
-    CONFIRM_MS = MINUTE_MS,    /* the only resolver must say it twice, so far apart */
-    SUSPECT_MS = MINUTE_MS,    /* between checks of a suspect address */
-    AGAIN_MS = 15 * SECOND_MS, /* after a round without result */
-    HOLD_MS = 15 * MINUTE_MS,  /* a list that lists too many of us */
-    UNKNOWN_MS = 3 * HOUR_MS,  /* then an alarm, and the list is dead */
-    TEST_MS = HOUR_MS,         /* between self-tests */
-    TEST_AGAIN_MS = MINUTE_MS, /* after one that failed */
-    TEST_DOUBLINGS = 5,        /* to 32 times that */
+    CONFIRM_MS = MINUTE_MS,         /* the only resolver must say it twice, so far apart */
+    SUSPECT_MS = MINUTE_MS,         /* between checks of a suspect address */
+    AGAIN_MS = 15 * SECOND_MS,      /* after a round without result */
+    HOLD_MS = 15 * MINUTE_MS,       /* a list that lists too many of us */
+    UNKNOWN_MS = 3 * HOUR_MS,       /* then an alarm, and the list is dead */
+    TEST_MS = HOUR_MS,              /* between self-tests */
+    TEST_AGAIN_MS = MINUTE_MS,      /* after one that failed */
+    TEST_DOUBLINGS = 5,             /* to 32 times that */
+    TEST_FRESH_MS = 15 * MINUTE_MS, /* what clears a suspect address is not older */
     CLEAR_ROUNDS = 3,
     GUARD_MIN = 3 /* so many addresses make a share of them mean something */
 };
@@ -57,6 +59,7 @@ struct cell {
     uint32_t answer;
     unsigned clear_rounds, failures; /* in a row */
     bool candidate;                  /* the last round lists it; not believed yet */
+    bool leaves;                     /* the last round clears it; likewise */
     int alone_by;                    /* a resolver that listed it alone, -1: none */
     int64_t alone_ms;                /* since then */
     int64_t known_ms;                /* the last round with a result, or when we began */
@@ -118,14 +121,15 @@ void dnsbl_ask_forget(struct dnsbl *d);                  /* all of them */
 enum family dnsbl_family(const struct cell *c);
 bool dnsbl_tests_begin(struct dnsbl *d, size_t list,
                        int64_t now_ms); /* those due; false: none is */
-/* Of all resolvers that list something new, when the last test was before this sweep. */
+/* Of all resolvers that list something new, or no longer what they did, when the last test was
+ * before this sweep. */
 void dnsbl_tests_verify(struct dnsbl *d, size_t list);
 void dnsbl_tests_end(struct list_watch *l, int64_t now_ms, struct rnd *rnd);
 
 /* ---- dnsbl_decide.c ---- */
 
-/* Reads the answers of the sweep: the cells that would be listed now are candidates. True: there
- * are new ones. */
+/* Reads the answers of the sweep: which cells would be listed now, and which leave. True: there are
+ * some. */
 bool dnsbl_candidates(struct list_watch *l, int64_t now_ms);
 /* Turns them into verdicts, and says when each cell is due again. */
 void dnsbl_decide(struct dnsbl *d, struct list_watch *l, int64_t now_ms, struct rnd *rnd);

@@ -36,15 +36,23 @@ bool dnsbl_tests_begin(struct dnsbl *d, size_t list, int64_t now_ms)
     return any;
 }
 
+/* The word that makes a difference to the cell. */
+static bool counts(const struct cell *c, unsigned resolver)
+{
+    enum listing_state says = c->votes[resolver].state;
+    return c->swept && c->asked[resolver] &&
+           ((c->candidate && says == LIST_LISTED) || (c->leaves && says == LIST_CLEAR));
+}
+
 void dnsbl_tests_verify(struct dnsbl *d, size_t list)
 {
     struct list_watch *l = &d->lists[list];
     for (size_t i = 0; i < l->cell_n; i++) {
         const struct cell *c = &l->cells[i];
         enum family f = dnsbl_family(c);
-        for (unsigned r = 0; c->swept && c->candidate && r < l->conf.resolver_n; r++) {
+        for (unsigned r = 0; r < l->conf.resolver_n; r++) {
             const struct gate *g = &l->gates[r][f];
-            if (c->votes[r].state == LIST_LISTED && !g->asked && g->tested_ms < l->sweep_ms)
+            if (counts(c, r) && !g->asked && g->tested_ms < l->sweep_ms)
                 begin(d, list, r, f);
         }
     }

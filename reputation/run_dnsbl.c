@@ -55,6 +55,10 @@ static void take_records(const struct asked *q, const struct dns_answer *a,
         out->why = "its CNAME records form a loop";
         return;
     }
+    if (found.followed && !found.count) { /* there is an entry, and it cannot be read */
+        out->why = "its CNAME leads nowhere";
+        return;
+    }
     out->state = found.count ? LIST_LISTED : LIST_CLEAR;
     out->ttl_s = found.count ? found.ttl : a->has_negative_ttl ? a->negative_ttl : 0;
     const struct dns_record *r = NULL;

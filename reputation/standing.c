@@ -222,6 +222,35 @@ static void drop_foreign(struct standing *s, struct member *m, const struct stan
             listing_drop(s, m, i);
 }
 
+static bool is_wanted(const struct standing_config *config, const struct member *m)
+{
+    for (uint32_t i = 0; i < config->member_n && i < STANDING_MEMBERS_MAX; i++)
+        if (slice_eq_str(config->member[i].egress, m->egress) &&
+            addr_same_host(&config->member[i].address, &m->address))
+            return true;
+    return false;
+}
+
+/* An address that is another egress's now is the same address to receivers and lists: what is known
+ * of it, and ordered, goes with it. The one that left last. */
+static int find_moved(const struct standing *s, uint32_t from, const struct standing_config *config,
+                      const struct standing_member *c)
+{
+    int best = STANDING_NONE;
+    for (uint32_t i = from; i < s->n && c->address.family != ADDR_NONE; i++) {
+        const struct member *m = s->member[i];
+        if (addr_same_host(&c->address, &m->address) && !is_wanted(config, m) &&
+            (best == STANDING_NONE || m->parked_ms > s->member[best]->parked_ms))
+            best = (int)i;
+    }
+    if (best != STANDING_NONE) {
+        struct member *m = s->member[best];
+        free(m->egress);
+        m->egress = standing_text(c->egress, STANDING_NAME_MAX);
+    }
+    return best;
+}
+
 /* Puts the configured ones in front, in their order; the rest is parked. What is named twice is
  * two members. */
 static void arrange(struct standing *s, const struct standing_config *config)
@@ -234,6 +263,8 @@ static void arrange(struct standing *s, const struct standing_config *config)
     for (; filled < want; filled++) {
         const struct standing_member *c = &config->member[filled];
         int at = find_among(s, filled, s->n, c->egress, &c->address);
+        if (at == STANDING_NONE)
+            at = find_moved(s, filled, config, c);
         if (at == STANDING_NONE) {
             at = (int)s->n++;
             s->member[at] = begin_member(s, c);

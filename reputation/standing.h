@@ -179,7 +179,9 @@ struct standing *standing_new(const struct standing_hooks *hooks, int64_t now_ms
 void standing_free(struct standing **standing); /* sets NULL */
 
 /* At the start and after a reload. Members that keep (egress, address) keep what is known of them;
- * those that are gone are remembered for 30 days. Indices are those of `config` from now on. */
+ * those that are gone are remembered for 30 days. An address that is another egress's now, and no
+ * longer that of the one it was, takes along what is known of it, orders too. Indices are those of
+ * `config` from now on. */
 void standing_configure(struct standing *s, const struct standing_config *config, int64_t now_ms);
 /* What was known before is lost, and may have been bad: with the next configuration those that
  * would begin clean begin suspect. */
@@ -297,6 +299,7 @@ struct standing_view {
     const char *todo;    /* what to do about it; "" when nothing */
 };
 uint32_t standing_member_n(const struct standing *s);
+struct slice standing_egress(const struct standing *s, int member); /* its name; empty: none */
 /* false: no such member. Of the time given, changing nothing. */
 bool standing_view(const struct standing *s, int member, int64_t now_ms,
                    struct standing_view *view_r);

@@ -6,7 +6,12 @@
 #include "gateway/base/mem.h"
 #include "reputation/standing_internal.h"
 
-enum { ROWS_MAX = ADVICE_STANDINGS_MAX, CANARIES_PER_HOUR = 4, ADDRESSES_MAX = 64 };
+enum {
+    ROWS_MAX = ADVICE_STANDINGS_MAX,
+    CANARIES_PER_HOUR = 4,
+    ADDRESSES_MAX = 64,
+    PAIR_MAX = 1 + ADDRESSES_MAX
+};
 
 /* Addresses of an egress that carry mail, by family. */
 struct count {
@@ -111,6 +116,29 @@ static uint32_t fit_of(const struct rows *rows, const struct advice_standing *fr
     return rows->carry[from->egress].of[family] - out;
 }
 
+/* The rows of the egress for receivers that have none of their own. */
+struct general {
+    const struct advice_standing *at;
+    uint32_t n;
+};
+
+static bool speaks_of(const struct general *general, const struct advice_standing *row)
+{
+    for (uint32_t i = 0; row->provider.n && i < general->n; i++)
+        if (general->at[i].egress == row->egress &&
+            addr_same_host(&general->at[i].source, &row->source))
+            return true;
+    return false;
+}
+
+static struct advice_standing free_row(const struct advice_standing *row)
+{
+    struct advice_standing free = *row;
+    free.share = 1;
+    free.per_hour = 0;
+    return free;
+}
+
 static void merge_row(struct advice_standing *all, const struct advice_standing *row, bool first)
 {
     all->share = first || row->share < all->share ? row->share : all->share;
@@ -126,9 +154,11 @@ static void merge_row(struct advice_standing *all, const struct advice_standing 
  *   Limited by the receiver: going round that by another address makes things worse. Addresses take
  *   turns, so the egress may have what this one may, times those that share its mail.
  *   When nobody is free, the least of it is that of the egress.
+ *   What is said of an address for receivers in general, and not for this one, is taken back.
  *
- * Returns how many; `to` is where they begin, or before. */
-static uint32_t merge_pair(const struct rows *rows, const struct advice_standing *from, uint32_t n,
+ * Returns how many, which may be one more than there were; `to` has room for them. */
+static uint32_t merge_pair(const struct rows *rows, const struct general *general,
+                           const struct advice_standing *from, uint32_t n,
                            struct advice_standing *to)
 {
     struct advice_standing all = *from;
@@ -143,6 +173,8 @@ static uint32_t merge_pair(const struct rows *rows, const struct advice_standing
                      free_of(rows, from, n, family) > 0;
         if (deputy || eased)
             out[out_n++] = row;
+        else if (out_n < ADDRESSES_MAX - 1 && speaks_of(general, &row))
+            out[out_n++] = free_row(&row);
         if (deputy || (eased && row.share >= 1))
             continue;
         if (eased)
@@ -156,16 +188,26 @@ static uint32_t merge_pair(const struct rows *rows, const struct advice_standing
     return kept + out_n;
 }
 
+/* What does not fit is left out, as in add_rows(). */
 static void merge(struct rows *rows)
 {
-    uint32_t kept = 0;
+    struct advice_standing *made = mem_array(ROWS_MAX + PAIR_MAX, sizeof *made);
+    struct general general = { NULL, 0 };
+    uint32_t made_n = 0;
     qsort(rows->at, rows->n, sizeof *rows->at, compare);
-    for (uint32_t i = 0, n; i < rows->n; i += n) {
-        for (n = 1; i + n < rows->n && same_pair(&rows->at[i], &rows->at[i + n]); n++)
+    for (uint32_t i = 0, n; i < rows->n && made_n < ROWS_MAX; i += n) {
+        const struct advice_standing *from = &rows->at[i];
+        struct advice_standing *to = &made[made_n];
+        for (n = 1; i + n < rows->n && same_pair(from, &from[n]); n++)
             ;
-        kept += merge_pair(rows, &rows->at[i], n, &rows->at[kept]);
+        uint32_t more = merge_pair(rows, &general, from, n, to);
+        if (!from->provider.n) /* they come first */
+            general = (struct general){ to, more };
+        made_n += more;
     }
-    rows->n = kept;
+    free(rows->at);
+    rows->at = made;
+    rows->n = made_n < ROWS_MAX ? made_n : ROWS_MAX;
 }
 
 /* Returns the row of the member's egress when it may carry mail there, else ADVICE_NONE. */

@@ -56,6 +56,12 @@ uint32_t standing_member_n(const struct standing *s)
     return s->conf_n;
 }
 
+struct slice standing_egress(const struct standing *s, int member)
+{
+    const struct member *m = standing_member(s, member);
+    return slice_of(m ? m->egress : "");
+}
+
 bool standing_view(const struct standing *s, int member, int64_t now_ms,
                    struct standing_view *view_r)
 {

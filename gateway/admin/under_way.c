@@ -10,23 +10,36 @@ enum { ROW_MAX = 1024 };
 
 /* ---- the relay's side ---- */
 
+void under_way_put_table(struct buf *row, int64_t table_ms)
+{
+    json_open(row, '{');
+    json_int(row, "table", table_ms);
+    json_close(row, '}');
+}
+
+void under_way_put_session(struct buf *row, struct slice egress, const struct addr *source,
+                           unsigned transactions)
+{
+    char address[ADDR_TEXT_MAX];
+    json_open(row, '{');
+    json_str(row, "egress", egress);
+    if (source->family != ADDR_NONE)
+        json_cstr(row, "source", addr_host_text(source, address));
+    json_int(row, "n", transactions);
+    json_close(row, '}');
+}
+
 /* Each worker's answer begins with it. */
 struct head {
     int64_t table_ms;
 };
 
-static void put_session(void *arg, struct slice egress, const struct addr *source,
+static void add_session(void *arg, struct slice egress, const struct addr *source,
                         unsigned transactions)
 {
     struct buf *out = arg, row;
-    char address[ADDR_TEXT_MAX];
     buf_init(&row, ROW_MAX);
-    json_open(&row, '{');
-    json_str(&row, "egress", egress);
-    if (source->family != ADDR_NONE)
-        json_cstr(&row, "source", addr_host_text(source, address));
-    json_int(&row, "n", transactions);
-    json_close(&row, '}');
+    under_way_put_session(&row, egress, source, transactions);
     buf_put_slice(out, buf_slice(&row));
     buf_putc(out, '\n');
     buf_free(&row);
@@ -37,7 +50,7 @@ static void look(void *arg, const struct fanout_worker *worker, struct buf *out)
     struct buf rows;
     (void)arg;
     buf_init(&rows, FANOUT_ANSWER_MAX / 2);
-    struct head head = { delivery_under_way(worker->delivery, put_session, &rows) };
+    struct head head = { delivery_under_way(worker->delivery, add_session, &rows) };
     buf_put(out, &head, sizeof head);
     buf_put_slice(out, buf_slice(&rows));
     buf_free(&rows);
@@ -60,9 +73,7 @@ static void on_answers(void *arg, struct buf *answers, unsigned n)
         if (head_of(&answers[i]).table_ms < oldest.table_ms)
             oldest = head_of(&answers[i]);
     buf_init(&json, ROW_MAX);
-    json_open(&json, '{');
-    json_int(&json, "table", oldest.table_ms);
-    json_close(&json, '}');
+    under_way_put_table(&json, oldest.table_ms);
     call_row(call, buf_slice(&json));
     buf_free(&json);
     for (unsigned i = 0; i < n; i++) {

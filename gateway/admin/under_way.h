@@ -9,7 +9,13 @@
 #define WAYPOST_ADMIN_UNDER_WAY_H
 
 #include "gateway/base/addr.h"
+#include "gateway/base/buf.h"
 #include "gateway/base/rc.h"
+
+/* One row each, without the end of its line. */
+void under_way_put_table(struct buf *row, int64_t table_ms);
+void under_way_put_session(struct buf *row, struct slice egress, const struct addr *source,
+                           unsigned transactions);
 
 /* Slices are valid during the call. */
 typedef void under_way_fn(void *arg, struct slice egress, const struct addr *source, uint32_t n);

@@ -26,7 +26,8 @@ static bool drains(const struct control_drains *c, int member, struct standing_v
            v->state == STANDING_DRAINING;
 }
 
-/* What leaves by an address we do not know may be any of its egress. */
+/* What leaves by an address we do not know may be any of its egress; an egress we do not know was
+ * renamed, or has given the address away. */
 static void add_session(void *arg, struct slice egress, const struct addr *source, uint32_t n)
 {
     struct control_drains *c = arg;
@@ -36,7 +37,7 @@ static void add_session(void *arg, struct slice egress, const struct addr *sourc
     if (member != STANDING_NONE)
         c->left[member] += n;
     for (int m = 0; member == STANDING_NONE && m < (int)standing_member_n(core); m++)
-        if (drains(c, m, &v) && slice_eq(v.egress, egress))
+        if (drains(c, m, &v) && (slice_eq(v.egress, egress) || addr_same_host(&v.address, source)))
             c->left[m] += n;
 }
 

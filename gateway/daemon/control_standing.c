@@ -335,9 +335,8 @@ void control_standing_hygiene(struct control_standing *c, struct slice egress,
 /* An egress that was just added is in no table yet: nothing is known against it. */
 static void learn_faults(struct control_standing *c, const struct advice *a)
 {
-    struct standing_view v;
-    for (int m = 0; standing_view(c->core, m, now(c), &v); m++) {
-        int row = advice_egress(a, v.egress);
+    for (int m = 0; m < (int)standing_member_n(c->core); m++) {
+        int row = advice_egress(a, standing_egress(c->core, m));
         enum egress_fault_kind fault =
             row == ADVICE_NONE ? EGRESS_FINE : (enum egress_fault_kind)a->egress[row].fault;
         standing_fault(c->core, m, fault, now(c));

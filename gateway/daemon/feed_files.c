@@ -15,9 +15,11 @@
 
 enum { LOOK_MS = 500, MESSAGE_MAX = 8 << 10 };
 
-/* What tells one state of a file from another. All zero: it cannot be looked at. */
+/* What tells one state of a file from another, who may read it included. All zero: it cannot be
+ * looked at. */
 struct mark {
-    int64_t inode, size, seconds, nanoseconds;
+    int64_t inode, size;
+    struct timespec written, changed;
 };
 
 struct file {
@@ -39,14 +41,18 @@ static struct mark mark_of(const char *path)
     struct stat st;
     if (stat(path, &st) != 0)
         return (struct mark){ 0 };
-    return (struct mark){ (int64_t)st.st_ino, (int64_t)st.st_size, (int64_t)st.st_mtim.tv_sec,
-                          (int64_t)st.st_mtim.tv_nsec };
+    return (struct mark){ (int64_t)st.st_ino, (int64_t)st.st_size, st.st_mtim, st.st_ctim };
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
 static bool same(const struct mark *a, const struct mark *b)
 {
-    return a->inode == b->inode && a->size == b->size && a->seconds == b->seconds &&
-           a->nanoseconds == b->nanoseconds;
+    return a->inode == b->inode && a->size == b->size && same_time(&a->written, &b->written) &&
+           same_time(&a->changed, &b->changed);
 }
 
 /* A descriptor to read from, or -1 and why. */

@@ -12,16 +12,26 @@
 #ifndef WAYPOST_DAEMON_KEPT_ALLOWANCES_H
 #define WAYPOST_DAEMON_KEPT_ALLOWANCES_H
 
+#include "gateway/base/buf.h"
 #include "gateway/base/rc.h"
 #include "gateway/delivery/allowance.h"
 
 struct keeper;
+
+enum { KEPT_ALLOWANCES_MAX = 64 + 16 * ALLOWANCES_MAX }; /* bytes */
 
 /* Before the workers run. */
 void kept_allowances_begin(struct keeper *keeper, struct allowances *allowances, int64_t now_us,
                            int64_t wall_ms);
 /* When they have ended. */
 void kept_allowances_end(struct keeper *keeper, const struct allowances *allowances, int64_t now_us,
+                         int64_t wall_ms);
+
+/* What the file holds, while nobody else uses the allowances. RC_PARSE: it is none; what was read
+ * by then stays, which grants nothing. */
+enum rc kept_allowances_read(struct slice bytes, struct allowances *allowances, int64_t now_us,
+                             int64_t wall_ms, struct err *err);
+void kept_allowances_put(struct buf *out, const struct allowances *allowances, int64_t now_us,
                          int64_t wall_ms);
 
 #endif

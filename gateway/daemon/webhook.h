@@ -2,7 +2,8 @@
  * daemon/webhook — JSON is posted to a URL of the operator's, again when it fails
  *
  *   One request at a time, in order. Any answer but 2xx is a failure: tried again after 10 s, 1 m,
- *   5 m and 20 m, then given up. Redirects are failures, too. The URL may hold a secret: the log
+ *   5 m and 20 m, then given up. Redirects are failures, too. A 2xx is one whatever follows it: a
+ *   body that is too large, or ends early, is nobody's business. The URL may hold a secret: the log
  *   has its host alone.
  *
  * Everything runs on the loop.

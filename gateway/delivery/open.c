@@ -266,7 +266,6 @@ static void dial(struct session *s)
     const struct conf_timeouts *timeouts = &policies_conf(s->policies)->delivery.timeouts;
     struct dial_source source;
     struct dial_via via;
-    bool rest[REPUTE_ADDRESSES_MAX];
     if (s->policies != d->policies) { /* a reload: its egress may be gone; the mail begins anew */
         session_kill(s, NULL);
         return;
@@ -286,7 +285,7 @@ static void dial(struct session *s)
         timer_set(d->loop, &s->pause, wait_ms);
         return;
     }
-    egress_source(d->egress, s->egress, repute_rather_not(s, rest) ? rest : NULL, &source);
+    repute_source(s, &source);
     if (proxied)
         way_via(egress_conf(d->egress, s->egress), s->proxy, s->proxy_n, &via);
     struct dial_plan plan = { .addrs = s->addrs,

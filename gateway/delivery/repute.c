@@ -239,9 +239,11 @@ static const struct advice_standing *row_of(const struct session *s, const struc
     const struct delivery *d = s->delivery;
     if (nothing_known(d) || s->policies != d->policies)
         return NULL;
+    if (source->family == ADDR_NONE)
+        return NULL;
     struct slice provider = receiver(d, s->egress, repute_provider(s->target));
-    return source->family == ADDR_NONE ? NULL
-                                       : paths_standing(d->paths, s->egress, provider, source);
+    const struct advice_standing *row = paths_standing(d->paths, s->egress, provider, source);
+    return row && (row->share < 1 || row->per_hour) ? row : NULL;
 }
 
 static bool is_blocked(const struct advice_standing *row)
@@ -267,32 +269,69 @@ bool repute_suits(const struct session *s, const struct item *item)
            !row_of(s, &s->source);
 }
 
-/* A canary flies by a new connection, once in a while. */
+/* ---- which address of the egress ---- */
+
+static uint64_t address_key(const struct session *s, const struct addr *source)
+{
+    char address[ADDR_TEXT_MAX];
+    uint64_t key = key_of(s->delivery, s->egress, repute_provider(s->target)) ^
+                   slice_hash_stable(slice_of(addr_host_text(source, address)));
+    return key ? key : 1;
+}
+
+/* Blocked, or its limit is used up. A canary flies by a new connection, once in a while. */
 static bool should_rest(const struct session *s, const struct addr *source)
 {
     const struct delivery *d = s->delivery;
     const struct advice_standing *row = row_of(s, source);
-    char address[ADDR_TEXT_MAX];
     if (!row || is_blocked(row) || !d->allowances)
         return row;
-    uint64_t key = key_of(d, s->egress, repute_provider(s->target));
-    key ^= slice_hash_stable(slice_of(addr_host_text(source, address)));
-    return !allowance_take(d->allowances, key ? key : 1, row->per_hour, clock_mono_us());
+    return !allowance_left(d->allowances, address_key(s, source), row->per_hour, clock_mono_us());
 }
 
-bool repute_rather_not(struct session *s, bool rest_r[REPUTE_ADDRESSES_MAX])
+static bool rather_not(const struct session *s, const struct conf_egress *e,
+                       bool rest[REPUTE_ADDRESSES_MAX])
 {
-    const struct conf_egress *e = egress_conf(s->delivery->egress, s->egress);
     const struct item *item = s->front ? s->front->item : NULL;
     bool any = false;
-    if (e->addresses.n < 2 || e->addresses.n > REPUTE_ADDRESSES_MAX)
-        return false;
     for (size_t i = 0; i < e->addresses.n; i++) {
         const struct addr *source = &e->addresses.at[i];
-        rest_r[i] = (item && refusal_covers(item, e, source)) || should_rest(s, source);
-        any = any || rest_r[i];
+        rest[i] = (item && refusal_covers(item, e, source)) || should_rest(s, source);
+        any = any || rest[i];
     }
     return any;
+}
+
+/* Only what is used counts against a limit. False: another worker has had the last of it. */
+static bool take_turn(const struct session *s, const struct conf_egress *e,
+                      const struct addr *source, bool rest[REPUTE_ADDRESSES_MAX])
+{
+    const struct advice_standing *row = row_of(s, source);
+    size_t i = 0;
+    while (i < e->addresses.n && !addr_same_host(&e->addresses.at[i], source))
+        i++;
+    if (!row || i == e->addresses.n || rest[i] || !s->delivery->allowances)
+        return true;
+    rest[i] = !allowance_take(s->delivery->allowances, address_key(s, source), row->per_hour,
+                              clock_mono_us());
+    return !rest[i];
+}
+
+void repute_source(struct session *s, struct dial_source *source_r)
+{
+    struct egress_table *table = s->delivery->egress;
+    const struct conf_egress *e = egress_conf(table, s->egress);
+    bool rest[REPUTE_ADDRESSES_MAX] = { false }, again;
+    if (e->addresses.n < 2 || e->addresses.n > REPUTE_ADDRESSES_MAX) {
+        egress_source(table, s->egress, NULL, source_r);
+        return;
+    }
+    bool any = rather_not(s, e, rest);
+    do {
+        egress_source(table, s->egress, any ? rest : NULL, source_r);
+        again = !take_turn(s, e, &source_r->v4, rest) || !take_turn(s, e, &source_r->v6, rest);
+        any = any || again;
+    } while (again);
 }
 
 bool repute_take(struct target *t, int egress, int spilled)

@@ -35,9 +35,10 @@ bool repute_may_carry(const struct session *s);
 /* May this mail go from the address of this session, which is open? */
 bool repute_suits(const struct session *s, const struct item *item);
 enum { REPUTE_ADDRESSES_MAX = 256 }; /* of an egress; with more all are alike */
-/* Of the addresses of the session's egress, which is about to be opened, those that others should
- * stand in for: the receiver blocks them or refused this mail. False: none. */
-bool repute_rather_not(struct session *s, bool rest_r[REPUTE_ADDRESSES_MAX]);
+/* Where the session, which is about to be opened, leaves from. Addresses of its egress that the
+ * receiver blocks, that have had what it takes of them, or that this mail was refused from are left
+ * out while there are others. */
+void repute_source(struct session *s, struct dial_source *source_r);
 /* One mail is about to be given to this egress; `spilled`: instead of that one, or EGRESS_NONE.
  * False: the allowance is used up meanwhile. */
 bool repute_take(struct target *t, int egress, int spilled);

@@ -136,7 +136,9 @@ void place_ready(struct item *item, struct flow *flow, bool untried)
 
 void place_trouble(struct queue *q, struct item *item, enum queue_trouble why, const char *text)
 {
+    bool wants_egress = item->wants_egress;
     place_busy(q, item);
+    item->wants_egress = wants_egress; /* when this is settled it looks anew (queue_defer) */
     q->events.trouble(q->events.arg, item, why, text);
 }
 

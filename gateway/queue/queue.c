@@ -203,8 +203,14 @@ void queue_defer(struct queue *queue, struct item *item, int64_t due_ms)
     assert(item->state == ITEM_BUSY);
     item_drop_body(item);
     item->tried_n = 0;
-    if (!follow_order(queue, item))
-        place_waiting(queue, item, due_ms);
+    if (follow_order(queue, item))
+        return;
+    if (item->wants_egress) { /* one may have come back meanwhile */
+        place_nowhere(queue, item);
+        route_item(queue, item);
+        return;
+    }
+    place_waiting(queue, item, due_ms);
 }
 
 void queue_finish(struct queue *queue, struct item **item)

@@ -1,7 +1,7 @@
 """
 test_lists — blocklists, feeds and own names: what is believed of our egress addresses
 
-rbldnsd serves the lists, as it does in the world; servers of ours are the hostile ones.
+rbldnsd serves the lists, as it does in the world; hostile ones are in test_lists_hostile.
 """
 import http.server
 import json
@@ -11,9 +11,7 @@ import threading
 import time
 
 import pytest
-from dnslib import RR
-
-from wp import certs, dns, net, servers
+from wp import certs, net, servers
 
 TESTS = "127.0.0.2\n"                       # what a list must list (RFC 5782)
 TESTS6 = "::ffff:7f00:2\n"
@@ -92,75 +90,6 @@ def test_listing_appears_and_goes(relay, keep):
         server.write("bl.test", HEAD + TESTS)
     wait_event(here, "listing", 120, state="clear", source="bl.test", egress="e2")
     assert not events(here, "listing", state="listed", egress="e1")
-
-
-class Everything(dns.Zone):
-    """Answers every question for an address with the same one: a list or resolver gone mad."""
-
-    def __init__(self, answer):
-        super().__init__()
-        self.always = answer
-
-    def _right(self, question, name, kind):
-        reply = question.reply(aa=1, ra=1)
-        if kind == "A":
-            reply.add_answer(*RR.fromZone(f"{name}. 60 IN A {self.always}\n", origin="."))
-        return reply.pack()
-
-
-def broken(fault):
-    zone = dns.Zone()
-    zone.fault("*", fault)
-    return zone
-
-
-HOSTILE = {
-    "quota": lambda: Everything("127.255.255.255"),
-    "open-resolver": lambda: Everything("127.255.255.254"),
-    "typing-error": lambda: Everything("127.255.255.252"),
-    "wildcard": lambda: Everything("127.0.0.2"),
-    "parked": lambda: Everything("192.0.2.80"),
-    "empty": dns.Zone,
-    "refused": lambda: broken("refused"),
-    "servfail": lambda: broken("servfail"),
-    "silent": lambda: broken("silent"),
-    "wrong-id": lambda: broken("wrong_id"),
-    "garbage": lambda: broken("garbage"),
-    "cut": lambda: broken("short"),
-    "loop": lambda: broken("pointer_loop"),
-}
-
-
-def cautious(zone, address):
-    """A server that has the list's truth but sends it over TCP only."""
-    reverse = ".".join(reversed(address.split(".")))
-    truth = dns.Zone(f"2.0.0.127.{zone} A 127.0.0.2", f"{reverse}.{zone} A 127.0.0.2", ttl=5)
-    truth.fault("*", "truncated")
-    return truth
-
-
-@pytest.mark.timeout(300)
-def test_hostile_servers_list_nobody_and_hide_nothing(relay, keep):
-    """Each fault alone: nobody is listed. Beside a right server: what is listed there is found."""
-    hostile = {name: keep(dns.Server(make())) for name, make in HOSTILE.items()}
-    ours = [net.loopback() for _ in range(4)]
-    data = HEAD + TESTS + ours[2] + "\n"
-    right = keep(servers.Rbldnsd({f"with-{name}.test": ("ip4set", data) for name in HOSTILE}))
-    over_tcp = [keep(dns.Server(cautious("tcp.test", ours[2]))) for _ in range(2)]
-    lists = [blocklist(f"{name}.test", s) for name, s in hostile.items()]
-    lists += [blocklist(f"with-{name}.test", s, right) for name, s in hostile.items()]
-    here, _ = watch(relay, [*lists, blocklist("tcp.test", *over_tcp)], addresses=ours)
-    expected = {f"with-{name}.test" for name in HOSTILE} | {"tcp.test"}
-
-    def listed():
-        return {(e["source"], e["address"]) for e in events(here, "listing", state="listed")}
-
-    net.wait_for("all listings", lambda: {s for s, _ in listed()} >= expected, 200, 0.5)
-    assert listed() == {(source, ours[2]) for source in expected}
-    for name, server in hostile.items():
-        assert server.zone.queries, name
-        for row in rows(here, source=f"{name}.test"):
-            assert row["state"] == "unknown" and row["problem"], row
 
 
 def test_listing_by_the_only_resolver_waits_for_a_second_look(relay, keep):

@@ -28,7 +28,8 @@ enum fault {
     QUOTA,      /* 127.255.255.255 for everything */
     PARKED,     /* an address of an ad server for everything */
     LIAR_CLEAR, /* nothing exists */
-    FLAKY       /* every other question gets no answer */
+    FLAKY,      /* every other question gets no answer */
+    STALE       /* has the test entries only */
 };
 
 struct pending {
@@ -76,7 +77,7 @@ static bool asks_for(const char *name, const char *entry)
 }
 
 /* What the list truly says. */
-static void truth(const struct world *w, const char *name, struct dnsbl_answer *a)
+static void truth(const struct world *w, bool stale, const char *name, struct dnsbl_answer *a)
 {
     a->state = LIST_CLEAR;
     if (asks_for(name, "2.0.0.127"))
@@ -84,7 +85,7 @@ static void truth(const struct world *w, const char *name, struct dnsbl_answer *
     if (strstr(name, "2.0.0.0.0.0.f.7.f.f.f.f.0.0.0.0.") == name)
         answer_with(a, "127.0.0.2");
     for (size_t i = 0; i < 8; i++)
-        if (w->entries[i] && asks_for(name, w->entries[i]))
+        if (!stale && w->entries[i] && asks_for(name, w->entries[i]))
             answer_with(a, w->answers[i] ? w->answers[i] : "127.0.0.2");
     if (w->everything && !a->n && !asks_for(name, "1.0.0.127"))
         answer_with(a, "127.0.0.2");
@@ -105,10 +106,10 @@ static void answer(struct world *w, unsigned resolver, const char *name, struct 
         p->at = w->now + (fault == SILENT ? 2 * SECOND : 20);
     } else if (fault == LIAR_CLEAR) {
         p->answer.state = LIST_CLEAR;
-    } else if (fault != HONEST) {
+    } else if (fault != HONEST && fault != STALE) {
         answer_with(&p->answer, instead[fault]);
     } else {
-        truth(w, name, &p->answer);
+        truth(w, fault == STALE, name, &p->answer);
     }
 }
 

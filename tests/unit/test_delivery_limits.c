@@ -104,6 +104,55 @@ static void test_a_quota_is_handed_over(void **state)
     assert_in_range(by("one"), BURST, most_since(began_us));
 }
 
+/* ---- one address of an egress ---- */
+
+static unsigned from(const char *source)
+{
+    char needle[40];
+    snprintf(needle, sizeof needle, "\"source\":\"%s\"", source);
+    return count_in(rig_log(), needle);
+}
+
+/* The first of the two is limited; the egress may have as much for the other. */
+static void advise_address(void)
+{
+    struct advice *a = advice_new(1, 1);
+    a->version = 1;
+    a->made_ms = loop_now_ms(rig.loop);
+    a->group[0].carrier = a->group[0].region = advice_text(a, SLICE_LIT("other"));
+    a->egress[0].name = advice_text(a, SLICE_LIT("both"));
+    a->egress[0].share = 1;
+    advice_standings(a, 2, 0);
+    a->standing[0] = (struct advice_standing){
+        .egress = 0, .provider = slice_of(""), .share = 0.5F, .per_hour = 2 * PER_HOUR
+    };
+    a->standing[1] = (struct advice_standing){ .egress = 0,
+                                               .provider = slice_of(""),
+                                               .source = { ADDR_V4, { 127, 0, 0, 71 }, 0 },
+                                               .share = 0.5F,
+                                               .per_hour = PER_HOUR };
+    delivery_advise(rig.delivery, a);
+}
+
+/* Two that take turns: a turn of the other costs this one nothing. */
+static void test_a_limited_address_has_its_whole_limit(void **state)
+{
+    (void)state;
+    rig.replies = reply_rules_shipped();
+    rig.allowances = allowances_new();
+    play(0, works);
+    rig_start("egress: [ { name: both, address: [ 127.0.0.71, 127.0.0.72 ] } ]\n"
+              "delivery: { messages_per_connection: 1 }\n",
+              "");
+    advise_address();
+    int64_t began_us = clock_mono_us();
+    for (unsigned i = 0; i < MAILS; i++)
+        rig_mail(&mail);
+    settle();
+    assert_in_range(from("127.0.0.71"), BURST, most_since(began_us));
+    assert_in_range(from("127.0.0.72"), BURST, most_since(began_us));
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -111,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_a_limit_is_not_gone_round),
         T(test_a_quota_is_handed_over),
+        T(test_a_limited_address_has_its_whole_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -141,6 +141,62 @@ static void test_no_fault_lists_anybody(void **state)
     }
 }
 
+/* Right after the tests were passed, and for longer than clear rounds take. */
+static void test_no_fault_clears_anybody(void **state)
+{
+    static const enum fault faults[] = { SILENT, REFUSED, LIAR_CLEAR, QUOTA, PARKED, WILDCARD };
+    (void)state;
+    for (size_t n = 1; n <= 2; n++) {
+        for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+            clean_start(four, n, 4);
+            w.entries[0] = "1.2.0.192";
+            run(&w, 8 * MINUTE);
+            assert_int_equal(w.listings, 1);
+            w.fault[0] = w.fault[1] = faults[i];
+            run(&w, 5 * 60 * MINUTE);
+            assert_int_equal(w.clearings, 4);
+            assert_int_equal(w.alarms, 1);
+            assert_true(w.dead > 0);
+            end();
+        }
+    }
+}
+
+/* After a restart only others remember that it was listed: what is said of a suspect is tested. */
+static void test_no_fault_frees_a_suspect(void **state)
+{
+    (void)state;
+    clean_start(four, 2, 4);
+    struct addr suspect = addr_of("192.0.2.1");
+    dnsbl_suspect(w.d, &suspect, true, w.now);
+    run(&w, 30 * SECOND);
+    w.fault[0] = w.fault[1] = LIAR_CLEAR;
+    unsigned before = w.repeated;
+    run(&w, 15 * MINUTE); /* standing counts looks that are 15 minutes apart, and wants three */
+    assert_true(w.repeated > before);
+    before = w.repeated;
+    run(&w, 2 * 60 * MINUTE);
+    assert_int_equal(w.repeated, before);
+    end();
+}
+
+/* Two that pass their tests, and do not agree: neither is believed. A third decides. */
+static void test_resolvers_that_disagree_for_good(void **state)
+{
+    (void)state;
+    for (size_t n = 2; n <= 3; n++) {
+        clean_start(four, n, 4);
+        w.entries[0] = "1.2.0.192";
+        w.fault[0] = STALE;
+        run(&w, 60 * MINUTE);
+        assert_int_equal(w.listings, n == 3);
+        w.fault[0] = HONEST;
+        run(&w, 10 * MINUTE);
+        assert_int_equal(w.listings, 1);
+        end();
+    }
+}
+
 static void test_codes_outside_the_table_say_nothing(void **state)
 {
     (void)state;
@@ -194,6 +250,9 @@ int main(void)
         cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_worse_code_is_told),
         cmocka_unit_test(test_no_fault_lists_anybody),
+        cmocka_unit_test(test_no_fault_clears_anybody),
+        cmocka_unit_test(test_no_fault_frees_a_suspect),
+        cmocka_unit_test(test_resolvers_that_disagree_for_good),
         cmocka_unit_test(test_codes_outside_the_table_say_nothing),
         cmocka_unit_test(test_most_of_us_at_once_waits),
         cmocka_unit_test(test_half_of_us_is_believed),

@@ -99,6 +99,32 @@ static void mail_that_waits_for_hours_is_told_of_once(void **state)
     assert_told_once(item);
 }
 
+/* Nothing could carry it when its sender was told: it leaves as soon as something can. */
+static void mail_told_of_waits_for_an_egress_still(void **state)
+{
+    (void)state;
+    struct flow *flow = NULL;
+    struct item *item = item_with((struct deliver_by){ 0 }, (struct mail_hold){ 0 });
+    item->accepted_ms = clock_wall_ms() - DELAY_NOTICE_MS + 300;
+    queue_submit(w.queues[0], item);
+    for (int i = 0; i < 100 && !(w.last_site && site_ready(w.last_site)); i++)
+        turn_a_little();
+    assert_non_null(site_front(w.last_site, NULL, SCHED_SLOT, &flow));
+    flow_failed(flow, "no egress");
+    assert_true(turn_until_taken(1));
+    assert_int_equal(w.trouble[0], TROUBLE_LATE);
+    item->delay_told = true; /* as delivery does */
+    queue_defer(w.taken_from[0], item, clock_wall_ms() + 3600000);
+    w.taken_n = 0;
+    turn_a_little();
+    assert_int_equal(site_ready(w.last_site), 1); /* one may have come back meanwhile */
+    flow_failed(flow, "no egress");
+    queue_wake(w.last_site->queue, w.last_site);
+    turn_a_little();
+    assert_int_equal(site_ready(w.last_site), 1);
+    assert_int_equal(w.trouble_n, 1);
+}
+
 /* That its turn at a limit is far away is no trouble; a try that is due comes first. */
 static void mail_that_can_leave_is_not_told_of(void **state)
 {
@@ -184,6 +210,7 @@ int main(void)
         T(late_mail_is_told_of_once),
         T(late_mail_that_waits_is_not_tried_for_it),
         T(mail_that_waits_for_hours_is_told_of_once),
+        T(mail_told_of_waits_for_an_egress_still),
         T(mail_that_can_leave_is_not_told_of),
         T(mail_to_be_returned_late_ends_in_its_lane),
         T(returned_late_after_a_restart),

@@ -21,6 +21,16 @@ static struct addr address(const char *text)
     return a;
 }
 
+/* These, all clean. */
+static struct standing *standing_of(const struct standing_member *member, uint32_t n)
+{
+    struct standing_config config = { .member = member, .member_n = n, .min_active = 1 };
+    const struct standing_hooks hooks = { NULL, NULL };
+    struct standing *s = standing_new(&hooks, T0);
+    standing_configure(s, &config, T0);
+    return s;
+}
+
 /* Egress "two" has two addresses. */
 static struct standing *standing(bool warming)
 {
@@ -30,13 +40,9 @@ static struct standing *standing(bool warming)
         { .egress = SLICE_LIT("two"), .address = address("2001:db8::2") },
         { .egress = SLICE_LIT("far"), .address = { .family = ADDR_NONE } },
     };
-    struct standing_config config = { .member = member, .member_n = 4, .min_active = 1 };
-    const struct standing_hooks hooks = { NULL, NULL };
     if (warming)
         member[0].warmup_ms = T0 - HOUR;
-    struct standing *s = standing_new(&hooks, T0);
-    standing_configure(s, &config, T0);
-    return s;
+    return standing_of(member, 4);
 }
 
 static struct advice *table(const struct standing *s, int64_t now_ms)
@@ -112,12 +118,8 @@ static void test_a_shared_address(void **state)
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.1") },
         { .egress = SLICE_LIT("two"), .address = address("203.0.113.1") },
     };
-    struct standing_config config = { .member = member, .member_n = 2, .min_active = 1 };
-    const struct standing_hooks hooks = { NULL, NULL };
-    struct standing *s = standing_new(&hooks, T0);
-    struct err err;
-    standing_configure(s, &config, T0);
-    assert_int_equal(standing_order(s, 0, STANDING_DISABLE, T0, &err), RC_OK);
+    struct standing *s = standing_of(member, 2);
+    assert_int_equal(standing_order(s, 0, STANDING_DISABLE, T0, NULL), RC_OK);
     struct advice *a = table(s, T0);
     assert_int_equal(a->egress[ONE].fault, EGRESS_BARRED);
     assert_int_equal(a->egress[TWO].fault, EGRESS_FINE);
@@ -191,10 +193,7 @@ static void test_some_of_several(void **state)
         { .egress = SLICE_LIT("one"), .address = address("2001:db8::2") },
         { .egress = SLICE_LIT("one"), .address = address("2001:db8::3") },
     };
-    struct standing_config config = { .member = member, .member_n = 4, .min_active = 1 };
-    const struct standing_hooks hooks = { NULL, NULL };
-    struct standing *s = standing_new(&hooks, T0);
-    standing_configure(s, &config, T0);
+    struct standing *s = standing_of(member, 4);
     struct slice google = SLICE_LIT("google");
     int64_t now = T0;
     for (uint64_t i = 1; i <= 3; i++)
@@ -230,14 +229,19 @@ static void test_some_of_several(void **state)
     standing_free(&s);
 }
 
-static void limit(struct standing *s, int member, int64_t now_ms)
+static void limit_at(struct standing *s, int member, const char *provider, int64_t now_ms)
 {
     struct standing_reply good = { .reply_class = STANDING_DELIVERED };
     struct standing_reply slow = { .reply_class = STANDING_IP_THROTTLED, .temporary = true };
     for (int i = 0; i < 100; i++)
-        standing_reply(s, member, SLICE_LIT("google"), &good, now_ms);
+        standing_reply(s, member, slice_of(provider), &good, now_ms);
     for (int i = 0; i < 2; i++)
-        standing_reply(s, member, SLICE_LIT("google"), &slow, now_ms);
+        standing_reply(s, member, slice_of(provider), &slow, now_ms);
+}
+
+static void limit(struct standing *s, int member, int64_t now_ms)
+{
+    limit_at(s, member, "google", now_ms);
 }
 
 /* A receiver limits one of three addresses: no more than that goes by it, and the others carry no
@@ -250,11 +254,8 @@ static void test_one_of_three_is_limited(void **state)
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.3") },
     };
-    struct standing_config config = { .member = member, .member_n = 3, .min_active = 1 };
-    const struct standing_hooks hooks = { NULL, NULL };
-    struct standing *s = standing_new(&hooks, T0);
+    struct standing *s = standing_of(member, 3);
     struct slice google = SLICE_LIT("google");
-    standing_configure(s, &config, T0);
     limit(s, 0, T0);
     struct advice *a = table(s, T0);
     const struct advice_standing *own = advice_source(a, ONE, google, &member[0].address);
@@ -282,6 +283,34 @@ static void test_one_of_three_is_limited(void **state)
     standing_free(&s);
 }
 
+/* By many receivers: each limit is two rows, of the address and of its egress. */
+static void test_many_limit_one_of_two(void **state)
+{
+    static const char *const providers[] = { "a", "b", "google" };
+    (void)state;
+    struct standing_member member[] = {
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.1") },
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
+        { .egress = SLICE_LIT("two"), .address = address("203.0.113.3") },
+    };
+    struct standing *s = standing_of(member, 3);
+    for (int i = 0; i < 3; i++)
+        limit_at(s, 0, providers[i], T0);
+    for (uint64_t i = 1; i <= 3; i++)
+        refuse(s, 2, "b", i, T0);
+    struct advice *a = table(s, T0);
+    assert_int_equal(a->standing_n, 3 * 2 + 1);
+    for (int i = 0; i < 3; i++) {
+        const struct advice_standing *all = advice_standing(a, ONE, slice_of(providers[i])),
+                                     *own = advice_source(a, ONE, slice_of(providers[i]),
+                                                          &member[0].address);
+        assert_true(all && own && own->per_hour && all->per_hour == 2 * own->per_hour);
+    }
+    assert_true(advice_standing(a, TWO, SLICE_LIT("b"))->share <= 0);
+    advice_unref(&a);
+    standing_free(&s);
+}
+
 /* Released, it has a tenth of what it had: the rest is the other's, who has no limit. */
 static void test_one_of_two_was_released(void **state)
 {
@@ -290,12 +319,9 @@ static void test_one_of_two_was_released(void **state)
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.1") },
         { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
     };
-    struct standing_config config = { .member = member, .member_n = 2, .min_active = 1 };
-    const struct standing_hooks hooks = { NULL, NULL };
-    struct standing *s = standing_new(&hooks, T0);
+    struct standing *s = standing_of(member, 2);
     struct standing_view v;
     int64_t now = T0;
-    standing_configure(s, &config, now);
     refuse(s, 0, "google", 1, now);
     refuse(s, 0, "yahoo", 2, now);
     while (standing_view(s, 0, now, &v) && v.state != STANDING_PROBATION)
@@ -305,6 +331,37 @@ static void test_one_of_two_was_released(void **state)
         advice_source(a, ONE, slice_of("anybody"), &member[0].address);
     assert_true(own && own->share >= 1 && own->per_hour == 20);
     assert_null(advice_standing(a, ONE, slice_of("anybody")));
+    advice_unref(&a);
+    standing_free(&s);
+}
+
+/* Warm at one receiver and new to all others: what holds in general does not hold there. */
+static void test_one_of_two_is_warm_there(void **state)
+{
+    (void)state;
+    struct standing_member member[] = {
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.1"), .warmup_ms = T0 - HOUR },
+        { .egress = SLICE_LIT("one"), .address = address("203.0.113.2") },
+    };
+    const struct standing_reply good = { .reply_class = STANDING_DELIVERED };
+    struct standing *s = standing_of(member, 2);
+    struct slice google = SLICE_LIT("google");
+    int64_t now = T0;
+    for (; now < T0 + 5 * 24 * HOUR; now += HOUR) {
+        for (int i = 0; i < 8; i++)
+            standing_reply(s, 0, google, &good, now);
+        standing_tick(s, now);
+    }
+    struct standing_provider_view v;
+    assert_true(standing_provider_find(s, 0, google, now, &v) && v.quota_per_hour < 0);
+    struct advice *a = table(s, now);
+    const struct advice_standing *own =
+        advice_source(a, ONE, SLICE_LIT("yahoo"), &member[0].address);
+    assert_true(own && own->per_hour == 20);
+    own = advice_source(a, ONE, google, &member[0].address);
+    assert_true(own && own->share >= 1 && own->per_hour == 0);
+    const struct advice_standing *all = advice_standing(a, ONE, google);
+    assert_true(!all || (all->share >= 1 && all->per_hour == 0));
     advice_unref(&a);
     standing_free(&s);
 }
@@ -335,7 +392,9 @@ int main(void)
         cmocka_unit_test(test_some_of_several),
         cmocka_unit_test(test_a_shared_address),
         cmocka_unit_test(test_one_of_three_is_limited),
+        cmocka_unit_test(test_many_limit_one_of_two),
         cmocka_unit_test(test_one_of_two_was_released),
+        cmocka_unit_test(test_one_of_two_is_warm_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

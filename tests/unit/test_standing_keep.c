@@ -119,6 +119,46 @@ static void test_reload(void **state)
     assert_true(sr_points(r, 1) > 50 && sr_points(r, 0) < 1);
 }
 
+/* Renamed, swapped, or back under another name: it is the same address. */
+static void test_an_address_takes_its_standing_along(void **state)
+{
+    struct standing_rig *r = *state;
+    struct standing_member a = r->member[0], b = r->member[1];
+    struct standing_provider_view blocked;
+    sr_list(r, 0, "drop", 100, true);
+    sr_order(r, 1, STANDING_DISABLE);
+    for (uint64_t i = 0; i < 3; i++)
+        sr_reply(r, 2, "p", STANDING_IP_BLOCKED, i, true);
+    r->member[0].egress = slice_of("renamed");
+    r->member[2].egress = slice_of("c2");
+    sr_configure(r);
+    assert_false(sr_view(r, 0).eligible);
+    sr_list(r, 0, "drop", 100, true); /* as the list says of it next */
+    assert_int_equal(standing_find(r->s, slice_of("a"), &a.address), STANDING_NONE);
+    assert_true(standing_provider_find(r->s, 2, slice_of("p"), r->now_ms, &blocked));
+    assert_int_equal(blocked.state, STANDING_BLOCKED);
+    r->member[0].egress = b.egress; /* two swap their addresses: each name is known, and so are */
+    r->member[1].egress = slice_of("renamed"); /* the addresses, but no longer together */
+    sr_configure(r);
+    assert_false(sr_view(r, 0).eligible);
+    assert_int_equal(standing_evidence(r->s, 0, r->now_ms, &(struct standing_evidence){ 0 }, 1), 1);
+    sr_state(r, 1, STANDING_DISABLED);
+    r->member[1] = r->member[2]; /* taken out, and back a week later as another's */
+    r->config.member_n = 2;
+    sr_configure(r);
+    sr_wait(r, 7 * RIG_DAY);
+    sr_restart(r);
+    r->member[2] = (struct standing_member){ .egress = slice_of("new"), .address = b.address };
+    r->config.member_n = 3;
+    sr_configure(r);
+    sr_state(r, 2, STANDING_DISABLED);
+    r->member[3] = (struct standing_member){ .egress = slice_of("too"), .address = b.address };
+    r->config.member_n = 4; /* in use by two: the other begins with nothing */
+    sr_configure(r);
+    sr_state(r, 2, STANDING_DISABLED);
+    sr_state(r, 3, STANDING_CLEAN);
+}
+
 static void test_restart(void **state)
 {
     struct standing_rig *r = *state;
@@ -261,6 +301,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_orders, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_two_holds, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_reload, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_an_address_takes_its_standing_along, sr_set_up,
+                                        sr_tear_down),
         cmocka_unit_test_setup_teardown(test_restart, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_counts_kept, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_damage, sr_set_up, sr_tear_down),

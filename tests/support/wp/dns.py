@@ -22,6 +22,7 @@ FAULTS = {
     "notimp": lambda q, a: _rcode(q, 4),
     "formerr": lambda q, a: _rcode(q, 1),
     "wrong_id": lambda q, a: bytes([a[0] ^ 0x55]) + a[1:],
+    "wrong_question": lambda q, a: _other_question(a),
     "garbage": lambda q, a: q[:2] + b"\x84" + bytes(range(40)),
     "short": lambda q, a: a[:14],
     "pointer_loop": lambda q, a: _pointer_loop(q),
@@ -33,6 +34,11 @@ def _rcode(query, code):
     reply = DNSRecord.parse(query).reply()
     reply.header.rcode = code
     return reply.pack()
+
+
+def _other_question(answer):
+    """The same, of a name whose first letter is another."""
+    return answer[:13] + bytes([answer[13] ^ 1]) + answer[14:]
 
 
 def _pointer_loop(query):
@@ -121,15 +127,16 @@ class Zone:
 
 
 class Server:
-    """Serves a zone on port 53 of an address of its own."""
+    """Serves a zone on port 53 of an address of its own; without TCP connections are refused."""
 
-    def __init__(self, zone, address=None):
+    def __init__(self, zone, address=None, tcp=True):
         self.zone, self.address, self.open = zone, address or net.loopback(), True
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind((self.address, 53))
-        self.tcp = socket.create_server((self.address, 53))
         threading.Thread(target=self._serve_udp, daemon=True).start()
-        threading.Thread(target=self._serve_tcp, daemon=True).start()
+        self.tcp = socket.create_server((self.address, 53)) if tcp else None
+        if tcp:
+            threading.Thread(target=self._serve_tcp, daemon=True).start()
 
     def __enter__(self):
         return self
@@ -140,7 +147,7 @@ class Server:
     def close(self):
         """From now on nobody answers."""
         self.open = False
-        for s in (self.udp, self.tcp):
+        for s in filter(None, (self.udp, self.tcp)):
             try:
                 s.shutdown(socket.SHUT_RDWR)
             except OSError:

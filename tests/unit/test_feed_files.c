@@ -1,0 +1,154 @@
+/*
+ * tests/unit/test_feed_files — which state of a feed's file the supervisor tells control about
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "gateway/base/cursor.h"
+#include "gateway/daemon/feed_files.h"
+#include "gateway/daemon/messages.h"
+#include "tests/support/temp_dir.h"
+
+enum { TURNS_MAX = 2000, NOBODY = 65534 };
+
+static struct {
+    struct loop *loop;
+    struct child control;
+    struct ipc *other; /* control's end */
+    struct feed_files *files;
+    char dir[64], path[128];
+    unsigned told, opened;
+    char why[128];
+} rig;
+
+static void on_message(void *arg, struct ipc_message *m)
+{
+    (void)arg;
+    struct cursor c = cur_of(m->bytes.p, m->bytes.n);
+    struct slice path = cur_slice16(&c), why = cur_slice16(&c);
+    assert_int_equal(m->type, MSG_FEED);
+    assert_true(slice_eq_str(path, rig.path));
+    rig.told++;
+    rig.opened += m->fd_count;
+    snprintf(rig.why, sizeof rig.why, "%.*s", SLICE_FMT(why));
+}
+
+static void on_closed(void *arg, const char *why)
+{
+    (void)arg;
+    (void)why;
+}
+
+static void write_file(const char *text)
+{
+    FILE *f = fopen(rig.path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+static int set_up(void **state)
+{
+    static const struct ipc_ops ops = { on_message, on_closed };
+    int fds[2];
+    (void)state;
+    memset(&rig, 0, sizeof rig);
+    temp_dir_make(rig.dir, sizeof rig.dir);
+    assert_int_equal(chmod(rig.dir, 0755), 0);
+    snprintf(rig.path, sizeof rig.path, "%s/feed", rig.dir);
+    write_file("192.0.2.1\n");
+    rig.loop = loop_new();
+    assert_int_equal(ipc_pair(fds, NULL), RC_OK);
+    rig.control.ipc = ipc_new(rig.loop, fds[0], &ops, NULL);
+    rig.other = ipc_new(rig.loop, fds[1], &ops, NULL);
+    rig.files = feed_files_new(rig.loop, &rig.control);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    feed_files_free(&rig.files);
+    ipc_free(&rig.control.ipc);
+    ipc_free(&rig.other);
+    loop_free(&rig.loop);
+    temp_dir_remove(rig.dir);
+    return 0;
+}
+
+static void configure(void)
+{
+    struct conf_feed feed = { .file = slice_of(rig.path) };
+    struct conf conf = { .reputation.feeds = { &feed, 1 } };
+    feed_files_configure(rig.files, &conf);
+}
+
+static void until_told(unsigned n)
+{
+    for (int i = 0; i < TURNS_MAX && rig.told < n; i++)
+        loop_turn(rig.loop, 20);
+    assert_int_equal(rig.told, n);
+}
+
+/* Rights are no part of the content, but without them there is none. */
+static void test_a_file_that_may_be_read_again(void **state)
+{
+    bool root = geteuid() == 0;
+    (void)state;
+    assert_int_equal(chmod(rig.path, 0), 0);
+    if (root)
+        assert_int_equal(seteuid(NOBODY), 0);
+    configure();
+    until_told(1);
+    assert_string_equal(rig.why, "Permission denied");
+    assert_int_equal(rig.opened, 0);
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(rig.path, 0644), 0);
+    if (root)
+        assert_int_equal(seteuid(NOBODY), 0);
+    until_told(2);
+    if (root)
+        assert_int_equal(seteuid(0), 0);
+    assert_string_equal(rig.why, "");
+    assert_int_equal(rig.opened, 1);
+}
+
+/* What rests is told once; what is written again is told when it rests. */
+static void test_a_file_that_changes(void **state)
+{
+    (void)state;
+    configure();
+    until_told(1);
+    assert_int_equal(rig.opened, 1);
+    write_file("192.0.2.1\n192.0.2.2\n");
+    until_told(2);
+    assert_int_equal(unlink(rig.path), 0);
+    until_told(3);
+    assert_string_equal(rig.why, "No such file or directory");
+    assert_int_equal(mkdir(rig.path, 0755), 0);
+    until_told(4);
+    assert_string_equal(rig.why, "not a regular file");
+    assert_int_equal(rmdir(rig.path), 0);
+    assert_int_equal(mkfifo(rig.path, 0644), 0); /* nobody writes: opening it must not wait */
+    until_told(5);
+    assert_string_equal(rig.why, "not a regular file");
+    assert_int_equal(rig.opened, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_file_that_may_be_read_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_file_that_changes, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,181 @@
+/*
+ * tests/unit/test_webhook — what counts as taken, by web servers that answer as they like
+ *
+ *   Two messages are posted. The second one follows when the first was taken; one that failed is
+ *   tried again 10 s later, and the second waits behind it.
+ */
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "gateway/daemon/webhook.h"
+
+enum { HUGE_BYTES = 10 << 20, TURNS_MAX = 2000, QUIET_TURNS = 20 };
+
+struct row {
+    const char *reply; /* NULL: none, and the connection stands */
+    bool huge;         /* and 10 MiB behind it */
+    bool hangs;        /* and then nothing */
+    bool taken;
+};
+
+static const struct row rows[] = {
+    { .reply = "HTTP/1.1 204 No Content\r\n\r\n", .taken = true },
+    { .reply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", .taken = true },
+    { .reply = "HTTP/1.1 200 OK\r\n\r\n", .huge = true, .taken = true },
+    { .reply = "HTTP/1.1 200 OK\r\nContent-Length: 10485760\r\n\r\n", .huge = true, .taken = true },
+    { .reply = "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf", .taken = true },
+    { .reply = "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n" },
+    { .reply = "HTTP/1.1 500 Oops\r\n\r\n", .huge = true },
+    { .reply = "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n" },
+    { .reply = "HTTP/1.1 302 Found\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n" },
+    { .reply = "HTTP/1.1 307 Again\r\nLocation: file:///etc/passwd\r\nContent-Length: 0\r\n\r\n" },
+    { .reply = "" },
+    { .reply = "SSH-2.0-x\r\n" },
+    { .reply = "HTTP/1.1 100 Continue\r\n\r\n", .hangs = true },
+    { .reply = NULL, .hangs = true },
+};
+
+static struct {
+    const struct row *row;
+    int listening;
+    uint16_t port;
+    pthread_t thread;
+    atomic_uint posts;  /* that were answered */
+    atomic_bool second; /* the second message was one of them */
+} web;
+
+static void read_post(int fd)
+{
+    char request[4096];
+    size_t n = 0;
+    ssize_t got;
+    do {
+        got = recv(fd, request + n, sizeof request - n, 0);
+        n += got > 0 ? (size_t)got : 0;
+    } while (got > 0 && n < sizeof request && !memchr(request, '}', n));
+    if (memmem(request, n, "two", 3))
+        atomic_store(&web.second, true);
+}
+
+static void serve_one(int fd)
+{
+    static const char zeros[64 << 10];
+    const struct row *row = web.row;
+    char rest;
+    read_post(fd);
+    if (row->reply)
+        (void)!send(fd, row->reply, strlen(row->reply), MSG_NOSIGNAL);
+    for (size_t n = 0; row->huge && n < HUGE_BYTES; n += sizeof zeros)
+        if (send(fd, zeros, sizeof zeros, MSG_NOSIGNAL) < 0)
+            break;
+    atomic_fetch_add(&web.posts, 1);
+    while (row->hangs && recv(fd, &rest, 1, 0) > 0) {
+    }
+    close(fd);
+}
+
+static void *serve(void *arg)
+{
+    (void)arg;
+    for (int fd; (fd = accept(web.listening, NULL, NULL)) >= 0;)
+        serve_one(fd);
+    return NULL;
+}
+
+static void web_start(const struct row *row)
+{
+    struct sockaddr_in sin = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t n = sizeof sin;
+    web.row = row;
+    atomic_store(&web.posts, 0);
+    atomic_store(&web.second, false);
+    web.listening = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(web.listening, (const void *)&sin, sizeof sin), 0);
+    assert_int_equal(listen(web.listening, 4), 0);
+    assert_int_equal(getsockname(web.listening, (void *)&sin, &n), 0);
+    web.port = ntohs(sin.sin_port);
+    assert_int_equal(pthread_create(&web.thread, NULL, serve, NULL), 0);
+}
+
+static void web_stop(void)
+{
+    shutdown(web.listening, SHUT_RDWR);
+    pthread_join(web.thread, NULL);
+    close(web.listening);
+}
+
+static void on_lost(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+static void test_what_counts_as_taken(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char url[64];
+        unsigned lost = 0;
+        struct loop *loop = loop_new();
+        struct webhook *hook = webhook_new(loop, on_lost, &lost);
+        web_start(&rows[i]);
+        snprintf(url, sizeof url, "http://127.0.0.1:%u/hook?key=secret", (unsigned)web.port);
+        struct conf conf = { .reputation.notify.webhook = slice_of(url) };
+        webhook_configure(hook, &conf);
+        assert_true(webhook_post(hook, SLICE_LIT("{\"text\":\"one\"}")));
+        assert_true(webhook_post(hook, SLICE_LIT("{\"text\":\"two\"}")));
+        unsigned wanted = rows[i].taken ? 2 : 1;
+        for (int n = 0; n < TURNS_MAX && atomic_load(&web.posts) < wanted; n++)
+            loop_turn(loop, 20);
+        for (int n = 0; n < QUIET_TURNS; n++)
+            loop_turn(loop, 10);
+        if (atomic_load(&web.second) != rows[i].taken)
+            print_error("row %zu\n", i);
+        assert_int_equal(atomic_load(&web.second), rows[i].taken);
+        assert_int_equal(atomic_load(&web.posts), wanted);
+        assert_int_equal(lost, 0); /* not before the fifth try */
+        webhook_free(&hook);
+        loop_free(&loop);
+        web_stop();
+    }
+}
+
+/* More than can wait is given up at once, and said. */
+static void test_a_server_that_hangs_holds_no_more_than_so_many(void **state)
+{
+    static const struct row silent = { .hangs = true };
+    char url[64];
+    unsigned lost = 0;
+    (void)state;
+    struct loop *loop = loop_new();
+    struct webhook *hook = webhook_new(loop, on_lost, &lost);
+    web_start(&silent);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned)web.port);
+    struct conf conf = { .reputation.notify.webhook = slice_of(url) };
+    webhook_configure(hook, &conf);
+    for (int i = 0; i < WEBHOOK_WAITING_MAX; i++)
+        assert_true(webhook_post(hook, SLICE_LIT("{\"text\":\"one\"}")));
+    assert_false(webhook_post(hook, SLICE_LIT("{\"text\":\"one\"}")));
+    webhook_free(&hook);
+    loop_free(&loop);
+    web_stop();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_counts_as_taken),
+        cmocka_unit_test(test_a_server_that_hangs_holds_no_more_than_so_many),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
