@@ -60,3 +60,16 @@ bool quota_take(struct quota *q, int64_t now_ms)
     }
     return true;
 }
+
+void quota_give_back(struct quota *q, int64_t taken_ms, int64_t now_ms)
+{
+    if (q->rate.count == 0)
+        return;
+    advance(q, now_ms);
+    int64_t part = taken_ms / q->part_ms;
+    uint64_t *taken = &q->taken[part % QUOTA_PARTS];
+    if (part > q->part || q->part - part >= QUOTA_PARTS || *taken == 0)
+        return;
+    --*taken;
+    q->sum--;
+}

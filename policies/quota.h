@@ -33,5 +33,8 @@ void quota_set(struct quota *q, struct rate rate, int64_t now_ms);
 uint64_t quota_left(struct quota *q, int64_t now_ms);
 /* One; false: there is none. */
 bool quota_take(struct quota *q, int64_t now_ms);
+/* The one that was taken at taken_ms, which was not used after all. When another `per` came in
+ * between it comes back in its time only. */
+void quota_give_back(struct quota *q, int64_t taken_ms, int64_t now_ms);
 
 #endif

@@ -102,6 +102,8 @@ static void submit_items(struct transaction *tx, uint64_t fence)
         queue_submit(tx->in->env.queue, item);
     }
     tx->items_n = 0;
+    if (tx->urgent == URGENT_GRANTED)
+        tx->urgent = URGENT_ACCEPTED;
 }
 
 /* RFC 6710 section 4.1: a priority that a rule or a quota has changed since MAIL is told here. */

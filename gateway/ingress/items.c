@@ -100,8 +100,8 @@ static bool may_be_urgent(struct transaction *tx)
 {
     const struct session *s = tx->session;
     if (tx->urgent == URGENT_NOT_ASKED) {
-        bool granted =
-            ruleset_take_urgent(s->rules, s->client, s->user, loop_now_ms(tx->in->env.loop));
+        bool granted = ruleset_take_urgent(tx->rules, s->client, s->user,
+                                           loop_now_ms(tx->in->env.loop), &tx->place);
         tx->urgent = granted ? URGENT_GRANTED : URGENT_OVER_QUOTA;
         if (!granted)
             counter_add(tx->in->counters, COUNTER_URGENT_LOWERED, 1);

@@ -108,6 +108,19 @@ bool quotas_take(struct quotas *q, struct quota_entry *user, struct quota_entry 
     return free_place;
 }
 
+void quotas_give_back(struct quotas *q, struct quota_entry *user, struct quota_entry *client,
+                      int64_t taken_ms, int64_t now_ms)
+{
+    if (!user && !client)
+        return;
+    pthread_mutex_lock(&q->lock);
+    if (user)
+        quota_give_back(&user->quota, taken_ms, now_ms);
+    if (client)
+        quota_give_back(&client->quota, taken_ms, now_ms);
+    pthread_mutex_unlock(&q->lock);
+}
+
 static uint64_t left_of(struct quotas *q, struct buf *key, int64_t now_ms)
 {
     pthread_mutex_lock(&q->lock);

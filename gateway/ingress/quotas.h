@@ -40,6 +40,9 @@ void quotas_unref(struct quotas *quotas, struct quota_entry *entry);
 /* One message of both, or of neither; each may be NULL. */
 bool quotas_take(struct quotas *quotas, struct quota_entry *user, struct quota_entry *client,
                  int64_t now_ms);
+/* That message, taken at taken_ms, was not accepted: its places are free again. */
+void quotas_give_back(struct quotas *quotas, struct quota_entry *user, struct quota_entry *client,
+                      int64_t taken_ms, int64_t now_ms);
 /* How many a user or client could send now; UINT64_MAX: nobody has set a limit. */
 uint64_t quotas_left_of_user(struct quotas *quotas, struct slice user, int64_t now_ms);
 uint64_t quotas_left_of_client(struct quotas *quotas, const struct network *network,

@@ -98,9 +98,17 @@ const struct conf_client *ruleset_client(const struct ruleset *r, const struct a
 }
 
 bool ruleset_take_urgent(struct ruleset *r, const struct conf_client *client,
-                         const struct conf_user *user, int64_t now_ms)
+                         const struct conf_user *user, int64_t now_ms, struct urgent_place *place_r)
 {
-    struct quota_entry *of_user = user ? r->user_quotas[user - r->conf->users.at] : NULL;
-    struct quota_entry *of_client = client ? r->client_quotas[client - r->conf->clients.at] : NULL;
-    return quotas_take(&r->hub->quotas, of_user, of_client, now_ms);
+    *place_r = (struct urgent_place){
+        .user = user ? r->user_quotas[user - r->conf->users.at] : NULL,
+        .client = client ? r->client_quotas[client - r->conf->clients.at] : NULL,
+        .taken_ms = now_ms,
+    };
+    return quotas_take(&r->hub->quotas, place_r->user, place_r->client, now_ms);
+}
+
+void ruleset_give_back_urgent(struct ruleset *r, const struct urgent_place *place, int64_t now_ms)
+{
+    quotas_give_back(&r->hub->quotas, place->user, place->client, place->taken_ms, now_ms);
 }

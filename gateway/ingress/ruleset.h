@@ -33,8 +33,17 @@ void ruleset_unref(struct ruleset **r);
 const struct conf_client *ruleset_client(const struct ruleset *r, const struct addr *addr,
                                          struct client_counter **counter_r);
 
+/* The places of a message in the quotas of urgent mail; valid as long as the ruleset. */
+struct urgent_place {
+    struct quota_entry *user, *client;
+    int64_t taken_ms;
+};
+
 /* May one more message of these, of which each may be NULL, be urgent? True: it was counted. */
 bool ruleset_take_urgent(struct ruleset *r, const struct conf_client *client,
-                         const struct conf_user *user, int64_t now_ms);
+                         const struct conf_user *user, int64_t now_ms,
+                         struct urgent_place *place_r);
+/* It was not accepted after all. */
+void ruleset_give_back_urgent(struct ruleset *r, const struct urgent_place *place, int64_t now_ms);
 
 #endif

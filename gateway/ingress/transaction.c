@@ -150,6 +150,8 @@ void transaction_release(struct transaction **txp)
     body_unref(&tx->body);
     for (unsigned i = 0; i < tx->items_n; i++)
         item_free(&tx->items[i]);
+    if (tx->urgent == URGENT_GRANTED)
+        ruleset_give_back_urgent(tx->rules, &tx->place, loop_now_ms(in->env.loop));
     ruleset_unref(&tx->rules);
     tx->session = NULL;
     if (in->idle_transactions_n == TRANSACTIONS_KEPT) {

@@ -27,7 +27,7 @@ enum {
 };
 
 /* Has the message a place in the quotas of urgent mail? */
-enum tx_urgent { URGENT_NOT_ASKED, URGENT_GRANTED, URGENT_OVER_QUOTA };
+enum tx_urgent { URGENT_NOT_ASKED, URGENT_GRANTED, URGENT_OVER_QUOTA, URGENT_ACCEPTED };
 
 struct tx_recipient {
     struct tx_recipient *next; /* in the order of RCPT */
@@ -46,12 +46,13 @@ struct transaction {
     struct arena *arena;
     struct envelope envelope; /* without recipients */
     struct mt_priority priority;
-    bool begun;             /* DATA or the first BDAT was taken */
-    uint8_t urgent;         /* enum tx_urgent */
-    int final_priority;     /* of the first item, for the answer */
-    enum lane_source by;    /* what gave it its lane, for the log */
-    enum lane lane;         /* the most urgent that a recipient has, or may still have */
-    uint64_t declared_size; /* SIZE= of MAIL; 0: not given */
+    bool begun;                /* DATA or the first BDAT was taken */
+    uint8_t urgent;            /* enum tx_urgent */
+    struct urgent_place place; /* URGENT_GRANTED: given back unless the message is accepted */
+    int final_priority;        /* of the first item, for the answer */
+    enum lane_source by;       /* what gave it its lane, for the log */
+    enum lane lane;            /* the most urgent that a recipient has, or may still have */
+    uint64_t declared_size;    /* SIZE= of MAIL; 0: not given */
     struct tx_recipient *first, **last;
     size_t recipients_n;
     struct tx_recipient **known; /* hash table of them, by key */

@@ -162,6 +162,34 @@ static void urgent_has_a_quota(void **state)
                      0);
 }
 
+static uint64_t urgent_left(void)
+{
+    return ingress_hub_urgent_left(rig.hub, &policies_conf(rig.policies)->clients.at[0], NULL,
+                                   loop_now_ms(rig.loop));
+}
+
+/* Refused at its very end, not stored, or not stored after its client went: it takes no place. */
+static void urgent_that_is_not_accepted_takes_no_place(void **state)
+{
+    (void)state;
+    struct rig_client c = rig_connect("10.0.0.1", 0);
+    ask(&c, EHLO);
+    EXPECT(&c, "MAIL FROM:<boss@b.test>\r\nRCPT TO:<x@d.test>\r\nDATA\r\n", "354");
+    rig.fill = (struct spool_fill){ .waiting_bytes = 1000, .waiting_most = 1000 };
+    EXPECT(&c, "x\r\n.\r\n", "451 4.3.2 Too busy to take mail,");
+    rig.fill.waiting_bytes = 0;
+    assert_int_equal(urgent_left(), 2);
+    rig.answer = SPOOL_LATER;
+    EXPECT(&c, "MAIL FROM:<boss@b.test>\r\n" MSG, "451 4.3.0");
+    assert_int_equal(urgent_left(), 2);
+    rig.hold = true;
+    rig_send(&c, SLICE_LIT("MAIL FROM:<boss@b.test>\r\n" MSG), 0);
+    assert_int_equal(urgent_left(), 1);
+    rig_close(&c);
+    rig_answer();
+    assert_int_equal(urgent_left(), 2);
+}
+
 /* RFC 6710 section 4.1: the new number comes first, wherever it is told. */
 static void changes_of_priority_are_told(void **state)
 {
@@ -186,6 +214,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(times_are_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(times_of_rules, setup, teardown),
         cmocka_unit_test_setup_teardown(urgent_has_a_quota, setup, teardown),
+        cmocka_unit_test_setup_teardown(urgent_that_is_not_accepted_takes_no_place, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(changes_of_priority_are_told, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

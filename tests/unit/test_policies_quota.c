@@ -77,12 +77,38 @@ static void test_quota_over_a_reload(void **state)
     assert_true(quota_left(&q, 4000) == UINT64_MAX && quota_take(&q, 4000));
 }
 
+/* What was taken and not used is free again at once, whatever else was taken since; never more. */
+static void test_quota_takes_back(void **state)
+{
+    (void)state;
+    struct quota q;
+    quota_init(&q, (struct rate){ 2, 60000 });
+    assert_true(quota_take(&q, 1000) && quota_take(&q, 30000));
+    assert_false(quota_take(&q, 31000));
+    quota_give_back(&q, 1000, 31000);
+    quota_give_back(&q, 1000, 31000); /* none of that time is left */
+    assert_int_equal(quota_left(&q, 31000), 1);
+    assert_true(quota_take(&q, 31000));
+    quota_give_back(&q, 30000, 200000); /* it came back in its time */
+    assert_int_equal(quota_left(&q, 200000), 2);
+    assert_true(quota_take(&q, 200000));
+    quota_give_back(&q, 200001 + 4000, 200000); /* of a clock that is ahead */
+    assert_int_equal(quota_left(&q, 200000), 1);
+    quota_set(&q, (struct rate){ 2, 120000 }, 201000);
+    quota_give_back(&q, 1000, 201000);
+    assert_int_equal(quota_left(&q, 201000), 1);
+    quota_set(&q, (struct rate){ 0, 0 }, 202000);
+    quota_give_back(&q, 202000, 202000);
+    assert_true(quota_left(&q, 202000) == UINT64_MAX);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_priority_for_the_next_hop),
         cmocka_unit_test(test_quota_is_exact),
         cmocka_unit_test(test_quota_over_a_reload),
+        cmocka_unit_test(test_quota_takes_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
