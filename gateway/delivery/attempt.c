@@ -48,6 +48,13 @@ static void set_aside(struct delivery *d, struct item *item)
     queue_finish(d->queue, &item);
 }
 
+const struct envelope *attempt_env(struct attempt *a)
+{
+    a->env.by.at_ms = a->item->deadline_ms;
+    a->env.hold.until_ms = a->item->release_ms;
+    return &a->env;
+}
+
 struct attempt *attempt_new(struct delivery *d, struct item *item)
 {
     struct attempt *a = attempt_alloc(d);
@@ -58,8 +65,6 @@ struct attempt *attempt_new(struct delivery *d, struct item *item)
         set_aside(d, item);
         return NULL;
     }
-    a->env.by.at_ms = item->deadline_ms; /* both move when the clock is set */
-    a->env.hold.until_ms = item->release_ms;
     a->lane = item->lane;
     a->is_large = sched_is_large(item->body_size);
     size_t n = a->env.recipients_n;

@@ -60,6 +60,8 @@ struct attempt {
 
 /* Reads the envelope. NULL when it cannot be read: the item has been dealt with. */
 struct attempt *attempt_new(struct delivery *d, struct item *item);
+/* Its envelope, with its times as they are now: the clock may be set while it is under way. */
+const struct envelope *attempt_env(struct attempt *a);
 /* It is the one its session carries, or is opened for: from now to its end it holds a slot. Does
  * nothing when it does already. */
 void attempt_hold_slot(struct attempt *a);

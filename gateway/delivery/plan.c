@@ -16,7 +16,8 @@ void attempt_make_plan(struct attempt *a, const struct session *s)
 {
     struct hop_refusal refusal;
     a->planned = true;
-    if (mailparams_plan(&a->env, &s->caps, loop_wall_ms(s->delivery->loop), &a->plan, &refusal)) {
+    if (mailparams_plan(attempt_env(a), &s->caps, loop_wall_ms(s->delivery->loop), &a->plan,
+                        &refusal)) {
         struct finding f = lacking(&refusal);
         attempt_find_all(a, &f);
         return;

@@ -95,7 +95,7 @@ static void consider_notice(struct settlement *st, struct recipient *r,
 
 static void pack_rest(struct settlement *st)
 {
-    struct envelope env = st->attempt->env;
+    struct envelope env = *attempt_env(st->attempt);
     env.recipients_n = st->rest_n;
     env.recipients = st->rest;
     buf_init(&st->env, SPOOL_ENV_MAX);

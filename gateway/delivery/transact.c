@@ -21,7 +21,6 @@
 #include "gateway/delivery/settle.h"
 #include "gateway/delivery/stall.h"
 #include "gateway/delivery/tolls.h"
-#include "gateway/io/stream.h"
 #include "gateway/smtp/bdat.h"
 
 enum { MAY_SEND_MS = 5000 };
@@ -160,7 +159,7 @@ static void put_rset(struct session *s, struct attempt *a)
 static void send_envelope(struct session *s, struct attempt *a)
 {
     s->granted = false;
-    mailparams_put_mail(&s->out, &a->env, &a->plan, loop_wall_ms(s->delivery->loop));
+    mailparams_put_mail(&s->out, attempt_env(a), &a->plan, loop_wall_ms(s->delivery->loop));
     session_expect(s, STEP_MAIL, 1, a);
     s->transactions++;
     if (!pipelining(s)) {

@@ -57,6 +57,7 @@ static void complete_envelope(struct transaction *tx)
     addr_host_text(&s->peer, address);
     size_t n = strlen(address), helo = strlen(s->helo), tls = s->tls ? strlen(s->tls) : 0;
     e->received_ms = loop_wall_ms(tx->in->env.loop);
+    transaction_renew_times(tx);
     e->content = tx->content.facts;
     e->origin = (struct origin){
         .address = { arena_strndup(tx->arena, address, n), n },
@@ -95,10 +96,14 @@ static void log_received(const struct transaction *tx)
 
 static void submit_items(struct transaction *tx, uint64_t fence)
 {
+    int64_t now = loop_wall_ms(tx->in->env.loop);
+    int64_t by_ms = transaction_renew_times(tx); /* while the spool wrote it */
     for (unsigned i = 0; i < tx->items_n; i++) {
         struct item *item = tx->items[i];
         item->fence = fence;
         item->body = tx->body ? body_ref(tx->body) : NULL;
+        if (by_ms)
+            item_clock_set(item, now - by_ms, now);
         queue_submit(tx->in->env.queue, item);
     }
     tx->items_n = 0;

@@ -197,7 +197,8 @@ static void set_times(const struct group *group, struct envelope *e)
     if (!rule)
         return;
     if (rule->hold_for && !e->hold.until_ms)
-        e->hold.until_ms = e->received_ms + rule->hold_for;
+        e->hold = (struct mail_hold){ e->received_ms + rule->hold_for,
+                                      (uint32_t)(rule->hold_for / 1000) };
     if (!rule->deliver_by || e->by.mode != BY_NONE)
         return;
     e->by = (struct deliver_by){ .mode = rule->late == CONF_LATE_RETURN ? BY_RETURN : BY_NOTIFY,

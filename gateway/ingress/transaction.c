@@ -47,6 +47,23 @@ static void take_times(struct envelope *e, const struct mail_args *mail, int64_t
                                      .at_ms = now_ms + (int64_t)mail->by_s * 1000 };
 }
 
+static int64_t clock_ahead_ms(struct loop *loop)
+{
+    return loop_wall_ms(loop) - loop_now_ms(loop);
+}
+
+int64_t transaction_renew_times(struct transaction *tx)
+{
+    struct envelope *e = &tx->envelope;
+    int64_t by_ms = clock_ahead_ms(tx->in->env.loop) - tx->clock_ms;
+    tx->clock_ms += by_ms;
+    if (e->hold.until_ms && !e->hold.for_s) /* HOLDUNTIL: a time, and what counts from it */
+        return by_ms;
+    e->hold.until_ms += e->hold.until_ms ? by_ms : 0;
+    e->by.at_ms += e->by.mode != BY_NONE ? by_ms : 0;
+    return by_ms;
+}
+
 struct transaction *transaction_begin(struct session *s, const struct mail_args *mail)
 {
     struct transaction *tx = take_idle(s->in);
@@ -76,6 +93,7 @@ struct transaction *transaction_begin(struct session *s, const struct mail_args 
         .mt_priority = (int8_t)mt_priority_effective(tx->priority),
     };
     take_times(&tx->envelope, mail, loop_wall_ms(s->in->env.loop));
+    tx->clock_ms = clock_ahead_ms(s->in->env.loop);
     return tx;
 }
 

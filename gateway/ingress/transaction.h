@@ -45,6 +45,7 @@ struct transaction {
     struct ruleset *rules;
     struct arena *arena;
     struct envelope envelope; /* without recipients */
+    int64_t clock_ms;         /* at MAIL: how far the wall clock was ahead of the monotonic one */
     struct mt_priority priority;
     bool begun;                /* DATA or the first BDAT was taken */
     uint8_t urgent;            /* enum tx_urgent */
@@ -79,6 +80,9 @@ struct transaction {
 /* HOLDFOR or HOLDUNTIL of a MAIL that comes now (wall clock); 0: neither. */
 int64_t transaction_hold_until(const struct mail_args *mail, int64_t now_ms);
 struct transaction *transaction_begin(struct session *s, const struct mail_args *mail);
+/* The clock was set since MAIL, or since the last call: what the client gave as a duration is as
+ * long as it was. Returns by how much. */
+int64_t transaction_renew_times(struct transaction *tx);
 /* Adds to the facts what is known from MAIL on, by now_ms (wall clock). */
 void transaction_facts(const struct transaction *tx, int64_t now_ms, struct facts *f);
 /* A recipient that is there already (the same mailbox, see address_put_key()) is not added again:

@@ -67,7 +67,7 @@ struct deliver_by {
 /* RFC 4865: not before. */
 struct mail_hold {
     int64_t until_ms; /* wall clock; 0: none */
-    uint32_t for_s;   /* as asked, HOLDFOR; 0: by HOLDUNTIL, or by a rule of ours */
+    uint32_t for_s;   /* as asked by HOLDFOR, or by a rule of ours; 0: by HOLDUNTIL */
 };
 
 struct envelope {

@@ -4,7 +4,8 @@
  *   Times of items are Unix time, since they outlive the process. When the clock is set while the
  *   process runs, the times of all items move along: what was to be tried in twenty minutes is
  *   tried in twenty minutes, what had four days left has four days left. Their records follow with
- *   the next deferral. A machine that was suspended counts as one whose clock was set.
+ *   the next deferral. Only the time that HOLDUNTIL named (RFC 4865) stays: it is one of the clock,
+ *   not of a duration. A machine that was suspended counts as one whose clock was set.
  *
  *   At a start nobody knows what happened to the clock. Mail accepted "in the future" was accepted
  *   before the clock was set back: it counts as accepted now, with its whole time before it, and is
@@ -19,20 +20,19 @@
 
 enum { CLOCKS_DIFFER_MS = 10000 }; /* less than that is nothing */
 
-static void move(struct item *item, int64_t by_ms)
-{
-    item->accepted_ms += by_ms;
-    item->expire_ms += by_ms;
-    item->release_ms += item->release_ms ? by_ms : 0;
-    item->deadline_ms += item->deadline_ms ? by_ms : 0;
-    if (item->due_ms != ITEM_DUE_HELD)
-        item->due_ms += by_ms;
-}
+/* Of the clock: it was then_ms, and is now_ms. */
+struct jump {
+    struct queue *queue;
+    int64_t then_ms, now_ms;
+};
 
-static bool move_each(void *arg, const struct item *item)
+static bool move_each(void *arg, const struct item *seen)
 {
-    const int64_t *by_ms = arg;
-    move((struct item *)(uintptr_t)item, *by_ms);
+    const struct jump *j = arg;
+    struct item *item = (struct item *)(uintptr_t)seen;
+    item_clock_set(item, j->then_ms, j->now_ms);
+    if (item->release_fixed && item->state == ITEM_WAITING)
+        place_wake_anew(j->queue, item);
     return true;
 }
 
@@ -40,7 +40,9 @@ static void on_set(struct loop_clock *clock, int64_t by_ms)
 {
     static const struct queue_filter all;
     struct queue *q = CONTAINER_OF(clock, struct queue, clock);
-    queue_each(q, &all, move_each, &by_ms);
+    int64_t now = loop_wall_ms(q->env.loop);
+    struct jump j = { q, now - by_ms, now };
+    queue_each(q, &all, move_each, &j);
 }
 
 void clock_watch(struct queue *q)
@@ -72,10 +74,7 @@ void clock_mend(struct queue *q, struct item *item)
 {
     int64_t now = loop_wall_ms(q->env.loop), ahead = item->accepted_ms - now;
     if (ahead > CLOCKS_DIFFER_MS) {
-        item->accepted_ms -= ahead;
-        item->expire_ms -= ahead;
-        item->release_ms -= item->release_ms ? ahead : 0;
-        item->deadline_ms -= item->deadline_ms ? ahead : 0;
+        item_clock_set(item, item->accepted_ms, now);
         if (item->due_ms != ITEM_DUE_HELD)
             item->due_ms = item->release_ms > now ? item->release_ms : now;
     }

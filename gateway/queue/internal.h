@@ -50,6 +50,7 @@ void place_waiting(struct queue *q, struct item *item, int64_t due_ms);
  * back together. */
 void place_put_off(struct queue *q, struct item *item, int64_t wait_ms);
 void place_held(struct queue *q, struct item *item);
+void place_wake_anew(struct queue *q, struct item *item); /* WAITING; its times were changed */
 void place_nowhere(struct queue *q, struct item *item); /* off its list and wheel, counts follow */
 /* place_busy, then events.trouble. */
 void place_trouble(struct queue *q, struct item *item, enum queue_trouble why, const char *text);

@@ -51,6 +51,7 @@ static void read_times(struct item *item)
     struct mail_hold hold;
     envelope_peek_times(item_envelope(item), &by, &hold);
     item->release_ms = hold.until_ms;
+    item->release_fixed = hold.until_ms && !hold.for_s;
     item->deadline_ms = by.mode == BY_NONE ? 0 : by.at_ms;
     item->deadline_returns = by.mode == BY_RETURN;
     item->deadline_told = by.told;
@@ -70,6 +71,26 @@ int64_t item_late_ms(const struct item *item)
 bool item_returns_late(const struct item *item, int64_t wall_ms)
 {
     return item->deadline_returns && wall_ms >= item->deadline_ms;
+}
+
+static void move_limits(struct item *item, int64_t by_ms)
+{
+    item->expire_ms += by_ms;
+    item->deadline_ms += item->deadline_ms ? by_ms : 0;
+}
+
+void item_clock_set(struct item *item, int64_t then_ms, int64_t now_ms)
+{
+    int64_t by_ms = now_ms - then_ms;
+    item->accepted_ms += by_ms;
+    if (item->release_fixed && item->release_ms > then_ms) {
+        move_limits(item, now_ms > item->release_ms ? now_ms - item->release_ms : 0);
+        return;
+    }
+    move_limits(item, by_ms);
+    item->release_ms += item->release_ms ? by_ms : 0;
+    if (item->due_ms != ITEM_DUE_HELD)
+        item->due_ms += by_ms;
 }
 
 struct item *item_new(const struct spool_item *record)

@@ -79,7 +79,9 @@ struct item {
     int64_t deadline_ms;   /* wall clock: to be delivered by then (RFC 2852); 0: none */
     bool deadline_returns; /* it expires then; else its sender is told that it is late, */
     bool deadline_told;    /* once: when that is done */
-    uint16_t key_len;      /* destination key: "route/domain", or "route" for fixed hosts */
+    bool
+        release_fixed; /* asked for as a time, not a duration: the clock's being set moves it not */
+    uint16_t key_len;  /* destination key: "route/domain", or "route" for fixed hosts */
     uint32_t env_len;
     char data[]; /* packed envelope (gateway/mail/envelope.h), then the key */
 };
@@ -99,6 +101,11 @@ int64_t item_since_ms(const struct item *item);
 int64_t item_late_ms(const struct item *item);
 /* The deadline has passed and nothing may be tried any more. */
 bool item_returns_late(const struct item *item, int64_t wall_ms);
+
+/* The clock was then_ms and has been set to now_ms: times that follow from a duration move along.
+ * One of the clock stays (release_fixed), with what counts from it; when the clock jumped over it,
+ * the rest begins now. */
+void item_clock_set(struct item *item, int64_t then_ms, int64_t now_ms);
 
 /* Copies record, envelope and key. The caller owns the item until it is handed to the queue. */
 struct item *item_new(const struct spool_item *record);

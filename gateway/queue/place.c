@@ -111,6 +111,12 @@ void place_waiting(struct queue *q, struct item *item, int64_t due_ms)
     wake_at(q, item, sooner(due_ms, item->expire_ms));
 }
 
+void place_wake_anew(struct queue *q, struct item *item)
+{
+    wheel_del(q->wheel, &item->wake);
+    wake_at(q, item, sooner(item->due_ms, item->expire_ms));
+}
+
 void place_put_off(struct queue *q, struct item *item, int64_t wait_ms)
 {
     int64_t spread = (int64_t)rnd_below(q->env.rnd, (uint64_t)(wait_ms / 8 + 1));

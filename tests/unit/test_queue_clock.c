@@ -128,6 +128,61 @@ static void ready_mail_does_not_expire(void **state)
     finish_all();
 }
 
+/* Held until a time of the clock, in an hour; all that counts from there has four days. */
+static struct item *held_until(void)
+{
+    struct item *item = waiting(HOUR_MS);
+    item->release_ms = item->due_ms;
+    item->release_fixed = true;
+    item->expire_ms = item->deadline_ms = item->release_ms + 4 * DAY_MS;
+    return item;
+}
+
+static void a_time_of_the_clock_stays(void **state)
+{
+    (void)state;
+    struct item *item = held_until();
+    int64_t until = item->release_ms;
+    w.take = true;
+    queue_submit(w.queues[0], item);
+    set_clock(-10 * DAY_MS);
+    assert_true(item->release_ms == until && item->due_ms == until);
+    assert_true(item->expire_ms == until + 4 * DAY_MS && near(item->accepted_ms, wall() - HOUR_MS));
+    assert_int_equal(w.taken_n, 0);
+    set_clock(DAY_MS); /* past it, by eleven days: it goes, with all its time before it */
+    assert_true(turn_until_taken(1));
+    assert_int_equal(w.trouble_n, 0);
+    assert_true(near(item->expire_ms, wall() + 4 * DAY_MS));
+    assert_true(near(item->deadline_ms, wall() + 4 * DAY_MS));
+    finish_all();
+}
+
+/* The same after a restart, with a clock that was set back meanwhile. */
+static void it_stays_over_a_restart(void **state)
+{
+    (void)state;
+    struct item *item = held_until();
+    int64_t until = item->release_ms;
+    item->accepted_ms += HOUR_MS + HOUR_MS / 2; /* in half an hour, as this clock has it */
+    queue_load(w.queues[0], item);
+    turn_a_little();
+    assert_true(item->release_ms == until && item->due_ms == until);
+    assert_true(near(item->accepted_ms, wall()) && item->expire_ms == until + 4 * DAY_MS);
+}
+
+/* Made before the clock was set, handed in after that. */
+static void what_was_under_way_moves(void **state)
+{
+    (void)state;
+    struct item *item = waiting(HOUR_MS);
+    set_clock(10 * DAY_MS);
+    item_clock_set(item, wall() - 10 * DAY_MS, wall());
+    assert_true(near(item->due_ms, wall() + HOUR_MS));
+    assert_true(near(item->expire_ms, wall() + 4 * DAY_MS));
+    queue_submit(w.queues[0], item);
+    assert_int_equal(item->state, ITEM_WAITING);
+}
+
 /* Accepted tomorrow, says its record: the clock was set back while no process ran. */
 static void mail_from_the_future_is_tried_now(void **state)
 {
@@ -192,6 +247,9 @@ int main(void)
         C(set_backwards),
         C(from_1970_to_today),
         C(ready_mail_does_not_expire),
+        C(a_time_of_the_clock_stays),
+        C(it_stays_over_a_restart),
+        C(what_was_under_way_moves),
         C(mail_from_the_future_is_tried_now),
         C(no_wait_is_longer_than_a_retry),
         C(fresh_mail_waits_for_no_clock),
