@@ -118,13 +118,13 @@ static void quit_idle(struct delivery *d)
 void delivery_reconfigure(struct delivery *d, struct policies *policies)
 {
     take_policies(d, policies);
-    quit_idle(d);
     LIST_EACH (at, &d->targets) {
         struct target *t = CONTAINER_OF(at, struct target, link);
         memset(t->kept, 0, sizeof t->kept);
-        tolls_forget(t);
+        tolls_renew(t);
         queue_kick(d->queue, t->site);
     }
+    quit_idle(d);
 }
 
 /* Whom mail must not leave by is known now, and who is allowed again: what waits looks anew. */

@@ -200,6 +200,11 @@ bool gauge_connect(struct gauge *g, uint64_t most, int64_t now_us)
     return true;
 }
 
+void gauge_join(struct gauge *g)
+{
+    atomic_fetch_add_explicit(&g->connections, 1, memory_order_relaxed);
+}
+
 void gauge_disconnect(struct gauge *g)
 {
     uint32_t before = atomic_fetch_sub_explicit(&g->connections, 1, memory_order_relaxed);

@@ -51,6 +51,8 @@ uint32_t gauge_staying(const struct gauge *g);
 /* One more, of `most`; false: there are as many, and, unless one of them is being closed, those at
  * rest are asked to end for GAUGE_WANTED_US. */
 bool gauge_connect(struct gauge *g, uint64_t most, int64_t now_us);
+/* One that is there already: counted, however many there are. */
+void gauge_join(struct gauge *gauge);
 void gauge_disconnect(struct gauge *g);
 /* One is being closed, which counts until it is: that is gauge_parted(). */
 void gauge_part(struct gauge *g);

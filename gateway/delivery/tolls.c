@@ -73,11 +73,8 @@ struct tolls *tolls_of(struct target *t, int egress)
         return NULL;
     if (!policies_traffic_needs_egress(p))
         egress = EGRESS_NONE;
-    if (t->tolls_stamp != t->site->limit_stamp) {
-        tolls_forget(t);
-        t->tolls_stamp = t->site->limit_stamp;
-        return look_up(t, egress);
-    }
+    if (t->tolls_stamp != t->site->limit_stamp)
+        tolls_renew(t);
     LIST_EACH (at, &t->tolls) {
         struct tolls *ts = CONTAINER_OF(at, struct tolls, link);
         if (ts->egress == egress)

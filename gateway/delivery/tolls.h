@@ -87,6 +87,8 @@ bool tolls_make_way(const struct session *s);
 void tolls_watch(struct session *s);
 void tolls_on_tick(struct timer *timer); /* of struct delivery */
 
-void tolls_forget(struct target *t); /* another configuration, or the end */
+void tolls_forget(struct target *t); /* the end */
+/* Another configuration, or other limits of the site: the sessions that live go by them, too. */
+void tolls_renew(struct target *t);
 
 #endif

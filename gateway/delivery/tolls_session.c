@@ -103,6 +103,7 @@ static bool open_one(const struct tolls *ts)
 bool tolls_connect(struct session *s)
 {
     struct tolls *ts = tolls_of(s->target, s->egress);
+    tolls_end(s); /* it may have come to these limits as they were looked up */
     enum lane lane = s->front ? (enum lane)s->front->lane : LANE_BULK;
     int64_t now = ts ? clock_mono_us() : 0;
     size_t n = 0;

@@ -231,6 +231,12 @@ static void reroute_flow(struct queue *q, struct flow *flow)
         route_item(q, CONTAINER_OF(items.next, struct item, node));
 }
 
+/* A rule asks where it is, and none has before: none of its mail goes before that is known. */
+static bool place_is_wanted(const struct queue *q, const struct site *site)
+{
+    return !site->place && policies_traffic_needs_place(q->env.policies);
+}
+
 static void take_policies(struct site *site, const struct policies *policies)
 {
     LIST_EACH (node, &site->flows) {
@@ -253,7 +259,7 @@ void queue_reconfigure(struct queue *queue, struct policies *policies)
         struct site *site = CONTAINER_OF(at, struct site, link);
         LIST_EACH (node, &site->flows) {
             struct flow *flow = CONTAINER_OF(node, struct flow, link);
-            if (!same_kind(flow->route, site) || !site->mx)
+            if (!same_kind(flow->route, site) || !site->mx || place_is_wanted(queue, site))
                 reroute_flow(queue, flow);
         }
         if (site_ready(site))

@@ -21,7 +21,7 @@ class Noting(smtpd.Behaviour):
     lock = threading.Lock()
 
     def __init__(self):
-        self.connects, self.inside, self.peak = [], 0, 0
+        self.connects, self.at, self.inside, self.peak = [], [], 0, 0
         self.may, self.never = threading.Event(), threading.Event()
         self.may.set()
 
@@ -29,6 +29,7 @@ class Noting(smtpd.Behaviour):
         with self.lock:
             self.connects.append(time.monotonic())
             self.inside += 1
+            self.at.append(self.inside)
             self.peak = max(self.peak, self.inside)
         return super().connected(s)
 
@@ -262,3 +263,40 @@ def test_reload_keeps_what_was_taken(world, sink):
     here.reload()
     wait_all(servers, 1 + SITES)        # of the faster rate one token is owed, not an hour
     here.wait_empty()
+
+
+def test_sessions_that_are_there_count_towards_a_limit_that_is_new(world, sink):
+    """None is opened on top of them, and none before it is known where the sites are."""
+    noting = Noting()
+    here, servers = provider(world, sink, [], behaviour=noting)
+    noting.may.clear()
+    send_to_all(here, 15 * SITES)       # more than eight sessions take, which a site begins with
+    net.wait_for("a session at each", lambda: noting.inside >= SITES)
+    here.write_conf(policies={"traffic": [{"when": {"recipient_carrier": "lab"},
+                                           "connections": 2}]})
+    here.reload()
+    before = len(noting.connects)
+    net.wait_for("a reason", lambda: [r.get("held_back_by", "")[:11] for r in here.rows("queue")]
+                 == ["connections"] * SITES)         # of the carrier, or already of the site
+    assert len(noting.connects) == before
+    noting.may.set()
+    wait_all(servers, 15 * SITES)
+    assert len(noting.connects) > before and max(noting.at[before:]) <= 2
+    here.wait_empty()
+
+
+def test_no_wait_for_a_limit_outlasts_it(world, sink):
+    """The second half of the recipients, and of a large body, would come in half an hour."""
+    here, servers = provider(world, sink, [
+        {"when": {"mx": "mx0.*"}, "recipient_rate": "10/h", "recipients_per_message": 5},
+        {"when": {"mx": "mx1.*"}, "byte_rate": "2MiB/h"}])
+    here.send(mail.message(), to=[f"r{i}@d0.test" for i in range(10)])
+    here.send(mail.message(size=2 << 20), to=["b@d1.test"])
+    servers[0].wait(1)
+    net.wait_for("the large one begun", lambda: servers[1].commands("BDAT"))
+    here.write_conf(policies={"traffic": []})
+    here.reload()
+    servers[0].wait(2)
+    servers[1].wait(1)
+    here.wait_empty()
+    assert len(all_of(servers)) == 3
