@@ -237,7 +237,10 @@ void egress_inherit(struct egress_table *t, const struct egress_table *old)
             const struct way *was = &old->at[k];
             bool same = slice_eq(w->conf->name, was->conf->name) &&
                         w->conf->via.kind == was->conf->via.kind;
-            if (was->fault == EGRESS_FINE || !same)
+            if (!same)
+                continue;
+            relay_inherit(&w->line, &was->line);
+            if (was->fault == EGRESS_FINE)
                 continue;
             w->fault = was->fault;
             snprintf(w->reason, sizeof w->reason, "%s", was->reason);

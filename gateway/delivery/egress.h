@@ -29,7 +29,8 @@ typedef void egress_changed_fn(void *arg, int egress, enum egress_fault_kind fau
 struct egress_table *egress_new(struct loop *loop, struct resolver *resolver,
                                 struct policies *policies, egress_changed_fn *changed, void *arg);
 void egress_free(struct egress_table **table);
-/* What was out in `old` under the same name is out, until it has been looked at. */
+/* What was out in `old` under the same name is out, until it has been looked at; the sessions to a
+ * relay go on counting. */
 void egress_inherit(struct egress_table *table, const struct egress_table *old);
 
 /* Leaves out the addresses that advice bars; an egress with none left is not usable. */

@@ -4,6 +4,7 @@
 
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
+#include "gateway/delivery/relay.h"
 #include "gateway/delivery/tolls.h"
 #include "gateway/io/stream.h"
 
@@ -11,16 +12,20 @@ struct parting {
     struct list link; /* target->partings */
     struct target *target;
     struct tolls *tolls;
-    uint32_t egress; /* as crowd_parting() gave it */
+    bool relay;
+    uint32_t egress; /* as crowd_parting() or relay_parting() gave it */
 };
 
 static void on_ended(void *arg)
 {
     struct parting *p = arg;
     struct target *t = p->target;
-    tolls_closed(&p->tolls);
-    if (t) {
+    tolls_closed(&p->tolls, p->relay);
+    if (t)
         list_del(&p->link);
+    if (t && p->relay) {
+        relay_parted(t->delivery, p->egress);
+    } else if (t) {
         t->parting--;
         crowd_parted(t, p->egress);
     }
@@ -32,16 +37,13 @@ static void on_ended(void *arg)
 void parting_begin(struct session *s, struct tolls *tolls, int64_t linger_ms)
 {
     struct target *t = s->target;
-    if (s->relay) {
-        stream_finish(&s->stream, linger_ms);
-        return;
-    }
     struct parting *p = mem_zero(sizeof *p);
     p->target = t;
     p->tolls = tolls;
-    p->egress = crowd_parting(s);
+    p->relay = s->relay;
+    p->egress = s->relay ? relay_parting(s) : crowd_parting(s);
     list_push_back(&t->partings, &p->link);
-    t->parting++;
+    t->parting += !s->relay;
     stream_finish_then(&s->stream, linger_ms, on_ended, p);
 }
 
@@ -49,7 +51,7 @@ void partings_forget(struct target *t)
 {
     for (struct list *node; (node = list_pop_front(&t->partings));) {
         struct parting *p = CONTAINER_OF(node, struct parting, link);
-        tolls_closed(&p->tolls);
+        tolls_closed(&p->tolls, p->relay);
         p->target = NULL;
     }
     t->parting = 0;

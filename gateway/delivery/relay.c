@@ -6,17 +6,34 @@
 
 enum { LOOK_AT_MAX = 64 };
 
-/* The line of the session's relay; NULL: no relay, or one of an earlier configuration. */
-static struct relay_line *line_of(const struct session *s)
-{
-    if (!s->relay || s->policies != s->delivery->policies)
-        return NULL;
-    return egress_line(s->delivery->egress, s->egress);
-}
-
 bool relay_is(const struct delivery *d, int egress)
 {
     return egress_conf(d->egress, egress)->via.kind == CONF_VIA_RELAY;
+}
+
+static uint32_t key_of(struct slice name)
+{
+    return (uint32_t)slice_hash_stable(name);
+}
+
+static uint32_t egress_of(const struct session *s)
+{
+    return key_of(policies_conf(s->policies)->egress.at[s->egress].name);
+}
+
+/* NULL: there is no such relay any more. */
+static struct relay_line *line_of(const struct delivery *d, uint32_t egress)
+{
+    for (int i = 0; (size_t)i < delivery_conf(d)->egress.n; i++)
+        if (relay_is(d, i) && key_of(egress_conf(d->egress, i)->name) == egress)
+            return egress_line(d->egress, i);
+    return NULL;
+}
+
+/* NULL also when it goes to no relay. */
+static struct relay_line *line_of_session(const struct session *s)
+{
+    return s->relay ? line_of(s->delivery, egress_of(s)) : NULL;
 }
 
 static bool site_is_full(const struct target *t)
@@ -57,7 +74,7 @@ struct session *relay_adopt(struct target *t, const struct conf_route *route,
 static bool is_full(struct delivery *d, const struct relay_line *line)
 {
     uint64_t most = delivery_conf(d)->delivery.connections / d->workers;
-    return line->sessions >= (most ? most : 1);
+    return line->sessions + line->parting >= (most ? most : 1);
 }
 
 bool relay_has_room(struct target *t, int egress)
@@ -71,27 +88,57 @@ bool relay_has_room(struct target *t, int egress)
     return false;
 }
 
+void relay_inherit(struct relay_line *line, const struct relay_line *before)
+{
+    line->sessions = before->sessions;
+    line->parting = before->parting;
+}
+
 void relay_opening(struct session *s)
 {
-    struct relay_line *line = line_of(s);
+    struct relay_line *line = line_of_session(s);
     if (line)
         line->sessions++;
 }
 
+static void look_again(struct delivery *d, const struct relay_line *line)
+{
+    if (!list_empty(&line->wanting))
+        loop_task_schedule(d->loop, &d->room);
+}
+
 void relay_ended(struct session *s)
 {
-    struct relay_line *line = line_of(s);
-    if (!line)
+    struct relay_line *line = line_of_session(s);
+    if (!line || line->sessions == 0) /* it may have been gone, and be another one now */
         return;
     line->sessions--;
-    relay_rests(s);
+    look_again(s->delivery, line);
+}
+
+uint32_t relay_parting(struct session *s)
+{
+    uint32_t egress = egress_of(s);
+    struct relay_line *line = line_of(s->delivery, egress);
+    if (line)
+        line->parting++;
+    return egress;
+}
+
+void relay_parted(struct delivery *d, uint32_t egress)
+{
+    struct relay_line *line = line_of(d, egress);
+    if (!line || line->parting == 0)
+        return;
+    line->parting--;
+    look_again(d, line);
 }
 
 void relay_rests(struct session *s)
 {
-    struct relay_line *line = line_of(s);
-    if (line && !list_empty(&line->wanting))
-        loop_task_schedule(s->delivery->loop, &s->delivery->room);
+    struct relay_line *line = line_of_session(s);
+    if (line)
+        look_again(s->delivery, line);
 }
 
 static bool one_rests(const struct delivery *d, int egress)

@@ -3,7 +3,8 @@
  *
  *   A relay takes mail for all sites, so a session that rests is moved to the site that needs one,
  *   and the sessions to it are counted together: no more than one site may have
- *   (delivery.connections, the worker's share). Sites that find none left stand in line.
+ *   (delivery.connections, the worker's share), those being closed included, and those of an earlier
+ *   configuration. Sites that find none left stand in line.
  */
 #ifndef WAYPOST_DELIVERY_RELAY_H
 #define WAYPOST_DELIVERY_RELAY_H
@@ -13,6 +14,7 @@
 /* Of each egress; part of the egress table. */
 struct relay_line {
     uint32_t sessions;
+    uint32_t parting;    /* connections that are being closed, not in sessions (parting.h) */
     struct list wanting; /* targets, by their `want` */
 };
 
@@ -23,8 +25,14 @@ struct session *relay_adopt(struct target *t, const struct conf_route *route,
 /* May one more be opened? If not the target stands in line. True for all but relays. */
 bool relay_has_room(struct target *t, int egress);
 
+/* Those of the table before go on counting. */
+void relay_inherit(struct relay_line *line, const struct relay_line *before);
 void relay_opening(struct session *s);
 void relay_ended(struct session *s);
+/* It is out of all counts, and its connection is being closed: counts until relay_parted(). Returns
+ * what that wants to know. */
+uint32_t relay_parting(struct session *s);
+void relay_parted(struct delivery *d, uint32_t egress);
 void relay_rests(struct session *s); /* those in line look again, at the end of the turn */
 void relay_let_in(struct delivery *d);
 

@@ -76,9 +76,9 @@ bool tolls_room(struct target *t, int egress, enum lane lane);
 bool tolls_connect(struct session *s);
 void tolls_end(struct session *s);
 /* The same, but for its connection, which counts until it is closed: tolls_closed(). NULL: it
- * counts nowhere, as that to a relay. */
+ * counts nowhere. */
 struct tolls *tolls_part(struct session *s);
-void tolls_closed(struct tolls **ts);
+void tolls_closed(struct tolls **ts, bool relay);
 /* It dials an address. Returns how long to wait before it; 0: it is taken. */
 int64_t tolls_dial_ms(struct session *s);
 /* It rests: should it end, so that another can be opened? */

@@ -139,22 +139,22 @@ void tolls_end(struct session *s)
 struct tolls *tolls_part(struct session *s)
 {
     struct tolls *ts = s->tolls;
-    if (s->relay || !ts)
+    if (!ts)
         return NULL;
     for (size_t i = 0; i < ts->n; i++)
-        if (toll_counts(&ts->at[i], false))
+        if (toll_counts(&ts->at[i], s->relay))
             gauge_part(ts->at[i].gauge);
     tolls_pace_back(s);
     s->tolls = NULL;
     return ts;
 }
 
-void tolls_closed(struct tolls **tolls)
+void tolls_closed(struct tolls **tolls, bool relay)
 {
     struct tolls *ts = *tolls;
     *tolls = NULL;
     for (size_t i = 0; ts && i < ts->n; i++)
-        if (toll_counts(&ts->at[i], false))
+        if (toll_counts(&ts->at[i], relay))
             gauge_parted(ts->at[i].gauge);
     if (ts)
         tolls_unref(ts);

@@ -285,6 +285,25 @@ def test_sessions_that_are_there_count_towards_a_limit_that_is_new(world, sink):
     here.wait_empty()
 
 
+@pytest.mark.parametrize("reloads", [False, True])
+def test_connections_to_a_relay_count_until_they_are_closed(world, sink, reloads):
+    """Two: by delivery.connections, and by a rule on the egress."""
+    noting = Noting()
+    far = sink(noting)
+    rule = {"when": {"egress": "far"}, "messages_per_connection": 1}
+    here, z = world(conf={"workers": 1, "delivery": {"connections": 9 if reloads else 2},
+                          "egress": [{"name": "far", "via": {"relay": far.host}}]},
+                    policies={"traffic": [{**rule, **({"connections": 2} if reloads else {})}]})
+    for i in range(SITES):
+        z.add(f"d{i}.test", f"MX 5 mx{i}.big.test.").host(f"mx{i}.big.test", "127.0.0.9")
+    send_to_all(here, 4 * SITES)
+    if reloads:
+        here.reload()
+    wait_all([far], 4 * SITES)
+    assert noting.peak <= 2
+    here.wait_empty()
+
+
 def test_no_wait_for_a_limit_outlasts_it(world, sink):
     """The second half of the recipients, and of a large body, would come in half an hour."""
     here, servers = provider(world, sink, [
