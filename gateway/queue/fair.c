@@ -12,7 +12,7 @@ struct client {
     struct client *chain;
     uint64_t key;
     uint64_t spent; /* since ever, on the scale that rounds divide into grains */
-    struct list line;
+    struct list first, line;
     bool parked, served; /* served: since it is known here */
 };
 
@@ -118,6 +118,7 @@ static struct client *client_of(struct fair *f, uint64_t key)
         grow(f);
     c = mem_zero(sizeof *c);
     c->key = key;
+    list_init(&c->first);
     list_init(&c->line);
     list_init(&c->link);
     c->spent = f->round * f->grain;
@@ -179,10 +180,14 @@ uint32_t fair_count(const struct fair *fair)
     return fair ? fair->count : 0;
 }
 
-void fair_add(struct fair *f, uint64_t key, struct list *node)
+static struct list *front_line(struct client *c)
 {
-    struct client *c = client_of(f, key);
-    list_push_back(&c->line, node);
+    return list_empty(&c->first) ? &c->line : &c->first;
+}
+
+static void add_to(struct fair *f, struct client *c, struct list *line, struct list *node)
+{
+    list_push_back(line, node);
     f->count++;
     if (c->parked) {
         leave_round(f, c);
@@ -190,10 +195,22 @@ void fair_add(struct fair *f, uint64_t key, struct list *node)
     }
 }
 
+void fair_add(struct fair *f, uint64_t key, struct list *node)
+{
+    struct client *c = client_of(f, key);
+    add_to(f, c, &c->line, node);
+}
+
+void fair_add_first(struct fair *f, uint64_t key, struct list *node)
+{
+    struct client *c = client_of(f, key);
+    add_to(f, c, &c->first, node);
+}
+
 void fair_put_back(struct fair *f, uint64_t key, struct list *node, uint64_t cost)
 {
     struct client *c = client_of(f, key);
-    list_push_front(&c->line, node);
+    list_push_front(front_line(c), node);
     f->count++;
     leave_round(f, c);
     c->spent = c->spent > cost ? c->spent - cost : 0;
@@ -233,8 +250,8 @@ struct list *fair_front(struct fair *f)
             continue;
         }
         struct client *c = CONTAINER_OF(round->next, struct client, link);
-        if (!list_empty(&c->line))
-            return c->line.next;
+        if (!list_empty(front_line(c)))
+            return front_line(c)->next;
         park(f, c);
     }
     return NULL;
@@ -267,7 +284,8 @@ static bool each_line(const struct fair *f, bool (*fn)(void *arg, struct list *l
 {
     for (uint32_t i = 0; i < f->slots_n; i++)
         for (struct client *c = f->slots[i]; c; c = c->chain)
-            if (!list_empty(&c->line) && !fn(arg, &c->line))
+            if ((!list_empty(&c->first) && !fn(arg, &c->first)) ||
+                (!list_empty(&c->line) && !fn(arg, &c->line)))
                 return false;
     return true;
 }
@@ -286,6 +304,8 @@ bool fair_each(struct fair *f, bool (*fn)(void *arg, struct list *line), void *a
 void fair_drain(struct fair *f, struct list *to)
 {
     for (uint32_t i = 0; f && i < f->slots_n; i++)
-        for (struct client *c = f->slots[i]; c; c = c->chain)
+        for (struct client *c = f->slots[i]; c; c = c->chain) {
+            list_splice_back(to, &c->first);
             list_splice_back(to, &c->line);
+        }
 }

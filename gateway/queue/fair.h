@@ -1,7 +1,8 @@
 /*
  * queue/fair — whose message is next in one lane: deficit round robin between clients, by cost
  *
- *   Every client has a line of its own, oldest first. In each round a client may spend one grain of
+ *   Every client has a line of its own, oldest first, and in front of it one for what has had its
+ *   place before (fair_add_first). In each round a client may spend one grain of
  *   cost; what a message costs beyond that is taken from its next rounds, which it sits out. The
  *   rounds it sits out are not walked through: a client is filed under the round in which it has
  *   something to spend again, so taking is O(1) amortised however many clients wait. Inside a round
@@ -36,6 +37,8 @@ void fair_free(struct fair **fair); /* nodes still in it are let go, not touched
 uint32_t fair_count(const struct fair *fair); /* nodes in all lines; NULL: none */
 
 void fair_add(struct fair *fair, uint64_t client, struct list *node);
+/* Before what stands in its line, behind what was added so before. */
+void fair_add_first(struct fair *fair, uint64_t client, struct list *node);
 /* It was charged and has not been used: in front of its line, and the cost is given back. */
 void fair_put_back(struct fair *fair, uint64_t client, struct list *node, uint64_t cost);
 /* Off its line, whether it had its turn or not; charges nothing. */

@@ -68,6 +68,7 @@ struct item {
     uint8_t state, lane;    /* enum item_state, enum lane */
     uint8_t order;          /* what an operator asked while BUSY: enum item_order */
     uint8_t tried_n, refused_n;
+    bool goes_on;      /* was put off for no time at all: it keeps its place in line */
     bool wants_egress; /* WAITING, or BUSY with being late, because none could carry it */
     uint32_t sticky; /* stable hash of the name of the egress that the next try should take, too */
     int64_t sticky_until_ms;            /* monotonic; 0: none */

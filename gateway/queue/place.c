@@ -133,6 +133,8 @@ void place_ready(struct item *item, struct flow *flow, bool untried)
     item->state = ITEM_READY;
     if (untried)
         sched_put_back(&site->order, &flow->order, &item->node, now);
+    else if (item->goes_on)
+        sched_add_first(&site->order, &flow->order, &item->node, now);
     else
         sched_add(&site->order, &flow->order, &item->node, now);
     if (item->deadline_ms && !item->deadline_told) /* kept however long nothing leaves */

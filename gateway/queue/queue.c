@@ -203,6 +203,7 @@ void queue_defer(struct queue *queue, struct item *item, int64_t due_ms)
     assert(item->state == ITEM_BUSY);
     item_drop_body(item);
     item->tried_n = 0;
+    item->goes_on = due_ms <= loop_wall_ms(queue->env.loop);
     if (follow_order(queue, item))
         return;
     if (item->wants_egress) { /* one may have come back meanwhile */

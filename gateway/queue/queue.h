@@ -78,6 +78,7 @@ void queue_submit(struct queue *queue, struct item *item);
 void queue_load(struct queue *queue, struct item *item);
 
 void queue_return(struct queue *queue, struct item *item);
+/* Due already: it goes before the other mail of its client. */
 void queue_defer(struct queue *queue, struct item *item, int64_t due_ms);
 void queue_finish(struct queue *queue, struct item **item);
 

@@ -68,6 +68,13 @@ void sched_add(struct sched *s, struct sched_flow *flow, struct list *node, int6
     fair_add(enter(s, flow, &m, now_ms), m.client, node);
 }
 
+void sched_add_first(struct sched *s, struct sched_flow *flow, struct list *node, int64_t now_ms)
+{
+    struct sched_mail m;
+    s->look(node, &m);
+    fair_add_first(enter(s, flow, &m, now_ms), m.client, node);
+}
+
 void sched_put_back(struct sched *s, struct sched_flow *flow, struct list *node, int64_t now_ms)
 {
     struct sched_mail m;

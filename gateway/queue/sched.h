@@ -77,6 +77,8 @@ bool sched_is_large(uint64_t bytes);
 uint64_t sched_cost(uint64_t bytes);
 
 void sched_add(struct sched *s, struct sched_flow *flow, struct list *node, int64_t now_ms);
+/* It has had its place before: before the rest of its client's mail. */
+void sched_add_first(struct sched *s, struct sched_flow *flow, struct list *node, int64_t now_ms);
 /* It was charged and has not gone: first of its client again, and nothing was spent. */
 void sched_put_back(struct sched *s, struct sched_flow *flow, struct list *node, int64_t now_ms);
 void sched_del(struct sched *s, struct sched_flow *flow, struct list *node);

@@ -66,6 +66,40 @@ static void late_mail_is_told_of_once(void **state)
     assert_told_once(item);
 }
 
+/* It was first in line: so it is when its sender has been told. */
+static void late_mail_keeps_its_place(void **state)
+{
+    (void)state;
+    struct item *late[2], *others[2];
+    for (int i = 0; i < 2; i++) {
+        late[i] =
+            item_with((struct deliver_by){ .mode = BY_NOTIFY, .at_ms = clock_wall_ms() + 300 },
+                      (struct mail_hold){ 0 });
+        queue_submit(w.queues[0], late[i]);
+    }
+    for (int i = 0; i < 2; i++) {
+        others[i] = item_with((struct deliver_by){ 0 }, (struct mail_hold){ 0 });
+        queue_submit(w.queues[0], others[i]);
+    }
+    assert_true(turn_until_taken(2));
+    assert_int_equal(w.trouble_n, 2);
+    for (int i = 0; i < 2; i++) {
+        late[i]->deadline_told = true; /* as delivery does */
+        queue_defer(w.taken_from[i], late[i], late[i]->due_ms);
+    }
+    w.taken_n = 0;
+    for (int i = 0; i < 5; i++)
+        turn_a_little();
+    w.take = true;
+    queue_submit(w.queues[0], item_with((struct deliver_by){ 0 }, (struct mail_hold){ 0 }));
+    assert_true(turn_until_taken(5));
+    for (int i = 0; i < 2; i++) {
+        assert_ptr_equal(w.taken[i], late[i]);
+        assert_ptr_equal(w.taken[2 + i], others[i]);
+    }
+    finish_all();
+}
+
 static void late_mail_that_waits_is_not_tried_for_it(void **state)
 {
     (void)state;
@@ -208,6 +242,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(late_mail_is_told_of_once),
+        T(late_mail_keeps_its_place),
         T(late_mail_that_waits_is_not_tried_for_it),
         T(mail_that_waits_for_hours_is_told_of_once),
         T(mail_told_of_waits_for_an_egress_still),
