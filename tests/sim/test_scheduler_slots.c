@@ -206,6 +206,58 @@ static void a_slot_is_left_to_little_mail(void **state)
     }
 }
 
+/* When the first of those that normal mail holds is free; now, if one is. */
+static int64_t first_end_ms(const struct sessions *s)
+{
+    int64_t first = INT64_MAX;
+    if (slots_allow(&s->w.sched.slots, LANE_NORMAL, false))
+        return s->w.now_ms;
+    for (int i = 0; i < SLOTS_MOST; i++)
+        if (s->carries[i] && s->ends_ms[i] < first)
+            first = s->ends_ms[i];
+    return first;
+}
+
+static bool is_carried(const struct sessions *s, const struct sim_mail *m)
+{
+    for (int i = 0; i < SLOTS_MOST; i++)
+        if (s->carries[i] == m)
+            return true;
+    return false;
+}
+
+/* Where there are too few slots to leave one free: who sends little waits for the end of the first
+ * message under way, whatever others have waiting, and the others have all slots meanwhile. */
+static void little_mail_is_next_where_slots_are_few(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
+        for (uint32_t slots = 1; slots <= 8; slots++) {
+            struct sessions s = { .breaks = false };
+            int64_t due_ms = INT64_MAX;
+            struct sim_mail *little = NULL;
+            world_make(&s.w, seed, slots);
+            for (unsigned step = 1; step <= 8000; step++, s.w.now_ms += 5) {
+                end_those_due(&s);
+                while (s.w.sched.ready[SCHED_SMALL_MAIL][LANE_NORMAL] < 50)
+                    world_send(&s.w, 0, LANE_NORMAL, 1 + step % 2, some_bytes(&s.w.rnd) / 100);
+                if (step % 800 == 0) {
+                    due_ms = first_end_ms(&s);
+                    little = world_send(&s.w, 0, LANE_NORMAL, 7, 3000);
+                }
+                begin_what_may(&s);
+                assert_int_equal(s.w.sched.slots.busy[LANE_NORMAL],
+                                 slots - slots_kept(slots, LANE_NORMAL));
+                if (little && s.w.now_ms >= due_ms) {
+                    assert_true(is_carried(&s, little));
+                    little = NULL;
+                }
+            }
+            sessions_end(&s);
+        }
+    }
+}
+
 /* A client that is alone has all of them, also soon after the last of others has gone. */
 static void who_is_alone_has_all(void **state)
 {
@@ -227,8 +279,11 @@ static void who_is_alone_has_all(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slots_are_kept),        cmocka_unit_test(large_mail_holds_up_no_small),
-        cmocka_unit_test(one_session_is_shared), cmocka_unit_test(a_slot_is_left_to_little_mail),
+        cmocka_unit_test(slots_are_kept),
+        cmocka_unit_test(large_mail_holds_up_no_small),
+        cmocka_unit_test(one_session_is_shared),
+        cmocka_unit_test(a_slot_is_left_to_little_mail),
+        cmocka_unit_test(little_mail_is_next_where_slots_are_few),
         cmocka_unit_test(who_is_alone_has_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
