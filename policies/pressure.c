@@ -4,7 +4,12 @@ static const unsigned percent[LANE_COUNT] = {
     [LANE_URGENT] = 100, [LANE_HIGH] = 90, [LANE_NORMAL] = 80, [LANE_BULK] = 70
 };
 
-enum { HELD_PERCENT = 50 };
+enum { HELD_PERCENT = 50, HELD_PART_OF_ONE = 8 };
+
+bool pressure_held_enough(uint64_t used, uint64_t limit)
+{
+    return limit && used >= limit / HELD_PART_OF_ONE;
+}
 
 enum pressure_of pressure_judge(const struct pressure *p, enum lane lane, bool held)
 {

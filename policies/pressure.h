@@ -9,9 +9,10 @@
  *     bulk 70 %    normal 80 %    high 90 %    urgent 100 %
  *
  *   so that each lane leaves room to those above it. Mail that its client wants held (RFC 4865) is
- *   refused from 50 % on, whatever its lane: it may stay for weeks, and nothing makes it leave. The
+ *   refused from 50 % on, whatever its lane: it may stay for weeks, and nothing makes it leave; and
+ *   that of one client as soon as it takes an eighth of the limit: a quarter of that room. The
  *   disk is full when no more than min_free is left; it has reached 70 % when that is 70 % of what
- *   is left.
+ *   is left; a client may have an eighth of what is left held.
  *
  *   Pure.
  */
@@ -31,6 +32,8 @@ struct pressure {
     } of[PRESSURES];
 };
 
+/* Of the queue's memory or the disk, what one client's held mail takes: is that its share? */
+bool pressure_held_enough(uint64_t used, uint64_t limit);
 /* What mail of this lane is refused for; PRESSURES: it is taken. */
 enum pressure_of pressure_judge(const struct pressure *p, enum lane lane, bool held);
 

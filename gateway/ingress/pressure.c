@@ -7,6 +7,7 @@
  */
 #include "policies/pressure.h"
 #include "gateway/ingress/transaction.h"
+#include "gateway/queue/held.h"
 
 #define FOR_EACH_LANE(before, after)                                                               \
     {                                                                                              \
@@ -27,6 +28,25 @@ static const char *const held_replies[PRESSURES] = {
     [PRESSURE_DISK] = "452 4.3.1 Not enough disk space to hold mail, try again later",
 };
 
+static uint64_t client_of(const struct transaction *tx)
+{
+    const struct session *s = tx->session;
+    char address[ADDR_TEXT_MAX];
+    addr_host_text(&s->peer, address);
+    struct origin from = { .user = s->user ? s->user->name : (struct slice){ 0 },
+                           .name = s->client ? s->client->name : (struct slice){ 0 },
+                           .address = slice_of(address) };
+    return slice_hash(origin_client(&from));
+}
+
+/* One client does not fill the room that there is for held mail. */
+static bool has_its_share_held(const struct transaction *tx, const struct spool_fill *fill)
+{
+    struct held own = held_of(client_of(tx));
+    return pressure_held_enough(own.memory, tx->rules->conf->limits.queue_memory) ||
+           pressure_held_enough(own.disk, fill->free_bytes);
+}
+
 static const char *refusal_of(const struct transaction *tx, enum lane lane)
 {
     const struct conf *conf = tx->rules->conf;
@@ -38,6 +58,8 @@ static const char *refusal_of(const struct transaction *tx, enum lane lane)
                               [PRESSURE_WRITES] = { fill.waiting_bytes, fill.waiting_most },
                               [PRESSURE_DISK] = { fill.min_free, fill.free_bytes } } };
     enum pressure_of by = pressure_judge(&p, lane, held);
+    if (by == PRESSURES && held && has_its_share_held(tx, &fill))
+        return "452 4.3.1 Too much mail of yours is held, try again later";
     if (by == PRESSURES)
         return NULL;
     return held ? held_replies[by] : replies[by][lane];

@@ -248,9 +248,14 @@ struct slice envelope_client(struct slice record)
     struct origin from = peek_head(&c).origin;
     if (c.bad)
         return (struct slice){ NULL, 0 };
-    if (from.user.n)
-        return from.user;
-    return from.name.n ? from.name : from.address;
+    return origin_client(&from);
+}
+
+struct slice origin_client(const struct origin *from)
+{
+    if (from->user.n)
+        return from->user;
+    return from->name.n ? from->name : from->address;
 }
 
 void envelope_peek_times(struct slice record, struct deliver_by *by_r, struct mail_hold *hold_r)

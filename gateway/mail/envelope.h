@@ -92,7 +92,9 @@ void envelope_pack(const struct envelope *envelope, struct buf *out);
 /* Sender and first recipient alone; slices of the record, empty when it is damaged. */
 void envelope_peek(struct slice record, struct slice *sender_r, struct slice *recipient_r);
 /* Whoever gave us the message: the user, else the client's name in `clients`, else its address; in
- * this order a client is known best. Empty: we made it, or the record is damaged. */
+ * this order a client is known best. */
+struct slice origin_client(const struct origin *origin);
+/* The same of a record. Empty: we made it, or the record is damaged. */
 struct slice envelope_client(struct slice record);
 /* When it may leave and until when it is to be delivered; nothing when the record is damaged. */
 void envelope_peek_times(struct slice record, struct deliver_by *by_r, struct mail_hold *hold_r);

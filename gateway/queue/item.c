@@ -7,6 +7,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/mail/envelope.h"
+#include "gateway/queue/held.h"
 
 enum { MALLOC_OVERHEAD = 16 };
 
@@ -23,8 +24,22 @@ size_t item_memory_total(void)
     return atomic_load_explicit(&memory_total, memory_order_relaxed);
 }
 
+/* A body counts with the first item of its message. */
+static struct held room_of(const struct item *item)
+{
+    return (struct held){ block_size(item), item->sub == 0 ? item->body_size : 0 };
+}
+
+void item_released(struct item *item)
+{
+    if (item->held)
+        held_sub(item->client, room_of(item));
+    item->held = false;
+}
+
 static void block_free(struct item *item)
 {
+    item_released(item);
     atomic_fetch_sub_explicit(&memory_total, block_size(item), memory_order_relaxed);
     free(item);
 }
@@ -108,6 +123,9 @@ struct item *item_new(const struct spool_item *record)
     item->attempts = record->attempts;
     item->lane = record->lane < LANE_COUNT ? record->lane : LANE_NORMAL;
     read_times(item);
+    item->held = item->attempts == 0 && item->release_ms > item->accepted_ms;
+    if (item->held)
+        held_add(item->client, room_of(item));
     return item;
 }
 
@@ -138,6 +156,8 @@ static void item_remake(struct item **item, struct slice env, struct slice key)
     wheel_node_init(&made->wake);
     if (listed)
         list_insert_before(at, &made->node);
+    if (made->held)
+        held_add(made->client, room_of(made));
     block_free(old);
     *item = made;
 }

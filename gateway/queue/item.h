@@ -68,6 +68,7 @@ struct item {
     uint8_t state, lane;    /* enum item_state, enum lane */
     uint8_t order;          /* what an operator asked while BUSY: enum item_order */
     uint8_t tried_n, refused_n;
+    bool held;         /* counts in queue/held */
     bool goes_on;      /* was put off for no time at all: it keeps its place in line */
     bool wants_egress; /* WAITING, or BUSY with being late, because none could carry it */
     uint32_t sticky; /* stable hash of the name of the egress that the next try should take, too */
@@ -132,6 +133,9 @@ void item_record(const struct item *item, struct spool_item *record_r);
 size_t item_memory_total(void);
 
 void item_drop_body(struct item *item);
+
+/* It need not wait for its release any more; of no effect on an item that never had to. */
+void item_released(struct item *item);
 
 const char *item_state_name(enum item_state state);
 

@@ -142,6 +142,7 @@ void route_item(struct queue *q, struct item *item)
     const struct conf_route *route = policies_route_named(q->env.policies, item_route(item));
     struct slice domain = item_domain(item);
     place_nowhere(q, item);
+    item_released(item);
     item->site = NULL;
     if (route && route->hosts.n)
         send_fixed(q, item, route);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/queue/held.h"
 #include "policies/pressure.h"
 #include "tests/unit/ingress_fixture.h"
 
@@ -127,6 +128,36 @@ static void mail_to_be_held_at_half(void **state)
     rig_close(&c);
 }
 
+/* An eighth of the memory, or of the free disk, is one client's; others go on, and so does what it
+ * does not want held. */
+static void one_client_does_not_fill_the_room(void **state)
+{
+    (void)state;
+    static const struct held rows[] = { { 128 << 20, 0 }, { 1, 2000 } };
+    uint64_t client = slice_hash(slice_of("10.0.0.1"));
+    struct rig_client c = rig_connect("10.0.0.1", 0), other = rig_connect("10.0.0.2", 0);
+    ask(&c, EHLO);
+    ask(&other, EHLO);
+    rig.fill = (struct spool_fill){ .free_bytes = 16000 };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        EXPECT(&c, "MAIL FROM:<b@b.test> HOLDFOR=60\r\n", "250");
+        held_add(client, rows[i]);
+        EXPECT(&c, "RCPT TO:<x@d.test>\r\n", "452 4.3.1 Too much mail of yours is held");
+        EXPECT(&c, "RSET\r\nMAIL FROM:<u@b.test> HOLDFOR=60\r\n", "452 4.3.1 Too much mail of");
+        EXPECT(&c, "MAIL FROM:<b@b.test>\r\n", "250");
+        EXPECT(&other, "RSET\r\nMAIL FROM:<b@b.test> HOLDFOR=60\r\n", "250");
+        held_sub(client, rows[i]);
+        EXPECT(&c, "RSET\r\nMAIL FROM:<b@b.test> HOLDFOR=60\r\n", "250");
+        ask(&c, "RSET\r\n");
+    }
+    rig.fill.free_bytes = 800; /* of which its own body would take more */
+    EXPECT(&c, "MAIL FROM:<b@b.test> HOLDFOR=60\r\nRCPT TO:<x@d.test>\r\nDATA\r\n", "354");
+    EXPECT(&c, "x\r\n.\r\n", "452 4.3.1 Too much mail of yours is held");
+    assert_int_equal(held_of(client).disk, 0);
+    rig_close(&c);
+    rig_close(&other);
+}
+
 /* It was taken at RCPT, and then we filled up. */
 static void all_its_recipients_at_data(void **state)
 {
@@ -186,7 +217,7 @@ int main(void)
         cmocka_unit_test(each_lane_at_its_part), PRESSED(a_sender_of_bulk_at_mail),
         PRESSED(mail_to_be_held_at_half),        PRESSED(a_recipient_of_bulk_at_rcpt),
         PRESSED(all_its_recipients_at_data),     PRESSED(a_header_at_the_end_of_the_data),
-        PRESSED(what_is_full_is_said),
+        PRESSED(what_is_full_is_said),           PRESSED(one_client_does_not_fill_the_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,7 @@
 
 #include "gateway/base/clock.h"
 #include "gateway/mail/envelope.h"
+#include "gateway/queue/held.h"
 
 /* An item with times of its own, as its envelope has them. */
 static struct item *item_with(struct deliver_by by, struct mail_hold hold)
@@ -224,6 +225,12 @@ static void held_mail_is_not_tried_before(void **state)
     assert_int_equal(w.taken_n, 0);
     assert_int_equal(fresh->due_ms, until);
     assert_int_equal(fresh->state, ITEM_WAITING);
+    uint64_t client = fresh->client;
+    assert_int_equal(held_of(client).disk, fresh->body_size + loaded->body_size);
+    for (int i = 0; i < WORKERS; i++)
+        queue_act(w.queues[i], &all, QUEUE_DROP);
+    finish_all();
+    assert_int_equal(held_of(client).memory, 0);
 }
 
 static void held_mail_goes_when_it_is_time(void **state)
@@ -231,10 +238,13 @@ static void held_mail_goes_when_it_is_time(void **state)
     (void)state;
     w.take = true;
     const int64_t until = clock_wall_ms() + 400;
-    queue_submit(w.queues[0], item_with((struct deliver_by){ 0 }, (struct mail_hold){ until, 0 }));
+    struct item *item = item_with((struct deliver_by){ 0 }, (struct mail_hold){ until, 0 });
+    queue_submit(w.queues[0], item);
+    assert_true(held_of(item->client).memory > 0);
     assert_true(turn_until_taken(1));
     assert_true(clock_wall_ms() >= until);
     assert_int_equal(w.trouble_n, 0);
+    assert_int_equal(held_of(item->client).memory, 0);
     finish_all();
 }
 
