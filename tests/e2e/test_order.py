@@ -129,3 +129,27 @@ def test_large_mail_holds_up_no_small(gated):
     gate.opened.set()
     server.wait(23)
     here.wait_empty()
+
+
+def test_a_tarpit_and_a_dead_site_hold_up_nobody(world, sink):
+    """All three on one worker: what is silent, and what refuses, keeps its own mail only."""
+    class Silent(smtpd.Behaviour):
+        may = threading.Event()
+
+        def connected(self, s):
+            self.may.wait(120)
+            return super().connected(s)
+    tarpit, fast = sink(Silent()), sink()
+    here, z = world(conf={"workers": 1})
+    for name, at in ("tar", tarpit.address), ("dead", "127.0.0.8"), ("fast", fast.address):
+        z.add(f"{name}.test", f"MX 5 mx.{name}.test.").host(f"mx.{name}.test", at)
+    for name in "tar", "dead", "fast":
+        with smtplib.SMTP(here.address, here.port, timeout=60) as s:
+            for n in range(40):
+                s.sendmail("a@client.test", f"b{n}@{name}.test", mail.message())
+    assert len(fast.wait(40)) == 40 and not tarpit.messages
+    assert 1 <= len(tarpit.sessions) <= 8       # with which a site begins
+    waits = {r["site"]: sum(map(sum, r["ages"].values())) for r in here.rows("queue")}
+    assert waits.get("tar.test") == 40 and "fast.test" not in waits
+    Silent.may.set()
+    assert len(tarpit.wait(40)) == 40
