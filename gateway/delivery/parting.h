@@ -7,8 +7,8 @@
  *   messages_per_connection each, are not followed by others that it would refuse for being too
  *   many. It lasts until the peer closes, two seconds at most.
  *
- *   Connections to a relay serve all sites: they count towards those that it has (relay.h), and what
- *   its egress may have.
+ *   Connections to a relay serve all sites: they count towards those that it has (relay.h), and
+ *   towards what its egress may have.
  */
 #ifndef WAYPOST_DELIVERY_PARTING_H
 #define WAYPOST_DELIVERY_PARTING_H

@@ -3,8 +3,8 @@
  *
  *   A relay takes mail for all sites, so a session that rests is moved to the site that needs one,
  *   and the sessions to it are counted together: no more than one site may have
- *   (delivery.connections, the worker's share), those being closed included, and those of an earlier
- *   configuration. Sites that find none left stand in line.
+ *   (delivery.connections, the worker's share), those being closed and those of an earlier
+ *   configuration included. Sites that find none left stand in line.
  */
 #ifndef WAYPOST_DELIVERY_RELAY_H
 #define WAYPOST_DELIVERY_RELAY_H
