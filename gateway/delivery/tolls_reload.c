@@ -25,8 +25,13 @@ static void join(struct session *s, struct tolls *ts)
             gauge_join(ts->at[i].gauge);
     tolls_end(s);
     s->tolls = ts;
-    if (ts)
-        ts->refs++;
+    if (!ts)
+        return;
+    ts->refs++;
+    if (s->state == SESSION_OPENING) {
+        ts->opening++;
+        tolls_pace(s);
+    }
 }
 
 static void renew_one(struct session *s)
