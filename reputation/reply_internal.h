@@ -11,7 +11,7 @@
 #include "reputation/reply.h"
 
 enum {
-    REPLY_WORDS_MAX = 4096, /* different words and phrases in all rules */
+    REPLY_WORDS_MAX = 6144, /* different words and phrases in all rules */
     REPLY_RULES_MAX = 4096,
     REPLY_GROUPS_MAX = 4096, /* of words, in all rules */
     REPLY_USES_MAX = 65536,

@@ -126,19 +126,15 @@ static void assert_score(struct score s, struct floor at_least)
     assert_true(s.ip_found * 100 >= s.ip * at_least.ip);
 }
 
-static void stored_replies(void **state)
+/* The first set; every subject with what is said of it, in seventeen languages, and patterns of
+ * real replies; replies composed for the rules of the sixth set. */
+static void replies_that_must_be_known(void **state)
 {
     (void)state;
-    assert_score(score_file("tests/corpus/replies.tsv", NULL, "", true),
-                 (struct floor){ 54, 100, 100, 10000 });
-}
-
-/* Every subject with what is said of it, in seventeen languages; and patterns of real replies. */
-static void composed_replies(void **state)
-{
-    (void)state;
-    struct score s = score_file("tests/corpus/replies-grammar.tsv", NULL, "", true);
-    assert_score(s, (struct floor){ 500, 100, 100, 10000 });
+    const struct floor all = { 54, 100, 100, 10000 };
+    assert_score(score_file("tests/corpus/replies.tsv", NULL, "", true), all);
+    assert_score(score_file("tests/corpus/replies-grammar.tsv", NULL, "", true), all);
+    assert_score(score_file("tests/corpus/replies-composed.tsv", NULL, "", true), all);
 }
 
 static void add_score(struct score *sum, struct score s)
@@ -154,7 +150,8 @@ static void add_score(struct score *sum, struct score s)
 static const char *const further[] = { "tests/corpus/replies-further.tsv",
                                        "tests/corpus/replies-unseen.tsv",
                                        "tests/corpus/replies-third.tsv",
-                                       "tests/corpus/replies-fourth.tsv" };
+                                       "tests/corpus/replies-fourth.tsv",
+                                       "tests/corpus/replies-sixth.tsv" };
 
 static struct score score_half(const char *half, bool tell)
 {
@@ -176,12 +173,14 @@ static void replies_that_only_measure(void **state)
     assert_score(score_half("measure", false), (struct floor){ 300, 90, 95, 50 });
 }
 
-/* No rule was changed for these. They find less of ip-* than the 95 that the others reach. */
+/* The last set: no rule was changed for it. The fifth was such a set until its misses were used. */
 static void replies_that_came_last(void **state)
 {
     (void)state;
+    assert_score(score_file("tests/corpus/replies-seventh.tsv", "measure", "", false),
+                 (struct floor){ 50, 88, 88, 10000 });
     assert_score(score_file("tests/corpus/replies-fifth.tsv", "measure", "", false),
-                 (struct floor){ 60, 90, 80, 50 });
+                 (struct floor){ 60, 95, 90, 10000 });
 }
 
 /* Many servers put the client's address behind every refusal: what is refused stays the same. */
@@ -386,8 +385,7 @@ static void the_step_decides_when_nothing_else_does(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(stored_replies),
-        cmocka_unit_test(composed_replies),
+        cmocka_unit_test(replies_that_must_be_known),
         cmocka_unit_test(replies_rules_were_written_on),
         cmocka_unit_test(replies_that_only_measure),
         cmocka_unit_test(replies_that_came_last),
