@@ -34,7 +34,8 @@ struct run {
     struct stream *stream;
     struct timer timeout;
     int64_t timeout_ms, greeting_ms;
-    int64_t began_us, connected_us;
+    int64_t began_us, connected_us, quit_us; /* 0: not yet */
+    enum observation_result result;          /* of the greeting, once o.code is known */
 };
 
 /* ---- the end ---- */
@@ -68,7 +69,7 @@ static void finish(struct run *r, enum observation_result result)
         o.segments = tcp.segments;
         o.retransmits = tcp.retransmits;
     }
-    if (r->stream && o.code) /* QUIT is on its way */
+    if (r->stream && r->quit_us && o.code) /* QUIT is on its way */
         stream_finish(&r->stream, QUIT_LINGER_MS);
     run_free(r);
     p->done(p->arg, &o);
@@ -105,43 +106,58 @@ static enum observation_result result_of(const struct dial_result *d, uint8_t *k
 
 /* ---- the greeting ---- */
 
-static enum observation_result greeting_of(struct observation *o, const char *p, size_t n)
+static enum observation_result code_of(struct slice line, uint16_t *code_r)
 {
-    for (size_t i = 0; i < 3; i++)
-        if (n < 3 || p[i] < '0' || p[i] > '9')
+    unsigned code = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (line.n < 3 || line.p[i] < '0' || line.p[i] > '9')
             return OBS_BROKEN; /* it is there, but it is no mail server */
-    o->code = (uint16_t)((p[0] - '0') * 100 + (p[1] - '0') * 10 + (p[2] - '0'));
-    return o->code < 400 ? OBS_OK : o->code < 500 ? OBS_REPLY_4XX : OBS_REPLY_5XX;
+        code = 10 * code + (unsigned)(line.p[i] - '0');
+    }
+    *code_r = (uint16_t)code;
+    return code < 400 ? OBS_OK : code < 500 ? OBS_REPLY_4XX : OBS_REPLY_5XX;
+}
+
+/* Who speaks before the last line of a greeting is taken for a spammer by some (postscreen). False:
+ * the run is over. */
+static bool take_greeting(struct run *r, struct slice line)
+{
+    r->result = code_of(line, &r->o.code);
+    if (r->result != OBS_BROKEN && line.n > 3 && line.p[3] == '-')
+        return true;
+    r->quit_us = clock_mono_us();
+    r->o.greeting_us = r->quit_us - r->connected_us;
+    stream_write(r->stream, "QUIT\r\n", 6);
+    finish(r, r->result);
+    return false;
 }
 
 static void on_data(void *arg, const char *p, size_t n, size_t *used_r)
 {
     struct run *r = arg;
-    const char *end = memchr(p, '\n', n);
-    *used_r = 0;
-    if (!end)
-        return;
-    *used_r = n;
-    r->o.greeting_us = clock_mono_us() - r->connected_us;
-    enum observation_result result = greeting_of(&r->o, p, (size_t)(end - p));
-    stream_write(r->stream, "QUIT\r\n", 6);
-    finish(r, result);
+    const char *at = p, *end;
+    bool goes_on = true;
+    while (goes_on && (end = memchr(at, '\n', n - (size_t)(at - p)))) {
+        struct slice line = { at, (size_t)(end - at) };
+        at = end + 1;
+        goes_on = take_greeting(r, line);
+    }
+    *used_r = (size_t)(at - p);
 }
 
-static void on_lost(struct run *r)
-{
-    finish(r, OBS_RESET);
-}
-
+/* Something was said before that: it is there. */
 static void on_eof(void *arg)
 {
-    on_lost(arg);
+    struct run *r = arg;
+    finish(r, r->o.code ? r->result : OBS_RESET);
 }
 
 static void on_error(void *arg, const struct err *err)
 {
+    struct run *r = arg;
     (void)err;
-    on_lost(arg);
+    r->quit_us = 0; /* nothing can be sent any more */
+    finish(r, r->o.code ? r->result : OBS_RESET);
 }
 
 /* Is it the destination that has taken the connection? */
@@ -155,7 +171,9 @@ static void on_timeout(struct timer *timer)
 {
     struct run *r = CONTAINER_OF(timer, struct run, timeout);
     bool reached = r->stream && r->o.kind == OBS_BEACON && !r->o.proxied;
-    if (r->o.kind == OBS_PROBE && stands(r))
+    if (r->o.code)
+        finish(r, r->result);
+    else if (r->o.kind == OBS_PROBE && stands(r))
         finish(r, OBS_SILENT);
     else
         finish(r, reached ? OBS_OK : OBS_TIMEOUT);

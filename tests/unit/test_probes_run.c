@@ -123,6 +123,39 @@ static void test_a_greeting_is_answered_with_quit_and_nothing_else(void **state)
     assert_true(slice_eq_str(got, "QUIT\r\n"));
 }
 
+/* Some say the first line and look whether the client can wait for the last (postscreen). */
+static void test_nothing_is_said_before_the_end_of_the_greeting(void **state)
+{
+    static const struct line teases[] = { { "", "220-wait", GO_ON }, { NULL, NULL, GO_ON } };
+    static const struct line whole[] = { { "", "220-wait\r\n220-for\r\n220 it\r\n", GO_ON },
+                                         { "QUIT\r\n", "221 bye\r\n", CLOSE },
+                                         { NULL, NULL, GO_ON } };
+    static const struct line part[] = { { "", "220-wait\r\n220-for\r\n", GO_ON },
+                                        { NULL, NULL, GO_ON } };
+    static const struct line gone[] = { { "", "421-wait\r\n", CLOSE }, { NULL, NULL, GO_ON } };
+    static const struct {
+        const struct line *script;
+        enum observation_result result;
+        uint16_t code;
+        const char *said;
+    } cases[] = { { whole, OBS_OK, 220, "QUIT\r\n" },
+                  { part, OBS_OK, 220, "" },
+                  { gone, OBS_REPLY_4XX, 421, "" },
+                  { teases, OBS_SILENT, 0, "" } };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        play(cases[i].script);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        probe(0, OBS_PROBE, peer_addr());
+        assert_int_equal(rig.last.result, cases[i].result);
+        assert_int_equal(rig.last.code, cases[i].code);
+        assert_int_equal(rig.last.greeting_us >= 0, cases[i].script == whole);
+        for (int turn = 0; turn < 5; turn++)
+            loop_turn(rig.loop, 10);
+        assert_true(slice_eq_str(buf_slice(&rig.peer.conns[i].got), cases[i].said));
+    }
+}
+
 static void test_what_servers_say(void **state)
 {
     static const struct {
@@ -222,6 +255,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_a_greeting_is_answered_with_quit_and_nothing_else),
+        T(test_nothing_is_said_before_the_end_of_the_greeting),
         T(test_what_servers_say),
         T(test_a_closed_port_and_a_missing_source),
         T(test_a_beacon_need_not_greet),
