@@ -2,7 +2,8 @@
  * probes/links_observe — what one observation says about its path
  *
  *   A handshake of 0.9 s and more had its first packet lost: a loss, no round trip (Karn). Behind
- *   a proxy TCP_INFO is about the first leg, so the round trip is that of the dialogue. What a
+ *   a proxy TCP_INFO is about the first leg, and setting up a connection takes several round trips
+ *   of it, so the round trip is that of the dialogue, and a handshake each of those waits. What a
  *   destination needs beyond round trips is its think time, not the path's.
  *
  *   What goes to a relay says nothing of the destination: neither is the relay in its group, nor is
@@ -58,9 +59,15 @@ static double round_trip(const struct observation *o)
         return ms_of(o->rtt_us);
     if (o->app_rtt_us > 0)
         return ms_of(o->app_rtt_us);
-    if (o->kind != OBS_MAIL && o->connect_us > 0 && ms_of(o->connect_us) < SYN_LOST_MS)
+    if (o->kind != OBS_MAIL && !o->proxied && o->connect_us > 0 &&
+        ms_of(o->connect_us) < SYN_LOST_MS)
         return ms_of(o->connect_us);
     return -1;
+}
+
+static bool syn_lost(const struct observation *o)
+{
+    return o->kind != OBS_MAIL && ms_of(o->proxied ? o->longest_us : o->connect_us) >= SYN_LOST_MS;
 }
 
 static void take_loss(struct cell *c, const struct observation *o, int64_t at_ms)
@@ -72,7 +79,7 @@ static void take_loss(struct cell *c, const struct observation *o, int64_t at_ms
     } else if (o->kind != OBS_MAIL) {
         sent = 1;
     }
-    if (o->kind != OBS_MAIL && ms_of(o->connect_us) >= SYN_LOST_MS && lost < 1) {
+    if (syn_lost(o) && lost < 1) {
         lost = 1;
         sent = fmax(sent, 1);
     }

@@ -128,6 +128,18 @@ static bool take_greeting(struct run *r, struct slice line)
     r->quit_us = clock_mono_us();
     r->o.greeting_us = r->quit_us - r->connected_us;
     stream_write(r->stream, "QUIT\r\n", 6);
+    if (r->result != OBS_BROKEN && way_is_proxied(r->egress)) {
+        timer_set(r->prober->loop, &r->timeout, QUIT_LINGER_MS);
+        return true;
+    }
+    finish(r, r->result);
+    return false;
+}
+
+/* The answer to QUIT has come all the way, and took no thinking: the round trip of both legs. */
+static bool take_answer(struct run *r)
+{
+    r->o.app_rtt_us = clock_mono_us() - r->quit_us;
     finish(r, r->result);
     return false;
 }
@@ -140,7 +152,7 @@ static void on_data(void *arg, const char *p, size_t n, size_t *used_r)
     while (goes_on && (end = memchr(at, '\n', n - (size_t)(at - p)))) {
         struct slice line = { at, (size_t)(end - at) };
         at = end + 1;
-        goes_on = take_greeting(r, line);
+        goes_on = r->quit_us ? take_answer(r) : take_greeting(r, line);
     }
     *used_r = (size_t)(at - p);
 }
@@ -205,6 +217,7 @@ static void on_dialled(void *arg, const struct dial_result *result)
     r->stream = result->stream;
     r->connected_us = clock_mono_us();
     r->o.connect_us = r->connected_us - r->began_us;
+    r->o.longest_us = dial_longest_us(result);
     stream_set_limits(r->stream, &limits);
     stream_set_ops(r->stream, &ops, r);
     if (r->o.kind == OBS_PROBE && stands(r))
@@ -304,6 +317,7 @@ bool prober_run(struct prober *p, const struct links_probe *probe)
                                  .address = probe->address,
                                  .proxied = egress->via.kind != CONF_VIA_NONE,
                                  .connect_us = -1,
+                                 .longest_us = -1,
                                  .greeting_us = -1,
                                  .rtt_us = -1,
                                  .app_rtt_us = -1,

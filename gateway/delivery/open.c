@@ -193,6 +193,7 @@ static void connected(struct session *s, const struct dial_result *r)
         egress_worked(s->delivery->egress, s->egress);
     int64_t now = clock_mono_us();
     s->stage_us[STAGE_CONNECT] = r->attempt_count == 1 ? now - s->stage_at_us : r->connect_us;
+    s->longest_us = dial_longest_us(r);
     s->stage_at_us = now;
     counter_add(s->delivery->counters, COUNTER_CONNECTIONS_OUT, 1);
     reply_parser_reset(&s->parser);

@@ -116,6 +116,7 @@ struct session {
     /* what it tells about the path (sense.c); of the present connection */
     uint64_t path;                    /* observe_path(); 0: not ready for mail yet */
     int64_t greeting_us, app_rtt_us;  /* 0: not known */
+    int64_t longest_us;               /* through a proxy: see probes/observation.h */
     int64_t tcp_at_ms;                /* when `tcp` was asked for; 0: never */
     struct stream_tcp_info tcp, told; /* the latest; as last told to control */
     int64_t stalled_ms;               /* its bytes do not arrive since; 0: they do (stall.c) */

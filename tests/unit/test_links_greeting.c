@@ -1,9 +1,11 @@
 /*
- * test_links_greeting — hosts that greet a probe late, or never
+ * test_links_greeting — hosts that greet a probe late, or never, and what a proxy shows of them
  *
  *   Every connection stands after CONNECT_MS; what comes of it then is up to the test. Mail gets
- *   through as it does anyhow: it waits for minutes.
+ *   through as it does anyhow: it waits for minutes. The proxy is far away: of what TCP says of the
+ *   way to it nothing is the path's, and setting up a connection takes FAR_SETUP_MS.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,6 +17,8 @@
 #include "probes/links.h"
 
 enum { A, B, C, EGRESSES, ADDRESSES = 4, WAITING = 64, CONNECT_MS = 20, GREETS_MS = 1200 };
+enum { FAR_MS = 260, FAR_LEG_MS = 250, FAR_SETUP_MS = 3 * FAR_LEG_MS + FAR_MS };
+enum proxy { DIRECT, SOCKS5, HAPROXY };
 
 static const char *const names[EGRESSES] = { "a", "b", "c" };
 
@@ -29,6 +33,8 @@ static struct {
     struct rnd rnd;
     int64_t now_ms;
     bool silent[EGRESSES]; /* nobody greets its probes in time */
+    enum proxy proxy;      /* of egress A */
+    int64_t longest_ms;    /* of the waits that its connections are made of */
     struct waiting waiting[WAITING];
     struct advice *advice;
     unsigned events[LINKS_EVENT_KINDS], suspect; /* tables with a suspect path */
@@ -50,18 +56,33 @@ static void on_event(void *arg, const struct links_event *e)
     rig.events[e->kind]++;
 }
 
+static bool is_far(uint64_t egress)
+{
+    return rig.proxy != DIRECT && egress == slice_hash_stable(slice_of(names[A]));
+}
+
+static int64_t setup_ms(uint64_t egress)
+{
+    return !is_far(egress) ? CONNECT_MS : rig.proxy == SOCKS5 ? FAR_SETUP_MS : FAR_LEG_MS;
+}
+
 static void see(uint64_t egress, const struct addr *to, uint8_t kind, uint8_t result)
 {
+    bool far = is_far(egress), answers = result == OBS_OK;
+    bool heard = far && answers && rig.now_ms % 200; /* some say nothing to QUIT */
     struct observation o = { .kind = kind,
                              .result = result,
+                             .proxied = far,
                              .egress = egress,
                              .address = *to,
                              .at_us = rig.now_ms * 1000,
-                             .code = result == OBS_OK ? 220 : 0,
-                             .connect_us = CONNECT_MS * 1000,
-                             .greeting_us = -1,
-                             .rtt_us = CONNECT_MS * 1000,
-                             .app_rtt_us = -1,
+                             .code = answers ? 220 : 0,
+                             .segments = 3,
+                             .connect_us = setup_ms(egress) * 1000,
+                             .longest_us = far ? rig.longest_ms * 1000 : -1,
+                             .greeting_us = kind == OBS_PROBE && answers ? GREETS_MS * 1000 : -1,
+                             .rtt_us = (far ? FAR_LEG_MS : CONNECT_MS) * 1000,
+                             .app_rtt_us = heard ? FAR_MS * 1000 : -1,
                              .final_us = -1 };
     links_observe(rig.links, &o, 0, rig.now_ms);
 }
@@ -71,11 +92,13 @@ static void look_at(struct waiting *w)
     const struct links_probe *p = &w->probe;
     bool silent = rig.silent[p->egress];
     int64_t took = rig.now_ms - w->since_ms;
-    if (!w->stands && took >= CONNECT_MS) {
+    bool blind = is_far(p->egress_hash) && rig.proxy == HAPROXY;
+    if (!w->stands && took >= setup_ms(p->egress_hash)) {
         w->stands = true;
-        see(p->egress_hash, &p->address, p->kind, OBS_CONNECTED);
+        if (!blind)
+            see(p->egress_hash, &p->address, p->kind, OBS_CONNECTED);
     }
-    if (took < CONNECT_MS + (silent ? (int64_t)p->greeting_ms : GREETS_MS))
+    if (took < setup_ms(p->egress_hash) + (silent ? (int64_t)p->greeting_ms : GREETS_MS))
         return;
     see(p->egress_hash, &p->address, p->kind, silent ? OBS_SILENT : OBS_OK);
     w->since_ms = 0;
@@ -114,23 +137,31 @@ static void mail(unsigned seconds, int first, int egresses)
     }
 }
 
-static int set_up(void **state)
+static void configure(enum proxy proxy)
 {
-    const struct links_hooks hooks = { on_probe, on_event, NULL };
     struct links_egress egress[EGRESSES];
-    (void)state;
-    memset(&rig, 0, sizeof rig);
-    rig.now_ms = 1000000;
-    rnd_seed(&rig.rnd, 5);
-    rig.links = links_new(&hooks);
+    rig.proxy = proxy;
+    rig.longest_ms = FAR_MS;
     for (int e = 0; e < EGRESSES; e++)
         egress[e] = (struct links_egress){ .name = slice_of(names[e]), .weight = 1, .v4 = true };
+    egress[A].proxied = proxy != DIRECT;
     struct links_config config = { .egress = egress,
                                    .egress_n = EGRESSES,
                                    .interval_ms = 15000,
                                    .per_egress = { 2, 1000 },
                                    .total = { 10, 1000 } };
     links_configure(rig.links, &config, rig.now_ms);
+}
+
+static int set_up(void **state)
+{
+    const struct links_hooks hooks = { on_probe, on_event, NULL };
+    (void)state;
+    memset(&rig, 0, sizeof rig);
+    rig.now_ms = 1000000;
+    rnd_seed(&rig.rnd, 5);
+    rig.links = links_new(&hooks);
+    configure(DIRECT);
     assert_int_equal(links_group(rig.links, slice_of("c"), slice_of("r")), 0);
     return 0;
 }
@@ -199,6 +230,26 @@ static void test_all_fall_silent(void **state)
     assert_int_equal(rig.events[LINKS_DESTINATION_SUSPECT], rig.events[LINKS_DESTINATION_FINE]);
 }
 
+/* Setting up a connection takes so long without a packet lost; of its parts each took a round trip.
+ * What TCP says of the way to the proxy is about the first leg. */
+static void test_the_round_trip_through_a_proxy(void **state)
+{
+    const enum proxy kinds[] = { SOCKS5, HAPROXY };
+    (void)state;
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        configure(kinds[i]);
+        mail(60, A, EGRESSES);
+        run(240000);
+        const struct advice_path *far = advice_path(rig.advice, A, 0);
+        assert_true(fabs((double)far->rtt_ms - FAR_MS) < 1);
+        assert_true(far->loss < 0.003F); /* hardly more than where nothing is known */
+    }
+    float before = advice_path(rig.advice, A, 0)->loss;
+    rig.longest_ms = 1000 + FAR_MS; /* the proxy's first packet was lost */
+    mail(9, A, 1);
+    assert_true(advice_path(rig.advice, A, 0)->loss > 2 * before);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -208,6 +259,7 @@ int main(void)
         T(test_hosts_that_never_greet_in_time_are_no_failure),
         T(test_silence_for_one_egress_is_a_failure),
         T(test_all_fall_silent),
+        T(test_the_round_trip_through_a_proxy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
