@@ -165,6 +165,7 @@ void links_configure(struct links *l, const struct links_config *config, int64_t
         slot->v4 = e->v4;
         slot->v6 = e->v6;
         slot->proxied = e->proxied;
+        slot->blind = e->blind;
         set_relay(l, s, e->relay);
         slot->own_view = e->own_view;
         limiter_set(&slot->limiter, config->per_egress, now_ms);

@@ -44,6 +44,7 @@ struct target {
     int64_t mail_ms;   /* last mail to it */
     bool failing;      /* the last connection to it failed, whatever the egress */
     bool greets;       /* it has greeted a probe in time, whatever the egress */
+    double greet_ms;   /* the longest that took of late; 0: it never has */
     int64_t probed_ms; /* by whatever egress; 0: never */
     int64_t *pair_ms;  /* [SLOTS], NULL until the first probe */
     bool general;      /* OBS_PROBE: not only slots with views of their own send mail there */
@@ -84,7 +85,7 @@ struct slot {
     char *name;
     uint64_t hash;
     double weight, cost_ms;
-    bool v4, v6, proxied, own_view, relay;
+    bool v4, v6, proxied, blind, own_view, relay;
     struct cell *leg;   /* of a relay: the way to it */
     int64_t leg_due_ms; /* of its next probe */
     int16_t conf_index;

@@ -16,6 +16,7 @@
 
 static const double SYN_LOST_MS = 900;
 static const double THINK_GAIN = 0.05;
+static const double GREET_KEPT = 0.8;   /* of the longest, with each that took less */
 static const double SEGMENTS_MOST = 64; /* of one observation: a long body is one experience */
 static const uint64_t BULK_BYTES = 256 * 1024;
 
@@ -175,10 +176,12 @@ static bool is_failure(struct group *g, const struct observation *o)
 {
     struct target *t = target_find(g, &o->address);
     bool greets = t && t->greets;
-    if (t && o->kind == OBS_PROBE && o->code)
+    if (t && o->kind == OBS_PROBE && o->code) {
         t->greets = true;
-    else if (t && o->result == OBS_SILENT && g->destination_suspect)
+        t->greet_ms = fmax(ms_of(o->greeting_us), GREET_KEPT * t->greet_ms);
+    } else if (t && o->result == OBS_SILENT && g->destination_suspect) {
         t->greets = false;
+    }
     return observation_is_path_failure(o) || (o->result == OBS_SILENT && greets);
 }
 
@@ -186,7 +189,10 @@ static void observe_path(struct links *l, struct group *g, int16_t slot,
                          const struct observation *o, int64_t start_ms, int64_t at_ms)
 {
     struct cell *c = links_cell(g, slot);
-    if (is_failure(g, o)) {
+    bool failed = is_failure(g, o);
+    if (!failed && o->result == OBS_SILENT && l->slot[slot].blind) {
+        l->dirty = true; /* nobody knows who is silent */
+    } else if (failed) {
         judge_failure(l, g, slot, &o->address, true, start_ms, at_ms);
     } else {
         bool of_loss = !g->destination_suspect && start_ms >= g->fine_ms;

@@ -176,7 +176,7 @@ static void on_error(void *arg, const struct err *err)
 static bool stands(const struct run *r)
 {
     enum conf_via_kind via = r->egress->via.kind;
-    return r->stream && (via == CONF_VIA_NONE || via == CONF_VIA_SOCKS5);
+    return via == CONF_VIA_NONE || via == CONF_VIA_SOCKS5;
 }
 
 static void on_timeout(struct timer *timer)
@@ -185,7 +185,7 @@ static void on_timeout(struct timer *timer)
     bool reached = r->stream && r->o.kind == OBS_BEACON && !r->o.proxied;
     if (r->o.code)
         finish(r, r->result);
-    else if (r->o.kind == OBS_PROBE && stands(r))
+    else if (r->o.kind == OBS_PROBE && r->stream)
         finish(r, OBS_SILENT);
     else
         finish(r, reached ? OBS_OK : OBS_TIMEOUT);
@@ -196,7 +196,6 @@ static void on_timeout(struct timer *timer)
 static void tell_connected(struct run *r)
 {
     struct observation o = r->o;
-    timer_set(r->prober->loop, &r->timeout, r->greeting_ms);
     o.result = OBS_CONNECTED;
     o.at_us = r->connected_us;
     r->prober->done(r->prober->arg, &o);
@@ -220,6 +219,8 @@ static void on_dialled(void *arg, const struct dial_result *result)
     r->o.longest_us = dial_longest_us(result);
     stream_set_limits(r->stream, &limits);
     stream_set_ops(r->stream, &ops, r);
+    if (r->o.kind == OBS_PROBE)
+        timer_set(r->prober->loop, &r->timeout, r->greeting_ms);
     if (r->o.kind == OBS_PROBE && stands(r))
         tell_connected(r);
 }

@@ -6,7 +6,7 @@
  *   that looked in and left. Through a proxy the answer to QUIT is waited for, for a second at most:
  *   TCP tells of the first leg only. A beacon that greets nobody is reached when it has taken the connection;
  *   of an OBS_PROBE the standing connection is told first (OBS_CONNECTED), unless it is one to an
- *   HAProxy, of which nothing can be said yet.
+ *   HAProxy, which takes it before the destination has; then the time for the greeting begins.
  *   An egress that is a relay is probed itself, whatever the address: what lies behind it cannot be
  *   seen from here. OBS_RESOLVER: one question to the carrier's resolver from the egress's address.
  *

@@ -145,6 +145,7 @@ static void configure(enum proxy proxy)
     for (int e = 0; e < EGRESSES; e++)
         egress[e] = (struct links_egress){ .name = slice_of(names[e]), .weight = 1, .v4 = true };
     egress[A].proxied = proxy != DIRECT;
+    egress[A].blind = proxy == HAPROXY;
     struct links_config config = { .egress = egress,
                                    .egress_n = EGRESSES,
                                    .interval_ms = 15000,
@@ -230,6 +231,12 @@ static void test_all_fall_silent(void **state)
     assert_int_equal(rig.events[LINKS_DESTINATION_SUSPECT], rig.events[LINKS_DESTINATION_FINE]);
 }
 
+static void assert_fine(void)
+{
+    assert_int_equal(rig.suspect, 0);
+    assert_int_equal(faults(), 0);
+}
+
 /* Setting up a connection takes so long without a packet lost; of its parts each took a round trip.
  * What TCP says of the way to the proxy is about the first leg. */
 static void test_the_round_trip_through_a_proxy(void **state)
@@ -243,11 +250,55 @@ static void test_the_round_trip_through_a_proxy(void **state)
         const struct advice_path *far = advice_path(rig.advice, A, 0);
         assert_true(fabs((double)far->rtt_ms - FAR_MS) < 1);
         assert_true(far->loss < 0.003F); /* hardly more than where nothing is known */
+        assert_fine();
     }
     float before = advice_path(rig.advice, A, 0)->loss;
     rig.longest_ms = 1000 + FAR_MS; /* the proxy's first packet was lost */
     mail(9, A, 1);
     assert_true(advice_path(rig.advice, A, 0)->loss > 2 * before);
+}
+
+/* It takes four round trips and more before it stands. */
+static void test_a_proxy_far_away_is_not_overdue(void **state)
+{
+    (void)state;
+    configure(SOCKS5);
+    mail(60, A, EGRESSES);
+    run(240000);
+    assert_fine();
+}
+
+/* Nothing tells whether the destination has taken the connection: that it greets late, as it does
+ * the others, proves nothing. */
+static void test_a_late_greeting_behind_haproxy(void **state)
+{
+    (void)state;
+    configure(HAPROXY);
+    mail(60, A, EGRESSES);
+    run(240000);
+    assert_fine();
+}
+
+/* Who is silent, the destination or the way to it? Of hosts that never greet in time nothing is
+ * said; where the others are greeted it is the way. */
+static void test_silence_behind_haproxy(void **state)
+{
+    (void)state;
+    configure(HAPROXY);
+    all_silent(true);
+    mail(60, B, 2);
+    run(240000);
+    assert_fine();
+    assert_int_equal(advice_path(rig.advice, A, 0)->state, PATH_UNKNOWN);
+    assert_int_equal(advice_path(rig.advice, B, 0)->state, PATH_UP);
+    all_silent(false);
+    mail(60, A, EGRESSES);
+    run(120000);
+    rig.silent[A] = true;
+    for (int i = 0; i < 300 && !rig.events[LINKS_PATH_DOWN]; i++)
+        mail(1, B, 1);
+    assert_int_equal(advice_path(rig.advice, A, 0)->state, PATH_DOWN);
+    assert_int_equal(advice_path(rig.advice, B, 0)->state, PATH_UP);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -260,6 +311,9 @@ int main(void)
         T(test_silence_for_one_egress_is_a_failure),
         T(test_all_fall_silent),
         T(test_the_round_trip_through_a_proxy),
+        T(test_a_proxy_far_away_is_not_overdue),
+        T(test_a_late_greeting_behind_haproxy),
+        T(test_silence_behind_haproxy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -172,17 +172,20 @@ static void test_through_haproxy_quit_tells_the_round_trip(void **state)
     static const struct line leaves[] = { { "\r\nQUIT\n", "220 hello\r\n", GO_ON },
                                           { "QUIT\r\n", NULL, RESET },
                                           { NULL, NULL, GO_ON } };
-    static const struct line *const scripts[] = { answers, mute, leaves };
+    static const struct line *const scripts[] = { answers, mute, leaves, silent };
     (void)state;
     for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++)
         play(scripts[i]);
-    for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++) {
+    for (size_t i = 0; scripts[i] != silent; i++) {
         probe(HAP, OBS_PROBE, peer_addr());
         assert_int_equal(rig.last.result, OBS_OK);
         assert_int_equal(rig.last.code, 220);
         assert_true(rig.last.proxied && rig.last.greeting_us >= 0 && rig.last.longest_us > 0);
         assert_int_equal(rig.last.app_rtt_us > 0, scripts[i] == answers);
     }
+    probe(HAP, OBS_PROBE, peer_addr());
+    assert_int_equal(rig.last.result, OBS_SILENT);
+    assert_int_equal(rig.connected, 0); /* nobody knows whether it is */
 }
 
 static void test_what_servers_say(void **state)
