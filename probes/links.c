@@ -58,7 +58,7 @@ static void group_free(struct group *g)
     for (int s = 0; s < SLOTS; s++)
         cell_free(&g->cell[s]);
     for (uint32_t t = 0; t < g->target_n; t++)
-        free(g->target[t].pair_ms);
+        target_clear(&g->target[t]);
     free(g->carrier);
     free(g->region);
     free(g);

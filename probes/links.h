@@ -26,6 +26,7 @@
  *             group; paths take memory when first observed or probed. Probes stay within the
  *             budgets of links_config and never exceed one per LINKS_PAIR_MS for an (egress,
  *             address), one per LINKS_ADDRESS_MS for an address; beacons know only the first two.
+ *             Addresses that refuse probes are asked ever more rarely, up to once in 64 minutes.
  * Units:      monotonic milliseconds. Texts are copied.
  */
 #ifndef WAYPOST_PROBES_LINKS_H

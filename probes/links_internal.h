@@ -47,6 +47,8 @@ struct target {
     double greet_ms;   /* the longest that took of late; 0: it never has */
     int64_t probed_ms; /* by whatever egress; 0: never */
     int64_t *pair_ms;  /* [SLOTS], NULL until the first probe */
+    uint8_t refusals;  /* of probes in a row, whatever the egress */
+    uint8_t *refused;  /* [SLOTS], the same by each egress; NULL: none yet */
     bool general;      /* OBS_PROBE: not only slots with views of their own send mail there */
     uint64_t own[(SLOTS + 63) / 64]; /* those that do */
 };
@@ -172,6 +174,10 @@ uint32_t target_count(const struct links *l, const struct group *g, int16_t slot
 uint32_t target_spare(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms);
 void target_forget(struct target *t, int16_t slot);
 void target_probed(struct target *t, int16_t slot, int64_t now_ms);
+/* How a probe was greeted. */
+void target_answered(struct target *t, int16_t slot, bool refused);
+/* All that it has allocated. */
+void target_clear(struct target *t);
 
 /* links_probe.c */
 void probe_wish(struct links *l, const struct wish *wish);

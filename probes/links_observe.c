@@ -172,11 +172,12 @@ static void observe_leg(struct links *l, int16_t slot, const struct observation 
 
 /* Hosts that keep everybody waiting for their greeting are no failure of a path, and one that began
  * to is none for long: once nothing gets through any more, its past does not count. */
-static bool is_failure(struct group *g, const struct observation *o)
+static bool is_failure(struct group *g, int16_t slot, const struct observation *o)
 {
     struct target *t = target_find(g, &o->address);
     bool greets = t && t->greets;
     if (t && o->kind == OBS_PROBE && o->code) {
+        target_answered(t, slot, o->code >= 400);
         t->greets = true;
         t->greet_ms = fmax(ms_of(o->greeting_us), GREET_KEPT * t->greet_ms);
     } else if (t && o->result == OBS_SILENT && g->destination_suspect) {
@@ -189,7 +190,7 @@ static void observe_path(struct links *l, struct group *g, int16_t slot,
                          const struct observation *o, int64_t start_ms, int64_t at_ms)
 {
     struct cell *c = links_cell(g, slot);
-    bool failed = is_failure(g, o);
+    bool failed = is_failure(g, slot, o);
     if (!failed && o->result == OBS_SILENT && l->slot[slot].blind) {
         l->dirty = true; /* nobody knows who is silent */
     } else if (failed) {

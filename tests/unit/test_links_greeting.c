@@ -32,9 +32,12 @@ static struct {
     struct links *links;
     struct rnd rnd;
     int64_t now_ms;
-    bool silent[EGRESSES]; /* nobody greets its probes in time */
-    enum proxy proxy;      /* of egress A */
-    int64_t longest_ms;    /* of the waits that its connections are made of */
+    bool silent[EGRESSES];  /* nobody greets its probes in time */
+    enum proxy proxy;       /* of egress A */
+    bool refuses[EGRESSES]; /* its probes are told 554 by the first addresses */
+    int refusing;           /* so many of them */
+    unsigned probes[EGRESSES][1 + ADDRESSES];
+    int64_t longest_ms; /* of the waits that its connections are made of */
     struct waiting waiting[WAITING];
     struct advice *advice;
     unsigned events[LINKS_EVENT_KINDS], suspect; /* tables with a suspect path */
@@ -48,6 +51,7 @@ static void on_probe(void *arg, const struct links_probe *probe)
         at++;
     assert_true(at < WAITING);
     rig.waiting[at] = (struct waiting){ *probe, rig.now_ms, false };
+    rig.probes[probe->egress][probe->address.bytes[3]]++;
 }
 
 static void on_event(void *arg, const struct links_event *e)
@@ -76,7 +80,9 @@ static void see(uint64_t egress, const struct addr *to, uint8_t kind, uint8_t re
                              .egress = egress,
                              .address = *to,
                              .at_us = rig.now_ms * 1000,
-                             .code = answers ? 220 : 0,
+                             .code = answers                   ? 220
+                                     : result == OBS_REPLY_5XX ? 554
+                                                               : 0,
                              .segments = 3,
                              .connect_us = setup_ms(egress) * 1000,
                              .longest_us = far ? rig.longest_ms * 1000 : -1,
@@ -100,7 +106,11 @@ static void look_at(struct waiting *w)
     }
     if (took < setup_ms(p->egress_hash) + (silent ? (int64_t)p->greeting_ms : GREETS_MS))
         return;
-    see(p->egress_hash, &p->address, p->kind, silent ? OBS_SILENT : OBS_OK);
+    bool refused = p->address.bytes[3] <= rig.refusing && rig.refuses[p->egress];
+    see(p->egress_hash, &p->address, p->kind,
+        silent    ? OBS_SILENT
+        : refused ? OBS_REPLY_5XX
+                  : OBS_OK);
     w->since_ms = 0;
 }
 
@@ -160,6 +170,7 @@ static int set_up(void **state)
     (void)state;
     memset(&rig, 0, sizeof rig);
     rig.now_ms = 1000000;
+    rig.refusing = 1;
     rnd_seed(&rig.rnd, 5);
     rig.links = links_new(&hooks);
     configure(DIRECT);
@@ -301,6 +312,76 @@ static void test_silence_behind_haproxy(void **state)
     assert_int_equal(advice_path(rig.advice, B, 0)->state, PATH_UP);
 }
 
+static unsigned probes_of(int egress, int address)
+{
+    unsigned n = rig.probes[egress][address];
+    rig.probes[egress][address] = 0;
+    return n;
+}
+
+static unsigned probes_at(int address)
+{
+    return probes_of(A, address) + probes_of(B, address) + probes_of(C, address);
+}
+
+/* Without mail: probes alone keep the figures. */
+static void watch(int64_t minutes)
+{
+    memset(rig.probes, 0, sizeof rig.probes);
+    run(minutes * 60 * 1000);
+}
+
+static void refuse(bool a, bool others)
+{
+    rig.refuses[A] = a;
+    rig.refuses[B] = rig.refuses[C] = others;
+}
+
+/* Whoever says 554 does not want to be asked: by anyone, or from there. The others are asked as
+ * before. */
+static void test_a_host_that_refuses_is_asked_rarely(void **state)
+{
+    (void)state;
+    refuse(true, true);
+    mail(12, A, EGRESSES);
+    watch(50);
+    assert_in_range(probes_at(1), 5, 12);
+    assert_in_range(probes_at(2), 35, 100);
+    refuse(true, false);
+    mail(12, A, EGRESSES);
+    watch(20);
+    mail(12, A, EGRESSES);
+    watch(50);
+    assert_in_range(probes_of(A, 1), 1, 4);
+    assert_in_range(probes_of(B, 1), 10, 40);
+    assert_in_range(probes_at(2), 35, 100);
+    assert_fine();
+}
+
+static void test_a_host_that_has_changed_its_mind(void **state)
+{
+    (void)state;
+    refuse(true, true);
+    mail(12, A, EGRESSES);
+    watch(10);
+    refuse(false, false);
+    watch(12);
+    watch(20);
+    assert_in_range(probes_at(1), 15, 60);
+}
+
+/* All but one refuse: nothing is kept back for verification, or that one would never be asked. */
+static void test_hosts_that_refuse_are_no_reserve(void **state)
+{
+    (void)state;
+    rig.refusing = ADDRESSES - 1;
+    refuse(true, true);
+    mail(12, A, EGRESSES);
+    watch(20);
+    watch(20);
+    assert_in_range(probes_at(ADDRESSES), 30, 90);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -314,6 +395,9 @@ int main(void)
         T(test_a_proxy_far_away_is_not_overdue),
         T(test_a_late_greeting_behind_haproxy),
         T(test_silence_behind_haproxy),
+        T(test_a_host_that_refuses_is_asked_rarely),
+        T(test_a_host_that_has_changed_its_mind),
+        T(test_hosts_that_refuse_are_no_reserve),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
