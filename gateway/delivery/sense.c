@@ -115,6 +115,14 @@ void sense_overdue(struct session *s)
     observe_failure(s->delivery->observer, &o);
 }
 
+void sense_outrun(struct session *s)
+{
+    struct observation o = start(s, OBS_CONNECT, &s->address);
+    o.result = OBS_TIMEOUT;
+    o.connect_us = s->stage_us[STAGE_CONNECT] + o.at_us - s->stage_at_us;
+    observe_failure(s->delivery->observer, &o);
+}
+
 void sense_egress(struct delivery *d, int egress, enum egress_fault_kind fault)
 {
     const struct conf_egress *e = &delivery_conf(d)->egress.at[egress];

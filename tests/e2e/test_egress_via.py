@@ -137,6 +137,38 @@ def test_misbehaving_proxy(through, keep, moves):
     assert proxy.connections
 
 
+def test_a_proxy_that_says_connected_and_then_nothing(world, sink, keep):
+    """Its mail goes by another egress long before the greeting times out, and soon nothing goes by
+    it: three groups fail by it that others reach."""
+    sinks, proxy = [sink() for _ in range(3)], net.loopback()
+    here, zone = world(conf={
+        "egress": [{"name": "far", "via": {"socks5": f"{proxy}:1080"}}, LOCAL],
+        "geo": {"networks": [{"network": f"{s.address}/32", "carrier": f"c{n}", "region": "r"}
+                             for n, s in enumerate(sinks)]},
+        "delivery": {"messages_per_connection": 1}})
+    for n, s in enumerate(sinks):
+        zone.mail(f"d{n}.test", s.address)
+
+    def send_each(count):
+        for n, s in enumerate(sinks):
+            here.send(mail.message(), to=f"x@d{n}.test")
+        for s in sinks:
+            s.wait(count)
+    send_each(1)                                    # nobody listens there; now the sinks are known
+    liar = keep(proxies.Script(3, b"\x05\x00", 10, b"\x05\x00\x00\x01\0\0\0\0\0\0",
+                               address=proxy))
+    wait_state(here, "far", "up")
+
+    def is_out():
+        send_each(len(sinks[0].messages) + 1)
+        return [r for r in here.log("egress_state") if (r["egress"], r["state"]) ==
+                ("far", "paths down")]
+    net.wait_for("the verdict", is_out, 60, 0.5)
+    rows = here.wait_log("delivered", sum(len(s.messages) for s in sinks))
+    assert {r["egress"] for r in rows} == {"local"} and not here.log("deferred")
+    assert liar.connections > 3
+
+
 def test_alone_and_down_mail_waits(through, socks):
     proxy = socks()
     here, s, _ = through({"socks5": proxy.host}, reserve=False)
