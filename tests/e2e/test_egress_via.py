@@ -217,9 +217,9 @@ def test_haproxy_killed_and_back(through, haproxy):
 @pytest.fixture
 def second(relay, sink):
     """A second Waypost with TLS and users, and where it delivers to."""
-    def make(**how):
+    def make(certificate=None, **how):
         final = sink()
-        pem, key = certs.certificate("gw2.test")
+        pem, key = certificate or certs.certificate("gw2.test")
         gw2 = relay(to=final, start=False, users={"gw1": {"password": waypost.hash_of("secret")}},
                     conf={"tls": {"certificate": pem, "key": key}, "hostname": "gw2.test",
                           "clients": None}, **how)
@@ -277,16 +277,24 @@ def test_relay_refuses_the_password(second, through):
                  here.cli("egress", "list").stdout)
 
 
-def test_relay_with_another_certificate(second, through):
-    gw2, final = second()
+@pytest.mark.parametrize("host, how, why", [
+    ("other.test", {}, "hostname mismatch"),
+    ("gw2.test", {"expired": True}, "certificate has expired"),
+    ("gw2.test", {"ca": "otherca"}, "unable to get local issuer certificate")],
+    ids=["name", "date", "issuer"])
+def test_relay_with_another_certificate(second, through, host, how, why):
+    """It is told why, nobody is told the password, and the mail goes by another egress."""
+    gw2, final = second(certificate=certs.certificate("gw2.test", **how))
     via, files = relay_egress()
-    here, s, zone = through({**via, "relay": "other.test:2525"}, files=files,
+    here, s, zone = through({**via, "relay": f"{host}:2525"}, files=files,
                             conf={"delivery": {"ca_file": certs.authority()}})
-    zone.host("other.test", gw2.address)
+    zone.host(host, gw2.address)
     here.send(mail.message())
     s.wait(1)
     assert_by(here, "local", 1)
     assert not final.messages
+    wait_state(here, "far", "down")
+    assert why in here.stderr(), here.stderr()
 
 
 def test_relay_down_and_back(through, sink):
