@@ -2,8 +2,8 @@
  * admin/web_api — /api/v1: JSON from the history, the live view and the relay
  *
  *   The objects are those that --json prints, lists of them as one array. Errors are objects with
- *   one member, `error`: 400 for a question that cannot be understood, 404 where it names an egress,
- *   a carrier or a region that there is not.
+ *   one member, `error`: 400 for a question that cannot be understood, 404 where it names an
+ *   egress, a carrier or a region that there is not.
  */
 #include <stdlib.h>
 #include <string.h>

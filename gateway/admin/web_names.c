@@ -100,8 +100,7 @@ static char *look_for(const struct live *live, size_t kind, const char *glob, bo
 {
     struct names *names = mem_zero(sizeof *names);
     kinds[kind].collect(live, names);
-    char *text =
-        whatever || !fits(names, glob) ? say(kinds[kind].field, glob, names) : NULL;
+    char *text = whatever || !fits(names, glob) ? say(kinds[kind].field, glob, names) : NULL;
     free(names);
     return text;
 }
