@@ -1,10 +1,10 @@
 #!/bin/sh
 # Try Waypost: installs what is missing, builds, starts the starter configuration on 127.0.0.1:2525,
-# sends real mail through it to a receiver on this machine, shows what became of it and, within a
-# minute or so, what both links were like. It stays up until ^C, then ends all that it started.
+# sends real mail through it to a receiver on this machine, shows what became of it, what both links
+# are like and, within a minute or so, were like. It stays up until ^C, then ends all it started.
 # Nothing but loopback addresses is used.
 #
-#   TRY_ONCE=1       do not wait for figures, end after the show
+#   TRY_ONCE=1       do not wait for the history, end after the show
 #   WAYPOST_BIN=path use this binary, do not build
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/packages.sh
@@ -91,12 +91,26 @@ show() {
         echo "note: chance sent every message over the same address; send some more"
 }
 
-# Figures are written as a minute of the clock ends; a link without mail is probed meanwhile.
+explain() {
+    "$WAYPOST_BIN" explain --from you@example.org --to friend@example.test "$@" \
+        -c "$RUN/waypost.yaml"
+}
+
+# What the mail has shown is known within seconds; a link without mail is probed meanwhile.
 links() {
-    echo "== waypost report links: what each way out is like to where mail went"
+    echo "== waypost explain: which way the next mail would take, and what each is like"
+    for _ in 1 2 3 4 5 6 7 8 9 10; do
+        explain --json | grep -q '"cost_ms"' && break
+        sleep 1
+    done
+    explain || fail "waypost explain failed"
+}
+
+# Figures are kept as a minute of the clock ends.
+history() {
+    echo "== waypost report links: the same, minute by minute (waiting for the first to end)"
     seconds=0
-    [ -n "${TRY_ONCE:-}" ] || echo "   (figures come as a minute ends; waiting for the first)"
-    while [ -z "${TRY_ONCE:-}" ] && [ "$seconds" -lt 90 ]; do
+    while [ "$seconds" -lt 90 ]; do
         rows=$("$WAYPOST_BIN" report links --json -c "$RUN/waypost.yaml" | wc -l)
         [ "$rows" -ge 2 ] && break
         sleep 1
@@ -114,6 +128,7 @@ send
 show
 links
 [ -z "${TRY_ONCE:-}" ] || exit 0
+history
 cat <<X
 == up on 127.0.0.1:2525; try:
    $PYTHON -c 'import smtplib; smtplib.SMTP("127.0.0.1", 2525).sendmail(

@@ -58,7 +58,7 @@ static void group_free(struct group *g)
     for (int s = 0; s < SLOTS; s++)
         cell_free(&g->cell[s]);
     for (uint32_t t = 0; t < g->target_n; t++)
-        free(g->target[t].pair_ms);
+        target_clear(&g->target[t]);
     free(g->carrier);
     free(g->region);
     free(g);
@@ -165,6 +165,7 @@ void links_configure(struct links *l, const struct links_config *config, int64_t
         slot->v4 = e->v4;
         slot->v6 = e->v6;
         slot->proxied = e->proxied;
+        slot->blind = e->blind;
         set_relay(l, s, e->relay);
         slot->own_view = e->own_view;
         limiter_set(&slot->limiter, config->per_egress, now_ms);

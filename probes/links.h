@@ -16,7 +16,9 @@
  *   from two addresses and a success of another egress that falls between them. Without such a
  *   success the destination is suspect and nothing changes. A host that takes a probe's connection
  *   and greets nobody in time fails only if it has greeted a probe before: some let everybody wait
- *   for half a minute. Where no address may be probed, two
+ *   for half a minute. Behind a blind egress that is all that can be seen: silence there counts as
+ *   nothing at all from a host that has not, and a connection is overdue only after twice the time
+ *   in which the host greets others. Where no address may be probed, two
  *   failures do, with mail that gets through by another egress between them and after. What a
  *   failing egress drags down is attributed to the egress (EGRESS_PATHS_DOWN).
  *
@@ -24,6 +26,7 @@
  *             group; paths take memory when first observed or probed. Probes stay within the
  *             budgets of links_config and never exceed one per LINKS_PAIR_MS for an (egress,
  *             address), one per LINKS_ADDRESS_MS for an address; beacons know only the first two.
+ *             Addresses that refuse probes are asked ever more rarely, up to once in 64 minutes.
  * Units:      monotonic milliseconds. Texts are copied.
  */
 #ifndef WAYPOST_PROBES_LINKS_H
@@ -59,6 +62,7 @@ struct links_egress {
     double cost_ms; /* of the configuration: policy_ms of every path */
     bool v4, v6;    /* families it can reach */
     bool proxied;   /* socks5, proxy or relay: TCP_INFO sees the first leg only */
+    bool blind;     /* proxy: nothing tells whether the destination has taken a connection */
     bool relay;     /* its mail goes to a relay, whatever the destination: links_observe() */
     bool own_view;  /* its mail goes to addresses that its own resolvers give */
 };
@@ -72,7 +76,8 @@ struct links_config {
 
 /* Please connect from this egress, wait for the greeting, QUIT; then report an observation of this
  * kind with the same egress hash and address, failures with connect_us = the time waited. Of an
- * OBS_PROBE, OBS_CONNECTED before, as soon as a connection to the destination stands.
+ * OBS_PROBE, OBS_CONNECTED before, as soon as it is known that a connection to the destination
+ * stands.
  * Without address and group: the relay of the egress itself. */
 struct links_probe {
     uint32_t egress; /* index into links_config.egress */

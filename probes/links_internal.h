@@ -44,8 +44,11 @@ struct target {
     int64_t mail_ms;   /* last mail to it */
     bool failing;      /* the last connection to it failed, whatever the egress */
     bool greets;       /* it has greeted a probe in time, whatever the egress */
+    double greet_ms;   /* the longest that took of late; 0: it never has */
     int64_t probed_ms; /* by whatever egress; 0: never */
     int64_t *pair_ms;  /* [SLOTS], NULL until the first probe */
+    uint8_t refusals;  /* of probes in a row, whatever the egress */
+    uint8_t *refused;  /* [SLOTS], the same by each egress; NULL: none yet */
     bool general;      /* OBS_PROBE: not only slots with views of their own send mail there */
     uint64_t own[(SLOTS + 63) / 64]; /* those that do */
 };
@@ -84,7 +87,7 @@ struct slot {
     char *name;
     uint64_t hash;
     double weight, cost_ms;
-    bool v4, v6, proxied, own_view, relay;
+    bool v4, v6, proxied, blind, own_view, relay;
     struct cell *leg;   /* of a relay: the way to it */
     int64_t leg_due_ms; /* of its next probe */
     int16_t conf_index;
@@ -171,6 +174,10 @@ uint32_t target_count(const struct links *l, const struct group *g, int16_t slot
 uint32_t target_spare(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms);
 void target_forget(struct target *t, int16_t slot);
 void target_probed(struct target *t, int16_t slot, int64_t now_ms);
+/* How a probe was greeted. */
+void target_answered(struct target *t, int16_t slot, bool refused);
+/* All that it has allocated. */
+void target_clear(struct target *t);
 
 /* links_probe.c */
 void probe_wish(struct links *l, const struct wish *wish);

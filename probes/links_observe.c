@@ -2,7 +2,8 @@
  * probes/links_observe — what one observation says about its path
  *
  *   A handshake of 0.9 s and more had its first packet lost: a loss, no round trip (Karn). Behind
- *   a proxy TCP_INFO is about the first leg, so the round trip is that of the dialogue. What a
+ *   a proxy TCP_INFO is about the first leg, and setting up a connection takes several round trips
+ *   of it, so the round trip is that of the dialogue, and a handshake each of those waits. What a
  *   destination needs beyond round trips is its think time, not the path's.
  *
  *   What goes to a relay says nothing of the destination: neither is the relay in its group, nor is
@@ -15,6 +16,7 @@
 
 static const double SYN_LOST_MS = 900;
 static const double THINK_GAIN = 0.05;
+static const double GREET_KEPT = 0.8;   /* of the longest, with each that took less */
 static const double SEGMENTS_MOST = 64; /* of one observation: a long body is one experience */
 static const uint64_t BULK_BYTES = 256 * 1024;
 
@@ -58,9 +60,15 @@ static double round_trip(const struct observation *o)
         return ms_of(o->rtt_us);
     if (o->app_rtt_us > 0)
         return ms_of(o->app_rtt_us);
-    if (o->kind != OBS_MAIL && o->connect_us > 0 && ms_of(o->connect_us) < SYN_LOST_MS)
+    if (o->kind != OBS_MAIL && !o->proxied && o->connect_us > 0 &&
+        ms_of(o->connect_us) < SYN_LOST_MS)
         return ms_of(o->connect_us);
     return -1;
+}
+
+static bool syn_lost(const struct observation *o)
+{
+    return o->kind != OBS_MAIL && ms_of(o->proxied ? o->longest_us : o->connect_us) >= SYN_LOST_MS;
 }
 
 static void take_loss(struct cell *c, const struct observation *o, int64_t at_ms)
@@ -72,7 +80,7 @@ static void take_loss(struct cell *c, const struct observation *o, int64_t at_ms
     } else if (o->kind != OBS_MAIL) {
         sent = 1;
     }
-    if (o->kind != OBS_MAIL && ms_of(o->connect_us) >= SYN_LOST_MS && lost < 1) {
+    if (syn_lost(o) && lost < 1) {
         lost = 1;
         sent = fmax(sent, 1);
     }
@@ -164,14 +172,17 @@ static void observe_leg(struct links *l, int16_t slot, const struct observation 
 
 /* Hosts that keep everybody waiting for their greeting are no failure of a path, and one that began
  * to is none for long: once nothing gets through any more, its past does not count. */
-static bool is_failure(struct group *g, const struct observation *o)
+static bool is_failure(struct group *g, int16_t slot, const struct observation *o)
 {
     struct target *t = target_find(g, &o->address);
     bool greets = t && t->greets;
-    if (t && o->kind == OBS_PROBE && o->code)
+    if (t && o->kind == OBS_PROBE && o->code) {
+        target_answered(t, slot, o->code >= 400);
         t->greets = true;
-    else if (t && o->result == OBS_SILENT && g->destination_suspect)
+        t->greet_ms = fmax(ms_of(o->greeting_us), GREET_KEPT * t->greet_ms);
+    } else if (t && o->result == OBS_SILENT && g->destination_suspect) {
         t->greets = false;
+    }
     return observation_is_path_failure(o) || (o->result == OBS_SILENT && greets);
 }
 
@@ -179,7 +190,10 @@ static void observe_path(struct links *l, struct group *g, int16_t slot,
                          const struct observation *o, int64_t start_ms, int64_t at_ms)
 {
     struct cell *c = links_cell(g, slot);
-    if (is_failure(g, o)) {
+    bool failed = is_failure(g, slot, o);
+    if (!failed && o->result == OBS_SILENT && l->slot[slot].blind) {
+        l->dirty = true; /* nobody knows who is silent */
+    } else if (failed) {
         judge_failure(l, g, slot, &o->address, true, start_ms, at_ms);
     } else {
         bool of_loss = !g->destination_suspect && start_ms >= g->fine_ms;

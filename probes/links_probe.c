@@ -14,6 +14,9 @@
 
 static const double TIMEOUT_LEAST_MS = 1500, TIMEOUT_MOST_MS = 5000;
 static const int64_t GREETING_MS = 5000;
+static const int64_t ANSWER_MS = 1000; /* through a proxy, for QUIT to be answered */
+/* Setting up a connection by a proxy takes up to four round trips: TCP, method, login, target. */
+static const int64_t PROXIED_FACTOR = 5;
 static const double URGENT_LEAST_MS = 900; /* before the first packet would be repeated */
 static const int64_t SUSPECT_MS = 2000, AGAIN_MS = 1000;
 static const int64_t BACK_MS = PATH_SPACING_MS + 200; /* less the jitter */
@@ -24,10 +27,11 @@ enum { RESERVE_OF_TOTAL = 3, AT_ONCE_MOST = 8 };
 
 /* ---- results to come ---- */
 
-static int64_t timeout_of(const struct cell *c, bool urgent)
+static int64_t timeout_of(const struct cell *c, bool proxied, bool urgent)
 {
-    double ms = c ? 4 * (c->est.rtt_ms + c->est.var_ms) : 0;
-    return (int64_t)fmin(fmax(ms, urgent ? URGENT_LEAST_MS : TIMEOUT_LEAST_MS), TIMEOUT_MOST_MS);
+    double ms = fmax(c ? 4 * (c->est.rtt_ms + c->est.var_ms) : 0,
+                     urgent ? URGENT_LEAST_MS : TIMEOUT_LEAST_MS);
+    return (int64_t)fmin(proxied ? 2 * ms : ms, TIMEOUT_MOST_MS);
 }
 
 static struct pending *find_pending(struct links *l, uint32_t group, int16_t slot,
@@ -48,7 +52,7 @@ void probe_connected(struct links *l, uint32_t group, int16_t slot, const struct
     if (!p)
         return;
     p->overdue = true;
-    p->timeout_ms = at_ms - p->start_ms + GREETING_MS;
+    p->timeout_ms = at_ms - p->start_ms + GREETING_MS + (l->slot[slot].proxied ? ANSWER_MS : 0);
 }
 
 int64_t probe_finished(struct links *l, uint32_t group, int16_t slot, const struct addr *address,
@@ -62,19 +66,31 @@ int64_t probe_finished(struct links *l, uint32_t group, int16_t slot, const stru
     return start;
 }
 
+/* Where nothing tells that the connection stands, the greeting is a part of it: whoever has never
+ * greeted may take any time. */
+static bool is_overdue(const struct links *l, const struct pending *p, int64_t now_ms)
+{
+    const struct slot *s = &l->slot[p->slot];
+    struct group *g = l->group[p->group];
+    struct advice_path path;
+    view_path(l, g, p->slot, now_ms, &path);
+    int64_t ms = choice_overdue_ms(&path) * (s->proxied ? PROXIED_FACTOR : 1);
+    const struct target *t = s->blind ? target_find(g, &p->address) : NULL;
+    double greet_ms = t ? t->greet_ms : 0;
+    if (s->blind && greet_ms <= 0)
+        return false;
+    return (double)(now_ms - p->start_ms) > (double)ms + 2 * greet_ms;
+}
+
 /* Says once that a probe is overdue; true when it is lost. */
 static bool late(struct links *l, struct pending *p, int64_t now_ms)
 {
     struct group *g = l->group[p->group];
-    struct advice_path path;
     if (now_ms >= p->start_ms + p->timeout_ms + LINKS_PROBE_GRACE_MS) {
         judge_failure(l, g, p->slot, &p->address, true, p->start_ms, now_ms);
         return true;
     }
-    if (p->overdue)
-        return false;
-    view_path(l, g, p->slot, now_ms, &path);
-    if (now_ms - p->start_ms > choice_overdue_ms(&path)) {
+    if (!p->overdue && is_overdue(l, p, now_ms)) {
         p->overdue = true;
         judge_failure(l, g, p->slot, &p->address, false, p->start_ms, now_ms);
     }
@@ -111,8 +127,9 @@ static void send_probe(struct links *l, uint32_t group, int16_t slot, struct tar
                                  .address = t->address,
                                  .kind = t->kind,
                                  .urgent = urgent };
-    probe.timeout_ms = (uint32_t)timeout_of(g->cell[slot], urgent);
+    probe.timeout_ms = (uint32_t)timeout_of(g->cell[slot], l->slot[slot].proxied, urgent);
     probe.greeting_ms = (uint32_t)GREETING_MS;
+    int64_t blind_ms = l->slot[slot].blind ? GREETING_MS + ANSWER_MS : 0;
     limiter_take(&l->slot[slot].limiter, now_ms);
     limiter_take(&l->total, now_ms);
     target_probed(t, slot, now_ms);
@@ -122,7 +139,7 @@ static void send_probe(struct links *l, uint32_t group, int16_t slot, struct tar
                                                    .kind = t->kind,
                                                    .address = t->address,
                                                    .start_ms = now_ms,
-                                                   .timeout_ms = probe.timeout_ms };
+                                                   .timeout_ms = probe.timeout_ms + blind_ms };
     if (l->hooks.probe)
         l->hooks.probe(l->hooks.arg, &probe);
 }
@@ -301,7 +318,7 @@ static void probe_leg(struct links *l, int16_t slot, int64_t now_ms, struct rnd 
                                  .egress_hash = s->hash,
                                  .group = -1,
                                  .kind = OBS_BEACON,
-                                 .timeout_ms = (uint32_t)timeout_of(s->leg, false) };
+                                 .timeout_ms = (uint32_t)timeout_of(s->leg, false, false) };
     s->leg = s->leg ? s->leg : mem_zero(sizeof *s->leg);
     s->leg->minute.probes++;
     limiter_take(&s->limiter, now_ms);

@@ -5,6 +5,9 @@
  *   named by the configuration. How often an address was probed is remembered with it, so an
  *   address is not forgotten while its limits run. Ordinary probes leave some addresses that may be
  *   asked at once when a path has to be verified.
+ *
+ *   A host that answers a probe with 4yz or 5yz does not want it, or not from there: the intervals
+ *   double with each time in a row, those of the address with refusals by whatever egress.
  */
 #include <stdlib.h>
 
@@ -12,6 +15,7 @@
 #include "probes/links_internal.h"
 
 static const int64_t SLACK_MS = 500; /* probes that leave far apart may arrive closer together */
+enum { DOUBLINGS_MOST = 6 };         /* 64 minutes between two, for an address 640 s */
 
 static struct target *find(struct group *g, const struct addr *address, uint8_t kind)
 {
@@ -48,7 +52,7 @@ static struct target *place(struct group *g, int64_t now_ms)
         return &g->target[g->target_n++];
     struct target *t = oldest(g, now_ms);
     if (t)
-        free(t->pair_ms);
+        target_clear(t);
     return t;
 }
 
@@ -83,7 +87,7 @@ void links_targets_clear(struct links *l)
         for (uint32_t t = g->target_n; t-- > 0;) {
             if (g->target[t].kind == OBS_PROBE)
                 continue;
-            free(g->target[t].pair_ms);
+            target_clear(&g->target[t]);
             g->target[t] = g->target[--g->target_n];
         }
     }
@@ -99,13 +103,23 @@ static bool reachable(const struct links *l, int16_t slot, const struct target *
     return family && seen && !s->relay && (t->egress < 0 || t->egress == s->conf_index);
 }
 
+static unsigned refused_by(const struct target *t, int16_t slot)
+{
+    return t->refused ? t->refused[slot] : 0;
+}
+
+static int64_t spacing(int64_t every_ms, unsigned refusals)
+{
+    return (every_ms << (refusals < DOUBLINGS_MOST ? refusals : DOUBLINGS_MOST)) + SLACK_MS;
+}
+
 static bool allowed(const struct target *t, int16_t slot, int64_t now_ms)
 {
     if (t->kind != OBS_PROBE || t->probed_ms == 0)
         return true;
     int64_t pair = t->pair_ms ? t->pair_ms[slot] : 0;
-    return now_ms - t->probed_ms >= LINKS_ADDRESS_MS + SLACK_MS &&
-           (pair == 0 || now_ms - pair >= LINKS_PAIR_MS + SLACK_MS);
+    return now_ms - t->probed_ms >= spacing(LINKS_ADDRESS_MS, t->refusals) &&
+           (pair == 0 || now_ms - pair >= spacing(LINKS_PAIR_MS, refused_by(t, slot)));
 }
 
 uint32_t target_count(const struct links *l, const struct group *g, int16_t slot)
@@ -127,13 +141,15 @@ uint32_t target_spare(const struct links *l, const struct group *g, int16_t slot
 struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool urgent,
                            int64_t now_ms)
 {
-    uint32_t spare = 0, there = target_count(l, g, slot);
-    uint32_t reserve = there > TARGET_RESERVE ? TARGET_RESERVE : there ? there - 1 : 0;
+    uint32_t spare = 0, willing = 0;
     struct target *best = NULL;
     int64_t best_ms = 0;
     for (uint32_t i = 0; i < g->target_n; i++) {
         struct target *t = &g->target[i];
-        if (!reachable(l, slot, t) || !allowed(t, slot, now_ms))
+        if (!reachable(l, slot, t))
+            continue;
+        willing += t->refusals == 0 && refused_by(t, slot) == 0;
+        if (!allowed(t, slot, now_ms))
             continue;
         spare++;
         int64_t last = t->pair_ms ? t->pair_ms[slot] : 0;
@@ -142,6 +158,7 @@ struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool 
             best_ms = last;
         }
     }
+    uint32_t reserve = willing > TARGET_RESERVE ? TARGET_RESERVE : willing ? willing - 1 : 0;
     return urgent || spare > reserve ? best : NULL;
 }
 
@@ -150,6 +167,8 @@ void target_forget(struct target *t, int16_t slot)
     t->own[slot / 64] &= ~(UINT64_C(1) << (slot % 64));
     if (t->pair_ms)
         t->pair_ms[slot] = 0;
+    if (t->refused)
+        t->refused[slot] = 0;
 }
 
 void target_probed(struct target *t, int16_t slot, int64_t now_ms)
@@ -158,4 +177,26 @@ void target_probed(struct target *t, int16_t slot, int64_t now_ms)
         t->pair_ms = mem_array(SLOTS, sizeof *t->pair_ms);
     t->pair_ms[slot] = now_ms;
     t->probed_ms = now_ms;
+}
+
+static void count_refusal(uint8_t *n, bool refused)
+{
+    *n = refused ? (uint8_t)(*n + (*n < DOUBLINGS_MOST)) : 0;
+}
+
+void target_answered(struct target *t, int16_t slot, bool refused)
+{
+    count_refusal(&t->refusals, refused);
+    if (refused && !t->refused)
+        t->refused = mem_array(SLOTS, sizeof *t->refused);
+    if (t->refused)
+        count_refusal(&t->refused[slot], refused);
+}
+
+void target_clear(struct target *t)
+{
+    free(t->pair_ms);
+    free(t->refused);
+    t->pair_ms = NULL;
+    t->refused = NULL;
 }

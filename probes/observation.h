@@ -37,7 +37,7 @@ enum observation_result {
     OBS_BROKEN,    /* lost in the middle of a dialogue */
     OBS_OVERDUE,   /* a connection has not answered after choice_overdue_ms(); its end follows */
     OBS_CONNECTED, /* OBS_PROBE: the connection stands, its greeting and end follow */
-    OBS_SILENT,    /* OBS_PROBE: it stood, and nobody has greeted in time */
+    OBS_SILENT,    /* OBS_PROBE: it stood (to a proxy at least), and nobody has greeted in time */
     OBS_RESULTS
 };
 
@@ -51,15 +51,16 @@ struct observation {
     /* It stands for so many more that succeeded by this path and told nothing of their own; their
      * segments are in those of this one. */
     uint32_t more_sessions, more_mails;
-    uint64_t egress;         /* slice_hash_stable() of the egress's name */
-    struct addr address;     /* destination, with port */
-    int64_t at_us;           /* monotonic, when it ended */
-    int64_t connect_us;      /* TCP handshake as we saw it; through a proxy: until it was ready;
+    uint64_t egress;     /* slice_hash_stable() of the egress's name */
+    struct addr address; /* destination, with port */
+    int64_t at_us;       /* monotonic, when it ended */
+    int64_t connect_us;  /* TCP handshake as we saw it; through a proxy: until it was ready;
                               * when it failed or is overdue: how long it was tried */
-    int64_t greeting_us;     /* from then to the 220 */
-    int64_t rtt_us;          /* tcpi_min_rtt of this connection */
-    int64_t app_rtt_us;      /* shortest command to reply seen */
-    int64_t final_us;        /* end of data to its reply */
+    int64_t longest_us;  /* proxied: of what that is made of the longest wait for one answer */
+    int64_t greeting_us; /* from then to the 220 */
+    int64_t rtt_us;      /* tcpi_min_rtt of this connection */
+    int64_t app_rtt_us;  /* shortest command to reply seen: proxied, the round trip of the path */
+    int64_t final_us;    /* end of data to its reply */
     uint64_t bytes, data_us; /* of the body, when >= 256 KiB: goodput */
 };
 

@@ -34,7 +34,8 @@ struct run {
     struct stream *stream;
     struct timer timeout;
     int64_t timeout_ms, greeting_ms;
-    int64_t began_us, connected_us;
+    int64_t began_us, connected_us, quit_us; /* 0: not yet */
+    enum observation_result result;          /* of the greeting, once o.code is known */
 };
 
 /* ---- the end ---- */
@@ -68,7 +69,7 @@ static void finish(struct run *r, enum observation_result result)
         o.segments = tcp.segments;
         o.retransmits = tcp.retransmits;
     }
-    if (r->stream && o.code) /* QUIT is on its way */
+    if (r->stream && r->quit_us && o.code) /* QUIT is on its way */
         stream_finish(&r->stream, QUIT_LINGER_MS);
     run_free(r);
     p->done(p->arg, &o);
@@ -105,57 +106,86 @@ static enum observation_result result_of(const struct dial_result *d, uint8_t *k
 
 /* ---- the greeting ---- */
 
-static enum observation_result greeting_of(struct observation *o, const char *p, size_t n)
+static enum observation_result code_of(struct slice line, uint16_t *code_r)
 {
-    for (size_t i = 0; i < 3; i++)
-        if (n < 3 || p[i] < '0' || p[i] > '9')
+    unsigned code = 0;
+    for (size_t i = 0; i < 3; i++) {
+        if (line.n < 3 || line.p[i] < '0' || line.p[i] > '9')
             return OBS_BROKEN; /* it is there, but it is no mail server */
-    o->code = (uint16_t)((p[0] - '0') * 100 + (p[1] - '0') * 10 + (p[2] - '0'));
-    return o->code < 400 ? OBS_OK : o->code < 500 ? OBS_REPLY_4XX : OBS_REPLY_5XX;
+        code = 10 * code + (unsigned)(line.p[i] - '0');
+    }
+    *code_r = (uint16_t)code;
+    return code < 400 ? OBS_OK : code < 500 ? OBS_REPLY_4XX : OBS_REPLY_5XX;
+}
+
+/* Who speaks before the last line of a greeting is taken for a spammer by some (postscreen). False:
+ * the run is over. */
+static bool take_greeting(struct run *r, struct slice line)
+{
+    r->result = code_of(line, &r->o.code);
+    if (r->result != OBS_BROKEN && line.n > 3 && line.p[3] == '-')
+        return true;
+    r->quit_us = clock_mono_us();
+    r->o.greeting_us = r->quit_us - r->connected_us;
+    stream_write(r->stream, "QUIT\r\n", 6);
+    if (r->result != OBS_BROKEN && way_is_proxied(r->egress)) {
+        timer_set(r->prober->loop, &r->timeout, QUIT_LINGER_MS);
+        return true;
+    }
+    finish(r, r->result);
+    return false;
+}
+
+/* The answer to QUIT has come all the way, and took no thinking: the round trip of both legs. */
+static bool take_answer(struct run *r)
+{
+    r->o.app_rtt_us = clock_mono_us() - r->quit_us;
+    finish(r, r->result);
+    return false;
 }
 
 static void on_data(void *arg, const char *p, size_t n, size_t *used_r)
 {
     struct run *r = arg;
-    const char *end = memchr(p, '\n', n);
-    *used_r = 0;
-    if (!end)
-        return;
-    *used_r = n;
-    r->o.greeting_us = clock_mono_us() - r->connected_us;
-    enum observation_result result = greeting_of(&r->o, p, (size_t)(end - p));
-    stream_write(r->stream, "QUIT\r\n", 6);
-    finish(r, result);
+    const char *at = p, *end;
+    bool goes_on = true;
+    while (goes_on && (end = memchr(at, '\n', n - (size_t)(at - p)))) {
+        struct slice line = { at, (size_t)(end - at) };
+        at = end + 1;
+        goes_on = r->quit_us ? take_answer(r) : take_greeting(r, line);
+    }
+    *used_r = (size_t)(at - p);
 }
 
-static void on_lost(struct run *r)
-{
-    finish(r, OBS_RESET);
-}
-
+/* Something was said before that: it is there. */
 static void on_eof(void *arg)
 {
-    on_lost(arg);
+    struct run *r = arg;
+    finish(r, r->o.code ? r->result : OBS_RESET);
 }
 
 static void on_error(void *arg, const struct err *err)
 {
+    struct run *r = arg;
     (void)err;
-    on_lost(arg);
+    r->quit_us = 0; /* nothing can be sent any more */
+    finish(r, r->o.code ? r->result : OBS_RESET);
 }
 
 /* Is it the destination that has taken the connection? */
 static bool stands(const struct run *r)
 {
     enum conf_via_kind via = r->egress->via.kind;
-    return r->stream && (via == CONF_VIA_NONE || via == CONF_VIA_SOCKS5);
+    return via == CONF_VIA_NONE || via == CONF_VIA_SOCKS5;
 }
 
 static void on_timeout(struct timer *timer)
 {
     struct run *r = CONTAINER_OF(timer, struct run, timeout);
     bool reached = r->stream && r->o.kind == OBS_BEACON && !r->o.proxied;
-    if (r->o.kind == OBS_PROBE && stands(r))
+    if (r->o.code)
+        finish(r, r->result);
+    else if (r->o.kind == OBS_PROBE && r->stream)
         finish(r, OBS_SILENT);
     else
         finish(r, reached ? OBS_OK : OBS_TIMEOUT);
@@ -166,7 +196,6 @@ static void on_timeout(struct timer *timer)
 static void tell_connected(struct run *r)
 {
     struct observation o = r->o;
-    timer_set(r->prober->loop, &r->timeout, r->greeting_ms);
     o.result = OBS_CONNECTED;
     o.at_us = r->connected_us;
     r->prober->done(r->prober->arg, &o);
@@ -187,8 +216,11 @@ static void on_dialled(void *arg, const struct dial_result *result)
     r->stream = result->stream;
     r->connected_us = clock_mono_us();
     r->o.connect_us = r->connected_us - r->began_us;
+    r->o.longest_us = dial_longest_us(result);
     stream_set_limits(r->stream, &limits);
     stream_set_ops(r->stream, &ops, r);
+    if (r->o.kind == OBS_PROBE)
+        timer_set(r->prober->loop, &r->timeout, r->greeting_ms);
     if (r->o.kind == OBS_PROBE && stands(r))
         tell_connected(r);
 }
@@ -286,6 +318,7 @@ bool prober_run(struct prober *p, const struct links_probe *probe)
                                  .address = probe->address,
                                  .proxied = egress->via.kind != CONF_VIA_NONE,
                                  .connect_us = -1,
+                                 .longest_us = -1,
                                  .greeting_us = -1,
                                  .rtt_us = -1,
                                  .app_rtt_us = -1,

@@ -2,10 +2,12 @@
  * probes/run — carries out the probes that the link core asks for
  *
  *   OBS_PROBE and OBS_BEACON: connect from the egress (through its proxy, if it has one), wait for
- *   the greeting, say QUIT, close. Never EHLO, never MAIL: a mail exchanger sees a client that
- *   looked in and left. A beacon that greets nobody is reached when it has taken the connection;
- *   of an OBS_PROBE the standing connection is told first (OBS_CONNECTED), unless it is one to an
- *   HAProxy, of which nothing can be said yet.
+ *   the end of the greeting, say QUIT, close. Never EHLO, never MAIL: a mail exchanger sees a
+ *   client that looked in and left. Through a proxy the answer to QUIT is waited for, a second at
+ *   most: TCP tells of the first leg only. A beacon that greets nobody is reached when it has taken
+ *   the connection; of an OBS_PROBE the standing connection is told first (OBS_CONNECTED), unless
+ *   it is one to an HAProxy, which takes it before the destination has; then the time for the
+ *   greeting begins.
  *   An egress that is a relay is probed itself, whatever the address: what lies behind it cannot be
  *   seen from here. OBS_RESOLVER: one question to the carrier's resolver from the egress's address.
  *

@@ -206,14 +206,6 @@ bool rows_put_item(struct cursor *copies, bool detail, int64_t now_ms, struct ar
 
 /* ---- sites ---- */
 
-struct site_copy {
-    uint32_t ready[LANE_COUNT], busy, waiting, held, sessions, failures;
-    uint32_t bears;
-    uint64_t connections;
-    int64_t oldest_ms, backoff_ms;
-    uint32_t ages[LANE_COUNT][QUEUE_AGES];
-};
-
 static const char *const hold_names[] = {
     [SITE_BACKOFF] = "back-off",         [SITE_CONNECTIONS] = "connections",
     [SITE_BEARS] = "what it bears",      [SITE_FREE] = "",
@@ -223,7 +215,7 @@ static const char *const hold_names[] = {
 
 void rows_copy_site(struct buf *out, const struct queue_site_row *row)
 {
-    struct site_copy c;
+    struct rows_site c;
     memset(&c, 0, sizeof c);
     memcpy(c.ready, row->ready, sizeof c.ready);
     c.busy = row->busy;
@@ -244,7 +236,7 @@ void rows_copy_site(struct buf *out, const struct queue_site_row *row)
 }
 
 /* Lanes with mail only. */
-static void put_ages(struct buf *json, const struct site_copy *c)
+static void put_ages(struct buf *json, const struct rows_site *c)
 {
     json_key(json, "ages");
     json_open(json, '{');
@@ -263,37 +255,75 @@ static void put_ages(struct buf *json, const struct site_copy *c)
     json_close(json, '}');
 }
 
-bool rows_put_site(struct cursor *copies, int64_t now_ms, struct buf *json)
+static void add_limbo(struct rows_limbo *limbo, const struct rows_site *c, struct slice error)
 {
-    struct site_copy c;
-    if (cur_left(copies) == 0)
-        return false;
-    struct slice fixed = cur_bytes(copies, sizeof c);
-    struct slice name = cur_slice32(copies), key = cur_slice32(copies);
-    struct slice error = cur_slice32(copies), hold = cur_slice32(copies);
-    if (copies->bad)
-        return false;
-    memcpy(&c, fixed.p, sizeof c);
+    struct rows_site *sum = &limbo->sum;
+    sum->busy += c->busy;
+    sum->waiting += c->waiting;
+    sum->held += c->held;
+    if (!sum->oldest_ms || c->oldest_ms < sum->oldest_ms)
+        sum->oldest_ms = c->oldest_ms;
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        for (size_t i = 0; i < QUEUE_AGES; i++)
+            sum->ages[lane][i] += c->ages[lane][i];
+    if (buf_len(&limbo->error) == 0 && error.n) {
+        buf_init(&limbo->error, error.n);
+        buf_put_slice(&limbo->error, error);
+    }
+}
+
+static void put_site(const struct rows_site *c, struct slice name, struct slice key,
+                     struct slice hold, struct slice error, int64_t now_ms, struct buf *json)
+{
     json_open(json, '{');
     json_str(json, "site", name);
     json_str(json, "key", key);
     for (int i = 0; i < LANE_COUNT; i++)
-        json_int(json, lane_names[i], c.ready[i]);
-    json_int(json, "busy", c.busy);
-    json_int(json, "waiting", c.waiting);
-    json_int(json, "held", c.held);
-    json_int(json, "sessions", c.sessions);
-    if (c.connections)
-        json_int(json, "connections", (int64_t)c.connections);
-    if (c.bears)
-        json_int(json, "bears", c.bears);
+        json_int(json, lane_names[i], c->ready[i]);
+    json_int(json, "busy", c->busy);
+    json_int(json, "waiting", c->waiting);
+    json_int(json, "held", c->held);
+    json_int(json, "sessions", c->sessions);
+    if (c->connections)
+        json_int(json, "connections", (int64_t)c->connections);
+    if (c->bears)
+        json_int(json, "bears", c->bears);
     put_text(json, "held_back_by", hold);
-    json_int(json, "failures", c.failures);
-    put_ages(json, &c);
-    json_int(json, "age_s", c.oldest_ms ? (now_ms - c.oldest_ms) / 1000 : 0);
-    if (c.backoff_ms)
-        json_int(json, "backoff_s", (c.backoff_ms + 999) / 1000);
+    json_int(json, "failures", c->failures);
+    put_ages(json, c);
+    json_int(json, "age_s", c->oldest_ms ? (now_ms - c->oldest_ms) / 1000 : 0);
+    if (c->backoff_ms)
+        json_int(json, "backoff_s", (c->backoff_ms + 999) / 1000);
     put_text(json, "last_error", error);
     json_close(json, '}');
+}
+
+bool rows_put_site(struct cursor *copies, int64_t now_ms, struct rows_limbo *limbo,
+                   struct buf *json)
+{
+    struct rows_site c;
+    while (cur_left(copies) > 0) {
+        struct slice fixed = cur_bytes(copies, sizeof c);
+        struct slice name = cur_slice32(copies), key = cur_slice32(copies);
+        struct slice error = cur_slice32(copies), hold = cur_slice32(copies);
+        if (copies->bad)
+            return false;
+        memcpy(&c, fixed.p, sizeof c);
+        if (key.n) {
+            put_site(&c, name, key, hold, error, now_ms, json);
+            return true;
+        }
+        add_limbo(limbo, &c, error);
+    }
+    return false;
+}
+
+bool rows_put_limbo(struct rows_limbo *limbo, int64_t now_ms, struct buf *json)
+{
+    const struct slice none = { "", 0 };
+    if (!limbo->sum.oldest_ms)
+        return false;
+    put_site(&limbo->sum, none, none, none, buf_slice(&limbo->error), now_ms, json);
+    limbo->sum = (struct rows_site){ .oldest_ms = 0 };
     return true;
 }

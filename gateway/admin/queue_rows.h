@@ -17,7 +17,27 @@ void rows_copy_item(struct buf *out, const struct item *item);
 bool rows_put_item(struct cursor *copies, bool detail, int64_t now_ms, struct arena *arena,
                    struct buf *json);
 
+struct rows_site {
+    uint32_t ready[LANE_COUNT], busy, waiting, held, sessions, failures;
+    uint32_t bears;
+    uint64_t connections;
+    int64_t oldest_ms, backoff_ms;
+    uint32_t ages[LANE_COUNT][QUEUE_AGES];
+};
+
+/* What has no site yet, of all workers together: which of them will look it up tells nobody
+ * anything. Zeroed: nothing. */
+struct rows_limbo {
+    struct rows_site sum;
+    struct buf error; /* buf_free() it in the end */
+};
+
 void rows_copy_site(struct buf *out, const struct queue_site_row *row);
-bool rows_put_site(struct cursor *copies, int64_t now_ms, struct buf *json);
+/* Takes copies up to the next of a site and appends its object; those without a site are added to
+ * `limbo`. False: no more copies. */
+bool rows_put_site(struct cursor *copies, int64_t now_ms, struct rows_limbo *limbo,
+                   struct buf *json);
+/* The object of them all, once. False: there is no such mail. */
+bool rows_put_limbo(struct rows_limbo *limbo, int64_t now_ms, struct buf *json);
 
 #endif

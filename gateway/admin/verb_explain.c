@@ -17,7 +17,7 @@
 #include "gateway/base/json.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/units.h"
-#include "gateway/mail/domain.h"
+#include "gateway/mail/address.h"
 #include "gateway/queue/inspect.h"
 #include "policies/client.h"
 #include "policies/priority.h"
@@ -89,11 +89,12 @@ static enum rc read_mail(struct explain *x, const struct request *r, struct err 
 {
     const char *from = request_get(r, "from"), *to = request_get(r, "to");
     const char *size = request_get(r, "size");
+    struct address address;
     if (!to)
         return err_set(err, RC_PARSE, "--to ADDRESS is needed");
-    if (!strchr(to, '@'))
+    if (address_parse(slice_of(to), &address) != RC_OK)
         return err_set(err, RC_PARSE, "--to %.100s is no address", to);
-    if (from && from[0] && !strchr(from, '@'))
+    if (from && from[0] && address_parse(slice_of(from), &address) != RC_OK)
         return err_set(err, RC_PARSE, "--from %.100s is no address", from);
     facts_set_sender(&x->facts, keep(x, from ? from : ""));
     facts_set_recipient(&x->facts, keep(x, to));

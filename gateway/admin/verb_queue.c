@@ -2,7 +2,7 @@
  * admin/verb_queue — `waypost queue`: look at what waits, and act on it
  *
  *   action   rows                      needs
- *   ""       one a site                -
+ *   ""       one a site, one of the rest -
  *   list     one an item               -
  *   show     one an item, in full      id
  *   retry    none; the end says how    -
@@ -24,6 +24,7 @@ struct action {
     const char *name;
     void (*copy)(struct job *job, struct queue *queue, struct buf *out); /* on the worker */
     bool (*put)(struct job *job, struct cursor *copies, struct buf *json);
+    bool (*put_rest)(struct job *job, struct buf *json); /* NULL: there is none */
     bool acts, needs_filter;
     enum queue_action what;
     const char *done; /* "3 retried" */
@@ -40,6 +41,7 @@ struct job {
     struct buf *answers;
     unsigned n, at;
     struct cursor copies;
+    struct rows_limbo limbo;
     size_t shown;
     struct buf json;
 };
@@ -103,11 +105,16 @@ static bool put_full(struct job *job, struct cursor *copies, struct buf *json)
 
 static bool put_site(struct job *job, struct cursor *copies, struct buf *json)
 {
-    return rows_put_site(copies, loop_wall_ms(job->view->loop), json);
+    return rows_put_site(copies, loop_wall_ms(job->view->loop), &job->limbo, json);
+}
+
+static bool put_limbo(struct job *job, struct buf *json)
+{
+    return rows_put_limbo(&job->limbo, loop_wall_ms(job->view->loop), json);
 }
 
 static const struct action actions[] = {
-    { .name = "", .copy = copy_sites, .put = put_site },
+    { .name = "", .copy = copy_sites, .put = put_site, .put_rest = put_limbo },
     { .name = "list", .copy = copy_items, .put = put_short },
     { .name = "show", .copy = copy_items, .put = put_full, .needs_filter = true },
     { .name = "retry", .copy = act, .acts = true, .what = QUEUE_RETRY, .done = "to be tried now" },
@@ -154,6 +161,7 @@ static void job_free(struct job *job)
         buf_free(&job->answers[i]);
     free(job->answers);
     buf_free(&job->json);
+    buf_free(&job->limbo.error);
     arena_free(&job->arena);
     arena_free(&job->scratch);
     free(job);
@@ -168,6 +176,9 @@ static void end(struct job *job, bool ok, const char *text)
 static void end_of_rows(struct job *job)
 {
     bool show = job->action->put == put_full;
+    buf_clear(&job->json);
+    if (job->action->put_rest && job->action->put_rest(job, &job->json))
+        call_row(job->call, buf_slice(&job->json));
     if (show && job->shown == 0)
         end(job, false, "no such message in the queue");
     else if (job->shown >= job->rows_each && job->action->put == put_short)

@@ -2,11 +2,10 @@
  * admin/verb_report — `waypost report links`, `switches`: from the history; `report reputation`:
  * what is known now, then from the history
  */
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/admin/web_private.h"
+#include "gateway/admin/web_names.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/units.h"
 
@@ -44,32 +43,22 @@ enum rc history_question_read(const struct request *r, enum history_what what, i
 /* What was asked, until the history has answered. */
 struct inquiry {
     struct call *call;
-    struct buf unknown; /* no egress is called so: what to say when there is no row either */
+    char *unknown; /* nothing is called so: what to say when there is no row either; NULL */
 };
 
 static void on_answer(void *arg, enum rc rc, struct buf *lines, const struct err *err)
 {
     struct inquiry *inquiry = arg;
-    struct slice line, rest = buf_slice(lines), unknown = buf_slice(&inquiry->unknown);
-    bool ok = rc == RC_OK && (rest.n || !unknown.n);
+    struct slice line, rest = buf_slice(lines);
+    bool ok = rc == RC_OK && (rest.n || !inquiry->unknown);
     while (rc == RC_OK && rest.n) {
         slice_cut(rest, '\n', &line, &rest);
         call_row(inquiry->call, line);
     }
-    struct slice why = rc == RC_OK ? unknown : slice_of(err->text);
-    call_end(&inquiry->call, ok, ok ? slice_of("") : why);
-    buf_free(&inquiry->unknown);
+    const char *why = ok ? "" : rc == RC_OK ? inquiry->unknown : err->text;
+    call_end(&inquiry->call, ok, slice_of(why));
+    free(inquiry->unknown);
     free(inquiry);
-}
-
-/* An egress that the configuration no longer has may have a past. */
-static bool egress_is_known(const struct web *w, const char *glob)
-{
-    size_t n = web_egress_count(w);
-    for (size_t i = 0; i < n; i++)
-        if (fnmatch(glob, web_egress_name(w, i).p, 0) == 0)
-            return true;
-    return n == 0; /* no configuration yet: nothing can be said */
 }
 
 static void put_row(void *call, struct slice json)
@@ -107,12 +96,10 @@ void verb_report(const struct web *w, struct call *call, const struct request *r
         call_end(&call, false, slice_of(err.text));
         return;
     }
-    const char *egress = request_get(request, "egress");
     struct inquiry *inquiry = mem_zero(sizeof *inquiry);
     inquiry->call = call;
-    if (egress && egress[0] && !egress_is_known(w, egress))
-        web_put_unknown_egress(&inquiry->unknown, w, egress);
+    inquiry->unknown = web_names_unknown(w, request);
     if (what == HISTORY_STANDING && env->reputation)
-        env->reputation(env->arg, egress, put_row, call);
+        env->reputation(env->arg, request_get(request, "egress"), put_row, call);
     history_ask(env->history, &q, on_answer, inquiry);
 }

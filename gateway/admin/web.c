@@ -18,6 +18,7 @@ void web_release(struct web_query **query)
 {
     list_del(&(*query)->node);
     request_free(&(*query)->fields);
+    free((*query)->unknown);
     free(*query);
     *query = NULL;
 }

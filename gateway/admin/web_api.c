@@ -2,12 +2,13 @@
  * admin/web_api — /api/v1: JSON from the history, the live view and the relay
  *
  *   The objects are those that --json prints, lists of them as one array. Errors are objects with
- *   one member, `error`.
+ *   one member, `error`: 400 for a question that cannot be understood, 404 where it names an
+ *   egress, a carrier or a region that there is not.
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "gateway/admin/web_private.h"
+#include "gateway/admin/web_names.h"
 #include "gateway/base/json.h"
 #include "gateway/base/map.h"
 #include "gateway/base/mem.h"
@@ -24,21 +25,35 @@ static void on_lines(void *arg, enum rc rc, struct buf *lines, const struct err 
         web_reply_error(&query, 503, err->text);
         return;
     }
+    if (query->unknown && !buf_len(lines)) {
+        web_reply_error(&query, 404, query->unknown);
+        return;
+    }
     buf_init(&json, 2 * buf_len(lines) + 16);
     web_put_array(&json, buf_slice(lines));
     web_reply_json(&query, &json);
     buf_free(&json);
 }
 
+/* False: the query has been answered. */
+static bool read_question(struct web_query *query, enum history_what what,
+                          struct history_question *q)
+{
+    struct err err;
+    int64_t now_ms = loop_wall_ms(query->web->env.loop);
+    if (history_question_read(&query->fields, what, now_ms, q, &err) != RC_OK) {
+        web_reply_error(&query, 400, err.text);
+        return false;
+    }
+    query->unknown = web_names_unknown(query->web, &query->fields);
+    return true;
+}
+
 static void from_history(struct web_query *query, enum history_what what)
 {
     struct history_question q;
-    struct err err;
-    int64_t now_ms = loop_wall_ms(query->web->env.loop);
-    if (history_question_read(&query->fields, what, now_ms, &q, &err) == RC_OK)
+    if (read_question(query, what, &q))
         history_ask(query->web->env.history, &q, on_lines, query);
-    else
-        web_reply_error(&query, 400, err.text);
 }
 
 void web_links(struct web_query *query)
@@ -138,12 +153,8 @@ void web_reputation(struct web_query *query)
 {
     const struct web_env *env = &query->web->env;
     struct history_question q;
-    struct err err;
-    if (history_question_read(&query->fields, HISTORY_STANDING, loop_wall_ms(env->loop), &q,
-                              &err) != RC_OK) {
-        web_reply_error(&query, 400, err.text);
+    if (!read_question(query, HISTORY_STANDING, &q))
         return;
-    }
     struct reputation *r = mem_zero(sizeof *r);
     r->query = query;
     buf_init(&r->lines, PATHS_BYTES_MAX);

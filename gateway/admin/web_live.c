@@ -10,7 +10,9 @@
  *   totals   the relay's counters and queue, as /api/v1/totals, every two seconds
  *
  *   Everything is made once for all listeners, and nothing while there are none. A newcomer gets
- *   all paths and egresses first. See: HTML Living Standard 9.2.
+ *   all paths and egresses first; with 50 egresses and 200 groups that is some megabytes, which a
+ *   slow line takes a while for. Who lags behind by more than that is let go, and comes back.
+ *   See: HTML Living Standard 9.2.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -33,6 +35,7 @@ struct listener {
     struct list node;
     struct web_live *live;
     struct http_call *call;
+    size_t whole; /* bytes of the last table of all paths it was sent */
 };
 
 /* What the listeners know of a path. */
@@ -81,11 +84,17 @@ static void send_all(struct web_live *live, const char *name, const struct buf *
 {
     LIST_EACH (node, &live->listeners) {
         struct listener *l = CONTAINER_OF(node, struct listener, node);
-        if (http_full(l->call))
+        if (http_full(l->call, l->whole))
             listener_free(l);
         else
             send_event(l, name, buf_slice(data));
     }
+}
+
+static void note_whole(struct web_live *live, size_t bytes)
+{
+    LIST_EACH (node, &live->listeners)
+        CONTAINER_OF(node, struct listener, node)->whole = bytes;
 }
 
 /* ---- paths ---- */
@@ -156,6 +165,8 @@ static void tell_paths(struct web_live *live)
     bool all = reshape(live);
     if (put_paths(live, all, &json) && !json.full)
         send_all(live, all ? "all_paths" : "paths", &json);
+    if (all)
+        note_whole(live, buf_len(&json));
     buf_free(&json);
 }
 
@@ -240,6 +251,7 @@ static void welcome(struct web_live *live, struct listener *l)
     json_close(&json, ']');
     http_write(l->call, SLICE_LIT("retry: 2000\n"));
     send_event(l, "all_paths", buf_slice(&json));
+    l->whole = buf_len(&json);
     tell_egresses(live, l);
     buf_free(&json);
 }

@@ -3,6 +3,7 @@
  *
  *   web.c          who may ask, the table of paths, the files of the page
  *   web_api.c      JSON from the history, the live view and the relay
+ *   web_names.c    names that nothing has
  *   web_metrics.c  /metrics, /readyz
  *   web_live.c     server-sent events
  */
@@ -37,6 +38,7 @@ struct web_query {
     struct web *web;
     struct http_call *call; /* NULL: nobody waits for the answer any more */
     struct request fields;
+    char *unknown; /* a name that nothing has was asked for: what to say without a row; NULL */
 };
 
 /* Takes the query over: it is freed by web_reply*(). */
@@ -52,9 +54,6 @@ extern const struct web_route web_routes[]; /* ends with a NULL path */
 
 struct live web_live_view(const struct web *web);
 size_t web_egress_count(const struct web *web);
-struct slice web_egress_name(const struct web *web, size_t egress);
-/* "there is no egress ...; there are: ..."; inits `text`. */
-void web_put_unknown_egress(struct buf *text, const struct web *web, const char *name);
 void web_put_egress(struct buf *json, const struct web *web, size_t egress); /* one object */
 
 void web_reply(struct web_query **query, int status, const char *type, struct slice body);

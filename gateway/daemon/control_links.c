@@ -213,6 +213,7 @@ static void describe(const struct conf_egress *e, struct links_egress *egress_r)
                                .v4 = any,
                                .v6 = any,
                                .proxied = e->via.kind != CONF_VIA_NONE,
+                               .blind = e->via.kind == CONF_VIA_PROXY,
                                .relay = e->via.kind == CONF_VIA_RELAY,
                                .own_view = e->via.kind == CONF_VIA_NONE && e->resolvers.n > 0 };
     for (size_t i = 0; i < e->addresses.n; i++) {

@@ -110,8 +110,8 @@ enum rc link_reader_next(struct link_reader *reader, struct link_frame *frame_r)
 static bool sane(const struct observation *o)
 {
     const int64_t longest = INT64_C(3600) * 1000000;
-    const int64_t times[] = { o->connect_us, o->greeting_us, o->rtt_us, o->app_rtt_us,
-                              o->final_us };
+    const int64_t times[] = { o->connect_us, o->longest_us, o->greeting_us,
+                              o->rtt_us,     o->app_rtt_us, o->final_us };
     for (size_t i = 0; i < sizeof times / sizeof times[0]; i++)
         if (times[i] < -1 || times[i] > longest)
             return false;

@@ -71,7 +71,7 @@ static bool any_working(const struct session *s, const struct list *sessions, bo
     return false;
 }
 
-static bool others_work(const struct session *s, bool same_egress)
+bool open_others_work(const struct session *s, bool same_egress)
 {
     return any_working(s, &s->target->others, same_egress) ||
            any_working(s, &s->target->idle, same_egress);
@@ -95,12 +95,12 @@ static void gave_up(struct session *s)
         detour_relay(s);
         return;
     }
-    bool works = others_work(s, true);
+    bool works = open_others_work(s, true);
     if ((!works || outcome_is_address(&s->trouble)) && detour_take(s, &s->trouble)) {
         session_kill(s, NULL);
         return;
     }
-    if (works || others_work(s, false) || crowd_explains(s, &s->trouble)) {
+    if (works || open_others_work(s, false) || crowd_explains(s, &s->trouble)) {
         /* It takes so many connections and no more: those carry the mail. */
         crowd_refused(s);
         session_kill(s, NULL);
@@ -193,12 +193,14 @@ static void connected(struct session *s, const struct dial_result *r)
         egress_worked(s->delivery->egress, s->egress);
     int64_t now = clock_mono_us();
     s->stage_us[STAGE_CONNECT] = r->attempt_count == 1 ? now - s->stage_at_us : r->connect_us;
+    s->longest_us = dial_longest_us(r);
     s->stage_at_us = now;
     counter_add(s->delivery->counters, COUNTER_CONNECTIONS_OUT, 1);
     reply_parser_reset(&s->parser);
     session_expect(s, STEP_GREETING, 1, NULL);
     stream_set_ops(s->stream, &session_stream_ops, s);
     session_set_deadline(s);
+    race_connected(s);
 }
 
 /* Remembers what failed, keeps what was not tried. */

@@ -10,7 +10,10 @@
 
 enum {
     PROXIED_FACTOR = 4, /* a proxy's own dialogue comes on top */
-    SYN_REPEATED_MS = 1000
+    SYN_REPEATED_MS = 1000,
+    GREETING_FACTOR = 4, /* of what opening a session takes */
+    GREETING_LEAST_MS = 3000,
+    GREETING_MOST_MS = 10000
 };
 
 bool race_place(struct session *s)
@@ -46,6 +49,27 @@ void race_watch(struct session *s)
 void race_unwatch(struct session *s)
 {
     timer_stop(s->delivery->loop, &s->late);
+}
+
+/* Doubtful from the start: even the greeting is late as soon as the dial is. */
+static bool is_doubtful(const struct session *s)
+{
+    return s->way.race_ms != CHOICE_RACE_NEVER && s->way.race_ms <= s->way.overdue_ms;
+}
+
+static int64_t greeting_ms(const struct session *s)
+{
+    int64_t ms = GREETING_FACTOR * s->target->open_us / 1000;
+    if (ms == 0 || ms > GREETING_MOST_MS)
+        return GREETING_MOST_MS;
+    return ms < GREETING_LEAST_MS ? GREETING_LEAST_MS : ms;
+}
+
+void race_connected(struct session *s)
+{
+    s->greets_late = false;
+    if (!is_doubtful(s))
+        timer_set(s->delivery->loop, &s->late, greeting_ms(s));
 }
 
 static bool has_room(const struct session *s)
@@ -124,22 +148,37 @@ static void start_rival(struct session *s)
     s->rival = rival;
 }
 
+static void late_dial(struct session *s)
+{
+    bool never = s->way.race_ms == CHOICE_RACE_NEVER; /* none was known; that may have changed */
+    int64_t more_ms = never ? SYN_REPEATED_MS : s->way.race_ms - s->way.overdue_ms;
+    if (s->dial && !s->overdue)
+        sense_overdue(s);
+    if (!s->overdue && more_ms > 0) {
+        s->overdue = true;
+        timer_set(s->delivery->loop, &s->late, scaled(s, more_ms));
+    } else if (s->dial || is_doubtful(s)) {
+        start_rival(s);
+    }
+}
+
+static void late_greeting(struct session *s)
+{
+    s->greets_late = true;
+    if (!s->rival || s->target->open_us)
+        start_rival(s);
+}
+
 void race_on_late(struct timer *timer)
 {
     struct session *s = CONTAINER_OF(timer, struct session, late);
     struct target *target = s->target;
-    bool never = s->way.race_ms == CHOICE_RACE_NEVER; /* none was known; that may have changed */
-    int64_t more_ms = never ? SYN_REPEATED_MS : s->way.race_ms - s->way.overdue_ms;
     if (!before_ehlo(s))
         return;
-    if (s->dial && !s->overdue) /* a destination may take its time to greet */
-        sense_overdue(s);
-    if (!s->overdue && more_ms > 0) {
-        s->overdue = true;
-        timer_set(s->delivery->loop, timer, scaled(s, more_ms));
-    } else if (s->dial || more_ms <= 0) { /* doubtful from the start: even the greeting is late */
-        start_rival(s);
-    }
+    if (s->stream && !is_doubtful(s))
+        late_greeting(s);
+    else
+        late_dial(s);
     target_run(target);
 }
 
@@ -151,6 +190,8 @@ void race_won(struct session *s)
         return;
     if (!before_ehlo(rival))
         return;
+    if (rival->greets_late && !open_others_work(rival, true))
+        sense_outrun(rival);
     hand_over(rival, s);
     session_kill(rival, NULL);
 }

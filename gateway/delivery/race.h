@@ -6,6 +6,13 @@
  *   at once when the path was doubtful already, and then a late greeting counts, too. Whichever is
  *   greeted first gets the mail; the other is closed before it says EHLO. A rival that is late has
  *   a rival of its own: there are two at a time, and each egress gets its turn once.
+ *
+ *   A connection that stands may stand nowhere: some proxies say yes before they have asked, and
+ *   carriers have boxes that answer for everybody. When the greeting takes four times as long as
+ *   opening a session here usually does (3 to 10 s; 10 s where nothing is known) a rival is opened,
+ *   too: a single one unless the usual time is known, since hosts that let everybody wait would
+ *   only be asked from everywhere. One that such a rival beats is told to control as a path that
+ *   failed, unless other sessions by the same egress work there.
  */
 #ifndef WAYPOST_DELIVERY_RACE_H
 #define WAYPOST_DELIVERY_RACE_H
@@ -18,6 +25,7 @@ bool race_place(struct session *s);
 /* A dial of this session begins; it failed. */
 void race_watch(struct session *s);
 void race_unwatch(struct session *s);
+void race_connected(struct session *s); /* it stands; the greeting is to come */
 void race_on_late(struct timer *timer); /* of struct session */
 /* It was greeted: the mail is its. */
 void race_won(struct session *s);

@@ -4,8 +4,6 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/observe.h"
 
-enum { LOST_SYN_US = 900 * 1000 }; /* the first SYN is repeated after a second */
-
 /* ---- the parts of an observation ---- */
 
 static const struct conf_egress *egress_of(const struct session *s)
@@ -22,6 +20,7 @@ static struct observation observation_of(const struct conf_egress *e, enum obser
                                  .proxied = e->via.kind != CONF_VIA_NONE,
                                  .at_us = clock_mono_us(),
                                  .connect_us = -1,
+                                 .longest_us = -1,
                                  .greeting_us = -1,
                                  .rtt_us = -1,
                                  .app_rtt_us = -1,
@@ -116,6 +115,14 @@ void sense_overdue(struct session *s)
     observe_failure(s->delivery->observer, &o);
 }
 
+void sense_outrun(struct session *s)
+{
+    struct observation o = start(s, OBS_CONNECT, &s->address);
+    o.result = OBS_TIMEOUT;
+    o.connect_us = s->stage_us[STAGE_CONNECT] + o.at_us - s->stage_at_us;
+    observe_failure(s->delivery->observer, &o);
+}
+
 void sense_egress(struct delivery *d, int egress, enum egress_fault_kind fault)
 {
     const struct conf_egress *e = &delivery_conf(d)->egress.at[egress];
@@ -136,10 +143,9 @@ void sense_opened(struct session *s)
         return;
     }
     o.connect_us = s->stage_us[STAGE_CONNECT];
+    o.longest_us = s->longest_us;
     o.greeting_us = s->greeting_us ? s->greeting_us : -1;
     put_tcp(s, &o);
-    if (o.connect_us >= LOST_SYN_US && !o.retransmits) /* a proxy's SYN that we cannot see */
-        o.retransmits = 1;
     observe_success(s->delivery->observer, &o);
 }
 
@@ -151,6 +157,7 @@ void sense_unfit(struct session *s, const struct finding *f)
     o.result = (uint8_t)result_of(f);
     o.code = f->fault == FAULT_NONE ? f->code : 0;
     o.connect_us = s->stage_us[STAGE_CONNECT];
+    o.longest_us = s->longest_us;
     o.greeting_us = s->greeting_us ? s->greeting_us : -1;
     ask_tcp(s);
     put_tcp(s, &o);

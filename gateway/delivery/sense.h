@@ -23,6 +23,8 @@ enum {
 void sense_dialled(struct session *s, const struct dial_result *result);
 /* A dial takes longer than its path lets expect. */
 void sense_overdue(struct session *s);
+/* It stood, nobody greeted, and another egress was greeted meanwhile. */
+void sense_outrun(struct session *s);
 /* An egress is out, or back (EGRESS_FINE). */
 void sense_egress(struct delivery *d, int egress, enum egress_fault_kind fault);
 /* The session is ready for mail. */

@@ -86,6 +86,7 @@ struct session {
     struct way_out way;     /* how its egress was chosen */
     struct timer late;      /* the dial under way is overdue (race.c) */
     bool overdue;           /* and that has been told */
+    bool greets_late;       /* the connection stands, and nobody has greeted for too long */
     bool is_rival;          /* opened beside another for its mail */
     struct session *rival;  /* tries another egress for the same mail; NULL: none */
     struct finding trouble; /* the most telling reason why no host worked so far */
@@ -116,6 +117,7 @@ struct session {
     /* what it tells about the path (sense.c); of the present connection */
     uint64_t path;                    /* observe_path(); 0: not ready for mail yet */
     int64_t greeting_us, app_rtt_us;  /* 0: not known */
+    int64_t longest_us;               /* through a proxy: see probes/observation.h */
     int64_t tcp_at_ms;                /* when `tcp` was asked for; 0: never */
     struct stream_tcp_info tcp, told; /* the latest; as last told to control */
     int64_t stalled_ms;               /* its bytes do not arrive since; 0: they do (stall.c) */
@@ -176,6 +178,8 @@ struct terms session_terms(const struct conf_egress *e, const struct conf_route 
 bool terms_same(const struct terms *a, const struct terms *b);
 /* False: they are being looked up, or the session is over; else s->proxy is filled. */
 bool open_find_proxy(struct session *s);
+/* Do other sessions work at the same target, by the same egress at that? */
+bool open_others_work(const struct session *s, bool same_egress);
 void open_note_source(struct session *s, const struct dial_result *result);
 
 /* Is nobody in between who could read a password: TLS, or both ends on this machine? */

@@ -62,6 +62,12 @@ const char *dial_fault_name(enum dial_fault fault)
     return names[fault];
 }
 
+int64_t dial_longest_us(const struct dial_result *r)
+{
+    int64_t longest = r->first_leg_us > r->beyond_us ? r->first_leg_us : r->beyond_us;
+    return longest > 0 ? longest : -1;
+}
+
 static void close_socket(struct trial *t)
 {
     loop_watch_free(&t->watch);

@@ -104,6 +104,10 @@ struct dial_result {
     char text[128];       /* for people: "192.0.2.1:25: connection refused" */
 };
 
+/* RC_OK, through a proxy: the longest wait for an answer among those that connect_us is made of; of
+ * a direct connection -1. */
+int64_t dial_longest_us(const struct dial_result *result);
+
 typedef void dial_done_fn(void *arg, const struct dial_result *result);
 
 struct dial;

@@ -224,9 +224,9 @@ void http_end(struct http_call **call)
     end(call);
 }
 
-bool http_full(const struct http_call *call)
+bool http_full(const struct http_call *call, size_t more)
 {
-    return call->stream && stream_queued(call->stream) > HTTP_FULL;
+    return call->stream && stream_queued(call->stream) > HTTP_FULL + more;
 }
 
 bool http_gone(const struct http_call *call)

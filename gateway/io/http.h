@@ -49,8 +49,8 @@ bool http_head_only(const struct http_call *call);
 void http_begin(struct http_call *call, int status, const char *type);
 void http_write(struct http_call *call, struct slice bytes);
 void http_end(struct http_call **call);
-bool http_full(
-    const struct http_call *call); /* the client lags behind: more than HTTP_FULL waits */
+/* The client lags behind: more than HTTP_FULL and `more` bytes wait. */
+bool http_full(const struct http_call *call, size_t more);
 bool http_gone(const struct http_call *call);
 /* Once, from the loop, when the client goes before the call has ended. */
 void http_on_gone(struct http_call *call, void (*on_gone)(void *arg), void *arg);

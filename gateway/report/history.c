@@ -102,10 +102,23 @@ static void set_aside(struct history *h, const struct err *why)
     h->opened_ms = 0;
 }
 
+/* What somebody has removed, or put another in place of, would take what is written and give it to
+ * nobody. */
+static void leave_what_is_gone(struct history *h)
+{
+    if (!h->store || store_is_there(h->store))
+        return;
+    log_warning(NULL, "history_replaced", "folder", h->folder, "instead",
+                "what stands there now is used; a new one is begun when there is none", NULL);
+    store_leave(&h->store);
+    h->opened_ms = 0;
+}
+
 /* The database, opened when it is not open; a folder that cannot be used is tried again a minute
  * later. */
 static struct store *open_store(struct history *h, struct err *err)
 {
+    leave_what_is_gone(h);
     for (int tries = 0; tries < 2 && !h->store; tries++) {
         int64_t now = clock_mono_ms();
         if (h->opened_ms && now - h->opened_ms < REOPEN_MS) {

@@ -167,6 +167,25 @@ static enum rc name_of(const char *folder, const char *suffix, char path[PATH_BY
     return RC_OK;
 }
 
+/* 0: there is none. */
+static ino_t inode_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+static void remember_files(struct store *s)
+{
+    const char *path = sqlite3_db_filename(s->db, "main");
+    s->inode = inode_of(path);
+    s->wal_inode = inode_of(sqlite3_filename_wal(path));
+}
+
+bool store_is_there(const struct store *s)
+{
+    return inode_of(sqlite3_db_filename(s->db, "main")) == s->inode;
+}
+
 enum rc store_open(const char *folder, struct store **store_r, struct err *err)
 {
     char path[PATH_BYTES];
@@ -182,6 +201,7 @@ enum rc store_open(const char *folder, struct store **store_r, struct err *err)
     if (rc == RC_OK)
         rc = set_up(s, err);
     if (rc == RC_OK) {
+        remember_files(s);
         *store_r = s;
         s = NULL;
     }
@@ -198,6 +218,20 @@ void store_close(struct store **s_p)
     map_free(&s->paths, free);
     free(s);
     *s_p = NULL;
+}
+
+void store_leave(struct store **s_p)
+{
+    char wal[PATH_BYTES], shm[PATH_BYTES];
+    const char *path = sqlite3_db_filename((*s_p)->db, "main");
+    ino_t mine = (*s_p)->wal_inode;
+    bool fits = (size_t)snprintf(wal, sizeof wal, "%s-wal", path) < sizeof wal &&
+                (size_t)snprintf(shm, sizeof shm, "%s-shm", path) < sizeof shm;
+    store_close(s_p);
+    if (fits && mine && inode_of(wal) == mine) {
+        unlink(wal);
+        unlink(shm);
+    }
 }
 
 enum rc store_set_aside(const char *folder, struct err *err)

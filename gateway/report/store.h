@@ -24,6 +24,12 @@ struct store;
 /* RC_CORRUPT also for a database that a later version has written. */
 enum rc store_open(const char *folder, struct store **store_r, struct err *err);
 void store_close(struct store **store);
+/* Is the file that was opened still there by its name? False: it was removed or replaced; what is
+ * written from now on would be lost. */
+bool store_is_there(const struct store *store);
+/* Closes one that is not, and removes its journal, which would be taken for that of the file that
+ * stands there now. */
+void store_leave(struct store **store);
 /* Renames the database to links.db.damaged, over an older one of that name. */
 enum rc store_set_aside(const char *folder, struct err *err);
 

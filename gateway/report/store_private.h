@@ -12,12 +12,14 @@
 #define WAYPOST_REPORT_STORE_PRIVATE_H
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include "gateway/base/map.h"
 #include "gateway/report/store.h"
 
 struct store {
     sqlite3 *db;
+    ino_t inode, wal_inode; /* of the files it was opened as; 0: none */
     struct map *paths; /* "egress carrier region", each ended by a NUL, to its id, an int64_t */
 };
 

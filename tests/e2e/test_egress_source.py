@@ -77,6 +77,37 @@ def test_interface_that_is_not_there(world, sink):
     assert states(here, "far") == ["down"]
 
 
+@pytest.fixture
+def interface():
+    """The name of an interface, with a function that makes or removes it."""
+    name = f"wpt{os.getpid()}"
+
+    def set_it(on):
+        pair = ["add", name, "type", "veth", "peer", "name", name + "p"] if on else ["del", name]
+        subprocess.run(["ip", "link", *pair], check=on, capture_output=True)
+        if on:
+            subprocess.run(["ip", "link", "set", name, "up"], check=True, capture_output=True)
+    yield name, set_it
+    set_it(False)
+
+
+def test_interface_that_disappears_and_returns(world, sink, interface):
+    name, make = interface
+    s = sink()
+    make(True)
+    here, zone = world(conf={"egress": [{"name": "far", "interface": name}, LOCAL]})
+    zone.mail("dest.test", s.address)
+    for round in range(1, 3):
+        make(False)
+        here.send(mail.message())
+        wait_state(here, "far", "down")
+        s.wait(round)
+        make(True)
+        wait_state(here, "far", "up")
+    assert_by(here, "local", 2)
+    assert states(here, "far") == ["down", "up"] * 2
+
+
 def test_unknown_congestion_control_is_told(world, sink):
     s = sink()
     here, zone = world(conf={"egress": [{"name": "far", "congestion": "nosuchcc"}]})

@@ -137,6 +137,38 @@ def test_misbehaving_proxy(through, keep, moves):
     assert proxy.connections
 
 
+def test_a_proxy_that_says_connected_and_then_nothing(world, sink, keep):
+    """Its mail goes by another egress long before the greeting times out, and soon nothing goes by
+    it: three groups fail by it that others reach."""
+    sinks, proxy = [sink() for _ in range(3)], net.loopback()
+    here, zone = world(conf={
+        "egress": [{"name": "far", "via": {"socks5": f"{proxy}:1080"}}, LOCAL],
+        "geo": {"networks": [{"network": f"{s.address}/32", "carrier": f"c{n}", "region": "r"}
+                             for n, s in enumerate(sinks)]},
+        "delivery": {"messages_per_connection": 1}})
+    for n, s in enumerate(sinks):
+        zone.mail(f"d{n}.test", s.address)
+
+    def send_each(count):
+        for n, s in enumerate(sinks):
+            here.send(mail.message(), to=f"x@d{n}.test")
+        for s in sinks:
+            s.wait(count)
+    send_each(1)                                    # nobody listens there; now the sinks are known
+    liar = keep(proxies.Script(3, b"\x05\x00", 10, b"\x05\x00\x00\x01\0\0\0\0\0\0",
+                               address=proxy))
+    wait_state(here, "far", "up")
+
+    def is_out():
+        send_each(len(sinks[0].messages) + 1)
+        return [r for r in here.log("egress_state") if (r["egress"], r["state"]) ==
+                ("far", "paths down")]
+    net.wait_for("the verdict", is_out, 60, 0.5)
+    rows = here.wait_log("delivered", sum(len(s.messages) for s in sinks))
+    assert {r["egress"] for r in rows} == {"local"} and not here.log("deferred")
+    assert liar.connections > 3
+
+
 def test_alone_and_down_mail_waits(through, socks):
     proxy = socks()
     here, s, _ = through({"socks5": proxy.host}, reserve=False)
@@ -185,9 +217,9 @@ def test_haproxy_killed_and_back(through, haproxy):
 @pytest.fixture
 def second(relay, sink):
     """A second Waypost with TLS and users, and where it delivers to."""
-    def make(**how):
+    def make(certificate=None, **how):
         final = sink()
-        pem, key = certs.certificate("gw2.test")
+        pem, key = certificate or certs.certificate("gw2.test")
         gw2 = relay(to=final, start=False, users={"gw1": {"password": waypost.hash_of("secret")}},
                     conf={"tls": {"certificate": pem, "key": key}, "hostname": "gw2.test",
                           "clients": None}, **how)
@@ -245,16 +277,24 @@ def test_relay_refuses_the_password(second, through):
                  here.cli("egress", "list").stdout)
 
 
-def test_relay_with_another_certificate(second, through):
-    gw2, final = second()
+@pytest.mark.parametrize("host, how, why", [
+    ("other.test", {}, "hostname mismatch"),
+    ("gw2.test", {"expired": True}, "certificate has expired"),
+    ("gw2.test", {"ca": "otherca"}, "unable to get local issuer certificate")],
+    ids=["name", "date", "issuer"])
+def test_relay_with_another_certificate(second, through, host, how, why):
+    """It is told why, nobody is told the password, and the mail goes by another egress."""
+    gw2, final = second(certificate=certs.certificate("gw2.test", **how))
     via, files = relay_egress()
-    here, s, zone = through({**via, "relay": "other.test:2525"}, files=files,
+    here, s, zone = through({**via, "relay": f"{host}:2525"}, files=files,
                             conf={"delivery": {"ca_file": certs.authority()}})
-    zone.host("other.test", gw2.address)
+    zone.host(host, gw2.address)
     here.send(mail.message())
     s.wait(1)
     assert_by(here, "local", 1)
     assert not final.messages
+    wait_state(here, "far", "down")
+    assert why in here.stderr(), here.stderr()
 
 
 def test_relay_down_and_back(through, sink):

@@ -27,6 +27,16 @@ def test_explain_names_rule_route_and_egress(relay):
     assert "partner" in str(as_json) and "urgent" in str(as_json)
 
 
+def test_explain_wants_an_address(relay):
+    here = relay(conf={"egress": EGRESS})
+    for wrong in ("@b.test", "a@", "a b@c.test", "a@b@c.test", "<a@b.test>"):
+        for option, sender, to in (("--to", "a@b.test", wrong), ("--from", wrong, "a@b.test")):
+            done = here.cli("explain", "--from", sender, "--to", to, check=False)
+            assert done.returncode == 1 and f"{option} {wrong} is no address" in done.stderr, done
+    for right in ("a@b.test", '"a b"@c.test', "jürgen@b.test", "a@[192.0.2.1]"):
+        assert here.cli("explain", "--from", "", "--to", right).returncode == 0, right
+
+
 def test_report_deliveries_counts_and_gives_reasons(relay, sink):
     out = sink()
     here = relay(to=["127.0.0.1:1"], policies=waypost.LATER)

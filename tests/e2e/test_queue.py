@@ -74,6 +74,20 @@ def test_queue_table_and_list(waiting):
     assert text.count("450 4.2.1 not now") == 2         # its code is not said twice
 
 
+def test_mail_without_a_site_has_one_row(world):
+    """Which worker will look the destination up tells nobody anything."""
+    here, zone = world(conf={"workers": 4}, policies=waypost.LATER)
+    for n in range(16):
+        zone.mail(f"d{n}.test", net.loopback())
+        here.send(mail.message(), to=f"x@d{n}.test")
+    here.wait_log("deferred", 16)
+    here.restart()                                  # what waits is looked up when it is due
+    row, = here.rows("queue")
+    assert (row["site"], row["waiting"], sum(row["ages"]["normal"])) == ("", 16, 16)
+    assert row["age_s"] >= 0 and row["last_error"]
+    assert here.cli("queue").stdout.count("(not looked up yet)") == 1
+
+
 def test_show(waiting):
     here, _, _ = waiting("b@dest.test")
     ident = here.queue()[0]["id"]

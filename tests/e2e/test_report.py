@@ -123,6 +123,27 @@ def test_the_api_has_the_shapes_of_the_command_line(web):
     assert ask(here, "/api/v1/links?frob=1")[0] == 400
 
 
+def test_a_name_that_nothing_has_is_told(web):
+    """An empty answer would be believed. What is configured and not measured yet is no mistake."""
+    here = web(conf={"geo": {"networks": [{"network": "127.0.0.0/8", "carrier": "ct",
+                                           "region": "north"}]}})
+    for name, wrong, right in (("egress", "nosuch", "def*"), ("carrier", "tc", "ct"),
+                               ("region", "nroth", "n*h")):
+        said = f'there is no {name} "{wrong}"; there are: '
+        for verb in ("links", "switches"):
+            done = here.cli("report", verb, f"--{name}", wrong, check=False)
+            assert done.returncode == 1 and said in done.stderr, (verb, done)
+            status, headers, text = ask(here, f"/api/v1/{verb}?{name}={wrong}")
+            assert status == 404 and json.loads(text)["error"].startswith(said)
+            assert headers["Content-Type"] == "application/json"
+            assert api(here, f"{verb}?{name}={right}") == []
+            assert here.cli("report", verb, f"--{name}", right).returncode == 0
+    for path in ("reputation?egress=nosuch", "points?egress=nosuch",
+                 "series?egress=default&carrier=ct&region=nroth"):
+        assert ask(here, "/api/v1/" + path)[0] == 404, path
+    assert api(here, "series?egress=default&carrier=ct&region=other") == []
+
+
 def egress_in(row, name):
     return next(e for e in row["egress"] if e["name"] == name)
 

@@ -15,6 +15,8 @@ def test_try_shows_the_whole_way():
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("received from 127.0.0.1") == 9
     assert '"event":"delivered"' in done.stdout.replace(" ", "")
-    shown = done.stdout.split("== waypost report links")[1]     # there may be figures by now
-    assert "nothing was measured in this time" in shown or "CARRIER" in shown
+    shown = done.stdout.split("== waypost explain")[1]
+    for name in ("first", "second"):
+        assert f"name               {name}" in shown, shown
+    assert "cost_ms" in shown and "terms_ms" in shown       # figures, not an empty table
     assert "ended; nothing is left running" in done.stdout

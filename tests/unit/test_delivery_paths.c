@@ -228,6 +228,34 @@ static void test_no_race_without_doubt(void **state)
     assert_int_equal(rig.peers[0].conns_n, 1);
 }
 
+/* The connection stands, but maybe nowhere: a host that has greeted others at once greets nobody by
+ * this egress. In the end control is told of a path that failed. */
+static void test_a_greeting_that_is_late_for_this_host(void **state)
+{
+    (void)state;
+    play(0, works);
+    play(0, silent);
+    play(0, works);
+    rig_start(egresses, "");
+    advise(fast, slow, 0);
+    rig_mail(&mail);
+    until_logged(DELIVERED, 1);
+    rig_mail(&mail);
+    until_logged(DELIVERED, 2);
+    assert_int_equal(count_in(rig_log(), "\"egress\":\"one\""), 1);
+    assert_int_equal(count_in(rig_log(), "\"egress\":\"two\""), 1);
+    assert_int_equal(count_in(rig_log(), DEFERRED), 0);
+    turns(20);
+    assert_int_equal(rig.peers[0].conns_n, 3);
+    assert_true(rig.peers[0].conns[1].ended);
+    assert_int_equal(buf_len(&rig.peers[0].conns[1].got), 0);
+    unsigned told = 0;
+    for (unsigned k = 0; k < rig.seen_n; k++)
+        told += rig.seen[k].result == OBS_TIMEOUT &&
+                rig.seen[k].egress == slice_hash_stable(slice_of("one"));
+    assert_int_equal(told, 1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -242,6 +270,7 @@ int main(void)
         T(test_a_race_goes_on_until_one_greets),
         T(test_a_race_on_a_doubtful_path),
         T(test_no_race_without_doubt),
+        T(test_a_greeting_that_is_late_for_this_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -332,11 +332,11 @@ static void a_client_that_does_not_read_is_seen(void **state)
     say(fd, "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n");
     for (int i = 0; i < TURNS_MAX && !held; i++)
         loop_turn(loop, 2);
-    for (int i = 0; i < 400 && !http_full(held); i++) {
+    for (int i = 0; i < 400 && !http_full(held, sizeof block); i++) {
         http_write(held, (struct slice){ block, sizeof block });
         loop_turn(loop, 0);
     }
-    assert_true(http_full(held));
+    assert_true(http_full(held, sizeof block));
     close(fd);
     http_end(&held);
 }

@@ -11,6 +11,7 @@
 #include "tests/unit/delivery_peer.h"
 
 enum { TIMEOUT_MS = 600, GREETING_MS = 400 };
+enum { HERE, GONE, HAP, EGRESSES };
 
 static struct {
     struct loop *loop;
@@ -50,12 +51,16 @@ static int set_up(void **state)
     memset(&rig, 0, sizeof rig);
     rig.loop = loop_new();
     peer_listen(&rig.peer, rig.loop);
-    rig.policies = fixture_good("hostname: h.example\n"
-                                "listen: [ { address: \"127.0.0.1:2525\" } ]\n"
-                                "clients: [ { network: 127.0.0.0/8 } ]\n"
-                                "egress: [ { name: here, address: 127.0.0.77 },\n"
-                                "          { name: gone, address: 192.0.2.7 } ]\n",
-                                NULL);
+    char conf[512];
+    snprintf(conf, sizeof conf,
+             "hostname: h.example\n"
+             "listen: [ { address: \"127.0.0.1:2525\" } ]\n"
+             "clients: [ { network: 127.0.0.0/8 } ]\n"
+             "egress: [ { name: here, address: 127.0.0.77 },\n"
+             "          { name: gone, address: 192.0.2.7 },\n"
+             "          { name: hap, via: { proxy: \"127.0.0.1:%u\" } } ]\n",
+             rig.peer.port);
+    rig.policies = fixture_good(conf, NULL);
     rc.allow_loopback = true;
     assert_int_equal(resolver_new(rig.loop, &rc, &rig.resolver, &err), RC_OK);
     rig.prober = prober_new(rig.loop, rig.resolver, on_done, NULL);
@@ -113,7 +118,7 @@ static void test_a_greeting_is_answered_with_quit_and_nothing_else(void **state)
 {
     (void)state;
     play(greets);
-    probe(0, OBS_PROBE, peer_addr());
+    probe(HERE, OBS_PROBE, peer_addr());
     assert_int_equal(rig.last.result, OBS_OK);
     assert_int_equal(rig.last.code, 220);
     assert_true(rig.last.connect_us >= 0 && rig.last.greeting_us >= 0 && rig.last.rtt_us > 0);
@@ -121,6 +126,66 @@ static void test_a_greeting_is_answered_with_quit_and_nothing_else(void **state)
         loop_turn(rig.loop, 10);
     struct slice got = buf_slice(&rig.peer.conns[0].got);
     assert_true(slice_eq_str(got, "QUIT\r\n"));
+}
+
+/* Some say the first line and look whether the client can wait for the last (postscreen). */
+static void test_nothing_is_said_before_the_end_of_the_greeting(void **state)
+{
+    static const struct line teases[] = { { "", "220-wait", GO_ON }, { NULL, NULL, GO_ON } };
+    static const struct line whole[] = { { "", "220-wait\r\n220-for\r\n220 it\r\n", GO_ON },
+                                         { "QUIT\r\n", "221 bye\r\n", CLOSE },
+                                         { NULL, NULL, GO_ON } };
+    static const struct line part[] = { { "", "220-wait\r\n220-for\r\n", GO_ON },
+                                        { NULL, NULL, GO_ON } };
+    static const struct line gone[] = { { "", "421-wait\r\n", CLOSE }, { NULL, NULL, GO_ON } };
+    static const struct {
+        const struct line *script;
+        enum observation_result result;
+        uint16_t code;
+        const char *said;
+    } cases[] = { { whole, OBS_OK, 220, "QUIT\r\n" },
+                  { part, OBS_OK, 220, "" },
+                  { gone, OBS_REPLY_4XX, 421, "" },
+                  { teases, OBS_SILENT, 0, "" } };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        play(cases[i].script);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        probe(HERE, OBS_PROBE, peer_addr());
+        assert_int_equal(rig.last.result, cases[i].result);
+        assert_int_equal(rig.last.code, cases[i].code);
+        assert_int_equal(rig.last.greeting_us >= 0, cases[i].script == whole);
+        for (int turn = 0; turn < 5; turn++)
+            loop_turn(rig.loop, 10);
+        assert_true(slice_eq_str(buf_slice(&rig.peer.conns[i].got), cases[i].said));
+    }
+}
+
+/* The peer is the proxy, too. */
+static void test_through_haproxy_quit_tells_the_round_trip(void **state)
+{
+    static const struct line answers[] = { { "\r\nQUIT\n", "220 hello\r\n", GO_ON },
+                                           { "QUIT\r\n", "221 bye\r\n", CLOSE },
+                                           { NULL, NULL, GO_ON } };
+    static const struct line mute[] = { { "\r\nQUIT\n", "220 hello\r\n", GO_ON },
+                                        { NULL, NULL, GO_ON } };
+    static const struct line leaves[] = { { "\r\nQUIT\n", "220 hello\r\n", GO_ON },
+                                          { "QUIT\r\n", NULL, RESET },
+                                          { NULL, NULL, GO_ON } };
+    static const struct line *const scripts[] = { answers, mute, leaves, silent };
+    (void)state;
+    for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++)
+        play(scripts[i]);
+    for (size_t i = 0; scripts[i] != silent; i++) {
+        probe(HAP, OBS_PROBE, peer_addr());
+        assert_int_equal(rig.last.result, OBS_OK);
+        assert_int_equal(rig.last.code, 220);
+        assert_true(rig.last.proxied && rig.last.greeting_us >= 0 && rig.last.longest_us > 0);
+        assert_int_equal(rig.last.app_rtt_us > 0, scripts[i] == answers);
+    }
+    probe(HAP, OBS_PROBE, peer_addr());
+    assert_int_equal(rig.last.result, OBS_SILENT);
+    assert_int_equal(rig.connected, 0); /* nobody knows whether it is */
 }
 
 static void test_what_servers_say(void **state)
@@ -139,7 +204,7 @@ static void test_what_servers_say(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
         play(cases[i].script);
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        probe(0, OBS_PROBE, peer_addr());
+        probe(HERE, OBS_PROBE, peer_addr());
         assert_int_equal(rig.last.result, cases[i].result);
         assert_int_equal(rig.last.code, cases[i].code);
         assert_int_equal(rig.last.kind, OBS_PROBE);
@@ -154,10 +219,10 @@ static void test_a_closed_port_and_a_missing_source(void **state)
     struct addr to = peer_addr();
     (void)state;
     peer_shut(&rig.peer);
-    probe(0, OBS_PROBE, to);
+    probe(HERE, OBS_PROBE, to);
     assert_int_equal(rig.last.result, OBS_REFUSED);
     assert_int_equal(rig.connected, 0);
-    probe(1, OBS_PROBE, to);
+    probe(GONE, OBS_PROBE, to);
     assert_int_equal(rig.last.kind, OBS_EGRESS);
     assert_int_equal(rig.last.result, OBS_UNPLUMBED);
 }
@@ -166,7 +231,7 @@ static void test_a_beacon_need_not_greet(void **state)
 {
     (void)state;
     play(silent);
-    probe(0, OBS_BEACON, peer_addr());
+    probe(HERE, OBS_BEACON, peer_addr());
     assert_int_equal(rig.last.result, OBS_OK);
     assert_int_equal(rig.last.greeting_us, -1);
 }
@@ -186,11 +251,11 @@ static void test_a_resolver_is_asked_once(void **state)
     struct fakedns *dns = fakedns_start((struct fakedns_script){ answer, &what });
     (void)state;
     what = FAKEDNS_SEND;
-    probe(0, OBS_RESOLVER, fakedns_addr(dns));
+    probe(HERE, OBS_RESOLVER, fakedns_addr(dns));
     assert_int_equal(rig.last.result, OBS_OK);
     assert_true(rig.last.rtt_us > 0 && rig.last.connect_us == rig.last.rtt_us);
     what = FAKEDNS_SILENT;
-    probe(0, OBS_RESOLVER, fakedns_addr(dns));
+    probe(HERE, OBS_RESOLVER, fakedns_addr(dns));
     assert_int_equal(rig.last.result, OBS_TIMEOUT);
     assert_int_equal(fakedns_queries(dns), 2);
     fakedns_stop(&dns);
@@ -201,7 +266,7 @@ static void test_a_resolver_is_asked_once(void **state)
 static void test_no_more_than_there_is_room_for(void **state)
 {
     struct links_probe p = {
-        .egress = 0, .address = peer_addr(), .kind = OBS_PROBE, .timeout_ms = TIMEOUT_MS
+        .egress = HERE, .address = peer_addr(), .kind = OBS_PROBE, .timeout_ms = TIMEOUT_MS
     };
     unsigned begun = 0;
     (void)state;
@@ -209,7 +274,7 @@ static void test_no_more_than_there_is_room_for(void **state)
     while (begun <= PROBES_AT_ONCE && prober_run(rig.prober, &p))
         begun++;
     assert_int_equal(begun, PROBES_AT_ONCE);
-    p.egress = 2;
+    p.egress = EGRESSES;
     assert_false(prober_run(rig.prober, &p));
     for (int i = 0; i < 300 && rig.done < begun; i++)
         loop_turn(rig.loop, 10);
@@ -222,6 +287,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_a_greeting_is_answered_with_quit_and_nothing_else),
+        T(test_nothing_is_said_before_the_end_of_the_greeting),
+        T(test_through_haproxy_quit_tells_the_round_trip),
         T(test_what_servers_say),
         T(test_a_closed_port_and_a_missing_source),
         T(test_a_beacon_need_not_greet),

@@ -128,6 +128,91 @@ static void a_damaged_database_is_set_aside(void **state)
     history_free(&h);
 }
 
+static bool has_event(void)
+{
+    return memmem(answer.mem, buf_len(&answer), "\"reason\":\"x\"", 12) != NULL;
+}
+
+static void remove_it(void)
+{
+    static const char *const names[] = { "links.db", "links.db-wal", "links.db-shm" };
+    char path[128];
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
+        (void)unlink(path);
+    }
+}
+
+static void replace_by_junk(void)
+{
+    char from[128], to[128];
+    spoil("junk");
+    snprintf(from, sizeof from, "%s/junk", folder);
+    snprintf(to, sizeof to, "%s/links.db", folder);
+    assert_int_equal(rename(from, to), 0);
+}
+
+static void overwrite(void)
+{
+    spoil("links.db");
+}
+
+/* While it runs: what is written from then on is there, now and after a restart. */
+static void what_happens_to_the_file_while_it_is_open(void **state)
+{
+    static void (*const what[])(void) = { remove_it, replace_by_junk, overwrite };
+    (void)state;
+    for (size_t i = 0; i < sizeof what / sizeof what[0]; i++) {
+        struct history *h = history_new(loop, folder, 30 * DAY);
+        record_all(h);
+        ask_events(h);
+        assert_true(has_event());
+        what[i]();
+        record_all(h); /* may be what finds the damage */
+        ask_events(h);
+        record_all(h);
+        ask_events(h);
+        assert_int_equal(answer_rc, RC_OK);
+        assert_true(has_event());
+        history_free(&h);
+        h = history_new(loop, folder, 30 * DAY);
+        ask_events(h);
+        assert_int_equal(answer_rc, RC_OK);
+        assert_true(has_event());
+        history_free(&h);
+        remove_it();
+    }
+}
+
+/* From a backup: the journal of the one before is not its own. */
+static void another_database_takes_its_place(void **state)
+{
+    char backup[128], to[128];
+    struct links_event old = { .kind = LINKS_PATH_DOWN, .from = slice_of("a"), .reason = "old" };
+    (void)state;
+    struct history *h = history_new(loop, folder, 30 * DAY);
+    history_event(h, hour, &old);
+    history_free(&h);
+    snprintf(to, sizeof to, "%s/links.db", folder);
+    snprintf(backup, sizeof backup, "%s/backup", folder);
+    assert_int_equal(rename(to, backup), 0);
+    h = history_new(loop, folder, 30 * DAY);
+    for (int i = 0; i < 100; i++)
+        record_all(h);
+    ask_events(h);
+    assert_int_equal(rename(backup, to), 0);
+    ask_events(h);
+    assert_int_equal(answer_rc, RC_OK);
+    assert_non_null(memmem(answer.mem, buf_len(&answer), "\"reason\":\"old\"", 14));
+    assert_false(has_event());
+    record_all(h);
+    ask_events(h);
+    assert_true(has_event());
+    history_free(&h);
+    snprintf(to, sizeof to, "%s/links.db.damaged", folder);
+    assert_int_equal(access(to, F_OK), -1);
+}
+
 static void what_was_recorded_is_there_after_a_restart(void **state)
 {
     (void)state;
@@ -167,6 +252,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_damaged_database_is_set_aside, open_loop, close_loop),
         cmocka_unit_test_setup_teardown(what_was_recorded_is_there_after_a_restart, open_loop,
+                                        close_loop),
+        cmocka_unit_test_setup_teardown(another_database_takes_its_place, open_loop, close_loop),
+        cmocka_unit_test_setup_teardown(what_happens_to_the_file_while_it_is_open, open_loop,
                                         close_loop),
         cmocka_unit_test_setup_teardown(an_unusable_folder_costs_history_only, open_loop,
                                         close_loop),

@@ -26,7 +26,7 @@ egress:
   - { name: gz-ct-1, address: 127.0.0.11, carrier: china-telecom, region: south-china }
   - { name: gz-ct-2, address: [127.0.0.12, "::1"], weight: 2 }
   - { name: hk-1, via: { socks5: "127.0.0.1:1080" }, region: hong-kong, cost: 20ms }
-  - { name: us-1, via: { relay: "127.0.0.1:5870", tls: none } }
+  - { name: us-1, via: { relay: "127.0.0.1:5870", tls: none } }%s
 report: { listen: "127.0.0.1:8025", names: [status.example.net], token_file: token }
 """
 
@@ -34,9 +34,12 @@ report: { listen: "127.0.0.1:8025", names: [status.example.net], token_file: tok
 class World:
     """A running web_world: get(path), and commands for what happens in it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, more=0):
+        """`more`: egresses beside the four."""
+        others = "".join(f"\n  - {{ name: more-{n}, address: 127.0.1.{n + 1} }}"
+                         for n in range(more))
         with open(folder / "waypost.yaml", "w", encoding="utf-8") as f:
-            f.write(CONF % folder)
+            f.write(CONF % (folder, others))
         with open(folder / "token", "w", encoding="utf-8") as f:
             f.write(TOKEN + "\n")
         self.process = subprocess.Popen([os.path.join(BUILD, "tests/web_world"), str(folder),
@@ -67,8 +70,9 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path):
-    made = World(tmp_path)
+def world(request, tmp_path):
+    """With pytest.mark.parametrize("world", [n], indirect=True): n egresses more."""
+    made = World(tmp_path, getattr(request, "param", 0))
     yield made
     made.close()
 

@@ -10,7 +10,7 @@
 
 #include "gateway/admin/web.h"
 
-enum { INVENTED_MAX = 16, INVENTED_HOURS = 6 };
+enum { INVENTED_MAX = 64, INVENTED_HOURS = 6 };
 
 struct invented {
     struct standing *core;

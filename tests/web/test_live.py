@@ -5,6 +5,8 @@ import json
 import socket
 import time
 
+import pytest
+
 LISTENERS = 24
 
 
@@ -15,6 +17,8 @@ class Listener:
         self.line = socket.socket()
         if buffer:
             self.line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            # The server's buffer in the kernel goes by the size of segments: no 64 KB ones.
+            self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
         self.line.settimeout(10)
         self.line.connect(("127.0.0.1", world.port))
         self.line.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -71,10 +75,27 @@ def test_who_does_not_read_is_let_go_and_holds_nobody_up(world):
     for n in range(40):
         world.do(f"grow {200 + n}")                 # a table of some 200 KB, each time whole
         assert len(eager.next("all_paths")) == 4 * (206 + n)
-        if n > 12 and n % 6 == 0 and listeners_full(world) < 2:
+        if n > 4 and n % 3 == 0 and listeners_full(world) < 2:
             break
     lazy.ends()
     eager.line.close()
+
+
+@pytest.mark.parametrize("world", [8], indirect=True)
+def test_a_large_table_over_a_slow_line(world):
+    """More than a second passes until all of it has come: that is no reason to let go, or nobody
+    with such a line would ever see anything."""
+    world.do("grow 200")
+    slow = Listener(world, buffer=4096)
+    for _ in range(14):                             # ticks pass, with something to tell each second
+        slow.bytes += slow.line.recv(4096)
+        time.sleep(0.15)
+    assert len(slow.bytes) < 100_000
+    assert len(slow.next("all_paths")) == 12 * 206
+    slow.next("totals")
+    world.do("brownout gz-ct-1 other americas")
+    assert any(p["loss"] == 0.08 for p in slow.next("paths"))
+    slow.line.close()
 
 
 def listeners_full(world):

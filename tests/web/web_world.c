@@ -15,7 +15,7 @@
  *     relay off | relay on             the relay's admin socket
  *     grow N                           N groups more
  *
- *   Egresses are those of the configuration. History: six hours before now, made up.
+ *   Egresses are those of the configuration; the first ones have made-up history of six hours.
  */
 #include <math.h>
 #include <stdio.h>
@@ -32,14 +32,13 @@
 #include "tests/web/invented_relay.h"
 #include "tests/web/invented_standing.h"
 
-enum { MINUTES = 360, MINUTE_MS = 60 * 1000, GROUPS_MAX = 300 };
+enum { WITH_PAST = 4, MINUTES = 360, MINUTE_MS = 60 * 1000, GROUPS_MAX = 300, PLACES = 6 };
 
-static const char *const places[][2] = {
+static const char *const places[PLACES][2] = {
     { "china-mobile", "north-china" }, { "china-mobile", "south-china" },
     { "china-telecom", "east-china" }, { "china-unicom", "north-china" },
     { "other", "americas" },           { "other", "europe" },
 };
-enum { PLACES = sizeof places / sizeof places[0] };
 
 struct world {
     struct loop *loop;
@@ -184,8 +183,9 @@ static void record_minute(struct world *w, int64_t at_ms, int i)
 {
     const struct advice *a = w->advice;
     struct history_minute *minute = history_begin(w->history, at_ms);
-    for (uint32_t p = 0; p < a->egress_n * PLACES; p++) {
-        uint32_t e = p % a->egress_n, g = p / a->egress_n;
+    uint32_t n = a->egress_n < WITH_PAST ? a->egress_n : WITH_PAST;
+    for (uint32_t p = 0; p < n * PLACES; p++) {
+        uint32_t e = p % n, g = p / n;
         const struct advice_path *now = &a->path[e * a->group_n + g];
         double bump = 1 + 0.25 * sin(i / 19.0 + p) + (i > 200 && i < 230 && e == 0 ? 1.5 : 0);
         struct spread connect = { 0 };

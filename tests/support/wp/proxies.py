@@ -72,8 +72,8 @@ class Script:
     """Accepts and does what the moves say: bytes are sent, numbers are bytes to read first,
     "close" hangs up; at the end it stays silent."""
 
-    def __init__(self, *moves):
-        self.moves, self.address = moves, net.loopback()
+    def __init__(self, *moves, address=None):
+        self.moves, self.address = moves, address or net.loopback()
         self.connections, self.kept = 0, []
         self.sock = socket.create_server((self.address, 1080))
         self.port = 1080
