@@ -115,6 +115,8 @@ void judge_failure(struct links *l, struct group *g, int16_t slot, const struct 
         path_failure(&c->path, address_hash(address), failed, start_ms, end_ms);
     touch(g, c, slot, failed ? end_ms : c->sample_ms);
     l->slot[slot].judge = true;
+    if (change == PATH_NOW_SUSPECT)
+        c->blips = 0; /* those of a run that ended otherwise: acquitted, or back with its egress */
     if (failed)
         note_failure(g, c, address, end_ms - start_ms);
     if (change != PATH_NOW_SUSPECT)
