@@ -205,7 +205,8 @@ static int64_t interval(const struct links *l, const struct group *g, int16_t sl
     if (comes_back(g, slot))
         return back_interval(l, g, slot);
     if (c && c->path.state == PATH_DOWN) {
-        int64_t since = now_ms - c->path.down_ms;
+        int64_t from = c->path.ok_end_ms > c->path.down_ms ? c->path.ok_end_ms : c->path.down_ms;
+        int64_t since = now_ms - from; /* one that flaps is not given up */
         return since < MINUTE_MS ? DOWN_MS : since < 10 * MINUTE_MS ? DOWN_LATER_MS : DOWN_LONG_MS;
     }
     if (c && c->path.state == PATH_SUSPECT)
