@@ -148,10 +148,12 @@ static void observe_leg(struct links *l, int16_t slot, const struct observation 
     int64_t start_ms = at_ms - (o.connect_us > 0 ? o.connect_us / 1000 : 0);
     s->leg = s->leg ? s->leg : mem_zero(sizeof *s->leg);
     o.proxied = 0; /* of this way TCP_INFO tells */
+    double doubt = path_doubt(&s->leg->path);
     if (overdue || failed)
-        l->changed |= path_failure(&s->leg->path, 0, failed, start_ms, at_ms) == PATH_NOW_SUSPECT;
+        (void)path_failure(&s->leg->path, 0, failed, start_ms, at_ms);
     else
         l->changed |= path_success(&s->leg->path, start_ms, at_ms) == PATH_NOW_UP;
+    l->changed |= path_doubt(&s->leg->path) > doubt;
     if (overdue)
         return;
     if (!failed)
