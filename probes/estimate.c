@@ -7,7 +7,7 @@
 
 static const double RTT_TAU = 60e3, RTT_GAIN_LEAST = 0.1;
 static const double LOSS_TAU = 120e3, SESSION_TAU = 300e3, SAMPLES_TAU = 300e3;
-static const double LOSS_PRIOR = 0.002, LOSS_PRIOR_ALL = 200, LOSS_PRIOR_STEP = 40;
+static const double LOSS_PRIOR = 0.002, LOSS_PRIOR_ALL = 200, LOSS_PRIOR_STEP = 15;
 static const int64_t STEP_MS = 600 * 1000; /* so long the past says less about the loss */
 static const double SESSION_PRIOR = 20;
 /* Page-Hinkley: drift that is tolerated, sum that is a change, most that one sample adds. */
