@@ -3,9 +3,9 @@
  *
  *   SIM_SEED=n takes another world as the last one. One or two worlds in a hundred miss a goal (the
  *   only good path of a group flaps, and to use it between two outages would take more switches
- *   than are allowed), so a run of the suite does not draw its own. Of the escape times those of the
- *   middle world of a scenario are judged, the other goals in each world. The simulation aborts by
- *   itself when a probe budget is broken or an excluded egress is chosen.
+ *   than are allowed), so a run of the suite does not draw its own. Of the escape times those of
+ *   the middle world of a scenario are judged, the other goals in each world. The simulation aborts
+ *   by itself when a probe budget is broken or an excluded egress is chosen.
  */
 #include <setjmp.h>
 #include <stdarg.h>
