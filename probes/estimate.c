@@ -7,7 +7,7 @@
 
 static const double RTT_TAU = 60e3, RTT_GAIN_LEAST = 0.1;
 static const double LOSS_TAU = 120e3, SESSION_TAU = 300e3, SAMPLES_TAU = 300e3;
-static const double LOSS_PRIOR = 0.002, LOSS_PRIOR_ALL = 200, LOSS_PRIOR_STEP = 40;
+static const double LOSS_PRIOR = 0.002, LOSS_PRIOR_ALL = 200, LOSS_PRIOR_STEP = 15;
 static const int64_t STEP_MS = 600 * 1000; /* so long the past says less about the loss */
 static const double SESSION_PRIOR = 20;
 /* Page-Hinkley: drift that is tolerated, sum that is a change, most that one sample adds. */
@@ -15,9 +15,10 @@ static const double PH_DRIFT = 0.1, PH_CHANGE = 1.5, PH_MOST = 0.75;
 /* Loss test: a path is thought to lose at least LEAST; a change is a factor and at least WORSE. */
 static const double LOSS_LEAST = 0.004, LOSS_FACTOR = 4, LOSS_WORSE = 0.04, LOSS_WORTH = 0.02;
 static const double LOSS_CHANGE = 8, LOSS_MOST = 2.5;
+static const double LOSS_DOUBT = 1; /* evidence of a change worth a closer look: one lost segment */
 /* What got slower at a step is likely to lose more as well: less evidence will do for a while. */
 static const double LOSS_CHANGE_SLOWER = 4;
-static const int64_t SLOWER_MS = 120 * 1000;
+static const int64_t LATELY_MS = 120 * 1000;
 static const int64_t MIN_HALF_MS = 300 * 1000;
 static const double GOODPUT_TAU = 1800e3;
 static const uint32_t SATURATED = 1000;
@@ -138,7 +139,7 @@ void estimate_loss(struct estimate *e, double lost, double sent, int64_t now_ms)
     double hits = fmin(lost, sent), share = fmax(estimate_loss_share(e, now_ms), LOSS_LEAST);
     decaying_add(&e->loss, hits, sent, now_ms, LOSS_TAU);
     double worse = fmin(fmax(share * LOSS_FACTOR, LOSS_WORSE), 0.9);
-    bool slower = e->slower_ms && now_ms - e->slower_ms < SLOWER_MS;
+    bool slower = e->slower_ms && now_ms - e->slower_ms < LATELY_MS;
     double change = slower ? LOSS_CHANGE_SLOWER : LOSS_CHANGE;
     if (share < worse && drifted(&e->worse, hits, sent, share, worse, change))
         keep_since(e, &e->worse, now_ms);
@@ -189,6 +190,12 @@ void estimate_forgive(struct estimate *e)
 double estimate_samples(const struct estimate *e, int64_t now_ms)
 {
     return e->samples.all * kept(e->samples.at_ms, now_ms, SAMPLES_TAU);
+}
+
+bool estimate_in_doubt(const struct estimate *e, int64_t now_ms)
+{
+    bool lately = e->loss_step_ms && now_ms - e->loss_step_ms < LATELY_MS;
+    return lately || e->worse.score > LOSS_DOUBT;
 }
 
 /* ---- goodput ---- */

@@ -63,5 +63,7 @@ double estimate_loss_error(const struct estimate *e, int64_t now_ms);
 double estimate_fail_share(const struct estimate *e, int64_t now_ms);
 double estimate_goodput_now(const struct estimate *e, int64_t now_ms); /* 0: unknown */
 double estimate_samples(const struct estimate *e, int64_t now_ms);     /* effective number */
+/* Has it changed in the last two minutes, or may it be changing: is it worth a closer look? */
+bool estimate_in_doubt(const struct estimate *e, int64_t now_ms);
 
 #endif

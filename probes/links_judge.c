@@ -111,16 +111,20 @@ void judge_failure(struct links *l, struct group *g, int16_t slot, const struct 
     struct cell *c = links_cell(g, slot);
     if (start_ms <= g->fine_ms) /* the destination was away then */
         return;
+    double doubt = path_doubt(&c->path);
     enum path_change change =
         path_failure(&c->path, address_hash(address), failed, start_ms, end_ms);
+    if (path_doubt(&c->path) > doubt)
+        l->changed = true; /* choose() goes by how great it is */
     touch(g, c, slot, failed ? end_ms : c->sample_ms);
     l->slot[slot].judge = true;
+    if (change == PATH_NOW_SUSPECT)
+        c->blips = 0; /* those of a run that ended otherwise: acquitted, or back with its egress */
     if (failed)
         note_failure(g, c, address, end_ms - start_ms);
     if (change != PATH_NOW_SUSPECT)
         return;
     c->through_ms = 0;
-    l->changed = true;
     if (!g->destination_suspect && prefer_in_use(g, slot) && end_ms - g->verify_ms > CALM_MS)
         g->verify_ms = 0; /* a round at once */
 }

@@ -15,6 +15,7 @@
 #include "probes/links_internal.h"
 
 static const double SYN_LOST_MS = 900;
+static const int64_t SYN_REPEATED_MS = 1000;
 static const double THINK_GAIN = 0.05;
 static const double GREET_KEPT = 0.8;   /* of the longest, with each that took less */
 static const double SEGMENTS_MOST = 64; /* of one observation: a long body is one experience */
@@ -146,6 +147,16 @@ static int64_t start_of(struct links *l, uint32_t group, int16_t slot, const str
     return probe_finished(l, group, slot, &o->address, at_ms - took);
 }
 
+/* When the packet left that set the connection up: the first one, or one of its repetitions (after
+ * 1, 3, 7 s: RFC 6298). Before then nothing is known to have got through. */
+static int64_t through_since(const struct observation *o, int64_t start_ms)
+{
+    int64_t took = o->connect_us > 0 ? o->connect_us / 1000 : 0, sent = 0;
+    for (int64_t again = SYN_REPEATED_MS; again <= took; again = 2 * again + SYN_REPEATED_MS)
+        sent = again;
+    return start_ms + sent;
+}
+
 /* There is no other way to it, so it is never judged DOWN: when it cannot be reached, that is a
  * fault of the egress. */
 static void observe_leg(struct links *l, int16_t slot, const struct observation *of, int64_t at_ms)
@@ -156,10 +167,12 @@ static void observe_leg(struct links *l, int16_t slot, const struct observation 
     int64_t start_ms = at_ms - (o.connect_us > 0 ? o.connect_us / 1000 : 0);
     s->leg = s->leg ? s->leg : mem_zero(sizeof *s->leg);
     o.proxied = 0; /* of this way TCP_INFO tells */
+    double doubt = path_doubt(&s->leg->path);
     if (overdue || failed)
-        l->changed |= path_failure(&s->leg->path, 0, failed, start_ms, at_ms) == PATH_NOW_SUSPECT;
+        (void)path_failure(&s->leg->path, 0, failed, start_ms, at_ms);
     else
         l->changed |= path_success(&s->leg->path, start_ms, at_ms) == PATH_NOW_UP;
+    l->changed |= path_doubt(&s->leg->path) > doubt;
     if (overdue)
         return;
     if (!failed)
@@ -199,7 +212,7 @@ static void observe_path(struct links *l, struct group *g, int16_t slot,
         bool of_loss = !g->destination_suspect && start_ms >= g->fine_ms;
         take_think(g, o, take_figures(c, o, of_loss, at_ms));
         l->dirty = true;
-        judge_success(l, g, slot, &o->address, start_ms, at_ms);
+        judge_success(l, g, slot, &o->address, through_since(o, start_ms), at_ms);
     }
     count_rate(g, count(&c->minute, o), at_ms);
 }

@@ -195,7 +195,9 @@ static int64_t in_use_interval(const struct links *l, const struct group *g, int
                                int64_t now_ms)
 {
     double rate = g->rate * exp(-fmax((double)(now_ms - g->rate_ms), 0) / LINKS_RATE_TAU_MS);
-    int64_t every = rate >= BUSY_RATE ? l->interval_ms / 8 : l->interval_ms / 3;
+    const struct cell *c = g->cell[slot];
+    bool close = rate >= BUSY_RATE || (c && estimate_in_doubt(&c->est, now_ms));
+    int64_t every = close ? l->interval_ms / 8 : l->interval_ms / 3;
     uint32_t targets = target_count(l, g, slot);
     int64_t even = even_interval(targets);
     bool sparing = targets == 1 || 2 * target_spare(l, g, slot, now_ms) < targets;
@@ -222,7 +224,8 @@ static int64_t interval(const struct links *l, const struct group *g, int16_t sl
     if (comes_back(g, slot))
         return back_interval(l, g, slot);
     if (c && c->path.state == PATH_DOWN) {
-        int64_t since = now_ms - c->path.down_ms;
+        int64_t from = c->path.ok_end_ms > c->path.down_ms ? c->path.ok_end_ms : c->path.down_ms;
+        int64_t since = now_ms - from; /* one that flaps is not given up */
         return since < MINUTE_MS ? DOWN_MS : since < 10 * MINUTE_MS ? DOWN_LATER_MS : DOWN_LONG_MS;
     }
     if (c && c->path.state == PATH_SUSPECT)

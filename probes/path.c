@@ -32,7 +32,8 @@ enum path_change path_success(struct path *p, int64_t start_ms, int64_t end_ms)
     case PATH_UNKNOWN:
         return become_up(p, end_ms);
     case PATH_SUSPECT:
-        return end_ms > p->fail_end_ms ? become_up(p, end_ms) : PATH_SAME;
+        return end_ms > p->fail_end_ms || start_ms >= p->fail_start_ms ? become_up(p, end_ms)
+                                                                       : PATH_SAME;
     case PATH_DOWN:
         if (end_ms <= p->fail_end_ms || (p->ups > 0 && end_ms - p->ups_ms < PATH_SPACING_MS))
             return PATH_SAME;

@@ -2,7 +2,8 @@
  * probes/path — does a path get through: UP, SUSPECT, DOWN
  *
  *   UP      -> SUSPECT  a failure, or a connection that is overdue
- *   SUSPECT -> UP       a success that is newer than the failures
+ *   SUSPECT -> UP       a success that is newer than the failures: it ended later, or began no
+ *                       earlier (as when a connection that was thought overdue has got through)
  *   SUSPECT -> DOWN     by path_down(), when the evidence suffices and the caller knows another
  *                       egress that gets through (the verify guard is links_judge.c)
  *   DOWN    -> UP       so many successes in a row, 2 s apart: 3, and twice as many (at most 24)

@@ -9,11 +9,17 @@
 
 #include "tests/sim/sim_internal.h"
 
+/* What happens so soon after an outage began was decided before: nothing is overdue any sooner
+ * (choice_overdue_ms()). */
+static const int64_t UNNOTICED_MS = 250;
 static const double WORTH_SHARE = 0.25, WORTH_MS = 60; /* a brownout that mail should leave */
 
+/* Of many addresses a new mail mostly finds no session; of one it finds what all mail has left. */
 static int choice_now(struct sim *s, int group)
 {
     struct mail m = { .group = group, .address = -1, .bytes = 20000, .sender = 7 };
+    if (s->world->addresses[group] == 1)
+        m.address = 0;
     struct rnd rnd = s->rnd; /* looking must not change what happens */
     return sim_choose(s, &m, false, &rnd);
 }
@@ -101,7 +107,8 @@ static void note_switch(struct sim *s, int group, int from)
         const struct episode *e = &s->world->episode[i];
         if (e->group != group || s->now_ms < e->from_ms)
             continue;
-        if (e->kind == EPISODE_OUTAGE && !dead && s->now_ms < e->to_ms + 30000)
+        if (e->kind == EPISODE_OUTAGE && !dead && s->now_ms >= e->from_ms + UNNOTICED_MS &&
+            s->now_ms < e->to_ms + 30000)
             s->outage_switches++;
         if (e->kind == EPISODE_FLAP && s->now_ms < e->to_ms + 60000)
             s->flap[i]++;

@@ -1,11 +1,11 @@
 /*
  * tests/sim/test_sim — the goals of path choice, in fixed worlds of each kind
  *
- *   SIM_SEED=n takes another world as the last one. A world in a hundred misses a goal (the only
- *   good path of a group flaps, and to use it between two outages would take more switches than
- *   are allowed), so a run of the suite does not draw its own. Of the escape times those of the
- *   middle world of a scenario are judged, the other goals in each world. The simulation aborts by
- *   itself when a probe budget is broken or an excluded egress is chosen.
+ *   SIM_SEED=n takes another world as the last one. One or two worlds in a hundred miss a goal (the
+ *   only good path of a group flaps, and to use it between two outages would take more switches
+ *   than are allowed), so a run of the suite does not draw its own. Of the escape times those of
+ *   the middle world of a scenario are judged, the other goals in each world. The simulation aborts
+ *   by itself when a probe budget is broken or an excluded egress is chosen.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,22 +107,25 @@ static void test_destination_outages(void **state)
     }
 }
 
-/* Servers with one address each: three failures would take minutes there. Of a path that no mail
- * goes by just then only a probe a minute tells, so the middle of the times is judged. */
+/* Servers with one address each: three failures would take minutes there. Mail leaves on what it
+ * meets itself; the verdict may wait for the probe of a minute, so the middle times are judged. */
 static void test_single(void **state)
 {
     (void)state;
     const uint64_t seeds[] = { 61, 62, last_seed() };
-    double p50[3];
+    double p50[3], escape_s[3];
     for (int i = 0; i < 3; i++) {
         struct sim_figures f = run(SCENARIO_SINGLE, 3, 0.5, seeds[i]);
         p50[i] = f.preference_left_p50_s;
+        escape_s[i] = f.escape_p95_s;
         assert_true(f.escapes > 0);
         assert_true(f.extra_mean_pct <= 4);
         assert_true(f.first_try_failures_pct <= 0.1);
     }
     qsort(p50, 3, sizeof p50[0], by_value);
+    qsort(escape_s, 3, sizeof escape_s[0], by_value);
     assert_true(p50[1] <= 30);
+    assert_true(escape_s[1] <= 9);
 }
 
 /* The same seed is the same run, to the last bit. */

@@ -256,6 +256,29 @@ static void test_loss_when_slower(void **state)
     assert_true(share[1] > 0.02);
 }
 
+/* Once it has got slower few segments are believed: one in eight is lost now, and after the 60 of
+ * half a minute of probes that shows. */
+static void test_loss_rises_from_few_segments(void **state)
+{
+    (void)state;
+    struct estimate e = { .rtt_ms = 0 };
+    int64_t now = 1000000;
+    for (int i = 0; i < 100; i++, now += 5000) {
+        estimate_rtt(&e, 20, now);
+        estimate_loss(&e, 0, 4, now);
+    }
+    assert_false(estimate_in_doubt(&e, now));
+    for (int i = 0; i < 15; i++, now += 2000) {
+        estimate_rtt(&e, 50, now);
+        estimate_loss(&e, i % 2, 4, now);
+    }
+    assert_near(estimate_loss_share(&e, now), 0.125, 0.04);
+    assert_true(estimate_in_doubt(&e, now));
+    now += 121000;
+    estimate_loss(&e, 0, 4, now);
+    assert_false(estimate_in_doubt(&e, now));
+}
+
 static void test_acquit(void **state)
 {
     (void)state;
@@ -270,11 +293,17 @@ static void test_acquit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),           cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_loss_steps),           cmocka_unit_test(test_loss_when_slower),
-        cmocka_unit_test(test_sessions_and_goodput), cmocka_unit_test(test_limiter),
-        cmocka_unit_test(test_up_and_suspect),       cmocka_unit_test(test_condemned),
-        cmocka_unit_test(test_flap_damping),         cmocka_unit_test(test_acquit),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_loss),
+        cmocka_unit_test(test_loss_steps),
+        cmocka_unit_test(test_loss_when_slower),
+        cmocka_unit_test(test_loss_rises_from_few_segments),
+        cmocka_unit_test(test_sessions_and_goodput),
+        cmocka_unit_test(test_limiter),
+        cmocka_unit_test(test_up_and_suspect),
+        cmocka_unit_test(test_condemned),
+        cmocka_unit_test(test_flap_damping),
+        cmocka_unit_test(test_acquit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
