@@ -30,7 +30,7 @@ static enum rc make_dir(const char *path, struct err *err)
     if (folder_make(path, 0700) < 0 && errno != EEXIST)
         return err_set(err, errno == EACCES ? RC_DENIED : RC_IO, "cannot make %s: %s", path,
                        strerror(errno));
-    if (access(path, R_OK | W_OK | X_OK) < 0)
+    if (access(path, R_OK | W_OK | X_OK) < 0 && errno != EROFS)
         return err_set(err, errno == EACCES ? RC_DENIED : RC_IO, "no access to %s: %s", path,
                        strerror(errno));
     return RC_OK;

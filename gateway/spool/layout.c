@@ -30,7 +30,7 @@ static void lay_out(const struct spool_conf *conf, unsigned places, struct layou
     l->n = conf->tier_count == 0 && places == 1 ? 0 : places;
     for (unsigned i = 0; i < l->n; i++) {
         l->sorted[i].path = place_in(conf->dir, tier_of(conf, i), i);
-        l->sorted[i].size = i < conf->tier_count ? conf->tiers[i].size : 0;
+        l->sorted[i].size = i + 1 < conf->tier_count ? conf->tiers[i].size : 0;
     }
     l->bulk = path_in(tier_of(conf, SPOOL_TIERS_MAX), "bulk");
 }

@@ -108,14 +108,17 @@ static bool is_wanted(DIR *dir, const char *name, const char *ending)
 {
     struct stat st;
     return ends_in(name, ending) && !ends_in(name, unfinished) &&
-           fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode);
+           (fstatat(dirfd(dir), name, &st, AT_SYMLINK_NOFOLLOW) != 0 || S_ISREG(st.st_mode));
 }
 
 static enum rc move_all(DIR *dir, const char *from, const char *to, const char *ending,
                         size_t *count_r, struct err *err)
 {
     enum rc rc = RC_OK;
-    for (const struct dirent *entry; rc == RC_OK && (entry = readdir(dir));) {
+    const struct dirent *entry;
+    for (errno = 0; rc == RC_OK && (entry = readdir(dir)); errno = 0) {
+        if (ends_in(entry->d_name, unfinished)) /* of a copy that was killed */
+            (void)unlinkat(dirfd(dir), entry->d_name, 0);
         if (!is_wanted(dir, entry->d_name, ending))
             continue;
         if (*count_r == 0 && folder_make(to, 0700) != 0 && errno != EEXIST)
@@ -123,7 +126,15 @@ static enum rc move_all(DIR *dir, const char *from, const char *to, const char *
         rc = move_one(from, to, entry->d_name, err);
         (*count_r)++;
     }
-    return rc;
+    return rc == RC_OK && errno != 0 ? trouble("read", from, err) : rc;
+}
+
+/* Under another name: a link, or a mount. */
+static bool is_one_folder(DIR *dir, const char *to)
+{
+    struct stat a, b;
+    return fstat(dirfd(dir), &a) == 0 && stat(to, &b) == 0 && a.st_dev == b.st_dev &&
+           a.st_ino == b.st_ino;
 }
 
 enum rc relocate(const char *from, const char *to, const char *ending, size_t *count_r,
@@ -133,7 +144,7 @@ enum rc relocate(const char *from, const char *to, const char *ending, size_t *c
     DIR *dir = opendir(from);
     if (!dir)
         return errno == ENOENT ? RC_OK : trouble("read", from, err);
-    enum rc rc = move_all(dir, from, to, ending, count_r, err);
+    enum rc rc = is_one_folder(dir, to) ? RC_OK : move_all(dir, from, to, ending, count_r, err);
     closedir(dir);
     if (rc == RC_OK && *count_r > 0 && (folder_sync(to) != 0 || folder_sync(from) != 0))
         rc = trouble("write", to, err);

@@ -65,6 +65,8 @@ static enum rc record_read(struct tiers *t, struct err *err)
     for (unsigned n = 1; rc == RC_OK && file && fgets(line, sizeof line, file); n++)
         if (!take_line(t, (struct slice){ line, strcspn(line, "\n") }))
             rc = err_set(err, RC_CORRUPT, "%s:%u: not understood", path, n);
+    if (rc == RC_OK && file && ferror(file))
+        rc = err_set(err, RC_IO, "cannot read %s: %s", path, strerror(errno));
     if (file)
         fclose(file);
     free(path);
@@ -76,6 +78,8 @@ static enum rc put_file(const char *folder, const char *name, struct slice text,
 {
     char *path = path_in(folder, name), *fresh = path_in(folder, fresh_name);
     int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        errno = ENOSPC; /* what a short write means */
     bool ok = fd >= 0 && write(fd, text.p, text.n) == (ssize_t)text.n && fsync(fd) == 0;
     ok = ok && rename(fresh, path) == 0 && folder_sync(folder) == 0;
     enum rc rc = ok ? RC_OK : err_set(err, RC_IO, "cannot write %s: %s", path, strerror(errno));
@@ -156,8 +160,10 @@ static enum rc want_new(struct tiers *t, const char *path, char token[TIER_TOKEN
                         struct err *err)
 {
     bool ours = strncmp(token, t->id, TIER_ID) == 0;
-    if (!ours && (token[0] || (strcmp(path, t->dir) != 0 && has_bulk(path))))
+    if (!ours && token[0])
         return err_set(err, RC_DENIED, "%s belongs to another spool", path);
+    if (strcmp(path, t->dir) != 0 && has_bulk(path))
+        return err_set(err, RC_DENIED, "%s has bodies of mail that this spool does not know", path);
     if (strchr(path, '\n'))
         return err_set(err, RC_DENIED, "the path of a tier is one line: %s", path);
     if (!ours) {
@@ -171,16 +177,14 @@ static enum rc want_new(struct tiers *t, const char *path, char token[TIER_TOKEN
     return RC_OK;
 }
 
-/* A folder of the configuration: known by its mark, perhaps under another path, or new. */
-static enum rc want(struct tiers *t, const char *path, struct err *err)
+/* A folder of the configuration that is known by its mark, perhaps under another path. */
+static enum rc want_known(struct tiers *t, const char *path, struct err *err)
 {
     char token[TIER_TOKEN + 1];
     mark_read(path, token);
     struct known_tier *tier = known_by_token(t, token);
-    if (!tier && is_recorded(t, path))
-        return RC_OK; /* its disk is missing: all_there() tells */
     if (!tier)
-        return want_new(t, path, token, err);
+        return RC_OK;
     if (tier->wanted)
         return err_set(err, RC_DENIED, "%s and %s are one folder", tier->path, path);
     if (strcmp(tier->path, path) != 0) {
@@ -190,6 +194,16 @@ static enum rc want(struct tiers *t, const char *path, struct err *err)
     }
     tier->wanted = true;
     return RC_OK;
+}
+
+/* The others, when the paths of the known ones are right: new, or all_there() tells that a disk is
+ * missing. */
+static enum rc want_other(struct tiers *t, const char *path, struct err *err)
+{
+    char token[TIER_TOKEN + 1];
+    mark_read(path, token);
+    bool done = known_by_token(t, token) || is_recorded(t, path);
+    return done ? RC_OK : want_new(t, path, token, err);
 }
 
 /* Of those that are recorded. */
@@ -212,6 +226,12 @@ static enum rc mark_all(const struct tiers *t, struct err *err)
     enum rc rc = RC_OK;
     for (unsigned i = 0; rc == RC_OK && i < t->n; i++)
         rc = put_file(t->known[i].path, TIER_MARK, slice_of(t->known[i].token), err);
+    char token[TIER_TOKEN + 1];
+    for (unsigned i = 0; rc == RC_OK && i < t->n; i++) {
+        mark_read(t->known[i].path, token);
+        if (strcmp(token, t->known[i].token) != 0)
+            rc = err_set(err, RC_DENIED, "%s is the folder of another tier, too", t->known[i].path);
+    }
     return rc;
 }
 
@@ -232,7 +252,9 @@ enum rc tiers_find(struct tiers *t, const struct spool_conf *conf, struct err *e
     if (rc == RC_OK)
         rc = name_spool(t, conf, err);
     for (unsigned i = 0; rc == RC_OK && i < conf->tier_count; i++)
-        rc = want(t, conf->tiers[i].path, err);
+        rc = want_known(t, conf->tiers[i].path, err);
+    for (unsigned i = 0; rc == RC_OK && i < conf->tier_count; i++)
+        rc = want_other(t, conf->tiers[i].path, err);
     if (rc == RC_OK)
         rc = all_there(t, recorded, err);
     if (conf->tier_count > t->places) {

@@ -3,6 +3,7 @@
  * killed at any step of it and at any step of the next try, whichever list that one has
  */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,6 +29,7 @@ enum { FOLDERS = 4, DIED = 9, STEPS_MAX = 200 }; /* folder 0 is the spool's own 
 /* ---- dying at a step: these take the place of libc's ---- */
 
 static int steps_left = -1;
+static size_t disk_name; /* so many bytes of a path name its disk; 0: there is one disk */
 
 static void step(void)
 {
@@ -40,6 +42,10 @@ static void step(void)
 int rename(const char *from, const char *to)
 {
     step();
+    if (strncmp(from, to, disk_name) != 0) {
+        errno = EXDEV;
+        return -1;
+    }
     return (int)syscall(SYS_rename, from, to);
 }
 
@@ -249,8 +255,12 @@ static void killed_at_any_step_it_goes_on(void **state)
         { "12", "1", "1" },  { "12", "1", "12" }, { "12", "3", "132" }, { "12", "", "" },
         { "", "12", "213" }, { "1", "01", "0" },
     };
-    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        die_at_each_step(cases[i].from, cases[i].to, cases[i].then);
+    for (int disks = 0; disks < 2; disks++) {
+        disk_name = disks ? strlen(TEMP_DIR_PREFIX "XXXXXX") : 0;
+        for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++)
+            die_at_each_step(cases[i].from, cases[i].to, cases[i].then);
+    }
+    disk_name = 0;
 }
 
 static void assert_refused(const struct world *w, const char *text, enum rc rc, const char *why)
@@ -322,6 +332,71 @@ static void a_tier_of_another_spool_is_refused(void **state)
     world_remove(&other);
 }
 
+static void a_new_disk_takes_the_path_of_one_that_moved(void **state)
+{
+    (void)state;
+    struct world w;
+    world_make(&w);
+    unsigned places = settle_whole(&w, "12", 0);
+    assert_int_equal(rename(w.folders[2], w.folders[3]), 0);
+    assert_int_equal(mkdir(w.folders[2], 0700), 0);
+    settle_whole(&w, "231", places);
+    assert_in(w.folders[2], "waypost-tier");
+    world_remove(&w);
+}
+
+static void a_lost_disk_that_comes_back_is_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    world_make(&w);
+    settle_whole(&w, "12", 0);
+    char *record = path_in(w.folders[0], "tiers");
+    assert_int_equal(unlink(record), 0); /* nobody knows of 2 any more */
+    char *mark = path_in(w.folders[1], "waypost-tier");
+    assert_int_equal(unlink(mark), 0);
+    assert_refused(&w, "12", RC_DENIED, w.folders[2]);
+    free(record);
+    free(mark);
+    world_remove(&w);
+}
+
+static void one_folder_is_no_two_tiers(void **state)
+{
+    (void)state;
+    struct world w;
+    struct list list;
+    struct layout l;
+    struct err err;
+    char again[40];
+    world_make(&w);
+    list_of(&list, &w, "11");
+    snprintf(again, sizeof again, "%s/", w.folders[1]);
+    list.tiers[1].path = again;
+    assert_int_equal(layout_settle(&list.conf, &l, &err), RC_DENIED);
+    assert_non_null(strstr(err.text, "another tier, too"));
+    layout_free(&l);
+    settle_whole(&w, "1", 0);
+    world_remove(&w);
+}
+
+static void a_folder_is_not_moved_into_itself(void **state)
+{
+    (void)state;
+    struct world w;
+    size_t count = 0;
+    world_make(&w);
+    put(w.folders[1], "000010.sst");
+    char *again = path_in(w.folders[1], "");
+    disk_name = strlen(again); /* as a second mount of it would be */
+    assert_int_equal(relocate(w.folders[1], again, "", &count, NULL), RC_OK);
+    assert_in(w.folders[1], "000010.sst");
+    assert_int_equal(count, 0);
+    disk_name = 0;
+    free(again);
+    world_remove(&w);
+}
+
 static void a_file_is_copied_whole_to_another_disk(void **state)
 {
     (void)state;
@@ -357,6 +432,10 @@ int main(void)
         cmocka_unit_test(a_tier_that_is_not_there_is_named),
         cmocka_unit_test(a_tier_is_known_under_another_path),
         cmocka_unit_test(a_tier_of_another_spool_is_refused),
+        cmocka_unit_test(a_new_disk_takes_the_path_of_one_that_moved),
+        cmocka_unit_test(a_lost_disk_that_comes_back_is_refused),
+        cmocka_unit_test(one_folder_is_no_two_tiers),
+        cmocka_unit_test(a_folder_is_not_moved_into_itself),
         cmocka_unit_test(a_file_is_copied_whole_to_another_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
