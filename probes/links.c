@@ -171,6 +171,7 @@ void links_configure(struct links *l, const struct links_config *config, int64_t
         limiter_set(&slot->limiter, config->per_egress, now_ms);
     }
     limiter_set(&l->total, config->total, now_ms);
+    l->pending_n = 0; /* the probes under way have ended with the old configuration */
     l->interval_ms = config->interval_ms;
     l->changed = true;
 }

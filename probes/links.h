@@ -137,8 +137,11 @@ struct links_hooks {
 struct links *links_new(const struct links_hooks *hooks); /* callbacks may be NULL */
 void links_free(struct links **links);
 
-/* At the start and after a reload; what is known of egresses that keep their name stays. */
+/* At the start and after a reload; what is known of egresses that keep their name stays. Probes
+ * that were asked for before are not missed. */
 void links_configure(struct links *links, const struct links_config *config, int64_t now_ms);
+/* That probe was not sent: no result will come, and none is missed. From the hook or later. */
+void links_unsent(struct links *links, const struct links_probe *probe);
 
 /* Everything that is known, to be kept over a restart; not what is configured, nor what an egress
  * said of itself, nor the minute that has begun. Unpacked it is `links_new()` with a memory, which

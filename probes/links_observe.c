@@ -147,14 +147,15 @@ static int64_t start_of(struct links *l, uint32_t group, int16_t slot, const str
     return probe_finished(l, group, slot, &o->address, at_ms - took);
 }
 
-/* When the packet left that set the connection up: the first one, or one of its repetitions (after
- * 1, 3, 7 s: RFC 6298). Before then nothing is known to have got through. */
+/* When the packet left that set the connection up, at the latest: the first one, or one of its
+ * repetitions. These are whole seconds later: 1, 3, 7 (RFC 6298), or 1, 2, 3, 4, 5, 7 (Linux since
+ * 6.5). Before then nothing is known to have got through. */
 static int64_t through_since(const struct observation *o, int64_t start_ms)
 {
-    int64_t took = o->connect_us > 0 ? o->connect_us / 1000 : 0, sent = 0;
-    for (int64_t again = SYN_REPEATED_MS; again <= took; again = 2 * again + SYN_REPEATED_MS)
-        sent = again;
-    return start_ms + sent;
+    int64_t wait_us = o->proxied ? o->longest_us : o->connect_us;
+    if (wait_us < 1000 * SYN_REPEATED_MS)
+        return start_ms;
+    return start_ms + o->connect_us / 1000 / SYN_REPEATED_MS * SYN_REPEATED_MS;
 }
 
 /* There is no other way to it, so it is never judged DOWN: when it cannot be reached, that is a

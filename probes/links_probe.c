@@ -97,6 +97,13 @@ static bool late(struct links *l, struct pending *p, int64_t now_ms)
     return false;
 }
 
+void links_unsent(struct links *l, const struct links_probe *probe)
+{
+    if (probe->group >= 0)
+        (void)probe_finished(l, (uint32_t)probe->group, l->order[probe->egress], &probe->address,
+                             0);
+}
+
 void probe_check(struct links *l, int64_t now_ms)
 {
     for (uint32_t i = l->pending_n; i-- > 0;)
@@ -129,7 +136,8 @@ static void send_probe(struct links *l, uint32_t group, int16_t slot, struct tar
                                  .urgent = urgent };
     probe.timeout_ms = (uint32_t)timeout_of(g->cell[slot], l->slot[slot].proxied, urgent);
     probe.greeting_ms = (uint32_t)GREETING_MS;
-    int64_t blind_ms = l->slot[slot].blind ? GREETING_MS + ANSWER_MS : 0;
+    int64_t more_ms =
+        (l->slot[slot].blind ? GREETING_MS : 0) + (l->slot[slot].proxied ? ANSWER_MS : 0);
     limiter_take(&l->slot[slot].limiter, now_ms);
     limiter_take(&l->total, now_ms);
     target_probed(t, slot, now_ms);
@@ -139,7 +147,7 @@ static void send_probe(struct links *l, uint32_t group, int16_t slot, struct tar
                                                    .kind = t->kind,
                                                    .address = t->address,
                                                    .start_ms = now_ms,
-                                                   .timeout_ms = probe.timeout_ms + blind_ms };
+                                                   .timeout_ms = probe.timeout_ms + more_ms };
     if (l->hooks.probe)
         l->hooks.probe(l->hooks.arg, &probe);
 }

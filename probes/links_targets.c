@@ -7,7 +7,8 @@
  *   asked at once when a path has to be verified.
  *
  *   A host that answers a probe with 4yz or 5yz does not want it, or not from there: the intervals
- *   double with each time in a row, those of the address with refusals by whatever egress.
+ *   double with each time in a row, those of the address with refusals by whatever egress. That is
+ *   forgotten with the address, once its limits, not doubled, have run out, and at a restart.
  */
 #include <stdlib.h>
 
@@ -33,7 +34,7 @@ struct target *target_find(struct group *g, const struct addr *address)
     return NULL;
 }
 
-/* The learned one without mail for the longest time whose limits have run out. */
+/* The learned one without mail for the longest time whose limits, not doubled, have run out. */
 static struct target *oldest(struct group *g, int64_t now_ms)
 {
     struct target *old = NULL;

@@ -122,9 +122,11 @@ struct general {
     uint32_t n;
 };
 
+/* An egress whose address is not known has one row for all, and none of an address. */
 static bool speaks_of(const struct general *general, const struct advice_standing *row)
 {
-    for (uint32_t i = 0; row->provider.n && i < general->n; i++)
+    bool one = row->provider.n && row->source.family != ADDR_NONE;
+    for (uint32_t i = 0; one && i < general->n; i++)
         if (general->at[i].egress == row->egress &&
             addr_same_host(&general->at[i].source, &row->source))
             return true;

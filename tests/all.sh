@@ -94,13 +94,13 @@ if [ -z "$FAST" ]; then
     check build-clang build fuzz
     check build-tsan build tsan
     # test_spool_crash forks beside threads, which ThreadSanitizer cannot follow
-    shared='links|sense|mailbox|loop|stream|spool|queue|timer|body|report|log|allow|keeper'
+    shared='links|sense|mailbox|loop|stream|spool|queue|timer|body|report|log|allow|keeper|rates'
     ctests threads tsan -E spool_crash -R "$shared|quota|gauge|bucket|honest"
     counted fuzz $PYTHON tests/fuzz/run.py --seconds "$FUZZ_SECONDS"
 fi
-WAYPOST_BIN=$PWD/build/asan/waypost pytests e2e -n 6 tests/e2e
+WAYPOST_BIN=$PWD/build/asan/waypost pytests e2e -n 8 tests/e2e
 if [ -z "$FAST" ]; then
-    WAYPOST_BUILD=$PWD/build/asan pytests web tests/web
+    WAYPOST_BUILD=$PWD/build/asan pytests web -n 2 tests/web
     export WAYPOST_BIN=$PWD/build/release/waypost
     pytests e2e-release -n 2 -m release tests/e2e
     counted tidy $PYTHON tests/lint/tidy.py build/fuzz

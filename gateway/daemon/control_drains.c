@@ -37,7 +37,9 @@ static void add_session(void *arg, struct slice egress, const struct addr *sourc
     if (member != STANDING_NONE)
         c->left[member] += n;
     for (int m = 0; member == STANDING_NONE && m < (int)standing_member_n(core); m++)
-        if (drains(c, m, &v) && (slice_eq(v.egress, egress) || addr_same_host(&v.address, source)))
+        if (drains(c, m, &v) &&
+            (slice_eq(v.egress, egress) ||
+             (source->family != ADDR_NONE && addr_same_host(&v.address, source))))
             c->left[m] += n;
 }
 

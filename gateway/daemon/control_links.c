@@ -122,8 +122,10 @@ static void on_probed(void *arg, const struct observation *o)
 static void on_probe(void *arg, const struct links_probe *probe)
 {
     struct control_links *c = arg;
-    if (!c->prober || !prober_run(c->prober, probe))
-        c->stats.refused_probes++;
+    if (c->prober && prober_run(c->prober, probe))
+        return;
+    c->stats.refused_probes++;
+    links_unsent(c->core, probe);
 }
 
 static void put_note(struct control_links *c, const struct links_event *e)

@@ -217,7 +217,6 @@ void delivery_free(struct delivery **delivery)
         return;
     assert(d->sessions == 0 && d->notices == 0);
     loop_task_cancel(&d->bury);
-    loop_task_cancel(&d->room);
     loop_task_cancel(&d->drained);
     loop_task_cancel(&d->cut_off);
     timer_stop(d->loop, &d->drain_bound);
@@ -229,6 +228,7 @@ void delivery_free(struct delivery **delivery)
     }
     LIST_EACH (at, &d->targets)
         target_free(CONTAINER_OF(at, struct target, link));
+    loop_task_cancel(&d->room); /* a target that goes may let others in */
     egress_free(&d->egress);
     timer_stop(d->loop, &d->sense_tick);
     timer_stop(d->loop, &d->stall_tick);

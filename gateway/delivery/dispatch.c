@@ -12,6 +12,8 @@
  *   than two mails, a slow one collects none. Mail bound to a session that is still opening goes to
  *   one that became free before.
  */
+#include <string.h>
+
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
 #include "gateway/delivery/domains.h"
@@ -182,6 +184,8 @@ static bool carry(struct target *t, struct flow *flow, struct need *need, struct
         paths_forget(t); /* the last of its allowance is gone: choose again */
         return true;
     }
+    if (s)
+        s->granted = true; /* until MAIL is sent */
     struct attempt *a = take(t, flow, need->item, need->what);
     if (a && s)
         session_give(s, a);
@@ -195,6 +199,8 @@ static bool carry(struct target *t, struct flow *flow, struct need *need, struct
 static bool open_ahead(struct target *t, struct flow *flow, struct need *need)
 {
     uint8_t hold = t->site->hold;
+    char held_by[sizeof t->site->held_by];
+    memcpy(held_by, t->site->held_by, sizeof held_by);
     if (need->item->lane == LANE_URGENT && !list_empty(&t->idle))
         return false;
     t->prepares = true;
@@ -205,6 +211,7 @@ static bool open_ahead(struct target *t, struct flow *flow, struct need *need)
     bool opens = need->way.egress != EGRESS_NONE && tolls_run_short(t, need->way.egress) &&
                  may_open(t, need);
     t->site->hold = hold;
+    memcpy(t->site->held_by, held_by, sizeof held_by);
     return opens && carry(t, flow, need, NULL);
 }
 
@@ -222,12 +229,6 @@ static bool stranded(struct target *t, struct flow *flow, const struct need *nee
     return true;
 }
 
-/* Urgent mail makes others wait for its token only when it could use it. */
-static enum lane asks_as(const struct target *t, const struct item *item)
-{
-    return list_empty(&t->idle) ? LANE_BULK : (enum lane)item->lane;
-}
-
 /* False: the mail whose turn it is has to wait, or there is none. */
 static bool dispatch_one(struct target *t, struct flow *only, enum sched_for what, bool open)
 {
@@ -238,7 +239,7 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     if (!front || !flow->route)
         return false;
     struct need need = { .what = what, .route = flow->route, .item = front };
-    enum lane lane = asks_as(t, front);
+    enum lane lane = tolls_asks_as(t, (enum lane)front->lane);
     if (!tolls_let_go(t, EGRESS_NONE, lane))
         return open && open_ahead(t, flow, &need);
     paths_choose(t, flow->route, front, &need.way);
@@ -288,7 +289,9 @@ static struct attempt *steal(struct target *t, struct session *session, enum lan
         if (may_take_over(t, session, s, before)) {
             struct attempt *a = s->front;
             s->front = NULL;
-            s->granted = s->granted && session->granted; /* what was taken for it goes with it */
+            bool both = s->granted && session->granted; /* what was taken for it goes with it */
+            session->granted = s->granted || session->granted;
+            s->granted = both;
             return a;
         }
     }

@@ -14,10 +14,10 @@ struct gauge {
     uint32_t users;                  /* under the lock, as the next */
     struct rate rate[TRAFFIC_RATES]; /* as last told */
     struct bucket bucket[TRAFFIC_RATES];
-    struct bucket pace[TRAFFIC_RATES];     /* of sessions opened for what they let go */
-    _Atomic int64_t urgent_us;             /* until then urgent mail alone may take */
-    _Atomic int64_t wanted_us;             /* until then somebody looks for a connection */
-    _Atomic uint32_t connections, parting; /* the latter are of the former */
+    struct bucket pace[TRAFFIC_RATES];        /* of sessions opened for what they let go */
+    _Atomic int64_t urgent_us[TRAFFIC_RATES]; /* until then urgent mail alone may take */
+    _Atomic int64_t wanted_us;                /* until then somebody looks for a connection */
+    _Atomic uint32_t connections, parting;    /* the latter are of the former */
 };
 
 struct gauges {
@@ -136,10 +136,10 @@ int64_t gauge_wait_us(struct gauge *g, enum traffic_rate kind, struct rate rate,
         return 0;
     if (lane == LANE_URGENT) {
         int64_t first = wait ? now_us + wait + GAUGE_URGENT_US : 0;
-        atomic_store_explicit(&g->urgent_us, first, memory_order_relaxed);
+        atomic_store_explicit(&g->urgent_us[kind], first, memory_order_relaxed);
         return wait;
     }
-    int64_t urgent = until(&g->urgent_us, now_us);
+    int64_t urgent = until(&g->urgent_us[kind], now_us);
     return urgent > wait ? urgent : wait;
 }
 

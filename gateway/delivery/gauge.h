@@ -6,7 +6,7 @@
  *   happens when the limits of a site are looked up, not for a mail. A gauge that nobody has is
  *   forgotten when it owes nothing, so what was taken outlives reloads and sites.
  *
- * Guarantees: any thread. Never more connections than allowed.
+ * Guarantees: any thread. No connection is granted beyond what is allowed; gauge_join() counts all.
  * Units:      microseconds of the monotonic clock.
  */
 #ifndef WAYPOST_DELIVERY_GAUGE_H

@@ -52,6 +52,8 @@ void partings_forget(struct target *t)
     for (struct list *node; (node = list_pop_front(&t->partings));) {
         struct parting *p = CONTAINER_OF(node, struct parting, link);
         tolls_closed(&p->tolls, p->relay);
+        if (p->relay)
+            relay_parted(t->delivery, p->egress);
         p->target = NULL;
     }
     t->parting = 0;

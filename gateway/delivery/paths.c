@@ -300,8 +300,8 @@ static void find_address(struct target *t, const struct conf_route *route)
 {
     const struct mx_set *mx = t->site->mx;
     if (mx && mx->count) {
-        struct slice name = slice_of(mx->hosts[0].name);
-        const struct host_set *set = resolver_host_cached(t->delivery->resolver, name);
+        const struct host_set *set =
+            resolver_host_cached(t->delivery->resolver, slice_of(mx->hosts[0].name));
         if (set && set->count)
             t->address = set->addrs[0];
     } else if (!mx && route->hosts.n && route->hosts.at[0].is_addr) {
@@ -324,6 +324,7 @@ static void decide(struct target *t, struct kept_way *k, const struct item *item
     q.sender = k->pair;
     q.sticky = sticky_egress(item, q.conf, q.now_ms);
     q.incumbent = k->incumbent;
+    q.explore_ms = t->prepares ? NULL : q.explore_ms; /* it may come to nothing */
     if (choose(&q, d->rnd, &p->choice) == EGRESS_NONE && item->tried_n) {
         exclude(p, n, item, false);
         choose(&q, d->rnd, &p->choice);
@@ -337,8 +338,7 @@ static void decide(struct target *t, struct kept_way *k, const struct item *item
     bool lasting = c->measured && !c->drawn && c->at[c->chosen].reason != CHOSEN_EXPLORING &&
                    !is_special(item) && item->body_size < EXACT_FROM;
     k->until_ms = lasting ? q.now_ms + PATHS_KEEP_MS : 0;
-    if (lasting)
-        k->incumbent = k->way.egress;
+    k->incumbent = lasting ? k->way.egress : k->incumbent;
 }
 
 /* Who it is from and to matters only where there is something to choose. */

@@ -42,7 +42,7 @@ static int64_t scaled(const struct session *s, int64_t ms)
 
 void race_watch(struct session *s)
 {
-    s->overdue = false;
+    s->overdue = s->greets_late = false;
     timer_set(s->delivery->loop, &s->late, scaled(s, s->way.overdue_ms));
 }
 

@@ -3,6 +3,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/domains.h"
 #include "gateway/delivery/egress.h"
+#include "gateway/delivery/tolls.h"
 
 enum { LOOK_AT_MAX = 64 };
 
@@ -49,6 +50,7 @@ static void move(struct session *s, struct target *to, const struct conf_route *
     s->route = route;
     to->site->sessions++;
     list_push_front(&to->idle, &s->link);
+    tolls_follow(s);
 }
 
 struct session *relay_adopt(struct target *t, const struct conf_route *route,

@@ -181,8 +181,6 @@ void session_give(struct session *s, struct attempt *attempt)
         assert(session_takes_more(s));
         s->behind = attempt;
     }
-    if (s->transactions > 0)
-        counter_add(s->delivery->counters, COUNTER_SESSIONS_REUSED, 1);
     transact_start(s, attempt);
 }
 

@@ -68,7 +68,7 @@ struct session {
     struct terms terms; /* of the next hop */
     enum session_state state;
     /* the way to the host */
-    struct tolls *tolls; /* that it was opened under; NULL: none */
+    struct tolls *tolls; /* that it goes by; NULL: none */
     struct timer pause;  /* until a limit lets it go on */
     struct crowd *crowd; /* of its egress, at the target; NULL: none */
     uint32_t level;      /* sessions there when it began, itself included */
@@ -122,7 +122,7 @@ struct session {
     struct stream_tcp_info tcp, told; /* the latest; as last told to control */
     int64_t stalled_ms;               /* its bytes do not arrive since; 0: they do (stall.c) */
     uint32_t domains_n;
-    bool paced;   /* it was opened for mail of a rate, and counted as that */
+    uint64_t paced[TRAFFIC_BYTES + 1]; /* opened for mail of a rate, counted as that much; 0: not */
     bool granted; /* what its egress may send was taken for it (repute_take), and not used yet */
     bool tcp_known;
     bool sending_slowly; /* the body comes in slower than it goes out */

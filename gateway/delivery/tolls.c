@@ -225,10 +225,15 @@ static bool rests_by(const struct target *t, int egress)
     return false;
 }
 
+enum lane tolls_asks_as(const struct target *t, enum lane lane)
+{
+    return list_empty(&t->idle) ? LANE_BULK : lane;
+}
+
 static struct hold hold_of_way(struct target *t, int egress, enum lane lane)
 {
     const struct tolls *ts = tolls_of(t, egress);
-    struct hold h = tolls_hold_of_mail(ts, lane);
+    struct hold h = tolls_hold_of_mail(ts, tolls_asks_as(t, lane));
     if (h.toll || rests_by(t, egress))
         return h;
     h = tolls_hold_of_opening(t, ts, lane);

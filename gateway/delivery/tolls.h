@@ -3,8 +3,8 @@
  *
  *   A target looks up once per egress which limits hold there (queue/site.h, policies/traffic.h)
  *   and which gauges of all workers count them (gauge.h); again when its site or the configuration
- *   changes. Where no rule asks for the egress, one look-up serves all of them. A session keeps
- *   those it was opened under.
+ *   changes, and the sessions that live go by the new ones (tolls_reload.c). Where no rule asks for
+ *   the egress, one look-up serves all of them.
  *
  *   When they are asked:
  *   - before a mail is given to a session that is ready: messages, recipients and bytes must have
@@ -39,6 +39,9 @@ bool tolls_let_go(struct target *t, int egress, enum lane lane);
 /* The same of the limits that an egress has of its own: the others were asked when it was not yet
  * chosen. */
 bool tolls_let_go_by(struct target *t, int egress, enum lane lane);
+/* As which lane mail asks for a token: urgent mail makes others wait for its own only when it could
+ * use it. */
+enum lane tolls_asks_as(const struct target *t, enum lane lane);
 /* A session is ready: may this mail go by it now? */
 bool tolls_may_go(struct session *s, enum lane lane);
 /* Is there a limit on what goes by this egress to this site per time? */
@@ -87,6 +90,8 @@ bool tolls_make_way(const struct session *s);
 void tolls_watch(struct session *s);
 void tolls_on_tick(struct timer *timer); /* of struct delivery */
 
+/* It has moved to another site: that one's limits. */
+void tolls_follow(struct session *s);
 void tolls_forget(struct target *t); /* the end */
 /* Another configuration, or other limits of the site: the sessions that live go by them, too. */
 void tolls_renew(struct target *t);

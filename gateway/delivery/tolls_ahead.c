@@ -5,6 +5,8 @@
  *   opened. What bounds these is how many tokens come while an opening takes (policies/ahead.h),
  *   and, over all sites and workers that share the rate, its pace (gauge.h).
  */
+#include <string.h>
+
 #include "gateway/base/clock.h"
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/relay.h"
@@ -150,16 +152,16 @@ void tolls_opened(struct session *s)
         s->tolls->opening--;
 }
 
-static void pace(struct tolls *ts, bool back)
+static void pace(const struct tolls *ts, const uint64_t *each, bool back)
 {
     int64_t now = clock_mono_us();
     for (size_t i = 0; i < ts->n; i++)
         for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++) {
             const struct toll *toll = &ts->at[i];
             if (back)
-                gauge_pace_back(toll->gauge, k, toll->is.rate[k], ts->usual[k]);
+                gauge_pace_back(toll->gauge, k, toll->is.rate[k], each[k]);
             else
-                gauge_pace(toll->gauge, k, toll->is.rate[k], ts->usual[k], now);
+                gauge_pace(toll->gauge, k, toll->is.rate[k], each[k], now);
         }
 }
 
@@ -168,13 +170,13 @@ void tolls_pace(struct session *s)
 {
     if (!s->front || !tolls_is_rated(s->tolls))
         return;
-    pace(s->tolls, false);
-    s->paced = true;
+    memcpy(s->paced, s->tolls->usual, sizeof s->paced);
+    pace(s->tolls, s->paced, false);
 }
 
 void tolls_pace_back(struct session *s)
 {
-    if (s->paced && s->transactions == 0)
-        pace(s->tolls, true);
-    s->paced = false;
+    if (s->paced[TRAFFIC_MESSAGES] && s->transactions == 0)
+        pace(s->tolls, s->paced, true);
+    memset(s->paced, 0, sizeof s->paced);
 }

@@ -1,5 +1,5 @@
 /*
- * delivery/tolls_private — what tolls.c and tolls_session.c share
+ * delivery/tolls_private — what the files of tolls share
  *
  *   tolls.c looks limits up and asks them for mail; tolls_session.c for sessions and their bytes;
  *   tolls_ahead.c for sessions that are opened for mail of a rate.

@@ -25,6 +25,7 @@ static void join(struct session *s, struct tolls *ts)
             gauge_join(ts->at[i].gauge);
     tolls_end(s);
     s->tolls = ts;
+    s->transactions_max = tolls_messages_max(s);
     if (!ts)
         return;
     ts->refs++;
@@ -32,6 +33,11 @@ static void join(struct session *s, struct tolls *ts)
         ts->opening++;
         tolls_pace(s);
     }
+}
+
+void tolls_follow(struct session *s)
+{
+    join(s, tolls_of(s->target, s->egress));
 }
 
 static void renew_one(struct session *s)

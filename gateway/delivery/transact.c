@@ -161,6 +161,8 @@ static void send_envelope(struct session *s, struct attempt *a)
     s->granted = false;
     mailparams_put_mail(&s->out, attempt_env(a), &a->plan, loop_wall_ms(s->delivery->loop));
     session_expect(s, STEP_MAIL, 1, a);
+    if (s->transactions > 0 && !a->touched)
+        counter_add(s->delivery->counters, COUNTER_SESSIONS_REUSED, 1);
     s->transactions++;
     if (!pipelining(s)) {
         session_flush_out(s);
@@ -179,6 +181,7 @@ static void send_envelope(struct session *s, struct attempt *a)
 
 static void transact_batch(struct session *s, struct attempt *a)
 {
+    uint32_t named = s->domains_n;
     if (attempt_next_batch(a, s, tolls_recipients_max(s)) == 0) {
         struct finding f = domains_finding(); /* of those that are left */
         attempt_find_all(a, &f);
@@ -192,8 +195,12 @@ static void transact_batch(struct session *s, struct attempt *a)
         session_set_deadline(s);
         return;
     }
-    if (!transact_may_send(s, a) || !pay(s, a))
+    if (!transact_may_send(s, a))
         return;
+    if (!pay(s, a)) {
+        s->domains_n = named; /* none was named after all */
+        return;
+    }
     a->step = ATTEMPT_ENVELOPE;
     stall_watch(s->delivery);
     a->begun_us = clock_mono_us();

@@ -49,6 +49,7 @@ static void test_two_failures_before_the_witness(void **state)
     assert_true(
         down_when_b_got_through(3000, 1060)); /* the first packet lost, its repetition not */
     assert_false(down_when_b_got_through(3000, 3060)); /* what got through left at 6 s */
+    assert_false(down_when_b_got_through(2500, 2060)); /* and here at 4.5 s */
 }
 
 /* ---- mail as the witness, where politeness allows no probe ---- */
