@@ -126,7 +126,7 @@ static void killed_at_any_step_it_goes_on(void **state)
     };
     for (int disks = 0; disks < 2; disks++) {
         disk_name = disks ? strlen(TEMP_DIR_PREFIX "XXXXXX") : 0;
-        for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i += disks ? 3 : 1)
             die_at_each_step(cases[i].from, cases[i].to, cases[i].then);
     }
     disk_name = 0;
