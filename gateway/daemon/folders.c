@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,31 +36,23 @@ static enum rc make_one(const char *path, mode_t mode, const struct runas *runas
     return RC_OK;
 }
 
-/* Below `state`, in this order. */
+/* In `state`, in this order. */
 static const struct {
     const char *name;
     mode_t mode;
 } own[] = {
-    { "", 0755 },         { "/run", 0755 },        { "/run/geo", 0755 }, { "/spool", 0700 },
-    { "/history", 0700 }, { "/reputation", 0700 }, { "/advice", 0700 },
+    { "run", 0755 },     { "run/geo", 0755 },    { "spool", 0700 },
+    { "history", 0700 }, { "reputation", 0700 }, { "advice", 0700 },
 };
 enum { OWN_N = sizeof own / sizeof own[0] };
 
-static enum rc own_path(const char *state, size_t i, char path[PATH_MAX_BYTES], struct err *err)
-{
-    if ((size_t)snprintf(path, PATH_MAX_BYTES, "%s%s", state, own[i].name) >= PATH_MAX_BYTES)
-        return err_set(err, RC_LIMIT, "path too long: %.100s...", state);
-    return RC_OK;
-}
-
 static enum rc make_own(const char *state, const struct runas *runas, struct err *err)
 {
-    char path[PATH_MAX_BYTES];
-    enum rc rc = RC_OK;
+    enum rc rc = make_one(state, 0755, runas, err);
     for (size_t i = 0; rc == RC_OK && i < OWN_N; i++) {
-        rc = own_path(state, i, path, err);
-        if (rc == RC_OK)
-            rc = make_one(path, own[i].mode, runas, err);
+        char *path = path_in(state, own[i].name);
+        rc = make_one(path, own[i].mode, runas, err);
+        free(path);
     }
     return rc;
 }
@@ -75,12 +67,11 @@ static enum rc try_folder(const char *path, const struct runas *runas, struct er
 
 static enum rc try_all(const struct conf *conf, const struct runas *runas, struct err *err)
 {
-    char path[PATH_MAX_BYTES];
     enum rc rc = RC_OK;
-    for (size_t i = 1; rc == RC_OK && i < OWN_N; i++) {
-        rc = own_path(conf->state.p, i, path, err);
-        if (rc == RC_OK)
-            rc = try_folder(path, runas, err);
+    for (size_t i = 0; rc == RC_OK && i < OWN_N; i++) {
+        char *path = path_in(conf->state.p, own[i].name);
+        rc = try_folder(path, runas, err);
+        free(path);
     }
     for (size_t i = 0; rc == RC_OK && i < conf->spool.tiers.n; i++)
         rc = try_folder(conf->spool.tiers.at[i].path.p, runas, err);

@@ -13,13 +13,32 @@
 #include "gateway/delivery/tolls_private.h"
 #include "policies/ahead.h"
 
+/* One of the rates that limit what goes: a walk over all of them. Begins zeroed. */
+struct rated {
+    size_t next;
+    const struct toll *toll;
+    enum traffic_rate kind;
+    struct rate rate;
+};
+
+static bool next_rated(const struct tolls *ts, struct rated *r)
+{
+    enum { KINDS = TRAFFIC_BYTES - TRAFFIC_MESSAGES + 1 };
+    while (r->next < ts->n * KINDS) {
+        r->toll = &ts->at[r->next / KINDS];
+        r->kind = (enum traffic_rate)(TRAFFIC_MESSAGES + r->next % KINDS);
+        r->rate = r->toll->is.rate[r->kind];
+        r->next++;
+        if (r->rate.count)
+            return true;
+    }
+    return false;
+}
+
 bool tolls_is_rated(const struct tolls *ts)
 {
-    for (size_t i = 0; ts && i < ts->n; i++)
-        for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++)
-            if (ts->at[i].is.rate[k].count)
-                return true;
-    return false;
+    struct rated r = { 0 };
+    return ts && next_rated(ts, &r);
 }
 
 static struct ahead ahead_of(const struct target *t, const struct tolls *ts)
@@ -29,22 +48,21 @@ static struct ahead ahead_of(const struct target *t, const struct tolls *ts)
                            .busy_us = t->busy_us };
 }
 
+static int64_t wait_us(const struct rated *r, int64_t now_us)
+{
+    return gauge_wait_us(r->toll->gauge, r->kind, r->rate, LANE_BULK, now_us);
+}
+
 /* When `supply` messages have a session: until one more is opened, by the rate that is slowest. */
 static struct hold until_needed(const struct tolls *ts, const struct ahead *a, uint64_t supply)
 {
     struct hold h = { NULL, NULL, 0 };
     int64_t now = clock_mono_us();
-    for (size_t i = 0; i < ts->n; i++)
-        for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++) {
-            const struct toll *toll = &ts->at[i];
-            struct rate rate = toll->is.rate[k];
-            if (!rate.count)
-                continue;
-            int64_t wait_us = gauge_wait_us(toll->gauge, k, rate, LANE_BULK, now);
-            int64_t in_us = ahead_in_us(a, supply, rate, ts->usual[k], wait_us);
-            if (in_us > h.wait_us)
-                h = (struct hold){ toll, NULL, in_us };
-        }
+    for (struct rated r = { 0 }; next_rated(ts, &r);) {
+        int64_t in_us = ahead_in_us(a, supply, r.rate, ts->usual[r.kind], wait_us(&r, now));
+        if (in_us > h.wait_us)
+            h = (struct hold){ r.toll, NULL, in_us };
+    }
     return h;
 }
 
@@ -53,16 +71,10 @@ static uint64_t needs(const struct tolls *ts, const struct ahead *a)
 {
     uint64_t least = UINT64_MAX;
     int64_t now = clock_mono_us();
-    for (size_t i = 0; i < ts->n; i++)
-        for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++) {
-            const struct toll *toll = &ts->at[i];
-            struct rate rate = toll->is.rate[k];
-            if (!rate.count)
-                continue;
-            int64_t wait_us = gauge_wait_us(toll->gauge, k, rate, LANE_BULK, now);
-            uint64_t n = ahead_needs(a, rate, ts->usual[k], wait_us);
-            least = n < least ? n : least;
-        }
+    for (struct rated r = { 0 }; next_rated(ts, &r);) {
+        uint64_t n = ahead_needs(a, r.rate, ts->usual[r.kind], wait_us(&r, now));
+        least = n < least ? n : least;
+    }
     return least;
 }
 
@@ -70,13 +82,11 @@ static struct hold until_paced(const struct tolls *ts)
 {
     struct hold h = { NULL, NULL, 0 };
     int64_t now = clock_mono_us();
-    for (size_t i = 0; i < ts->n; i++)
-        for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++) {
-            const struct toll *toll = &ts->at[i];
-            int64_t wait_us = gauge_pace_wait_us(toll->gauge, k, toll->is.rate[k], now);
-            if (wait_us > h.wait_us)
-                h = (struct hold){ toll, tolls_rate_names[k], wait_us };
-        }
+    for (struct rated r = { 0 }; next_rated(ts, &r);) {
+        int64_t paced_us = gauge_pace_wait_us(r.toll->gauge, r.kind, r.rate, now);
+        if (paced_us > h.wait_us)
+            h = (struct hold){ r.toll, tolls_rate_names[r.kind], paced_us };
+    }
     return h;
 }
 
@@ -155,14 +165,12 @@ void tolls_opened(struct session *s)
 static void pace(const struct tolls *ts, const uint64_t *each, bool back)
 {
     int64_t now = clock_mono_us();
-    for (size_t i = 0; i < ts->n; i++)
-        for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++) {
-            const struct toll *toll = &ts->at[i];
-            if (back)
-                gauge_pace_back(toll->gauge, k, toll->is.rate[k], each[k]);
-            else
-                gauge_pace(toll->gauge, k, toll->is.rate[k], each[k], now);
-        }
+    for (struct rated r = { 0 }; next_rated(ts, &r);) {
+        if (back)
+            gauge_pace_back(r.toll->gauge, r.kind, r.rate, each[r.kind]);
+        else
+            gauge_pace(r.toll->gauge, r.kind, r.rate, each[r.kind], now);
+    }
 }
 
 /* A rival has no mail of its own. */
