@@ -270,7 +270,8 @@ def test_sessions_that_are_there_count_towards_a_limit_that_is_new(world, sink):
     noting = Noting()
     here, servers = provider(world, sink, [], behaviour=noting)
     noting.may.clear()
-    send_to_all(here, 15 * SITES)       # more than eight sessions take, which a site begins with
+    # more than eight sessions take, which a site begins with, and one message behind each
+    send_to_all(here, 20 * SITES)
     net.wait_for("all of those", lambda: noting.inside == 8 * SITES)
     here.write_conf(policies={"traffic": [{"when": {"recipient_carrier": "lab"},
                                            "connections": 2}]})
@@ -280,7 +281,7 @@ def test_sessions_that_are_there_count_towards_a_limit_that_is_new(world, sink):
                                          for r in here.rows("queue")))
     assert len(noting.connects) == before
     noting.may.set()
-    wait_all(servers, 15 * SITES)
+    wait_all(servers, 20 * SITES)
     assert len(noting.connects) > before and max(noting.at[before:]) <= 2
     here.wait_empty()
 
