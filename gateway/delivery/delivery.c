@@ -98,7 +98,7 @@ static void take_policies(struct delivery *d, struct policies *policies)
     egress_free(&old);
     paths_reconfigure(d->paths, conf);
     if (paths_advice(d->paths))
-        egress_bar(d->egress, paths_advice(d->paths));
+        egress_heed(d->egress, paths_advice(d->paths));
     views_free(&d->views);
     struct views_env views = { .loop = d->loop,
                                .conf = conf,
@@ -139,7 +139,7 @@ static void wake_all(struct delivery *d)
 void delivery_advise(struct delivery *d, struct advice *advice)
 {
     bool otherwise = paths_advise(d->paths, advice);
-    egress_bar(d->egress, advice);
+    egress_heed(d->egress, advice);
     if (otherwise)
         wake_all(d);
 }

@@ -27,6 +27,7 @@ struct way {
     const struct conf_egress *conf;
     enum egress_fault_kind fault;
     bool refused; /* by the relay: mail tries it again, no check */
+    bool doubted; /* control holds its proxy or relay to be down: it is told what the check finds */
     char reason[128];
     bool *gone;        /* per address of its own */
     bool *barred;      /* by advice, per address of its own */
@@ -157,12 +158,16 @@ static bool fine(struct way *w)
 static void on_checked(void *arg, const char *reason)
 {
     struct way *w = arg;
+    bool doubted = w->doubted;
     w->check = NULL;
+    w->doubted = false;
     w->looks++;
     if (reason)
         out(w, EGRESS_PROXY_DOWN, reason);
     else if (w->fault == EGRESS_PROXY_DOWN)
         back(w);
+    else if (doubted)
+        tell(w);
 }
 
 static void check(struct way *w)
@@ -307,13 +312,32 @@ void egress_source(struct egress_table *t, int egress, const bool *rather_not,
     way_source(w->conf, w->turn++, w->out, rather_not, source_r);
 }
 
-void egress_bar(struct egress_table *t, const struct advice *advice)
+/* Control found out first, by a probe: no mail comes this way any more that would notice, and only
+ * what is out is looked at until it is back. */
+static void look_for_control(struct way *w, uint8_t fault)
+{
+    if (w->fault != EGRESS_FINE)
+        return;
+    if (fault == EGRESS_PROXY_DOWN && w->conf->via.kind != CONF_VIA_NONE) {
+        w->doubted = true;
+        check(w);
+    } else if (fault == EGRESS_UNPLUMBED && !look_at_addresses(w)) {
+        out(w, EGRESS_UNPLUMBED, not_ours);
+    } else if (fault == EGRESS_UNPLUMBED || fault == EGRESS_PROXY_DOWN) {
+        tell(w);
+    }
+}
+
+void egress_heed(struct egress_table *t, const struct advice *advice)
 {
     for (size_t i = 0; i < t->n; i++) {
         struct way *w = &t->at[i];
+        int row = advice_egress(advice, w->conf->name);
         for (size_t k = 0; k < w->conf->addresses.n; k++)
             w->barred[k] = advice_bars(advice, &w->conf->addresses.at[k]);
         note_left(w);
+        if (row != ADVICE_NONE)
+            look_for_control(w, advice->egress[row].fault);
     }
 }
 

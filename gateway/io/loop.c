@@ -11,7 +11,7 @@
 #include "gateway/io/timer_run.h"
 #include "gateway/io/timerwheel.h"
 
-enum { WHEEL_TICK_MS = 10, TASK_ROUNDS = 8, CLOCK_SET_MS = 10000 };
+enum { WHEEL_TICK_MS = 10, TASK_ROUNDS = 8, CLOCK_SET_MS = 10000, READINGS = 4 };
 
 struct loop {
     struct event_base *base;
@@ -118,13 +118,25 @@ void loop_clock_unwatch(struct loop_clock *clock)
     list_del(&clock->node);
 }
 
+/* How far Unix time is ahead of the monotonic clock; false: interrupted between the readings. */
+static bool read_ahead(int64_t *ahead_ms_r)
+{
+    for (int i = 0; i < READINGS; i++) {
+        int64_t mono = clock_mono_ms();
+        *ahead_ms_r = clock_wall_ms() - mono;
+        if (clock_mono_ms() == mono)
+            return true;
+    }
+    return false;
+}
+
 static void look_at_clock(struct loop *loop)
 {
-    int64_t mono = clock_mono_ms(), ahead = clock_wall_ms() - mono;
+    int64_t ahead;
+    if (!read_ahead(&ahead)) /* the next turn looks again */
+        return;
     int64_t by = ahead - loop->wall_ahead_ms;
     bool set = by >= CLOCK_SET_MS || by <= -CLOCK_SET_MS;
-    if (clock_mono_ms() != mono) /* interrupted between the readings: the next turn looks again */
-        return;
     if (by >= -1 && by <= 1) /* each is cut to a millisecond: time would go back */
         return;
     loop->wall_ahead_ms = ahead;

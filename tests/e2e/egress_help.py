@@ -1,6 +1,9 @@
 """
 egress_help — what the tests of egresses share: one under test, a reserve, and what became of it
 """
+import itertools
+import json
+
 import pytest
 from wp import mail, net
 
@@ -26,14 +29,27 @@ def assert_by(here, egress, count):
     assert not here.log("deferred")
 
 
-def states(here, name):
-    """down and up, as logged for the egress, in order."""
+def lines(here, name):
+    """down and up, as the relay logged it of the egress, in order: each worker that noticed."""
     return [word for line in here.stderr().splitlines() if f'"egress":"{name}"' in line
             for word in ("down", "up") if f'"event":"egress_{word}"' in line]
 
 
+def states(here, name):
+    """The same, with what more than one worker said told once."""
+    return [word for word, _ in itertools.groupby(lines(here, name))]
+
+
 def wait_state(here, name, state):
     net.wait_for(f"{name} to be {state}", lambda: states(here, name)[-1:] == [state])
+
+
+def told(here, name):
+    """down and up, as the control says it of the egress: its own look or the relay's, whichever
+    came first (a relay that is told does not look for itself)."""
+    words = {"egress_fault": "down", "egress_fine": "up"}
+    events = (json.loads(line) for line in here.stderr().splitlines() if '"link_event"' in line)
+    return [words[e["kind"]] for e in events if e["from"] == name and e["kind"] in words]
 
 
 def returns(here, s, source):
