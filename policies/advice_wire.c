@@ -9,7 +9,7 @@
 #include "gateway/base/cursor.h"
 #include "policies/advice.h"
 
-static const uint32_t MAGIC = 0x33615057; /* "WPa3" */
+static const uint32_t MAGIC = 0x34615057; /* "WPa4" */
 enum {
     BLANK = 0xff,
     NAME_MAX_BYTES = 255,
@@ -84,6 +84,7 @@ void advice_pack(const struct advice *a, struct buf *out)
     for (uint32_t e = 0; e < a->egress_n; e++) {
         put_slice16(out, a->egress[e].name);
         put_u8(out, a->egress[e].fault);
+        put_u8(out, a->egress[e].probed);
         put_f64(out, a->egress[e].share);
     }
     for (uint32_t g = 0; g < a->group_n; g++) {
@@ -147,6 +148,7 @@ static void get_egress(struct cursor *c, struct advice *a, uint32_t e)
         c->bad = true;
     a->egress[e] = (struct advice_egress){ .name = name,
                                            .fault = cur_choice(c, FAULTS),
+                                           .probed = cur_choice(c, 2),
                                            .share = cur_f64(c, 1) };
 }
 

@@ -40,18 +40,36 @@ static void mean_of(double *mean, double sample)
     *mean = *mean > 0 ? *mean + THINK_GAIN * (s - *mean) : s;
 }
 
+/* What a probe found the workers are asked about, by the advice: only who holds an egress to be out
+ * looks at it until it is back, and it is not probed meanwhile. */
+static void egress_out(struct links *l, int16_t slot, const struct observation *o, uint8_t fault,
+                       const char *reason, int64_t now_ms)
+{
+    struct slot *s = &l->slot[slot];
+    bool probed = o->kind != OBS_EGRESS;
+    if (probed && s->fault == fault)
+        return;
+    fault_set(l, slot, fault, reason, now_ms);
+    l->changed |= s->fault_probed != probed;
+    s->fault_probed = probed;
+}
+
 static void observe_egress(struct links *l, int16_t slot, const struct observation *o,
                            int64_t now_ms)
 {
-    if (o->result == OBS_UNPLUMBED)
-        fault_set(l, slot, EGRESS_UNPLUMBED, "its address is not on this machine", now_ms);
-    else if (o->result == OBS_PROXY_DOWN)
-        fault_set(l, slot, EGRESS_PROXY_DOWN,
-                  "its proxy or relay does not answer or serve us; egress_down in the log says why",
-                  now_ms);
-    else if (o->result == OBS_OK &&
-             (l->slot[slot].fault == EGRESS_UNPLUMBED || l->slot[slot].fault == EGRESS_PROXY_DOWN))
+    struct slot *s = &l->slot[slot];
+    if (o->result == OBS_UNPLUMBED) {
+        egress_out(l, slot, o, EGRESS_UNPLUMBED, "its address is not on this machine", now_ms);
+    } else if (o->result == OBS_PROXY_DOWN) {
+        egress_out(
+            l, slot, o, EGRESS_PROXY_DOWN,
+            "its proxy or relay does not answer or serve us; egress_down in the log says why",
+            now_ms);
+    } else if (o->result == OBS_OK &&
+               (s->fault == EGRESS_UNPLUMBED || s->fault == EGRESS_PROXY_DOWN)) {
         fault_set(l, slot, EGRESS_FINE, "it is back", now_ms);
+        s->fault_probed = false;
+    }
 }
 
 /* The round trip of the path in ms, or negative when this one does not tell. */

@@ -76,11 +76,11 @@ static void finish(struct run *r, enum observation_result result)
 }
 
 /* What a dial that failed says about the path, or about the egress. */
-static enum observation_result result_of(const struct dial_result *d, uint8_t *kind)
+static enum observation_result result_of(const struct dial_result *d)
 {
     const struct dial_attempt *a = &d->attempts[0];
-    if (d->egress_fault)
-        *kind = OBS_EGRESS;
+    if (d->egress_fault && a->fault != DIAL_UNPLUMBED)
+        return OBS_PROXY_DOWN;
     switch (d->attempt_count ? a->fault : DIAL_FAILED) {
     case DIAL_REFUSED:
         return OBS_REFUSED;
@@ -210,7 +210,7 @@ static void on_dialled(void *arg, const struct dial_result *result)
     struct run *r = arg;
     r->dial = NULL;
     if (result->rc != RC_OK) {
-        finish(r, result_of(result, &r->o.kind));
+        finish(r, result_of(result));
         return;
     }
     r->stream = result->stream;

@@ -27,7 +27,7 @@ struct way {
     const struct conf_egress *conf;
     enum egress_fault_kind fault;
     bool refused; /* by the relay: mail tries it again, no check */
-    bool doubted; /* control holds its proxy or relay to be down: it is told what the check finds */
+    bool doubted; /* by a probe of control, which is told what the check finds */
     char reason[128];
     bool *gone;        /* per address of its own */
     bool *barred;      /* by advice, per address of its own */
@@ -312,18 +312,18 @@ void egress_source(struct egress_table *t, int egress, const bool *rather_not,
     way_source(w->conf, w->turn++, w->out, rather_not, source_r);
 }
 
-/* Control found out first, by a probe: no mail comes this way any more that would notice, and only
- * what is out is looked at until it is back. */
-static void look_for_control(struct way *w, uint8_t fault)
+/* A probe of control found it out. Mail does not come this way any more that would notice, and only
+ * what is out here is looked at until it is back. */
+static void look_for_control(struct way *w, const struct advice_egress *held)
 {
-    if (w->fault != EGRESS_FINE)
+    if (!held->probed || w->fault != EGRESS_FINE)
         return;
-    if (fault == EGRESS_PROXY_DOWN && w->conf->via.kind != CONF_VIA_NONE) {
+    if (held->fault == EGRESS_PROXY_DOWN && w->conf->via.kind != CONF_VIA_NONE) {
         w->doubted = true;
         check(w);
-    } else if (fault == EGRESS_UNPLUMBED && !look_at_addresses(w)) {
+    } else if (held->fault == EGRESS_UNPLUMBED && !look_at_addresses(w)) {
         out(w, EGRESS_UNPLUMBED, not_ours);
-    } else if (fault == EGRESS_UNPLUMBED || fault == EGRESS_PROXY_DOWN) {
+    } else {
         tell(w);
     }
 }
@@ -337,7 +337,7 @@ void egress_heed(struct egress_table *t, const struct advice *advice)
             w->barred[k] = advice_bars(advice, &w->conf->addresses.at[k]);
         note_left(w);
         if (row != ADVICE_NONE)
-            look_for_control(w, advice->egress[row].fault);
+            look_for_control(w, &advice->egress[row]);
     }
 }
 

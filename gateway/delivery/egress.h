@@ -12,7 +12,7 @@
  *
  * Callbacks: `changed` runs once per change, also from inside the calls below; it must not end
  *            sessions there. The log gets one line. It also runs, with EGRESS_FINE, for one that
- *            control holds to be out and that is not.
+ *            a probe found to be out and that is not.
  */
 #ifndef WAYPOST_DELIVERY_EGRESS_H
 #define WAYPOST_DELIVERY_EGRESS_H
@@ -34,8 +34,8 @@ void egress_free(struct egress_table **table);
  * relay go on counting. */
 void egress_inherit(struct egress_table *table, const struct egress_table *old);
 
-/* Leaves out the addresses that advice bars; an egress with none left is not usable. What control
- * holds to be out is looked at here, and what is found is told by `changed`. */
+/* Leaves out the addresses that advice bars; an egress with none left is not usable. What a probe
+ * found to be out is looked at here, and what is found is told by `changed`. */
 void egress_heed(struct egress_table *table, const struct advice *advice);
 
 /* Is another one left for this mail than `egress` and those tried already? */

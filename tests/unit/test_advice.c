@@ -23,6 +23,7 @@ static struct advice *sample(void)
     a->egress[0].name = advice_text(a, slice_of("gz-1"));
     a->egress[1].name = advice_text(a, slice_of("hk-1"));
     a->egress[1].fault = EGRESS_PROXY_DOWN;
+    a->egress[1].probed = true;
     a->egress[1].share = 0.5;
     for (int g = 0; g < 4; g++) {
         a->group[g].carrier = advice_text(a, slice_of(groups[g][0]));
@@ -142,6 +143,7 @@ static void test_wire(void **state)
     assert_int_equal(b->made_ms, 123456);
     assert_true(slice_eq_str(b->egress[1].name, "hk-1"));
     assert_int_equal(b->egress[1].fault, EGRESS_PROXY_DOWN);
+    assert_true(b->egress[1].probed && !b->egress[0].probed);
     assert_true(b->group[1].destination_suspect);
     assert_int_equal(b->group[1].preferred, 1);
     assert_int_equal(b->group[0].preferred_large, ADVICE_NONE);

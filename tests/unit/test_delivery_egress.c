@@ -154,6 +154,78 @@ static void test_mail_bound_before_a_reload(void **state)
     assert_int_equal(count_in(rig_log(), DEFERRED), 0);
 }
 
+/* A probe of control found the egress out; no mail has come this way. */
+static void probed(enum egress_fault_kind fault)
+{
+    struct advice *a = advice_new(1, 1);
+    a->version = 1;
+    a->made_ms = loop_now_ms(rig.loop);
+    a->group[0].carrier = a->group[0].region = advice_text(a, SLICE_LIT("other"));
+    a->egress[0] = (struct advice_egress){
+        .name = advice_text(a, SLICE_LIT("e")), .fault = fault, .probed = true, .share = 1
+    };
+    delivery_advise(rig.delivery, a);
+}
+
+/* What delivery says to that. */
+static enum observation_result answer(void)
+{
+    for (int i = 0; i < 400 && rig.seen_n == 0; i++)
+        loop_turn(rig.loop, 5);
+    assert_int_equal(rig.seen_n, 1);
+    assert_int_equal(rig.seen[0].kind, OBS_EGRESS);
+    rig.seen_n = 0;
+    return rig.seen[0].result;
+}
+
+static void test_a_probe_found_no_source(void **state)
+{
+    (void)state;
+    rig_start("egress: [ { name: e, address: 192.0.2.7 } ]", "");
+    probed(EGRESS_UNPLUMBED);
+    assert_int_equal(answer(), OBS_UNPLUMBED);
+    probed(EGRESS_UNPLUMBED); /* it is being looked at */
+    turns(20);
+    assert_int_equal(rig.seen_n, 0);
+}
+
+static void test_a_probe_found_no_source_that_is_back(void **state)
+{
+    (void)state;
+    rig_start("egress: [ { name: e, address: 127.0.0.77 } ]", "");
+    probed(EGRESS_UNPLUMBED);
+    assert_int_equal(answer(), OBS_OK);
+}
+
+/* The second peer is the proxy: there, or not. */
+static void start_with_proxy(void)
+{
+    char egress[120];
+    snprintf(egress, sizeof egress, "egress: [ { name: e, via: { proxy: \"127.0.0.1:%u\" } } ]",
+             rig.peers[1].port);
+    rig_start(egress, "");
+}
+
+static void test_a_probe_found_no_proxy(void **state)
+{
+    (void)state;
+    start_with_proxy();
+    peer_shut(&rig.peers[1]);
+    probed(EGRESS_PROXY_DOWN);
+    assert_int_equal(answer(), OBS_PROXY_DOWN);
+}
+
+static void test_a_probe_found_no_proxy_that_is_back(void **state)
+{
+    (void)state;
+    play(1, says_nothing);
+    start_with_proxy();
+    probed(EGRESS_PROXY_DOWN);
+    assert_int_equal(answer(), OBS_OK);
+    turns(20);
+    assert_int_equal(rig.seen_n, 0);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -162,6 +234,10 @@ int main(void)
                                         T(test_mail_that_keeps_away),
                                         T(test_keeping_away_at_the_limit),
                                         T(test_a_reload_while_opening),
+                                        T(test_a_probe_found_no_source),
+                                        T(test_a_probe_found_no_source_that_is_back),
+                                        T(test_a_probe_found_no_proxy),
+                                        T(test_a_probe_found_no_proxy_that_is_back),
                                         T(test_mail_bound_before_a_reload) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

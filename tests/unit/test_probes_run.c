@@ -223,7 +223,7 @@ static void test_a_closed_port_and_a_missing_source(void **state)
     assert_int_equal(rig.last.result, OBS_REFUSED);
     assert_int_equal(rig.connected, 0);
     probe(GONE, OBS_PROBE, to);
-    assert_int_equal(rig.last.kind, OBS_EGRESS);
+    assert_int_equal(rig.last.kind, OBS_PROBE);
     assert_int_equal(rig.last.result, OBS_UNPLUMBED);
 }
 
