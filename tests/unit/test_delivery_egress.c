@@ -162,7 +162,7 @@ static void probed(enum egress_fault_kind fault)
     a->made_ms = loop_now_ms(rig.loop);
     a->group[0].carrier = a->group[0].region = advice_text(a, SLICE_LIT("other"));
     a->egress[0] = (struct advice_egress){
-        .name = advice_text(a, SLICE_LIT("e")), .fault = fault, .probed = true, .share = 1
+        .name = advice_text(a, SLICE_LIT("e")), .fault = (uint8_t)fault, .probed = true, .share = 1
     };
     delivery_advise(rig.delivery, a);
 }

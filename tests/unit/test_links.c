@@ -285,31 +285,6 @@ static void test_egress_fault(void **state)
     assert_int_equal(preferred(r, 0), 0);
 }
 
-/* What a probe found says so until a worker has told the same: then it is the worker's to look. */
-static void test_egress_fault_of_a_probe(void **state)
-{
-    struct rig *r = *state;
-    struct addr none = { .family = ADDR_NONE }, to = address(0, 0);
-    for (int round = 0; round < 2; round++) {
-        see(r, 0, 0, &to, OBS_PROBE, OBS_PROXY_DOWN, -1);
-        wait(r, 2000);
-        assert_int_equal(r->advice->egress[0].fault, EGRESS_PROXY_DOWN);
-        assert_true(r->advice->egress[0].probed);
-        assert_int_equal(preferred(r, 0), 1);
-        if (round == 1)
-            see(r, 0, -1, &none, OBS_EGRESS, OBS_PROXY_DOWN, -1);
-        see(r, 0, 0, &to, OBS_PROBE, OBS_PROXY_DOWN, -1);
-        wait(r, 2000);
-        assert_true(r->advice->egress[0].probed == (round == 0));
-        see(r, 0, -1, &none, OBS_EGRESS, OBS_OK, -1);
-        wait(r, 2000);
-        assert_int_equal(r->advice->egress[0].fault, EGRESS_FINE);
-        assert_false(r->advice->egress[0].probed);
-    }
-    assert_int_equal(r->events[LINKS_EGRESS_FAULT], 2);
-    assert_int_equal(r->events[LINKS_EGRESS_FINE], 2);
-}
-
 /* A probe nobody reports on is lost; what comes in twice or from nowhere does no harm. */
 static void test_odd_reports(void **state)
 {
@@ -416,7 +391,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_address, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_egress_paths, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_egress_fault, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_egress_fault_of_a_probe, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_odd_reports, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reload, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_minutes, set_up, tear_down),

@@ -172,12 +172,48 @@ static void test_gain_beyond_chance(void **state)
     assert_true(takes_over(1, 60));
 }
 
+/* ---- an egress that a probe found out ---- */
+
+static void now(struct links_rig *r, uint8_t kind, uint8_t result)
+{
+    struct addr to = lr_address(r, 0);
+    lr_see(r, A, &to, kind, result, r->now_ms, 0);
+    lr_run(r, 2000);
+}
+
+/* Advice says that it was a probe until a worker has told the same: then it is the worker's to
+ * look, whatever probes find. */
+static void test_fault_found_by_a_probe(void **state)
+{
+    struct links_rig r;
+    (void)state;
+    lr_start(&r, LINKS_RIG_ADDRESSES);
+    lr_learn(&r, 60);
+    for (int round = 0; round < 2; round++) {
+        now(&r, OBS_PROBE, OBS_PROXY_DOWN);
+        assert_int_equal(r.advice->egress[A].fault, EGRESS_PROXY_DOWN);
+        assert_true(r.advice->egress[A].probed);
+        assert_int_not_equal(r.advice->group[0].preferred, A);
+        if (round == 1)
+            now(&r, OBS_EGRESS, OBS_PROXY_DOWN);
+        now(&r, OBS_PROBE, OBS_PROXY_DOWN);
+        assert_true(r.advice->egress[A].probed == (round == 0));
+        now(&r, OBS_EGRESS, OBS_OK);
+        assert_int_equal(r.advice->egress[A].fault, EGRESS_FINE);
+        assert_false(r.advice->egress[A].probed);
+    }
+    assert_int_equal(r.events[LINKS_EGRESS_FAULT], 2);
+    assert_int_equal(r.events[LINKS_EGRESS_FINE], 2);
+    lr_finish(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_failures_before_the_witness),
         cmocka_unit_test(test_mail_is_witness),
         cmocka_unit_test(test_gain_beyond_chance),
+        cmocka_unit_test(test_fault_found_by_a_probe),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
