@@ -210,7 +210,9 @@ static void on_dialled(void *arg, const struct dial_result *result)
     struct run *r = arg;
     r->dial = NULL;
     if (result->rc != RC_OK) {
-        finish(r, result_of(result));
+        enum observation_result why = result_of(result);
+        bool family = why == OBS_UNPLUMBED && way_has_source(r->egress); /* only of this one */
+        finish(r, family ? OBS_UNREACHABLE : why);
         return;
     }
     r->stream = result->stream;
@@ -229,7 +231,7 @@ static void dial(struct run *r, const struct addr *to, const struct dial_via *vi
 {
     struct dial_source source;
     int64_t left = r->timeout_ms;
-    way_source(r->egress, 0, NULL, NULL, &source);
+    way_source_now(r->egress, &source);
     struct dial_plan plan = { .addrs = to,
                               .addr_count = 1,
                               .source = &source,
@@ -283,7 +285,7 @@ static void on_pinged(void *arg, enum rc rc, int64_t took_us)
 static void ping(struct run *r)
 {
     struct dial_source source;
-    way_source(r->egress, 0, NULL, NULL, &source);
+    way_source_now(r->egress, &source);
     const struct addr *from = r->o.address.family == ADDR_V6 ? &source.v6 : &source.v4;
     r->ping = dns_ping_start(r->prober->loop, &r->o.address, from, source.interface, r->timeout_ms,
                              on_pinged, r);

@@ -54,7 +54,7 @@ static void dial_it(struct egress_check *c, const struct addr *addrs, size_t n)
     struct dial_source source;
     struct dial_via via;
     struct addr targets[DIAL_VIA_ADDRS_MAX];
-    way_source(c->conf, 0, NULL, NULL, &source);
+    way_source_now(c->conf, &source);
     way_via(c->conf, addrs, n, &via);
     via.check_only = true;
     size_t count = via.addr_count;

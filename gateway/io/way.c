@@ -69,6 +69,26 @@ void way_source(const struct conf_egress *e, unsigned turn, const bool *gone,
         take_turn(e, turn, gone, NULL, source_r);
 }
 
+void way_source_now(const struct conf_egress *e, struct dial_source *source_r)
+{
+    set_common(e, source_r);
+    for (size_t i = 0; e->addresses.n > 1 && i < e->addresses.n; i++) {
+        const struct addr *a = &e->addresses.at[i];
+        struct addr *into = a->family == ADDR_V6 ? &source_r->v6 : &source_r->v4;
+        if (into->family == ADDR_NONE && way_source_ours(e, a))
+            *into = *a;
+    }
+    take_turn(e, 0, NULL, NULL, source_r);
+}
+
+bool way_has_source(const struct conf_egress *e)
+{
+    bool any = e->addresses.n == 0 && way_source_ours(e, NULL);
+    for (size_t i = 0; !any && i < e->addresses.n; i++)
+        any = way_source_ours(e, &e->addresses.at[i]);
+    return any;
+}
+
 unsigned way_families(const struct conf_egress *e, const bool *gone)
 {
     unsigned families = 0;

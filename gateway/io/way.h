@@ -26,6 +26,9 @@ bool way_congestion_works(const struct conf_egress *e);
  * `rather_not`: those to leave out while another of the family is not. */
 void way_source(const struct conf_egress *e, unsigned turn, const bool *gone,
                 const bool *rather_not, struct dial_source *source_r);
+/* The first address of each family that the system has now, else the first of the family. */
+void way_source_now(const struct conf_egress *e, struct dial_source *source_r);
+bool way_has_source(const struct conf_egress *e); /* has the system any of them now? */
 /* The families of destinations that can be reached; addresses that are gone do not count. */
 unsigned way_families(const struct conf_egress *e, const bool *gone);
 

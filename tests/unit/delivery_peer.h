@@ -144,6 +144,15 @@ static void peer_listen(struct peer *p, struct loop *loop)
     p->watch = loop_watch_new(p->loop, p->fd, LOOP_READ, on_peer_accept, p);
 }
 
+/* Where it came from; valid until asked again. */
+static inline const char *source_of(const struct conn *c)
+{
+    struct sockaddr_in sa = { .sin_family = AF_INET };
+    socklen_t n = sizeof sa;
+    assert_int_equal(getpeername(c->fd, (struct sockaddr *)&sa, &n), 0);
+    return inet_ntoa(sa.sin_addr);
+}
+
 static inline void peer_shut(struct peer *p) /* refuses connections from now on */
 {
     if (p->watch)

@@ -95,14 +95,6 @@ static void test_keeping_away_at_the_limit(void **state)
     assert_int_equal(count_in(rig_log(), "\"egress\":\"b\""), 1);
 }
 
-static const char *peer_of(const struct conn *c)
-{
-    struct sockaddr_in sa;
-    socklen_t n = sizeof sa;
-    assert_int_equal(getpeername(c->fd, (struct sockaddr *)&sa, &n), 0);
-    return inet_ntoa(sa.sin_addr);
-}
-
 static void reload(const char *extra)
 {
     struct policies *p = rig_policies(extra, "");
@@ -124,13 +116,13 @@ static void test_a_reload_while_opening(void **state)
     rig_mail(&mail);
     turns(40);
     assert_int_equal(rig.peers[0].conns_n, 1);
-    assert_string_equal(peer_of(&rig.peers[0].conns[0]), "127.0.0.77");
+    assert_string_equal(source_of(&rig.peers[0].conns[0]), "127.0.0.77");
     reload(egress);
     conn_end(&rig.peers[0].conns[0], CLOSE);
     until_logged(DELIVERED, 1);
     unsigned at = rig.peers[1].conns_n ? 1 : 0;
     struct peer *peer = &rig.peers[at];
-    assert_string_equal(peer_of(&peer->conns[peer->conns_n - 1]), "127.0.0.77");
+    assert_string_equal(source_of(&peer->conns[peer->conns_n - 1]), "127.0.0.77");
 }
 
 /* Mail bound to a session of the old configuration stays with it: its route and its egresses are

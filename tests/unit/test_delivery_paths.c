@@ -159,14 +159,6 @@ static void test_a_greylisted_mail_keeps_its_egress(void **state)
     until_logged("\"egress\":\"two\"", 1);
 }
 
-static const char *peer_of(const struct conn *c)
-{
-    struct sockaddr_in sa;
-    socklen_t n = sizeof sa;
-    assert_int_equal(getpeername(c->fd, (struct sockaddr *)&sa, &n), 0);
-    return inet_ntoa(sa.sin_addr);
-}
-
 /* Nobody greets on the doubtful path: the other egress tries beside it, and the first one is closed
  * without a word. */
 static void test_a_race_on_a_doubtful_path(void **state)
@@ -179,7 +171,7 @@ static void test_a_race_on_a_doubtful_path(void **state)
     rig_mail(&mail);
     for (int i = 0; i < 100 && !rig.peers[0].conns_n; i++)
         loop_turn(rig.loop, 5);
-    assert_string_equal(peer_of(&rig.peers[0].conns[0]), "127.0.0.71");
+    assert_string_equal(source_of(&rig.peers[0].conns[0]), "127.0.0.71");
     until_logged(DELIVERED, 1);
     assert_int_equal(count_in(rig_log(), "\"egress\":\"two\""), 1);
     assert_int_equal(count_in(rig_log(), DEFERRED), 0);

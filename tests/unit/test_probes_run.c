@@ -11,7 +11,7 @@
 #include "tests/unit/delivery_peer.h"
 
 enum { TIMEOUT_MS = 600, GREETING_MS = 400 };
-enum { HERE, GONE, HAP, EGRESSES };
+enum { HERE, GONE, HAP, SOME, OTHER, EGRESSES };
 
 static struct {
     struct loop *loop;
@@ -58,7 +58,9 @@ static int set_up(void **state)
              "clients: [ { network: 127.0.0.0/8 } ]\n"
              "egress: [ { name: here, address: 127.0.0.77 },\n"
              "          { name: gone, address: 192.0.2.7 },\n"
-             "          { name: hap, via: { proxy: \"127.0.0.1:%u\" } } ]\n",
+             "          { name: hap, via: { proxy: \"127.0.0.1:%u\" } },\n"
+             "          { name: some, address: [192.0.2.7, 127.0.0.78] },\n"
+             "          { name: other, address: [192.0.2.7, \"::1\"] } ]\n",
              rig.peer.port);
     rig.policies = fixture_good(conf, NULL);
     rc.allow_loopback = true;
@@ -227,6 +229,19 @@ static void test_a_closed_port_and_a_missing_source(void **state)
     assert_int_equal(rig.last.result, OBS_UNPLUMBED);
 }
 
+/* One address of several is missing: that is no fault of the egress. */
+static void test_a_source_of_several_is_missing(void **state)
+{
+    (void)state;
+    play(greets);
+    probe(SOME, OBS_PROBE, peer_addr());
+    assert_int_equal(rig.last.result, OBS_OK);
+    assert_string_equal(source_of(&rig.peer.conns[0]), "127.0.0.78");
+    probe(OTHER, OBS_PROBE, peer_addr()); /* none of the family */
+    assert_int_equal(rig.last.kind, OBS_PROBE);
+    assert_int_equal(rig.last.result, OBS_UNREACHABLE);
+}
+
 static void test_a_beacon_need_not_greet(void **state)
 {
     (void)state;
@@ -291,6 +306,7 @@ int main(void)
         T(test_through_haproxy_quit_tells_the_round_trip),
         T(test_what_servers_say),
         T(test_a_closed_port_and_a_missing_source),
+        T(test_a_source_of_several_is_missing),
         T(test_a_beacon_need_not_greet),
         T(test_a_resolver_is_asked_once),
         T(test_no_more_than_there_is_room_for),
