@@ -93,10 +93,10 @@ if [ -z "$FAST" ]; then
     check build-release build release
     check build-clang build fuzz
     check build-tsan build tsan
-    # test_spool_crash forks beside threads, which ThreadSanitizer cannot follow; what moves tiers
-    # has one
+    # test_spool_crash and _killed fork beside threads, which ThreadSanitizer cannot follow; what
+    # moves tiers has one
     shared='links|sense|mailbox|loop|stream|spool|queue|timer|body|report|log|allow|keeper|rates'
-    ctests threads tsan -E 'spool_(crash|layout|tier)' -R "$shared|quota|gauge|bucket|honest"
+    ctests threads tsan -E 'spool_(crash|killed|layout|tier)' -R "$shared|quota|gauge|bucket|honest"
     counted fuzz $PYTHON tests/fuzz/run.py --seconds "$FUZZ_SECONDS"
 fi
 WAYPOST_BIN=$PWD/build/asan/waypost pytests e2e -n 8 tests/e2e

@@ -64,7 +64,7 @@ static void fail(struct relay *r, const struct err *err, int exit_status)
 /* ---- start ---- */
 
 static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, const char *advice_dir,
-                             const char *text_dir, struct err *err)
+                             const char *scratch_dir, struct err *err)
 {
     char geo_dir[PATH_MAX];
     snprintf(geo_dir, sizeof geo_dir, "%s/run/geo", conf->state.p);
@@ -76,8 +76,8 @@ static enum rc enter_sandbox(const struct conf *conf, const char *spool_dir, con
         { geo_dir, PATH_READ },        { advice_dir, PATH_WRITE },
     };
     size_t n = 10;
-    if (text_dir)
-        rules[n++] = (struct path_rule){ text_dir, PATH_WRITE };
+    if (scratch_dir)
+        rules[n++] = (struct path_rule){ scratch_dir, PATH_WRITE };
     char *resolv = realpath("/etc/resolv.conf", NULL); /* often a link to somewhere below /run */
     if (resolv) {
         char *slash = strrchr(resolv, '/');
@@ -119,7 +119,7 @@ static void on_health(void *arg, enum spool_gate gate, const char *why)
 }
 
 static enum rc open_spool(struct relay *r, const struct conf *conf, const char *dir,
-                          const char *text_dir, struct err *err)
+                          const char *scratch_dir, struct err *err)
 {
     struct spool_tier tiers[SPOOL_TIERS_MAX];
     unsigned n = 0;
@@ -130,7 +130,7 @@ static enum rc open_spool(struct relay *r, const struct conf *conf, const char *
     if (n == 1 && strcmp(tiers[0].path, dir) == 0)
         n = 0;
     struct spool_conf sc = { .dir = dir,
-                             .text_dir = text_dir,
+                             .scratch_dir = scratch_dir,
                              .tiers = tiers,
                              .tier_count = n,
                              .min_free = conf->spool.min_free,
@@ -201,10 +201,10 @@ static void start(struct relay *r)
     const char *dir = arena_printf(paths, "%s/spool", conf->state.p);
     const char *advice_dir = arena_printf(paths, "%s/advice", conf->state.p);
     char scratch[SCRATCH_PATH];
-    const char *text_dir = scratch_make(dir, scratch) ? scratch : NULL;
-    enum rc rc = enter_sandbox(conf, dir, advice_dir, text_dir, &err);
+    const char *scratch_dir = scratch_make(dir, scratch) ? scratch : NULL;
+    enum rc rc = enter_sandbox(conf, dir, advice_dir, scratch_dir, &err);
     if (rc == RC_OK)
-        rc = open_spool(r, conf, dir, text_dir, &err);
+        rc = open_spool(r, conf, dir, scratch_dir, &err);
     if (rc == RC_OK)
         rc = start_workers(r, advice_dir, &err);
     arena_free(&paths);

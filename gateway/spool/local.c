@@ -38,7 +38,7 @@ static enum rc next_epoch(struct local *local, struct err *err)
         return rc;
     }
     local->epoch++;
-    return local->main.mode == DB_READ_ONLY ? RC_OK : epoch_write(local, err);
+    return RC_OK;
 }
 
 enum rc epoch_write(struct local *local, struct err *err)
@@ -60,7 +60,7 @@ static enum rc open_store(struct db *db, enum db_kind kind, const struct spool_c
 {
     bool main = kind == DB_MAIN;
     char *path = path_in(conf->dir, "db");
-    char *text_dir = conf->text_dir ? path_in(conf->text_dir, main ? "db" : "bulk") : NULL;
+    char *text_dir = conf->scratch_dir ? path_in(conf->scratch_dir, main ? "db" : "bulk") : NULL;
     struct db_conf store = { .kind = kind,
                              .path = main ? path : layout->bulk,
                              .text_dir = text_dir };
@@ -189,9 +189,11 @@ static void local_close(struct spool *spool)
     }
     free(local->sick.undo);
     free(local->drops);
+    rocksdb_writebatch_destroy(local->batch);
     if (local->lock_fd >= 0)
         close(local->lock_fd);
     free(local->dir);
+    free(local->notes_dir);
     free(local);
 }
 
@@ -200,6 +202,8 @@ static enum rc local_open(const struct spool_conf *conf, struct spool **spool_r,
     struct local *local = mem_zero(sizeof(*local));
     struct seal *seal = conf->key ? seal_new(conf->key) : NULL;
     local->dir = mem_strdup(conf->dir);
+    local->notes_dir = conf->scratch_dir ? mem_strdup(conf->scratch_dir) : NULL;
+    local->batch = rocksdb_writebatch_create();
     local->lock_fd = -1;
     local->mem_max = conf->mem_max ? conf->mem_max : MEM_MAX_DEFAULT;
     local->min_free = conf->min_free;
@@ -210,6 +214,10 @@ static enum rc local_open(const struct spool_conf *conf, struct spool **spool_r,
         rc = key_open(local, seal, err);
     if (rc == RC_OK)
         rc = next_epoch(local, err);
+    if (rc == RC_OK && local->main.mode == DB_WRITABLE)
+        rc = notes_replay(local, err);
+    if (rc == RC_OK && local->main.mode == DB_WRITABLE)
+        rc = epoch_write(local, err);
     if (rc == RC_OK) {
         prepare_threads(local, conf);
         bulk_open(local);
@@ -231,6 +239,8 @@ static struct spool_port *local_port_new(struct spool *spool, struct loop *loop)
     struct local_port *port = mem_zero(sizeof(*port));
     (void)loop;
     port->seal = local->key ? seal_new(local->key) : NULL;
+    port->port.spool = spool;
+    notes_begin(port);
     return &port->port;
 }
 
@@ -283,6 +293,7 @@ static void local_port_free(struct spool_port *p)
     say_farewell(&local->bulk_writer);
     for (unsigned i = 0; i < local->reader_count; i++)
         say_farewell(&local->readers[i]);
+    notes_end(port);
     seal_free(&port->seal);
     free(port);
 }

@@ -7,13 +7,15 @@
  *     readers     nothing but their seal                 local_fetch.c, local_scan.c
  *     keeper      free space, its gate                   local_keep.c
  *   Workers hand over a struct req through the thread's mailbox and get it back, finished, through
- *   the mailbox of their loop. Between threads there is nothing else but the atomics below.
+ *   the mailbox of their loop. Between threads there is nothing else but the atomics below
+ *   and the two positions of a port's notes (notes.h).
  */
 #ifndef WAYPOST_SPOOL_LOCAL_H
 #define WAYPOST_SPOOL_LOCAL_H
 
 #include <stdatomic.h>
 
+#include "gateway/base/cursor.h"
 #include "gateway/base/list.h"
 #include "gateway/base/map.h"
 #include "gateway/io/mailbox.h"
@@ -65,9 +67,10 @@ struct group {
     struct req req; /* must stay first */
     spool_commit_fn *cb;
     void *arg;
-    bool add;    /* holds a new message: durable before cb */
-    bool accept; /* is a commit: failed, not held, when the disk refuses */
-    bool stale;  /* wrong fence: nothing is done */
+    bool add;       /* holds a new message: durable before cb */
+    bool accept;    /* is a commit: failed, not held, when the disk refuses */
+    bool stale;     /* wrong fence: nothing is done */
+    uint64_t noted; /* position behind its note; 0: it has none */
     struct spool_id id;
     uint32_t chunks;       /* of the new message */
     struct stream *stream; /* local_bulk.c: chunks that must be on disk before */
@@ -101,6 +104,7 @@ struct local {
     uint64_t mem_max, min_free;
     struct spool_events events;
     char *dir;
+    char *notes_dir;                /* NULL: nothing is noted */
     int lock_fd;                    /* dir, locked */
     const struct spool_tier *tiers; /* of main */
     unsigned tier_count;
@@ -124,15 +128,19 @@ struct local {
     _Atomic bool closing, is_sick, is_full, disk_low; /* is_full: why it is sick */
     _Atomic uint64_t waiting, waiting_bytes, free_bytes, corrupt;
     _Atomic uint64_t commits, groups, writes, syncs, bytes;
+    _Atomic uint32_t ports; /* that were made */
     _Atomic uint32_t flush_us[FLUSH_SAMPLES];
 };
 
+struct notes;
 struct local_port {
     struct spool_port port; /* must stay first */
     struct seal *seal;
     unsigned pending; /* requests that are out */
     unsigned next_reader;
     struct req *done_head, *done_tail; /* the committer's: finished in the running batch */
+    struct notes *notes;               /* NULL: none. Put by the worker, struck by the committer */
+    struct buf note;
 };
 
 static inline struct local *local_of(const struct spool_port *port)
@@ -173,6 +181,19 @@ void group_commit_chunked(struct local_port *port, struct spool_id id, struct st
 /* local_commit.c, local_batch.c */
 void *committer_main(void *thread);
 void batch_add(struct local *local, struct group *group);
+void batch_add_write(struct local *local, const struct write *w, struct slice value);
+
+/* local_notes.c: groups that are not in the log yet, for the case of kill -9 */
+void notes_begin(struct local_port *port);
+void notes_end(struct local_port *port);
+void note_group(struct local_port *port, struct group *group); /* on the worker, before it posts */
+void note_written(const struct group *group); /* on the committer, in the order of posting */
+/* The form of one write of a group in its note. */
+void note_put_write(struct buf *out, const struct write *w, struct slice record);
+struct write note_take_write(struct cursor *c, struct slice *record_r);
+/* What earlier processes left; while the store is opened for writing, before the new epoch is
+ * written. */
+enum rc notes_replay(struct local *local, struct err *err);
 
 /* local_siblings.c: remaining items of messages with several; true when `sub` was the last. */
 bool siblings_done(struct local *local, struct spool_id id, uint16_t sub);

@@ -51,28 +51,33 @@ static void add_done(struct local *local, const struct write *w)
         remember_drop(local, w->id, w->chunks);
 }
 
+void batch_add_write(struct local *local, const struct write *w, struct slice value)
+{
+    struct record_key key;
+    switch (w->kind) {
+    case WRITE_ITEM:
+        key = record_item_key(w->id, w->sub);
+        put_slice(local, FAMILY_ITEM, &key, value);
+        break;
+    case WRITE_BODY:
+        key = record_body_key(w->id);
+        if (w->body)
+            put_inline(local, &key, w->body);
+        else
+            put_slice(local, FAMILY_BODY, &key, value);
+        break;
+    case WRITE_DONE:
+        add_done(local, w);
+        break;
+    }
+}
+
 void batch_add(struct local *local, struct group *group)
 {
     struct slice all = buf_slice(&group->bytes);
     for (unsigned i = 0; i < group->count; i++) {
         const struct write *w = &group->writes[i];
         struct slice value = { all.p ? all.p + w->at : NULL, w->len };
-        struct record_key key;
-        switch (w->kind) {
-        case WRITE_ITEM:
-            key = record_item_key(w->id, w->sub);
-            put_slice(local, FAMILY_ITEM, &key, value);
-            break;
-        case WRITE_BODY:
-            key = record_body_key(w->id);
-            if (w->body)
-                put_inline(local, &key, w->body);
-            else
-                put_slice(local, FAMILY_BODY, &key, value);
-            break;
-        case WRITE_DONE:
-            add_done(local, w);
-            break;
-        }
+        batch_add_write(local, w, value);
     }
 }

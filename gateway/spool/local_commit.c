@@ -5,8 +5,8 @@
  *   and looks again: while one flush runs, the next batch gathers. No timer, no tuning.
  *
  *   A batch is flushed when it holds a new message. Dones and deferrals ride along with the next
- *   flush; when none comes they are flushed within SYNC_WITHIN_MS. Lost before that, in a crash,
- *   they only make a delivery happen again.
+ *   flush; when none comes they are flushed within SYNC_WITHIN_MS. Lost before that, in a power
+ *   cut, they only make a delivery happen again; kill -9 does not lose them (local_notes.c).
  *
  *   When the disk refuses: local_recover.c.
  */
@@ -145,8 +145,10 @@ static void round_write(struct round *round)
         round_failed(round, &err);
     } else {
         count_round(round, clock_mono_us() - start_us);
-        for (unsigned i = 0; i < round->count; i++)
+        for (unsigned i = 0; i < round->count; i++) {
+            note_written(round->groups[i]);
             answer(round, round->groups[i], SPOOL_OK);
+        }
         if (round->sync)
             synced(local);
         else if (!local->unsynced_since_ms)
@@ -247,7 +249,6 @@ void *committer_main(void *arg)
     struct local *local = thread->local;
     struct round *round = mem_zero(sizeof(*round));
     round->local = local;
-    local->batch = rocksdb_writebatch_create();
     rocksdb_set_perf_level(rocksdb_disable); /* else each comparison of keys is counted */
     log_debug(NULL, "spool_checksum", "by", checksum_in_use() ? "processor" : "table", NULL);
     for (bool stop = false; !stop;) {
@@ -269,7 +270,6 @@ void *committer_main(void *arg)
     struct err err;
     if (!local->sick.sick && db_sync_log(&local->main, &err) == RC_OK)
         synced(local);
-    rocksdb_writebatch_destroy(local->batch);
     free(round);
     return NULL;
 }

@@ -177,5 +177,6 @@ void local_apply(struct spool_port *p, const struct spool_op *ops, unsigned n, s
     struct group *group = group_new(writes, cb, arg);
     for (unsigned i = 0; i < n; i++)
         add_op(group, port, &ops[i]);
+    note_group(port, group);
     post_group(port, group);
 }

@@ -8,8 +8,10 @@
  * Promises
  *   - SPOOL_OK of a commit is given after the data is on stable storage, and never otherwise; 250
  * only on SPOOL_OK. A group (spool_apply) happens as a whole or not at all.
- *   - A done or a deferral may be lost in a crash (it is flushed within about a second): the
- * message is then tried again. Never the other way round.
+ *   - A done or a deferral may be lost when the machine stops (it is flushed within about a
+ *     second): the message is then tried again. Never the other way round. With conf.scratch_dir,
+ *     kill -9 of the process loses none for which spool_apply() has returned, but in a group with a
+ *     SPOOL_ADD, or when thousands of them wait.
  *   - A record that cannot be read is set aside and reported (events.corrupt), and stops nothing
  * else.
  *
@@ -95,7 +97,9 @@ struct spool_conf {
      * order, are taken into use while it opens, which moves files and so takes its time. */
     const struct spool_tier *tiers;
     unsigned tier_count;
-    const char *text_dir;     /* for the engine's own text log, best in memory; NULL: under dir */
+    /* A folder of this spool's own on a file system in memory: for what must be writable when the
+     * disk is not, and for what kill -9 must not take. NULL: done without. */
+    const char *scratch_dir;
     uint64_t min_free;        /* bytes every tier's file system must keep free */
     const unsigned char *key; /* 32 bytes: bodies and items are sealed; NULL: not */
     uint64_t mem_max;         /* 0: 64 MiB; bytes waiting to be written, then SPOOL_GATE_BUSY */

@@ -43,9 +43,9 @@ void rig_make(struct rig *rig)
     temp_dir_make(rig->dir, sizeof rig->dir);
     log_set_level(LOG_ERROR);
     rig->conf.dir = rig->dir;
-    snprintf(rig->text_dir, sizeof rig->text_dir, "/dev/shm/wp-unit-XXXXXX");
-    assert_non_null(mkdtemp(rig->text_dir));
-    rig->conf.text_dir = rig->text_dir;
+    snprintf(rig->scratch_dir, sizeof rig->scratch_dir, "/dev/shm/wp-unit-XXXXXX");
+    assert_non_null(mkdtemp(rig->scratch_dir));
+    rig->conf.scratch_dir = rig->scratch_dir;
     rig->conf.events = (struct spool_events){ on_corrupt, on_health, rig };
 }
 
@@ -77,7 +77,7 @@ void rig_remove(struct rig *rig)
 {
     rig_close(rig);
     temp_dir_remove(rig->dir);
-    temp_dir_remove(rig->text_dir);
+    temp_dir_remove(rig->scratch_dir);
 }
 
 void rig_wait(struct rig *rig, const bool *done)
@@ -203,6 +203,14 @@ void rig_items_free(struct rig_items *all)
     }
     free(all->items);
     *all = (struct rig_items){ .done = false };
+}
+
+const struct spool_item *rig_find(const struct rig_items *items, struct spool_id id, uint16_t sub)
+{
+    for (unsigned i = 0; i < items->count; i++)
+        if (spool_id_cmp(items->items[i].id, id) == 0 && items->items[i].sub == sub)
+            return &items->items[i];
+    return NULL;
 }
 
 struct rig_items rig_restart(struct rig *rig)

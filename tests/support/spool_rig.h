@@ -14,8 +14,8 @@
 #include "gateway/spool/spool.h"
 
 struct rig {
-    char dir[64], text_dir[64]; /* the latter in memory, out of reach of a disk that fails */
-    struct spool_conf conf;     /* change before rig_open() */
+    char dir[64], scratch_dir[64]; /* the latter in memory, out of reach of a disk that fails */
+    struct spool_conf conf;        /* change before rig_open() */
     struct spool *spool;
     struct loop *loop;
     struct spool_port *port;
@@ -56,6 +56,8 @@ struct rig_items {
 };
 struct rig_items rig_scan(struct rig *rig, unsigned page);
 void rig_items_free(struct rig_items *items);
+/* NULL: not there. */
+const struct spool_item *rig_find(const struct rig_items *items, struct spool_id id, uint16_t sub);
 /* Closes and opens again, and scans. */
 struct rig_items rig_restart(struct rig *rig);
 

@@ -6,12 +6,15 @@
  *   small: each worker keeps `outstanding` commits of 4 KB under way, and ends each message right
  *   after its commit; waiting: leaves them in the spool. scan: opens such a spool and shows what
  *   waits. large: one body is written in pieces, committed, read back and ended.
+ *
+ *   As the relay does, it keeps notes in memory, in a folder that stays behind (SCRATCH).
  */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "gateway/base/clock.h"
 #include "gateway/base/log.h"
@@ -20,6 +23,7 @@
 #include "gateway/mail/body.h"
 #include "gateway/spool/spool.h"
 
+#define SCRATCH "/dev/shm/waypost-spoolbench"
 enum { BODY = 4096, PIECE = 64 * 1024, WORKERS_MAX = 16 };
 
 struct worker {
@@ -261,7 +265,10 @@ int main(int argc, char **argv)
     struct spool *spool = NULL;
     if (argc < 3)
         return 2;
-    struct spool_conf conf = { .dir = argv[1], .key = argc > 6 ? key : NULL };
+    (void)mkdir(SCRATCH, 0700);
+    struct spool_conf conf = { .dir = argv[1],
+                               .scratch_dir = SCRATCH,
+                               .key = argc > 6 ? key : NULL };
     log_set_level(LOG_WARNING);
     int64_t start_us = clock_mono_us();
     if (spool_open(&conf, &spool, &err) != RC_OK) {
