@@ -49,7 +49,7 @@ static const double RAMP_START = 0.1, RATE_LEAST = 1.0 / 16, RATE_STEP = 0.1, WA
 struct listing {
     char *source, *text;
     double points;
-    bool hard;
+    bool hard, many;
     uint8_t clear; /* checks in a row without it */
     int64_t since_ms, clear_ms;
     int64_t heard_ms; /* the last check with a result */

@@ -2,6 +2,38 @@
 
 #include "gateway/base/json.h"
 
+/* ---- lists ---- */
+
+struct fault_words {
+    const char *what, *todo;
+};
+
+/* By enum list_fault, and one more. */
+static const struct fault_words fault_words[LIST_FAULTS + 1] = {
+    { "can be believed again", "" },
+    { "suddenly lists most of our addresses",
+      "nothing at once: mail goes on by all of them. Look some up at the list's own site; if the "
+      "list is at fault, take it out of the configuration and reload" },
+    { "goes on listing most of our addresses",
+      "mail goes on by at least half of the addresses of each route. If the list is right, find "
+      "out what was sent, stop it, and have the addresses removed there; if it is at fault, take "
+      "it out of the configuration and reload" },
+    { "says nothing usable",
+      "see whether the resolvers or the URL can be reached; a list that was closed is to be taken "
+      "out of the configuration. Mail goes on" },
+    { "has content that cannot be used",
+      "see to the file or URL; what it said before counts for another day. Mail goes on" },
+    { "cannot be believed", "" }, /* kept by a version that did not say why */
+};
+
+static const struct fault_words *words_of(const struct alarm *a)
+{
+    size_t i = 0;
+    while (i < LIST_FAULTS && !slice_eq_str(a->state, list_fault_names[i]))
+        i++;
+    return &fault_words[i];
+}
+
 /* ---- one alarm ---- */
 
 static void put_who(struct buf *out, const struct alarm *a)
@@ -33,7 +65,7 @@ static void put_what(struct buf *out, const struct alarm *a)
         buf_puts(out, pool[slice_eq_str(a->state, "back")]);
         break;
     case ALARM_LIST:
-        buf_printf(out, "the list %.*s cannot be believed", SLICE_FMT(a->with));
+        buf_printf(out, "the list %.*s %s", SLICE_FMT(a->with), words_of(a)->what);
         break;
     case ALARM_NAMES:
         put_who(out, a);
@@ -47,10 +79,12 @@ static void put_what(struct buf *out, const struct alarm *a)
     }
 }
 
-/* What to do about an address, as things are now. */
+/* What to do about it; about an address as things are now. */
 static const char *todo_of(const struct alarm_message *m, const struct alarm *a)
 {
     struct standing_view view;
+    if (a->kind == ALARM_LIST)
+        return words_of(a)->todo;
     int member = a->egress.n ? standing_find(m->standing, a->egress, &a->address) : STANDING_NONE;
     return standing_view(m->standing, member, m->now_ms, &view) ? view.todo : "";
 }

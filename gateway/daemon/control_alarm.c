@@ -192,10 +192,12 @@ void control_alarm_hygiene(struct control_alarm *c, struct slice egress, const s
         take(c, &alarm);
 }
 
-void control_alarm_list(struct control_alarm *c, struct slice source, const char *text)
+void control_alarm_list(struct control_alarm *c, struct slice source, enum list_fault fault,
+                        const char *text)
 {
-    struct alarm alarm = { .kind = ALARM_LIST, .with = source, .reason = slice_of(text) };
-    if (anybody_listens(c))
+    struct alarm alarm;
+    bool news = alarms_judge_list(c->core, source, fault, text, &alarm);
+    if (news && anybody_listens(c))
         take(c, &alarm);
 }
 

@@ -19,6 +19,7 @@
 #include "gateway/daemon/control_links.h"
 #include "policies/policies.h"
 #include "reputation/hygiene.h"
+#include "reputation/listing.h"
 #include "reputation/standing.h"
 
 struct control_alarm;
@@ -39,7 +40,9 @@ void control_alarm_configure(struct control_alarm *alarm, struct policies *polic
 void control_alarm_standing(struct control_alarm *alarm, const struct standing_event *event);
 void control_alarm_hygiene(struct control_alarm *alarm, struct slice egress,
                            const struct hygiene *hygiene);
-void control_alarm_list(struct control_alarm *alarm, struct slice source, const char *text);
+/* Also that nothing is wrong with it (any more), once it is known. */
+void control_alarm_list(struct control_alarm *alarm, struct slice source, enum list_fault fault,
+                        const char *text);
 /* What was known is lost: nothing of it could be read at the start. */
 void control_alarm_loss(struct control_alarm *alarm);
 
