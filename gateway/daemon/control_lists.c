@@ -266,9 +266,11 @@ void control_lists_feed(struct control_lists *c, struct slice message, int fd)
     if (fd < 0) {
         run_feeds_take(c->feeds, path, (struct slice){ NULL, 0 }, text);
     } else {
-        enum rc rc = feed_read(fd, &content, &err);
-        if (rc != RC_AGAIN) /* it changes: the supervisor sends it again */
+        enum rc rc = feed_read(fd, text[0], &content, &err);
+        if (rc != RC_AGAIN) /* it changes: the supervisor sends it again, when it rests */
             run_feeds_take(c->feeds, path, buf_slice(&content), rc == RC_OK ? NULL : err.text);
+        else if (text[0])
+            run_feeds_take(c->feeds, path, (struct slice){ NULL, 0 }, text);
     }
     buf_free(&content);
     free(text);
