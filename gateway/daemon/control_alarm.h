@@ -5,10 +5,10 @@
  *   when, and tells it: JSON by POST to the webhook, and a message to the mailbox, which the relay
  *   stores and sends like any other mail: by an egress that still works.
  *
- *   A webhook that fails is tried again four times in half an hour, then given up with a line in
- *   the log. Mail waits here while the relay does not answer. What was told, and what waits to be,
- *   is kept (alarms.bin): a restart repeats nothing and makes no room for more messages. What is on
- *   its way to the webhook or the relay is not.
+ *   A webhook that fails is tried again for a day, then given up with a line in the log
+ *   (webhook.h). Mail waits here while the relay does not answer. What was told, and what waits to
+ *   be, is kept (alarms.bin): a restart repeats nothing and makes no room for more messages. What
+ *   has not arrived is kept, too (unsent.bin): it may come twice when control dies just then.
  *
  *   Everything runs on control's loop. The inputs may be called from inside the callbacks of the
  *   core of standing: what is told of it is read later.
