@@ -69,7 +69,8 @@ static uint64_t subject_of(const struct alarm *a)
     buf_printf(&key, "%u %.*s %s %.*s", (unsigned)a->kind, SLICE_FMT(a->egress),
                a->address.family == ADDR_NONE ? "" : addr_host_text(&a->address, address),
                SLICE_FMT(a->with));
-    if (a->kind == ALARM_LIST) /* what became of it is as good to know as that it began */
+    if (a->kind == ALARM_LIST ||
+        a->kind == ALARM_POOL) /* its end is as good to know as its begin */
         buf_printf(&key, " %.*s", SLICE_FMT(a->state));
     uint64_t subject = slice_hash_stable(buf_slice(&key));
     buf_free(&key);
@@ -102,7 +103,6 @@ bool alarms_judge(struct alarms *a, const struct standing_event *e, bool acknowl
         };
         alarm_r->kind = ALARM_POOL;
         alarm_r->state = slice_of(states[e->kind]);
-        alarm_r->with = alarm_r->state; /* that it is back is told, too */
         return true;
     }
     alarm_r->state = slice_of(standing_state_names[e->to]);

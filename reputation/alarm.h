@@ -47,7 +47,7 @@ struct alarm {
     uint8_t kind; /* enum alarm_kind */
     struct slice egress;
     struct addr address;
-    struct slice with;  /* the provider, or the list */
+    struct slice with;  /* the provider, the list, or the route */
     struct slice state; /* of the address, the pool or the list */
     struct slice reason;
 };
