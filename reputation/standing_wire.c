@@ -58,6 +58,7 @@ static const struct standing_field member_rows[] = {
     M(FIELD_U32, contents[0], UINT32_MAX),
     M(FIELD_U32, contents[1], UINT32_MAX),
     { offsetof(struct member, soft), FIELD_BOOL, 2, 0 },
+    { offsetof(struct member, proving_ms), FIELD_PAST, 3, 0 },
 };
 
 #define C(type, field, max)                                                                        \
