@@ -289,7 +289,7 @@ struct standing_view {
     struct addr address;
     enum standing_state state;
     int64_t since_ms;
-    int64_t until_ms;    /* drain or dwell ends then; 0: not a matter of time alone */
+    int64_t until_ms;    /* drain or dwell ends, or warm-up begins; 0: it is no matter of time */
     double points;       /* E */
     bool eligible;       /* may carry mail */
     bool last_resort;    /* is not eligible, but nothing else is and the configuration says send */
