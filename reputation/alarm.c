@@ -1,6 +1,7 @@
 #include "reputation/alarm.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/base/mem.h"
 #include "reputation/alarm_internal.h"
@@ -68,6 +69,9 @@ static uint64_t subject_of(const struct alarm *a)
     buf_printf(&key, "%u %.*s %s %.*s", (unsigned)a->kind, SLICE_FMT(a->egress),
                a->address.family == ADDR_NONE ? "" : addr_host_text(&a->address, address),
                SLICE_FMT(a->with));
+    if (a->kind == ALARM_LIST ||
+        a->kind == ALARM_POOL) /* its end is as good to know as its begin */
+        buf_printf(&key, " %.*s", SLICE_FMT(a->state));
     uint64_t subject = slice_hash_stable(buf_slice(&key));
     buf_free(&key);
     return subject;
@@ -99,7 +103,6 @@ bool alarms_judge(struct alarms *a, const struct standing_event *e, bool acknowl
         };
         alarm_r->kind = ALARM_POOL;
         alarm_r->state = slice_of(states[e->kind]);
-        alarm_r->with = alarm_r->state; /* that it is back is told, too */
         return true;
     }
     alarm_r->state = slice_of(standing_state_names[e->to]);
@@ -121,6 +124,39 @@ bool alarms_judge_names(struct alarms *a, const struct addr *address, bool broke
     else if (!broken && known)
         a->broken[i] = a->broken[--a->broken_n];
     return broken && !known;
+}
+
+static void set_fault(struct alarms *a, uint32_t at, uint64_t source, enum list_fault fault)
+{
+    struct faulty *f = &a->faulty[at];
+    if (fault == LIST_FINE) {
+        memmove(f, f + 1, (--a->faulty_n - at) * sizeof *f);
+        return;
+    }
+    if (at == ALARM_LISTS_MAX) {
+        memmove(a->faulty, a->faulty + 1, (--a->faulty_n) * sizeof *f);
+        f--;
+    }
+    a->faulty_n += f == &a->faulty[a->faulty_n];
+    *f = (struct faulty){ source, (uint8_t)fault };
+}
+
+bool alarms_judge_list(struct alarms *a, struct slice source, enum list_fault fault,
+                       const char *text, struct alarm *alarm_r)
+{
+    uint64_t hash = slice_hash_stable(source);
+    uint32_t at = 0;
+    while (at < a->faulty_n && a->faulty[at].source != hash)
+        at++;
+    enum list_fault told = at < a->faulty_n ? (enum list_fault)a->faulty[at].fault : LIST_FINE;
+    *alarm_r = (struct alarm){ .kind = ALARM_LIST,
+                               .with = source,
+                               .state = slice_of(list_fault_names[fault]),
+                               .reason = slice_of(text) };
+    if (fault == told)
+        return false;
+    set_fault(a, at, hash, fault);
+    return true;
 }
 
 /* ---- messages ---- */

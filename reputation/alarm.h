@@ -18,6 +18,7 @@
 #ifndef WAYPOST_REPUTATION_ALARM_H
 #define WAYPOST_REPUTATION_ALARM_H
 
+#include "reputation/listing.h"
 #include "reputation/standing.h"
 
 enum {
@@ -25,8 +26,9 @@ enum {
     ALARMS_GATHER_MS = 1000,
     ALARMS_EACH_MS = 3600 * 1000, /* of a subject, and before what is withheld goes alone */
     ALARMS_MEMORY_MS = 7 * 24 * 3600 * 1000, /* a provider that blocks again within it */
-    ALARM_LINES_MAX = 50,     /* of a message, fresh and held each; the rest is counted */
-    ALARM_SUBJECTS_MAX = 1024 /* remembered; beyond them the oldest is forgotten */
+    ALARM_LINES_MAX = 50,      /* of a message, fresh and held each; the rest is counted */
+    ALARM_SUBJECTS_MAX = 1024, /* remembered; beyond them the oldest is forgotten */
+    ALARM_LISTS_MAX = 256      /* with a fault at the same time; the same */
 };
 
 enum alarm_kind {
@@ -34,7 +36,7 @@ enum alarm_kind {
     ALARM_ACKNOWLEDGE, /* its quarantine waits for a person */
     ALARM_PROVIDER,    /* blocks it again */
     ALARM_POOL,        /* empty, or back */
-    ALARM_LIST,        /* a list or feed cannot be believed */
+    ALARM_LIST,        /* something is wrong with a list or feed, or no longer */
     ALARM_NAMES,       /* its own names are broken */
     ALARM_STATE,       /* what was known of all addresses is lost */
     ALARM_KINDS
@@ -45,8 +47,8 @@ struct alarm {
     uint8_t kind; /* enum alarm_kind */
     struct slice egress;
     struct addr address;
-    struct slice with; /* the provider, or the list */
-    struct slice state;
+    struct slice with;  /* the provider, the list, or the route */
+    struct slice state; /* of the address, the pool or the list */
     struct slice reason;
 };
 
@@ -60,6 +62,10 @@ bool alarms_judge(struct alarms *alarms, const struct standing_event *event, boo
                   int64_t now_ms, struct alarm *alarm_r);
 /* True when names that were not known to be broken are so now. */
 bool alarms_judge_names(struct alarms *alarms, const struct addr *address, bool broken);
+
+/* Of a list, whenever it is known: true when it is otherwise than people were told. */
+bool alarms_judge_list(struct alarms *alarms, struct slice source, enum list_fault fault,
+                       const char *text, struct alarm *alarm_r);
 
 void alarms_take(struct alarms *alarms, const struct alarm *alarm, int64_t now_ms);
 

@@ -37,6 +37,11 @@ struct alarms {
     uint32_t sent_n, sent_at;
     struct addr broken[ALARM_BROKEN_MAX];
     uint32_t broken_n;
+    struct faulty {
+        uint64_t source;
+        uint8_t fault; /* enum list_fault, not LIST_FINE */
+    } faulty[ALARM_LISTS_MAX];
+    uint32_t faulty_n;
 };
 
 /* Copies the alarm's texts. */

@@ -9,7 +9,8 @@
 #include "gateway/base/cursor.h"
 #include "reputation/alarm_internal.h"
 
-enum { MAGIC = 0x31615057 }; /* "WPa1" */
+/* "WPa2"; before that there were no lists in it. */
+enum { MAGIC_1 = 0x31615057, MAGIC = 0x32615057 };
 static const int64_t WALL_MOST = 1000000000000000;
 
 /* ---- out ---- */
@@ -64,6 +65,11 @@ void alarms_pack(const struct alarms *a, int64_t now_ms, int64_t wall_ms, struct
     put_u16(out, (uint16_t)a->broken_n);
     for (uint32_t i = 0; i < a->broken_n; i++)
         put_address(out, &a->broken[i]);
+    put_u16(out, (uint16_t)a->faulty_n);
+    for (uint32_t i = 0; i < a->faulty_n; i++) {
+        put_u64(out, a->faulty[i].source);
+        put_u8(out, a->faulty[i].fault);
+    }
     put_heap(out, &a->fresh, now_ms);
     put_heap(out, &a->held, now_ms);
 }
@@ -127,7 +133,17 @@ static void get_heap(struct reading *r, struct alarms *a, struct heap *h)
         r->c.bad = true;
 }
 
-static void get_all(struct reading *r, struct alarms *a)
+static void get_faulty(struct cursor *c, struct alarms *a)
+{
+    a->faulty_n = (uint32_t)cur_most(c, cur_u16(c), ALARM_LISTS_MAX);
+    for (uint32_t i = 0; i < a->faulty_n; i++) {
+        a->faulty[i].source = cur_u64(c);
+        a->faulty[i].fault = (uint8_t)cur_most(c, cur_u8(c), LIST_FAULTS - 1);
+        c->bad = c->bad || a->faulty[i].fault == LIST_FINE;
+    }
+}
+
+static void get_all(struct reading *r, bool lists, struct alarms *a)
 {
     get_memory(r, &a->told);
     get_memory(r, &a->blocked);
@@ -138,6 +154,8 @@ static void get_all(struct reading *r, struct alarms *a)
     a->broken_n = (uint32_t)cur_most(&r->c, cur_u16(&r->c), ALARM_BROKEN_MAX);
     for (uint32_t i = 0; i < a->broken_n; i++)
         get_address(r, &a->broken[i]);
+    if (lists)
+        get_faulty(&r->c, a);
     get_heap(r, a, &a->fresh);
     get_heap(r, a, &a->held);
 }
@@ -146,13 +164,14 @@ enum rc alarms_unpack(struct slice bytes, int64_t now_ms, int64_t wall_ms, struc
                       struct err *err)
 {
     struct reading r = { .c = cur_of(bytes.p, bytes.n) };
-    bool ours = cur_u32(&r.c) == MAGIC;
+    uint32_t magic = cur_u32(&r.c);
+    bool ours = magic == MAGIC || magic == MAGIC_1;
     int64_t wrote_ms = (int64_t)cur_most(&r.c, cur_u64(&r.c), (uint64_t)WALL_MOST);
     *alarms_r = NULL;
     r.then_ms = now_ms - (wall_ms > wrote_ms && !r.c.bad ? wall_ms - wrote_ms : 0);
     struct alarms *a = alarms_new();
     if (ours)
-        get_all(&r, a);
+        get_all(&r, magic == MAGIC, a);
     if (!ours || r.c.bad || cur_left(&r.c)) {
         alarms_free(&a);
         return err_set(err, RC_PARSE, "not the alarms of this version");

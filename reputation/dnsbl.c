@@ -135,6 +135,20 @@ void dnsbl_suspect(struct dnsbl *d, const struct addr *address, bool suspect, in
     }
 }
 
+void dnsbl_believed(struct dnsbl *d, struct slice zone, const struct addr *address, bool many)
+{
+    for (size_t i = 0; i < d->list_n; i++) {
+        struct list_watch *l = &d->lists[i];
+        for (size_t k = 0; k < l->cell_n && slice_ieq(l->conf.zone, zone); k++) {
+            struct cell *c = &l->cells[k];
+            if (c->state != LIST_UNKNOWN || !addr_same_host(&c->address, address))
+                continue;
+            c->before = true;
+            c->many = many;
+        }
+    }
+}
+
 void dnsbl_each(const struct dnsbl *d, void (*fn)(void *arg, const struct listing *verdict),
                 void *arg)
 {
@@ -229,7 +243,9 @@ static void carry(struct list_watch *l, const struct list_watch *old)
             if (addr_same_host(&l->cells[i].address, &old->cells[k].address))
                 carry_cell(l, &l->cells[i], &old->cells[k]);
     l->hold_until_ms = old->hold_until_ms;
-    l->alarmed = old->alarmed;
+    l->told = old->told;
+    l->fault = old->fault;
+    l->last = old->last;
 }
 
 void dnsbl_configure(struct dnsbl *d, const struct dnsbl_config *config, int64_t now_ms)

@@ -10,9 +10,10 @@
  *   - each of them has just passed the list's self-test once more: the test entry is listed and
  *     127.0.0.1 is not (RFC 5782 section 5; a list that has become a wildcard fails here),
  *   - not more than half of three or more addresses have been listed within one interval. If they
- *     have, the list is taken to be at fault for 15 minutes and an alarm is raised; what is still
- *     listed then, by a list that still passes its tests, is believed: a provider's whole network
- *     does get listed.
+ *     have, the list is taken to be at fault for 15 minutes and an alarm is raised. What is still
+ *     listed then, by a list that still passes its tests, may be true (a provider's whole network
+ *     does get listed) or a fault that lasts; so it is told as `many`: evidence, but soft. When no
+ *     more than half is left of it, those still there are listed like any other.
  *   It ends when the quorum says three times that there is no entry, and passes the self-tests once
  *   more after the third: a list that was closed has no entries, either. Of an address that is
  *   suspect no entry means something only when the tests were passed in the 15 minutes before.
@@ -27,7 +28,7 @@
  *   a result. Self-tests: hourly; after a failure 60 s later, then doubling to 32 minutes.
  *   Questions go out at no more than `per_second`; those that wait keep their order.
  *
- * Callbacks: `ask` and `verdict` run from dnsbl_tick() only, `alarm` too. dnsbl_answered() may be
+ * Callbacks: `ask` and `verdict` run from dnsbl_tick() only, `fault` too. dnsbl_answered() may be
  *            called from inside `ask`; nothing else may.
  * See:       RFC 5782.
  */
@@ -72,7 +73,9 @@ struct dnsbl_hooks {
     void (*ask)(void *arg, const struct dnsbl_question *question);
     /* After every round that bears the state out, whether `changed` or only repeated. */
     void (*verdict)(void *arg, const struct listing *verdict);
-    void (*alarm)(void *arg, struct slice zone, const char *text);
+    /* When something is wrong with the list itself, and when that is over. The first time that
+     * nothing is wrong `text` is "": it may have been otherwise before we began. */
+    void (*fault)(void *arg, struct slice zone, enum list_fault fault, const char *text);
     void *arg;
 };
 
@@ -84,6 +87,9 @@ void dnsbl_free(struct dnsbl **dnsbl);
 /* What is known of an address and a list that are in both configurations stays. Questions under way
  * are forgotten. */
 void dnsbl_configure(struct dnsbl *d, const struct dnsbl_config *config, int64_t now_ms);
+/* An earlier process believed that the zone lists the address, as one of `many` or not: that is no
+ * news. Ignored once this one knows. */
+void dnsbl_believed(struct dnsbl *d, struct slice zone, const struct addr *address, bool many);
 /* The address is under suspicion: ask more often. */
 void dnsbl_suspect(struct dnsbl *d, const struct addr *address, bool suspect, int64_t now_ms);
 /* Call it every 100 ms or so. */

@@ -1,7 +1,6 @@
 /*
  * reputation/dnsbl_decide — from the answers of one sweep to verdicts
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "reputation/dnsbl_internal.h"
@@ -119,7 +118,8 @@ void dnsbl_listing_of(const struct list_watch *l, const struct cell *c, struct b
         return;
     verdict_r->answer = c->answer;
     verdict_r->points = c->code->points;
-    verdict_r->kind = c->code->kind;
+    verdict_r->many = c->many;
+    verdict_r->kind = c->many && c->code->kind == ZONE_HARD ? ZONE_SOFT : c->code->kind;
     verdict_r->what = c->code->text;
     verdict_r->text = c->text;
     verdict_r->expires = l->conf.expires;
@@ -144,11 +144,14 @@ static void change(const struct dnsbl *d, const struct list_watch *l, struct cel
     enum listing_state was = c->state;
     if (was != state)
         c->since_ms = now_ms;
+    if (was != state && !c->before)
+        c->many = state == LIST_LISTED && l->fault == LIST_MANY;
     c->state = state;
     c->clear_rounds = 0;
     c->alone_by = -1;
     c->candidate = false;
     if (state != LIST_LISTED) {
+        c->before = c->many = false;
         c->code = NULL;
         c->text[0] = '\0';
     }
@@ -190,38 +193,6 @@ static void clear(const struct dnsbl *d, const struct list_watch *l, struct cell
         change(d, l, c, LIST_CLEAR, now_ms);
     else if (c->state == LIST_CLEAR)
         tell(d, l, c, c->state, false);
-}
-
-/* ---- too many at once ---- */
-
-/* Does the list list more of us than can be true? Then what is new waits, at most HOLD_MS. */
-static bool holds(const struct dnsbl *d, struct list_watch *l, int64_t now_ms)
-{
-    size_t fresh = 0, candidates = 0;
-    for (size_t i = 0; i < l->cell_n; i++) {
-        const struct cell *c = &l->cells[i];
-        candidates += c->candidate;
-        fresh +=
-            c->candidate || (c->state == LIST_LISTED && now_ms - c->since_ms < l->conf.interval_ms);
-    }
-    if (candidates == 0 || l->cell_n < GUARD_MIN || fresh * 2 <= l->cell_n ||
-        now_ms < l->trusted_until_ms) {
-        l->hold_until_ms = 0;
-        return false;
-    }
-    char text[160];
-    if (l->hold_until_ms == 0) {
-        l->hold_until_ms = now_ms + HOLD_MS;
-        snprintf(text, sizeof text,
-                 "lists %zu of %zu addresses at once: not believed for 15 minutes", fresh,
-                 l->cell_n);
-        d->hooks.alarm(d->hooks.arg, l->conf.zone, text);
-    }
-    if (now_ms < l->hold_until_ms)
-        return true;
-    l->hold_until_ms = 0;
-    l->trusted_until_ms = now_ms + l->conf.interval_ms + MINUTE_MS; /* for those due a bit later */
-    return false;
 }
 
 /* ---- when again ---- */
@@ -274,9 +245,10 @@ static void doubt(struct list_watch *l, const struct cell *c, int64_t now_ms)
     }
 }
 
-static void settle(const struct dnsbl *d, const struct list_watch *l, struct cell *c, bool held,
+static void settle(const struct dnsbl *d, const struct list_watch *l, struct cell *c,
                    int64_t now_ms)
 {
+    bool held = l->fault == LIST_HELD && !c->before;
     struct tally t;
     enum outcome o = read_round(l, c, now_ms, &t);
     if (o == ROUND_NOTHING) {
@@ -308,7 +280,7 @@ static void settle(const struct dnsbl *d, const struct list_watch *l, struct cel
 void dnsbl_decide(struct dnsbl *d, struct list_watch *l, int64_t now_ms, struct rnd *rnd)
 {
     dnsbl_candidates(l, now_ms);
-    bool held = holds(d, l, now_ms);
+    dnsbl_weigh(l, now_ms);
     /* The same for all: addresses are to be asked for together, so that their share means much. */
     l->wait_ms =
         l->conf.interval_ms - (int64_t)rnd_below(rnd, (uint64_t)l->conf.interval_ms / 10 + 1);
@@ -317,7 +289,7 @@ void dnsbl_decide(struct dnsbl *d, struct list_watch *l, int64_t now_ms, struct 
         if (!c->swept)
             continue;
         doubt(l, c, now_ms);
-        settle(d, l, c, held, now_ms);
+        settle(d, l, c, now_ms);
         c->swept = false;
     }
     dnsbl_look(d, l, now_ms);
@@ -326,7 +298,6 @@ void dnsbl_decide(struct dnsbl *d, struct list_watch *l, int64_t now_ms, struct 
 void dnsbl_look(struct dnsbl *d, struct list_watch *l, int64_t now_ms)
 {
     const struct cell *worst = NULL;
-    char text[256], address[ADDR_TEXT_MAX];
     l->look_ms = now_ms + MINUTE_MS;
     for (size_t i = 0; i < l->cell_n; i++) {
         struct cell *c = &l->cells[i];
@@ -337,11 +308,5 @@ void dnsbl_look(struct dnsbl *d, struct list_watch *l, int64_t now_ms)
         if (!worst || c->known_ms < worst->known_ms)
             worst = c;
     }
-    if (worst && !l->alarmed) {
-        snprintf(text, sizeof text, "has said nothing usable of %s for three hours: %s",
-                 addr_host_text(&worst->address, address),
-                 worst->problem ? worst->problem : "no answer");
-        d->hooks.alarm(d->hooks.arg, l->conf.zone, text);
-    }
-    l->alarmed = worst != NULL;
+    dnsbl_tell_fault(d, l, worst);
 }

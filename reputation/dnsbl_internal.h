@@ -5,6 +5,7 @@
  *   dnsbl_ask.c     questions, tickets, the budget
  *   dnsbl_test.c    self-tests: which resolver may be believed about a list
  *   dnsbl_decide.c  from answers to verdicts
+ *   dnsbl_many.c    what is wrong with a list: it lists most of us at once, or says nothing
  *
  *   A list goes round: IDLE → TEST (when self-tests are due) → IDLE → SWEEP (addresses that are
  *   due, by all resolvers that may be believed) → VERIFY (only when something new is listed, or no
@@ -51,7 +52,9 @@ struct gate {
 struct cell {
     struct addr address;
     bool suspect, swept;
-    bool dead; /* no result for UNKNOWN_MS */
+    bool dead;   /* no result for UNKNOWN_MS */
+    bool before; /* an earlier process believed that it is listed */
+    bool many;   /* it is listed (or was, `before`) with most of the others */
     enum listing_state state;
     int64_t since_ms, checked_ms, due_ms;
     const char *problem;
@@ -78,11 +81,13 @@ struct list_watch {
     enum phase phase;
     size_t open; /* questions of the phase not answered yet */
     int64_t sweep_ms;
-    int64_t hold_until_ms;    /* 0: no hold */
-    int64_t trusted_until_ms; /* after a hold has passed: no other one */
-    int64_t wait_ms;          /* until the next sweep, as drawn at the end of this one */
-    int64_t look_ms;          /* the next look for cells that are unknown too long */
-    bool alarmed;             /* about those */
+    int64_t hold_until_ms; /* 0: no hold */
+    int64_t wait_ms;       /* until the next sweep, as drawn at the end of this one */
+    int64_t look_ms;       /* the next look for cells that are unknown too long */
+    bool told;             /* `last` holds */
+    enum list_fault fault; /* as of the last sweep: FINE, HELD or MANY */
+    enum list_fault last;  /* as told */
+    size_t listed;         /* at once, when too many are */
 };
 
 enum purpose { ASK_ADDRESS, ASK_TEXT, ASK_MUST, ASK_MUST_NOT };
@@ -133,9 +138,17 @@ void dnsbl_tests_end(struct list_watch *l, int64_t now_ms, struct rnd *rnd);
 bool dnsbl_candidates(struct list_watch *l, int64_t now_ms);
 /* Turns them into verdicts, and says when each cell is due again. */
 void dnsbl_decide(struct dnsbl *d, struct list_watch *l, int64_t now_ms, struct rnd *rnd);
-/* Raises the alarm about addresses that nothing is known of. */
+/* Repeats the state of cells that nothing is known of; then whether anything is wrong. */
 void dnsbl_look(struct dnsbl *d, struct list_watch *l, int64_t now_ms);
 void dnsbl_listing_of(const struct list_watch *l, const struct cell *c, struct buf *link,
                       struct listing *verdict_r);
+
+/* ---- dnsbl_many.c ---- */
+
+/* Does the list list more of us than can be true? Sets l->fault, when it is to be believed after
+ * all, and lets go of the mark when it is over. */
+void dnsbl_weigh(struct list_watch *l, int64_t now_ms);
+/* Tells what is wrong, when that has changed; `dead`: a cell that nothing is known of, or NULL. */
+void dnsbl_tell_fault(const struct dnsbl *d, struct list_watch *l, const struct cell *dead);
 
 #endif

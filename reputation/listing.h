@@ -14,6 +14,17 @@
 enum listing_state { LIST_UNKNOWN, LIST_CLEAR, LIST_LISTED };
 extern const char *const listing_state_names[]; /* "unknown", "clear", "listed", NULL */
 
+/* What is wrong with a list itself, as people are told of it. */
+enum list_fault {
+    LIST_FINE,
+    LIST_HELD,    /* it lists most of our addresses at once: not believed for a while */
+    LIST_MANY,    /* it still does: believed, with the weight of soft evidence */
+    LIST_SILENT,  /* nothing usable for hours */
+    LIST_REFUSED, /* a feed's content cannot be taken */
+    LIST_FAULTS
+};
+extern const char *const list_fault_names[LIST_FAULTS]; /* "fine" */
+
 struct listing {
     struct slice source; /* zone, or path or URL of the feed */
     bool is_feed;
@@ -28,11 +39,12 @@ struct listing {
     /* LIST_LISTED */
     uint32_t answer; /* of a zone, host order; 0 for a feed */
     unsigned points;
-    enum zone_kind kind;
-    const char *what; /* what it means to be listed so */
-    const char *text; /* of the list itself, printable; "" when it gives none */
-    const char *link; /* where to be removed; "" when there is none */
-    bool expires;     /* it goes by itself */
+    enum zone_kind kind; /* ZONE_SOFT for a hard list, too, when `many` */
+    bool many;           /* one of most of our addresses, which it took at once */
+    const char *what;    /* what it means to be listed so */
+    const char *text;    /* of the list itself, printable; "" when it gives none */
+    const char *link;    /* where to be removed; "" when there is none */
+    bool expires;        /* it goes by itself */
 };
 
 /* For a points figure of the operator's alone. */

@@ -128,10 +128,10 @@ static void on_listing(void *arg, const struct listing *listing)
     run->hooks.listing(run->hooks.arg, listing);
 }
 
-static void on_alarm(void *arg, struct slice zone, const char *text)
+static void on_fault(void *arg, struct slice zone, enum list_fault fault, const char *text)
 {
     const struct run_dnsbl *run = arg;
-    run->hooks.alarm(run->hooks.arg, zone, text);
+    run->hooks.fault(run->hooks.arg, zone, fault, text);
 }
 
 static void on_tick(struct timer *timer)
@@ -188,7 +188,7 @@ struct dnsbl *run_dnsbl_core(struct run_dnsbl *run)
 struct run_dnsbl *run_dnsbl_new(struct loop *loop, const struct run_dnsbl_hooks *hooks)
 {
     struct run_dnsbl *run = mem_zero(sizeof *run);
-    struct dnsbl_hooks core = { on_ask, on_listing, on_alarm, run };
+    struct dnsbl_hooks core = { on_ask, on_listing, on_fault, run };
     run->loop = loop;
     run->hooks = *hooks;
     run->core = dnsbl_new(&core);

@@ -6,7 +6,7 @@
  *   An answer counts when it is whole, to the question asked, and NOERROR or NXDOMAIN; everything
  *   else is "no usable answer" with its name.
  *
- * Callbacks: verdict and alarm run from the loop, never from inside a call; configure and free must
+ * Callbacks: verdict and fault run from the loop, never from inside a call; configure and free must
  *            not be called in them.
  */
 #ifndef WAYPOST_REPUTATION_RUN_DNSBL_H
@@ -17,7 +17,7 @@
 
 struct run_dnsbl_hooks {
     void (*listing)(void *arg, const struct listing *listing);
-    void (*alarm)(void *arg, struct slice zone, const char *text);
+    void (*fault)(void *arg, struct slice zone, enum list_fault fault, const char *text);
     void *arg;
 };
 

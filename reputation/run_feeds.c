@@ -130,6 +130,9 @@ static struct source *source_new(struct run_feeds *run, const struct conf_feed *
     if (!before)
         return s;
     s->dead = before->dead;
+    s->many = before->many;
+    s->told = before->told;
+    s->last = before->last;
     s->feed = before->feed;
     s->held = before->held;
     s->held_until_ms = before->held_until_ms;
@@ -187,6 +190,21 @@ void run_feeds_configure(struct run_feeds *run, const struct run_feeds_config *c
     run->sources = made;
     run->n = config->feed_n;
     timer_set(run->loop, &run->look, 0);
+}
+
+void run_feeds_believed(struct run_feeds *run, struct slice source, const struct addr *address,
+                        bool many)
+{
+    for (size_t i = 0; i < run->n; i++) {
+        struct source *s = run->sources[i];
+        for (size_t k = 0; k < s->n && slice_eq(source_name(s), source); k++) {
+            struct verdict *v = &s->verdicts[k];
+            if (v->state != LIST_UNKNOWN || !addr_same_host(&v->address, address))
+                continue;
+            v->before = true;
+            v->many = many;
+        }
+    }
 }
 
 void run_feeds_look(struct run_feeds *run, int64_t now_ms)

@@ -7,6 +7,9 @@
  *   that fails is tried again after five minutes, then doubling up to the interval.
  *
  *   An address that is in the new set is listed at once, one that is not any more is clear at once.
+ *   A set that has more than half of three or more addresses, which were not in it before, is
+ *   believed when it has them 15 minutes later: a file that is still the same, a URL asked again.
+ *   They are told as `many` then: evidence, but soft, until no more than half is left of it.
  *   Every five minutes what the sets say is repeated: who counts clear looks needs them.
  *
  *   A feed that nothing could be taken from any more bears nothing out: what it said is not
@@ -25,7 +28,9 @@
 struct run_feeds_hooks {
     /* After every look at a set, whether `changed` or only repeated. */
     void (*listing)(void *arg, const struct listing *listing);
-    void (*alarm)(void *arg, struct slice feed, const char *text);
+    /* When something is wrong with the feed itself, and when that is over; for a content that is
+     * refused once for each reason. The first time that nothing is wrong `text` is "". */
+    void (*fault)(void *arg, struct slice feed, enum list_fault fault, const char *text);
     void *arg;
 };
 
@@ -48,6 +53,10 @@ void run_feeds_configure(struct run_feeds *run, const struct run_feeds_config *c
 /* The content of a file, whole; `error` (NULL: none) says why it cannot be read. */
 void run_feeds_take(struct run_feeds *run, struct slice path, struct slice bytes,
                     const char *error);
+/* An earlier process believed that the feed has the address, as one of `many` or not: that is no
+ * news. Ignored once this one knows. */
+void run_feeds_believed(struct run_feeds *run, struct slice source, const struct addr *address,
+                        bool many);
 /* What all feeds say or no longer say, as of then: done every five minutes. */
 void run_feeds_look(struct run_feeds *run, int64_t now_ms);
 /* Everything, feed by feed. */

@@ -20,6 +20,8 @@ enum { WHAT_MAX = 80 };
 struct verdict {
     struct addr address;
     enum listing_state state;
+    bool before; /* an earlier process believed that the feed has it */
+    bool many;   /* the feed has it (or had, `before`) with most of the others */
     int64_t since_ms;
     struct feed_hit hit; /* LIST_LISTED */
     char what[WHAT_MAX];
@@ -37,6 +39,9 @@ struct source {
     char problem[256]; /* why the last content was not taken; "": it was */
     int64_t lame_ms;   /* nothing that could be taken since then; 0: the last could */
     bool dead;         /* for hours */
+    bool many;         /* `feed` has most of our addresses, and took them at once */
+    bool told;         /* `last` holds */
+    enum list_fault last;
     /* URLs */
     struct fetch_name *fetch;
     struct timer next;

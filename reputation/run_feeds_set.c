@@ -22,6 +22,7 @@ struct slice source_name(const struct source *s)
 struct listing source_listing(const struct source *s, const struct verdict *v)
 {
     bool listed = v->state == LIST_LISTED;
+    enum zone_kind kind = listing_kind_of((unsigned)s->conf.points);
     return (struct listing){ .source = source_name(s),
                              .is_feed = true,
                              .address = v->address,
@@ -32,7 +33,8 @@ struct listing source_listing(const struct source *s, const struct verdict *v)
                              .problem = s->problem[0] ? s->problem : NULL,
                              .dead = s->dead,
                              .points = listed ? (unsigned)s->conf.points : 0,
-                             .kind = listing_kind_of((unsigned)s->conf.points),
+                             .kind = v->many && kind == ZONE_HARD ? ZONE_SOFT : kind,
+                             .many = v->many,
                              .what = listed ? v->what : "",
                              .text = listed ? v->hit.text : "",
                              .link = "" };
@@ -48,6 +50,10 @@ static void look(const struct source *s, struct verdict *v, int64_t now_ms)
     enum listing_state was = v->state;
     if (was != state)
         v->since_ms = now_ms;
+    if (was != state && !v->before)
+        v->many = listed && s->many;
+    if (!listed)
+        v->before = v->many = false;
     v->state = state;
     if (!same)
         feed_hit_what(listed ? &v->hit : NULL, v->what, sizeof v->what);
@@ -61,6 +67,41 @@ static void look_at_all(const struct source *s, int64_t now_ms)
 {
     for (size_t i = 0; s->feed && i < s->n; i++)
         look(s, &s->verdicts[i], now_ms);
+}
+
+/* ---- what is wrong with it ---- */
+
+static void say(struct source *s, enum list_fault fault, const char *text)
+{
+    if (s->told && fault == s->last && fault != LIST_REFUSED)
+        return;
+    s->run->hooks.fault(s->run->hooks.arg, source_name(s), fault, text);
+    s->told = true;
+    s->last = fault;
+}
+
+static void complain(struct source *s, enum list_fault fault, const char *why)
+{
+    if (strcmp(s->problem, why) == 0)
+        return;
+    snprintf(s->problem, sizeof s->problem, "%s", why);
+    say(s, fault, s->problem);
+}
+
+static void recover(struct source *s)
+{
+    s->lame_ms = 0;
+    s->dead = false;
+    s->problem[0] = '\0';
+}
+
+/* Its content is in use, and as it should be. */
+static void say_well(struct source *s)
+{
+    if (s->many)
+        say(s, LIST_MANY, "still has most of our addresses: it counts as soft evidence");
+    else
+        say(s, LIST_FINE, s->told ? "it can be believed again" : "");
 }
 
 /* ---- one that is lame ---- */
@@ -95,36 +136,32 @@ static void look_lamely(struct source *s, int64_t now_ms)
         return;
     snprintf(text, sizeof text, "has had no usable content for three hours: %s",
              s->problem[0] ? s->problem : "none has come");
-    s->run->hooks.alarm(s->run->hooks.arg, source_name(s), text);
-}
-
-static void recover(struct source *s)
-{
-    s->lame_ms = 0;
-    s->dead = false;
-    s->problem[0] = '\0';
+    say(s, LIST_SILENT, text);
 }
 
 /* ---- what comes ---- */
 
-/* A set that suddenly has most of our addresses is rather a fault of the set: it is believed when
- * it says so still a while later. Two addresses may well be listed together. */
+/* A set that suddenly has most of our addresses is rather a fault of the set. Two addresses may
+ * well be listed together. */
 static bool is_sweep(const struct source *s, const struct feed *next)
 {
-    size_t fresh = 0;
+    size_t sudden = 0;
     struct feed_hit hit;
-    for (size_t i = 0; i < s->n; i++)
-        fresh +=
-            feed_find(next, &s->verdicts[i].address, &hit) && s->verdicts[i].state != LIST_LISTED;
-    return s->n >= SWEEP_FROM && 2 * fresh > s->n;
+    for (size_t i = 0; i < s->n; i++) {
+        const struct verdict *v = &s->verdicts[i];
+        sudden += (v->many || (v->state != LIST_LISTED && !v->before)) &&
+                  feed_find(next, &v->address, &hit);
+    }
+    return s->n >= SWEEP_FROM && 2 * sudden > s->n;
 }
 
-static void complain(struct source *s, const char *why)
+/* It has been held back long enough: a set before this one, or what this one adds to. */
+static bool has_waited(const struct source *s)
 {
-    if (strcmp(s->problem, why) == 0)
-        return;
-    snprintf(s->problem, sizeof s->problem, "%s", why);
-    s->run->hooks.alarm(s->run->hooks.arg, source_name(s), s->problem);
+    for (size_t i = 0; i < s->n; i++)
+        if (s->verdicts[i].many)
+            return true;
+    return s->held && loop_now_ms(s->run->loop) >= s->held_until_ms;
 }
 
 /* What is held back would have to be in this one, too. */
@@ -132,23 +169,39 @@ void source_miss(struct source *s, const char *why)
 {
     feed_free(&s->held);
     s->lame_ms = s->lame_ms ? s->lame_ms : loop_now_ms(s->run->loop);
-    complain(s, why);
+    complain(s, LIST_REFUSED, why);
+}
+
+static void adopt(struct source *s, struct feed *next, int64_t now_ms)
+{
+    struct feed *before = s->feed;
+    s->many = is_sweep(s, next);
+    for (size_t i = 0; i < s->n && !s->many; i++)
+        s->verdicts[i].many = false;
+    s->feed = next;
+    recover(s);
+    s->checked_ms = now_ms;
+    look_at_all(s, now_ms); /* leaves no pointer into the old set */
+    feed_free(&before);
+    say_well(s);
+}
+
+static void adopt_held(struct source *s, int64_t now_ms)
+{
+    struct feed *held = s->held;
+    s->held = NULL;
+    adopt(s, held, now_ms);
 }
 
 void source_confirm(struct source *s)
 {
     s->checked_ms = loop_now_ms(s->run->loop);
-    recover(s);
-}
-
-static void adopt(struct source *s, struct feed *next)
-{
-    struct feed *before = s->feed;
-    s->feed = next;
-    recover(s);
-    s->checked_ms = loop_now_ms(s->run->loop);
-    look_at_all(s, s->checked_ms); /* leaves no pointer into the old set */
-    feed_free(&before);
+    if (s->held && has_waited(s))
+        adopt_held(s, s->checked_ms);
+    else if (!s->held) {
+        recover(s);
+        say_well(s);
+    }
 }
 
 static void hold(struct source *s, struct feed *next)
@@ -158,7 +211,9 @@ static void hold(struct source *s, struct feed *next)
     feed_free(&s->held);
     s->held = next;
     recover(s);
-    complain(s, "it has more than half of our addresses: believed when it has them in 15 minutes");
+    complain(s, LIST_HELD,
+             "it has more than half of our addresses: not believed before it has them in 15 "
+             "minutes");
 }
 
 bool source_take(struct source *s, struct slice bytes)
@@ -173,21 +228,20 @@ bool source_take(struct source *s, struct slice bytes)
         source_miss(s, err.text);
         return false;
     }
-    if (is_sweep(s, next)) {
+    if (is_sweep(s, next) && !has_waited(s)) {
         hold(s, next);
         return true;
     }
     feed_free(&s->held);
-    adopt(s, next);
+    adopt(s, next, loop_now_ms(s->run->loop));
     return true;
 }
 
 void source_look(struct source *s, int64_t now_ms)
 {
-    struct feed *held = s->held;
-    if (held && now_ms >= s->held_until_ms) {
-        s->held = NULL;
-        adopt(s, held);
+    bool is_file = s->conf.file.n > 0; /* one that is still the same; a URL has to be asked */
+    if (s->held && is_file && now_ms >= s->held_until_ms) {
+        adopt_held(s, now_ms);
     } else if (s->lame_ms) {
         look_lamely(s, now_ms);
     } else {

@@ -134,6 +134,7 @@ void standing_touched(struct standing *s, struct member *m)
 static void member_tick(struct standing *s, struct member *m)
 {
     if (m->state != STANDING_DISABLED) {
+        member_prove_anew(s, m);
         member_ramp_tick(s, m);
         member_settle(s, m);
     }
@@ -175,6 +176,7 @@ static void set_warmup(struct standing *s, struct member *m, int64_t warmup_ms)
     m->warmup_ms = warmup_ms;
     m->begun = warmup_ms == 0;
     m->accepted = m->refused = 0;
+    m->proving_ms = 0;
     s->dirty = true;
     s->version++;
     cells_rewarm(s, m, warmup_ms == 0);

@@ -134,6 +134,7 @@ extern const char *const standing_evidence_names[STANDING_EV_KINDS]; /* "ip-bloc
 struct standing_evidence {
     uint8_t kind;        /* enum standing_evidence_kind */
     bool standing, hard; /* counts in full until it is withdrawn; a hard listing */
+    bool many;           /* a listing of most of our addresses at once: soft for that */
     uint8_t clear;       /* of a listing: checks in a row that no longer found it */
     struct slice source; /* list or feed; provider of a reply; empty */
     struct slice text;   /* what it said */
@@ -215,6 +216,7 @@ struct standing_check {
     struct slice source, text;
     double points; /* < 10: reported, but no reason to act by itself */
     bool hard;
+    bool many;       /* the list took most of our addresses at once: it is not hard, then */
     uint8_t verdict; /* enum standing_verdict */
 };
 void standing_listing(struct standing *s, int member, const struct standing_check *check,
@@ -287,7 +289,7 @@ struct standing_view {
     struct addr address;
     enum standing_state state;
     int64_t since_ms;
-    int64_t until_ms;    /* drain or dwell ends then; 0: not a matter of time alone */
+    int64_t until_ms;    /* drain or dwell ends, or warm-up begins; 0: it is no matter of time */
     double points;       /* E */
     bool eligible;       /* may carry mail */
     bool last_resort;    /* is not eligible, but nothing else is and the configuration says send */

@@ -217,10 +217,18 @@ void standing_give_back(struct standing *s, int member, struct slice provider, u
 
 /* ---- warm-up ---- */
 
-static bool cell_proven(const struct cell *c, int64_t now_ms)
+/* When it was refused too often to outweigh that soon, it begins to prove itself anew. */
+static bool cell_proven(struct cell *c, int64_t now_ms)
 {
-    return c->first_ms && now_ms - c->first_ms >= PROVEN_MS && c->accepted >= PROVEN_MAILS &&
-           (uint64_t)c->refused * PROVEN_OF < (uint64_t)c->accepted + c->refused;
+    if (!c->first_ms || now_ms - c->first_ms < PROVEN_MS || c->accepted < PROVEN_MAILS)
+        return false;
+    uint64_t all = (uint64_t)c->accepted + c->refused, most = (uint64_t)c->refused * PROVEN_OF;
+    if (most > all + PROVEN_MAILS) {
+        c->accepted = c->refused = 0;
+        c->first_ms = now_ms;
+        return false;
+    }
+    return most < all;
 }
 
 static void warm_day(struct standing *s, struct member *m, struct cell *c)
@@ -236,7 +244,7 @@ static void warm_day(struct standing *s, struct member *m, struct cell *c)
     else if (grows && c->step < WARM_STEPS)
         c->step++;
     s->version += step != c->step;
-    if (failed || !grows || c->day_pressed || !cell_proven(c, s->now_ms))
+    if (!cell_proven(c, s->now_ms) || failed || !grows || c->day_pressed)
         return;
     c->warm = true;
     if (c->state == STANDING_PROBATION)

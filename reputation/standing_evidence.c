@@ -176,7 +176,8 @@ static void listing_seen(struct standing *s, struct member *m, struct slice sour
     free(l->text);
     l->text = standing_text(check->text, STANDING_TEXT_MAX);
     l->points = points;
-    l->hard = check->hard;
+    l->hard = check->hard && !check->many;
+    l->many = check->many;
     l->clear = 0;
     l->heard_ms = s->now_ms;
 }

@@ -49,7 +49,7 @@ static const double RAMP_START = 0.1, RATE_LEAST = 1.0 / 16, RATE_STEP = 0.1, WA
 struct listing {
     char *source, *text;
     double points;
-    bool hard;
+    bool hard, many;
     uint8_t clear; /* checks in a row without it */
     int64_t since_ms, clear_ms;
     int64_t heard_ms; /* the last check with a result */
@@ -132,7 +132,8 @@ struct member {
     int64_t fcrdns_ms, helo_ms;
     int64_t content_ms, content_scored_ms;
     uint32_t replies[2], contents[2]; /* this half hour and the one before */
-    uint32_t accepted, refused;       /* since probation began */
+    uint32_t accepted, refused;       /* in probation, since proving_ms */
+    int64_t proving_ms;               /* 0: since probation began */
     uint32_t sessions, good_n;
     uint32_t falls; /* falls soon after a release, in a row */
     uint32_t listing_n, trace_n;
@@ -191,6 +192,7 @@ void member_hold(struct standing *s, struct member *m, uint8_t hold, bool on, co
 bool member_eligible(const struct member *m);
 bool member_works(const struct member *m); /* eligible, and mail can leave by it just now */
 void member_ramp_tick(struct standing *s, struct member *m);
+void member_prove_anew(const struct standing *s, struct member *m);
 
 /* standing_pool.c */
 bool pools_permit(const struct standing *s, const struct member *m);

@@ -73,6 +73,7 @@ static enum rc order_reset(struct standing *s, struct member *m, struct err *err
     m->blocked_ms = m->two_ms = m->bad_ms = m->listed_ms = m->freed_ms = m->calm_ms = 0;
     m->content_scored_ms = 0;
     m->falls = m->accepted = m->refused = 0;
+    m->proving_ms = 0;
     m->ramp = 1;
     for (uint32_t i = 0; i < m->cell_n; i++)
         reset_cell(s, m, m->cell[i]);

@@ -148,6 +148,7 @@ static void enter_released(struct standing *s, struct member *m)
     m->freed_ms = s->now_ms;
     m->ramp_good = false;
     m->accepted = m->refused = 0;
+    m->proving_ms = 0;
 }
 
 static void enter_clean(struct standing *s, struct member *m)
@@ -232,11 +233,22 @@ static bool doubtful(const struct standing *s, const struct member *m, char why[
     return true;
 }
 
+static bool enough_is_known(const struct standing *s, const struct member *m)
+{
+    int64_t since_ms = m->proving_ms > m->since_ms ? m->proving_ms : m->since_ms;
+    return m->begun && s->now_ms - since_ms >= PROVEN_MS && m->accepted >= PROVEN_MAILS;
+}
+
+/* How many mails it takes to outweigh what was refused; 0: it is. */
+static uint64_t outweigh(const struct member *m)
+{
+    uint64_t all = (uint64_t)m->accepted + m->refused, most = (uint64_t)m->refused * PROVEN_OF;
+    return most >= all ? most - all + 1 : 0;
+}
+
 static bool proven(const struct standing *s, const struct member *m, char why[WHY_MAX])
 {
-    uint64_t all = (uint64_t)m->accepted + m->refused;
-    if (!m->begun || s->now_ms - m->since_ms < PROVEN_MS || m->accepted < PROVEN_MAILS ||
-        (uint64_t)m->refused * PROVEN_OF >= all ||
+    if (!enough_is_known(s, m) || outweigh(m) ||
         member_points(m, s->now_ms) >= standing_weights.suspect)
         return false;
     (void)snprintf(why, WHY_MAX, "%u mails accepted, %u refused for its address", m->accepted,
@@ -362,6 +374,16 @@ void member_settle(struct standing *s, struct member *m)
     note_calm(s, m);
     for (size_t i = 0; i < sizeof rules / sizeof rules[0] && follow(s, m); i++)
         note_calm(s, m);
+}
+
+/* It has not proved itself, and tries again when that takes less: what was refused once must not
+ * count for ever, or a bad day would take thousands of mails to outweigh. */
+void member_prove_anew(const struct standing *s, struct member *m)
+{
+    if (m->state != STANDING_PROBATION || !enough_is_known(s, m) || outweigh(m) <= PROVEN_MAILS)
+        return;
+    m->accepted = m->refused = 0;
+    m->proving_ms = s->now_ms;
 }
 
 /* After a release: twice as much with every hour of mail and no trouble. */

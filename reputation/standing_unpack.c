@@ -14,7 +14,7 @@ enum { AHEAD_MS = WEEK_MS + DAY_MS }; /* the longest anything lies ahead */
 /* What all records of one standing have in common. */
 struct origin {
     int64_t now_ms;
-    bool old; /* of version 1 */
+    uint32_t version;
 };
 
 static char *cur_text(struct cursor *c, size_t max)
@@ -66,7 +66,7 @@ static void get_fields(struct cursor *c, void *record, const struct standing_fie
                        const struct origin *o)
 {
     for (size_t i = 0; i < f->n; i++)
-        if (!o->old || !f->at[i].new)
+        if (f->at[i].since <= o->version)
             get_field(c, (char *)record + f->at[i].offset, &f->at[i], o);
 }
 
@@ -133,7 +133,7 @@ static struct member *get_member(struct cursor *c, const struct origin *o)
     return m;
 }
 
-static void get_all(struct cursor *c, bool old, struct standing *s)
+static void get_all(struct cursor *c, uint32_t version, struct standing *s)
 {
     s->now_ms = (int64_t)cur_most(c, cur_u64(c), (uint64_t)STANDING_TIME_MOST * 2);
     s->wall_ms = (int64_t)cur_most(c, cur_u64(c), (uint64_t)STANDING_TIME_MOST);
@@ -145,7 +145,7 @@ static void get_all(struct cursor *c, bool old, struct standing *s)
         s->pool_empty[i] = (uint8_t)cur_most(c, (uint8_t)empty.p[i], 1);
     if (s->now_ms < 1 || n > 2 * STANDING_MEMBERS_MAX)
         c->bad = true;
-    const struct origin o = { s->now_ms, old };
+    const struct origin o = { s->now_ms, version };
     s->member = mem_array((size_t)n + 1, sizeof(void *));
     while (s->n < n && !c->bad) {
         s->member[s->n] = get_member(c, &o);
@@ -162,11 +162,13 @@ enum rc standing_unpack(struct slice bytes, const struct standing_hooks *hooks,
     if (bytes.n > STANDING_PACK_MAX)
         return err_set(err, RC_LIMIT, "a standing of %zu bytes, expected at most %d", bytes.n,
                        STANDING_PACK_MAX);
-    uint32_t magic = cur_u32(&c);
-    if (magic != STANDING_MAGIC && magic != STANDING_MAGIC_1)
+    uint32_t magic = cur_u32(&c), version = STANDING_LAYOUT;
+    while (version && magic != STANDING_MAGIC_OF(version))
+        version--;
+    if (!version)
         return err_set(err, RC_PARSE, "not a standing of this version");
     struct standing *s = standing_new(hooks, 1);
-    get_all(&c, magic == STANDING_MAGIC_1, s);
+    get_all(&c, version, s);
     if (c.bad || cur_left(&c)) {
         size_t left = cur_left(&c);
         standing_free(&s);

@@ -24,6 +24,8 @@ static const char *todo(const struct standing *s, const struct member *m)
         return "look after the proxy or relay of this egress";
     if (m->fault == EGRESS_PATHS_DOWN)
         return "look after the network of this egress: others get through";
+    if (!m->begun)
+        return "nothing: its warm-up has not begun";
     if (m->holds & HOLD_OPERATOR)
         return "enable the egress when it shall carry mail again";
     if (m->state == STANDING_QUARANTINED && s->acknowledge && !m->acknowledged)
@@ -76,7 +78,9 @@ bool standing_view(const struct standing *s, int member, int64_t now_ms,
         .address = m->address,
         .state = m->state,
         .since_ms = to_wall(m->since_ms, shift),
-        .until_ms = waits ? to_wall(m->until_ms, shift) : 0,
+        .until_ms = waits      ? to_wall(m->until_ms, shift)
+                    : m->begun ? 0
+                               : m->warmup_ms,
         .points = member_points(m, at_ms),
         .eligible = member_eligible(m),
         .last_resort = m->last_resort,
@@ -204,6 +208,7 @@ uint32_t standing_evidence(const struct standing *s, int member, int64_t now_ms,
         list_add(&l, &(struct standing_evidence){ .kind = STANDING_EV_LISTED,
                                                   .standing = true,
                                                   .hard = list->hard,
+                                                  .many = list->many,
                                                   .source = slice_of(list->source),
                                                   .text = slice_of(list->text),
                                                   .points = list->points,

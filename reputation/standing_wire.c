@@ -12,7 +12,7 @@
 
 #define M(type, field, max)                                                                        \
     {                                                                                              \
-        offsetof(struct member, field), type, false, max                                           \
+        offsetof(struct member, field), type, 1, max                                               \
     }
 static const struct standing_field member_rows[] = {
     M(FIELD_TEXT, egress, STANDING_NAME_MAX),
@@ -57,12 +57,13 @@ static const struct standing_field member_rows[] = {
     M(FIELD_U32, replies[1], UINT32_MAX),
     M(FIELD_U32, contents[0], UINT32_MAX),
     M(FIELD_U32, contents[1], UINT32_MAX),
-    { offsetof(struct member, soft), FIELD_BOOL, true, 0 },
+    { offsetof(struct member, soft), FIELD_BOOL, 2, 0 },
+    { offsetof(struct member, proving_ms), FIELD_PAST, 3, 0 },
 };
 
 #define C(type, field, max)                                                                        \
     {                                                                                              \
-        offsetof(struct cell, field), type, false, max                                             \
+        offsetof(struct cell, field), type, 1, max                                                 \
     }
 static const struct standing_field cell_rows[] = {
     C(FIELD_TEXT, provider, STANDING_NAME_MAX),
@@ -98,28 +99,29 @@ static const struct standing_field cell_rows[] = {
 };
 
 static const struct standing_field block_rows[] = {
-    { offsetof(struct block, at_ms), FIELD_PAST, false, 0 },
-    { offsetof(struct block, domain), FIELD_U64, false, 0 },
-    { offsetof(struct block, names_us), FIELD_BOOL, false, 0 },
+    { offsetof(struct block, at_ms), FIELD_PAST, 1, 0 },
+    { offsetof(struct block, domain), FIELD_U64, 1, 0 },
+    { offsetof(struct block, names_us), FIELD_BOOL, 1, 0 },
 };
 
 static const struct standing_field listing_rows[] = {
-    { offsetof(struct listing, source), FIELD_TEXT, false, STANDING_NAME_MAX },
-    { offsetof(struct listing, text), FIELD_TEXT, false, STANDING_TEXT_MAX },
-    { offsetof(struct listing, points), FIELD_F64, false, POINTS_MOST },
-    { offsetof(struct listing, hard), FIELD_BOOL, false, 0 },
-    { offsetof(struct listing, clear), FIELD_U8, false, CLEAR_CHECKS - 1 },
-    { offsetof(struct listing, since_ms), FIELD_PAST, false, 0 },
-    { offsetof(struct listing, clear_ms), FIELD_PAST, false, 0 },
-    { offsetof(struct listing, heard_ms), FIELD_PAST, true, 0 },
+    { offsetof(struct listing, source), FIELD_TEXT, 1, STANDING_NAME_MAX },
+    { offsetof(struct listing, text), FIELD_TEXT, 1, STANDING_TEXT_MAX },
+    { offsetof(struct listing, points), FIELD_F64, 1, POINTS_MOST },
+    { offsetof(struct listing, hard), FIELD_BOOL, 1, 0 },
+    { offsetof(struct listing, clear), FIELD_U8, 1, CLEAR_CHECKS - 1 },
+    { offsetof(struct listing, since_ms), FIELD_PAST, 1, 0 },
+    { offsetof(struct listing, clear_ms), FIELD_PAST, 1, 0 },
+    { offsetof(struct listing, heard_ms), FIELD_PAST, 2, 0 },
+    { offsetof(struct listing, many), FIELD_BOOL, 3, 0 },
 };
 
 static const struct standing_field trace_rows[] = {
-    { offsetof(struct trace, kind), FIELD_U8, false, STANDING_EV_KINDS - 1 },
-    { offsetof(struct trace, source), FIELD_TEXT, false, STANDING_NAME_MAX },
-    { offsetof(struct trace, text), FIELD_TEXT, false, STANDING_TEXT_MAX },
-    { offsetof(struct trace, points), FIELD_F64, false, POINTS_MOST },
-    { offsetof(struct trace, at_ms), FIELD_PAST, false, 0 },
+    { offsetof(struct trace, kind), FIELD_U8, 1, STANDING_EV_KINDS - 1 },
+    { offsetof(struct trace, source), FIELD_TEXT, 1, STANDING_NAME_MAX },
+    { offsetof(struct trace, text), FIELD_TEXT, 1, STANDING_TEXT_MAX },
+    { offsetof(struct trace, points), FIELD_F64, 1, POINTS_MOST },
+    { offsetof(struct trace, at_ms), FIELD_PAST, 1, 0 },
 };
 
 #define FIELDS(rows)                                                                               \
@@ -192,7 +194,7 @@ static void put_member(struct buf *out, const struct member *m)
 
 void standing_pack(const struct standing *s, struct buf *out)
 {
-    put_u32(out, STANDING_MAGIC);
+    put_u32(out, STANDING_MAGIC_OF(STANDING_LAYOUT));
     put_u64(out, (uint64_t)s->now_ms);
     put_u64(out, (uint64_t)s->wall_ms);
     put_u16(out, (uint16_t)s->n);

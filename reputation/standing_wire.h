@@ -9,8 +9,10 @@
 
 #include "reputation/standing_internal.h"
 
-/* "WPs1", "WPs2": the version of the layout. Both are read; what 1 did not have is zero. */
-enum { STANDING_MAGIC_1 = 0x31735057, STANDING_MAGIC = 0x32735057 };
+/* "WPs1" to "WPs3": the version of the layout. All are read; what an old one did not have is
+ * zero. */
+enum { STANDING_MAGIC_1 = 0x31735057, STANDING_LAYOUT = 3 };
+#define STANDING_MAGIC_OF(version) (STANDING_MAGIC_1 + ((uint32_t)(version)-1) * 0x01000000u)
 
 enum field_type {
     FIELD_BOOL,
@@ -27,8 +29,8 @@ enum field_type {
 struct standing_field {
     uint16_t offset;
     uint8_t type;
-    bool new;     /* of version 2 */
-    uint32_t max; /* of U8, U32, F64 (0: the largest), bytes of TEXT; all inclusive */
+    uint8_t since; /* the first version that has it */
+    uint32_t max;  /* of U8, U32, F64 (0: the largest), bytes of TEXT; all inclusive */
 };
 
 struct standing_fields {

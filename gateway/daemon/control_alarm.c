@@ -6,16 +6,19 @@
 #include "gateway/base/mem.h"
 #include "gateway/conf/conf.h"
 #include "gateway/daemon/alarm_text.h"
+#include "gateway/daemon/alarm_unsent.h"
 #include "gateway/daemon/keeper.h"
 #include "gateway/daemon/webhook.h"
 #include "gateway/io/timer.h"
 
 enum { SUBJECT_MAX = 2048, BODY_MAX = 128 << 10, LETTERS_MAX = 16, AGAIN_MS = 500 };
-static const char FILE_NAME[] = "alarms.bin";
+static const char FILE_NAME[] = "alarms.bin", UNSENT_NAME[] = "unsent.bin";
+static const int64_t LETTER_PATIENCE_MS = 24 * 3600 * 1000;
 
 /* Mail that the relay has not taken yet. */
 struct waiting {
     struct list node;
+    int64_t since_ms; /* wall clock */
     struct buf to, subject, text;
 };
 
@@ -28,7 +31,8 @@ struct control_alarm {
     unsigned letter_n;
     struct timer due, again;
     struct keeper *keeper;
-    struct loop_task save; /* at the end of the turn: a storm is one writing */
+    struct loop_task save;        /* at the end of the turn: a storm is one writing */
+    struct loop_task save_unsent; /* likewise */
     struct control_alarm_stats stats;
 };
 
@@ -66,6 +70,60 @@ static bool take_kept(void *arg, struct slice bytes, struct err *err)
     return alarms_unpack(bytes, loop_now_ms(loop), loop_wall_ms(loop), &c->core, err) == RC_OK;
 }
 
+/* ---- what has not arrived, likewise ---- */
+
+struct packing {
+    struct buf *out;
+    int64_t wall_ms;
+};
+
+static void pack_post(void *arg, struct slice json, int64_t age_ms)
+{
+    const struct packing *p = arg;
+    struct unsent m = { .since_ms = p->wall_ms > age_ms ? p->wall_ms - age_ms : 0, .text = json };
+    unsent_put(p->out, &m);
+}
+
+static void save_unsent(struct control_alarm *c)
+{
+    struct buf bytes;
+    struct packing packing = { &bytes, loop_wall_ms(c->env.loop) };
+    buf_init(&bytes, UNSENT_PACK_MAX);
+    unsent_begin(&bytes);
+    webhook_each(c->webhook, pack_post, &packing);
+    LIST_EACH (node, &c->letters) {
+        const struct waiting *w = CONTAINER_OF(node, struct waiting, node);
+        struct unsent m = { w->since_ms, buf_slice(&w->to), buf_slice(&w->subject),
+                            buf_slice(&w->text) };
+        unsent_put(&bytes, &m);
+    }
+    keeper_save(c->keeper, UNSENT_NAME, buf_slice(&bytes));
+    buf_free(&bytes);
+}
+
+static void on_save_unsent(struct loop_task *task)
+{
+    save_unsent(CONTAINER_OF(task, struct control_alarm, save_unsent));
+}
+
+static void keep_letter(struct control_alarm *c, const struct unsent *m);
+
+static void take_message(void *arg, const struct unsent *m)
+{
+    struct control_alarm *c = arg;
+    int64_t age = loop_wall_ms(c->env.loop) - m->since_ms;
+    age = age > 0 ? age : 0; /* the clock was set back */
+    if (!m->to.n)
+        webhook_post(c->webhook, m->text, age);
+    else if (age < LETTER_PATIENCE_MS)
+        keep_letter(c, m);
+}
+
+static bool take_unsent(void *arg, struct slice bytes, struct err *err)
+{
+    return unsent_read(bytes, take_message, arg, err) == RC_OK;
+}
+
 /* ---- mail ---- */
 
 static void letter_free(struct control_alarm *c, struct waiting *w)
@@ -78,6 +136,14 @@ static void letter_free(struct control_alarm *c, struct waiting *w)
     free(w);
 }
 
+/* The oldest: newer ones tell more. */
+static void lose(struct control_alarm *c, struct waiting *w)
+{
+    c->stats.lost++;
+    log_error(NULL, "alarm_not_mailed", "reason", "the relay takes none", NULL);
+    letter_free(c, w);
+}
+
 static void hand_over(struct control_alarm *c)
 {
     LIST_EACH (node, &c->letters) {
@@ -86,9 +152,12 @@ static void hand_over(struct control_alarm *c)
                                       buf_slice(&w->text) };
         if (!control_links_letter(c->env.links, &letter)) {
             timer_set(c->env.loop, &c->again, AGAIN_MS);
+            if (c->letter_n > LETTERS_MAX)
+                lose(c, w);
             return;
         }
         letter_free(c, w);
+        loop_task_schedule(c->env.loop, &c->save_unsent);
     }
 }
 
@@ -97,24 +166,34 @@ static void on_again(struct timer *timer)
     hand_over(CONTAINER_OF(timer, struct control_alarm, again));
 }
 
-static void send_mail(struct control_alarm *c, const struct alarm_message *m)
+static void keep_letter(struct control_alarm *c, const struct unsent *m)
 {
-    if (c->letter_n == LETTERS_MAX) {
-        c->stats.lost++;
-        log_error(NULL, "alarm_not_mailed", "reason", "the relay takes none", NULL);
-        return;
-    }
     struct waiting *w = mem_zero(sizeof *w);
+    w->since_ms = m->since_ms;
     buf_init(&w->to, SUBJECT_MAX);
     buf_init(&w->subject, SUBJECT_MAX);
     buf_init(&w->text, LINK_LETTER_MAX);
-    buf_put_slice(&w->to, notify_of(c)->mail);
-    alarm_put_subject(&w->subject, m);
-    alarm_put_text(&w->text, m);
+    buf_put_slice(&w->to, m->to);
+    buf_put_slice(&w->subject, m->subject);
+    buf_put_slice(&w->text, m->text);
     list_init(&w->node);
     list_push_back(&c->letters, &w->node);
     c->letter_n++;
     hand_over(c);
+}
+
+static void send_mail(struct control_alarm *c, const struct alarm_message *m)
+{
+    struct buf subject, text;
+    buf_init(&subject, SUBJECT_MAX);
+    buf_init(&text, LINK_LETTER_MAX);
+    alarm_put_subject(&subject, m);
+    alarm_put_text(&text, m);
+    struct unsent unsent = { loop_wall_ms(c->env.loop), notify_of(c)->mail, buf_slice(&subject),
+                             buf_slice(&text) };
+    keep_letter(c, &unsent);
+    buf_free(&subject);
+    buf_free(&text);
 }
 
 /* ---- telling ---- */
@@ -135,9 +214,10 @@ static void tell(struct control_alarm *c, const struct alarm_digest *digest)
         send_mail(c, &m);
     buf_clear(&text);
     alarm_put_json(&text, &m);
-    if (notify_of(c)->webhook.n && !webhook_post(c->webhook, buf_slice(&text)))
-        c->stats.lost++;
+    if (notify_of(c)->webhook.n)
+        webhook_post(c->webhook, buf_slice(&text), 0);
     buf_free(&text);
+    loop_task_schedule(c->env.loop, &c->save_unsent);
 }
 
 static void wait_for_due(struct control_alarm *c)
@@ -174,9 +254,12 @@ void control_alarm_standing(struct control_alarm *c, const struct standing_event
     struct alarm alarm;
     if (!c->policies)
         return;
-    bool acknowledge = policies_conf(c->policies)->reputation.acknowledge;
-    if (alarms_judge(c->core, event, acknowledge, loop_now_ms(c->env.loop), &alarm) &&
-        anybody_listens(c))
+    const struct conf *conf = policies_conf(c->policies);
+    bool acknowledge = conf->reputation.acknowledge;
+    bool needs = alarms_judge(c->core, event, acknowledge, loop_now_ms(c->env.loop), &alarm);
+    if (alarm.kind == ALARM_POOL && (size_t)event->pool < conf->rules.routes.n)
+        alarm.with = conf->rules.routes.at[event->pool].name;
+    if (needs && anybody_listens(c))
         take(c, &alarm);
 }
 
@@ -192,10 +275,12 @@ void control_alarm_hygiene(struct control_alarm *c, struct slice egress, const s
         take(c, &alarm);
 }
 
-void control_alarm_list(struct control_alarm *c, struct slice source, const char *text)
+void control_alarm_list(struct control_alarm *c, struct slice source, enum list_fault fault,
+                        const char *text)
 {
-    struct alarm alarm = { .kind = ALARM_LIST, .with = source, .reason = slice_of(text) };
-    if (anybody_listens(c))
+    struct alarm alarm;
+    bool news = alarms_judge_list(c->core, source, fault, text, &alarm);
+    if (news && anybody_listens(c))
         take(c, &alarm);
 }
 
@@ -210,9 +295,11 @@ void control_alarm_loss(struct control_alarm *c)
 
 /* ---- life ---- */
 
-static void on_webhook_lost(void *arg)
+static void on_webhook_gone(void *arg, bool lost)
 {
-    ((struct control_alarm *)arg)->stats.lost++;
+    struct control_alarm *c = arg;
+    c->stats.lost += lost;
+    loop_task_schedule(c->env.loop, &c->save_unsent);
 }
 
 struct control_alarm *control_alarm_new(const struct control_alarm_env *env)
@@ -223,10 +310,12 @@ struct control_alarm *control_alarm_new(const struct control_alarm_env *env)
     if (keeper_load(c->keeper, FILE_NAME, ALARMS_PACK_MAX, take_kept, c) != RC_OK)
         c->core = alarms_new();
     loop_task_init(&c->save, on_save);
-    c->webhook = webhook_new(env->loop, on_webhook_lost, c);
+    loop_task_init(&c->save_unsent, on_save_unsent);
+    c->webhook = webhook_new(env->loop, on_webhook_gone, c);
     list_init(&c->letters);
     timer_init(&c->due, on_due);
     timer_init(&c->again, on_again);
+    (void)keeper_load(c->keeper, UNSENT_NAME, UNSENT_PACK_MAX, take_unsent, c); /* or none */
     return c;
 }
 
@@ -237,11 +326,13 @@ void control_alarm_free(struct control_alarm **alarm)
         return;
     timer_stop(c->env.loop, &c->due);
     timer_stop(c->env.loop, &c->again);
+    loop_task_cancel(&c->save);
+    loop_task_cancel(&c->save_unsent);
+    save(c);
+    save_unsent(c);
     LIST_EACH (node, &c->letters)
         letter_free(c, CONTAINER_OF(node, struct waiting, node));
     webhook_free(&c->webhook);
-    loop_task_cancel(&c->save);
-    save(c);
     keeper_free(&c->keeper);
     alarms_free(&c->core);
     if (c->policies)
@@ -255,7 +346,8 @@ void control_alarm_configure(struct control_alarm *c, struct policies *policies)
     struct policies *old = c->policies;
     c->policies = policies_ref(policies);
     webhook_configure(c->webhook, policies_conf(policies));
-    wait_for_due(c); /* what was kept */
+    loop_task_schedule(c->env.loop, &c->save_unsent); /* what nobody is to be told any more */
+    wait_for_due(c);                                  /* what was kept */
     if (old)
         policies_unref(&old);
 }

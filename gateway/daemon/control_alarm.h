@@ -5,10 +5,10 @@
  *   when, and tells it: JSON by POST to the webhook, and a message to the mailbox, which the relay
  *   stores and sends like any other mail: by an egress that still works.
  *
- *   A webhook that fails is tried again four times in half an hour, then given up with a line in
- *   the log. Mail waits here while the relay does not answer. What was told, and what waits to be,
- *   is kept (alarms.bin): a restart repeats nothing and makes no room for more messages. What is on
- *   its way to the webhook or the relay is not.
+ *   A webhook that fails is tried again for a day, then given up with a line in the log
+ *   (webhook.h). Mail waits here while the relay does not answer. What was told, and what waits to
+ *   be, is kept (alarms.bin): a restart repeats nothing and makes no room for more messages. What
+ *   has not arrived is kept, too (unsent.bin): it may come twice when control dies just then.
  *
  *   Everything runs on control's loop. The inputs may be called from inside the callbacks of the
  *   core of standing: what is told of it is read later.
@@ -19,6 +19,7 @@
 #include "gateway/daemon/control_links.h"
 #include "policies/policies.h"
 #include "reputation/hygiene.h"
+#include "reputation/listing.h"
 #include "reputation/standing.h"
 
 struct control_alarm;
@@ -39,7 +40,9 @@ void control_alarm_configure(struct control_alarm *alarm, struct policies *polic
 void control_alarm_standing(struct control_alarm *alarm, const struct standing_event *event);
 void control_alarm_hygiene(struct control_alarm *alarm, struct slice egress,
                            const struct hygiene *hygiene);
-void control_alarm_list(struct control_alarm *alarm, struct slice source, const char *text);
+/* Also that nothing is wrong with it (any more), once it is known. */
+void control_alarm_list(struct control_alarm *alarm, struct slice source, enum list_fault fault,
+                        const char *text);
 /* What was known is lost: nothing of it could be read at the start. */
 void control_alarm_loss(struct control_alarm *alarm);
 

@@ -49,14 +49,18 @@ static void on_listing(void *arg, const struct listing *l)
     }
 }
 
-static void on_alarm(void *arg, struct slice source, const char *text)
+static void on_fault(void *arg, struct slice source, enum list_fault fault, const char *text)
 {
     const struct control_lists *c = arg;
     char name[256];
     snprintf(name, sizeof name, "%.*s", SLICE_FMT(source));
-    log_warning(NULL, "reputation_alarm", "source", name, "text", text, NULL);
-    if (c->hooks.alarm)
-        c->hooks.alarm(c->hooks.arg, source, text);
+    if (fault != LIST_FINE)
+        log_warning(NULL, "reputation_alarm", "source", name, "fault", list_fault_names[fault],
+                    "text", text, NULL);
+    else if (text[0])
+        log_info(NULL, "reputation_fine", "source", name, "text", text, NULL);
+    if (c->hooks.fault)
+        c->hooks.fault(c->hooks.arg, source, fault, text);
 }
 
 static void log_hygiene(const struct owned *o, const struct hygiene *h)
@@ -262,12 +266,21 @@ void control_lists_feed(struct control_lists *c, struct slice message, int fd)
     if (fd < 0) {
         run_feeds_take(c->feeds, path, (struct slice){ NULL, 0 }, text);
     } else {
-        enum rc rc = feed_read(fd, &content, &err);
-        if (rc != RC_AGAIN) /* it changes: the supervisor sends it again */
+        enum rc rc = feed_read(fd, text[0], &content, &err);
+        if (rc != RC_AGAIN) /* it changes: the supervisor sends it again, when it rests */
             run_feeds_take(c->feeds, path, buf_slice(&content), rc == RC_OK ? NULL : err.text);
+        else if (text[0])
+            run_feeds_take(c->feeds, path, (struct slice){ NULL, 0 }, text);
     }
     buf_free(&content);
     free(text);
+}
+
+void control_lists_believed(struct control_lists *c, struct slice source,
+                            const struct addr *address, bool many)
+{
+    dnsbl_believed(run_dnsbl_core(c->dnsbl), source, address, many);
+    run_feeds_believed(c->feeds, source, address, many);
 }
 
 void control_lists_suspect(struct control_lists *c, const struct addr *address, bool suspect)
@@ -280,8 +293,8 @@ void control_lists_suspect(struct control_lists *c, const struct addr *address, 
 struct control_lists *control_lists_new(struct loop *loop, const struct control_lists_hooks *hooks)
 {
     struct control_lists *c = mem_zero(sizeof *c);
-    struct run_dnsbl_hooks of_lists = { on_listing, on_alarm, c };
-    struct run_feeds_hooks of_feeds = { on_listing, on_alarm, c };
+    struct run_dnsbl_hooks of_lists = { on_listing, on_fault, c };
+    struct run_feeds_hooks of_feeds = { on_listing, on_fault, c };
     c->loop = loop;
     c->hooks = *hooks;
     c->dnsbl = run_dnsbl_new(loop, &of_lists);

@@ -28,7 +28,8 @@ struct control_lists_hooks {
     void (*listing)(void *arg, struct slice egress, const struct listing *listing);
     /* After every check, hourly or so. */
     void (*hygiene)(void *arg, struct slice egress, const struct hygiene *hygiene);
-    void (*alarm)(void *arg, struct slice source, const char *text);
+    /* Something is wrong with a list itself, or that is over; `text` is "" when nothing was. */
+    void (*fault)(void *arg, struct slice source, enum list_fault fault, const char *text);
     void *arg;
 };
 
@@ -39,6 +40,9 @@ void control_lists_free(struct control_lists **lists);
 void control_lists_configure(struct control_lists *lists, struct policies *policies);
 /* MSG_FEED: its content, and a descriptor that is taken over (-1: none). */
 void control_lists_feed(struct control_lists *lists, struct slice message, int fd);
+/* What was believed before this process began is no news. */
+void control_lists_believed(struct control_lists *lists, struct slice source,
+                            const struct addr *address, bool many);
 /* Ask more often about this address. */
 void control_lists_suspect(struct control_lists *lists, const struct addr *address, bool suspect);
 /* A row, a JSON object, for each address and list, and for the names of each address; of egresses

@@ -37,6 +37,8 @@ static void put_listed(struct buf *row, const struct listing *l)
     char answer[16];
     json_int(row, "points", l->points);
     json_cstr(row, "weight", zone_kind_names[l->kind]);
+    if (l->many)
+        json_bool(row, "many", true);
     if (l->answer) {
         snprintf(answer, sizeof answer, "%u.%u.%u.%u", l->answer >> 24, l->answer >> 16 & 255,
                  l->answer >> 8 & 255, l->answer & 255);

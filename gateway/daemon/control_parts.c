@@ -68,6 +68,19 @@ static void tell_suspects(const struct control_parts *c)
             control_lists_suspect(c->lists, &v.address, true);
 }
 
+/* Lists that an earlier process believed: nothing that happens now. */
+static void tell_believed(const struct control_parts *c)
+{
+    const struct standing *core = control_standing_core(c->standing);
+    struct standing_evidence e[STANDING_LISTINGS_MAX];
+    struct standing_view v;
+    for (int m = 0; standing_view(core, m, 0, &v); m++) {
+        uint32_t n = standing_evidence(core, m, 0, e, STANDING_LISTINGS_MAX);
+        for (uint32_t i = 0; i < n && e[i].kind == STANDING_EV_LISTED && e[i].standing; i++)
+            control_lists_believed(c->lists, e[i].source, &v.address, e[i].many);
+    }
+}
+
 static void note_listing(struct control_links *links, struct slice egress, const struct listing *l)
 {
     char reason[STANDING_TEXT_MAX];
@@ -102,10 +115,10 @@ static void on_hygiene(void *arg, struct slice egress, const struct hygiene *hyg
     control_alarm_hygiene(c->alarm, egress, hygiene);
 }
 
-static void on_list_alarm(void *arg, struct slice source, const char *text)
+static void on_list_fault(void *arg, struct slice source, enum list_fault fault, const char *text)
 {
     const struct control_parts *c = arg;
-    control_alarm_list(c->alarm, source, text);
+    control_alarm_list(c->alarm, source, fault, text);
 }
 
 /* ---- life ---- */
@@ -126,7 +139,7 @@ void control_parts_start(struct control_parts *c, struct loop *loop, const char 
                                        .report = on_report,
                                        .arg = c };
     struct control_lists_hooks lists = {
-        .listing = on_listing, .hygiene = on_hygiene, .alarm = on_list_alarm, .arg = c
+        .listing = on_listing, .hygiene = on_hygiene, .fault = on_list_fault, .arg = c
     };
     c->report = control_report_new(loop, relay_path, history);
     c->standing = control_standing_new(&standing);
@@ -156,6 +169,7 @@ void control_parts_configure(struct control_parts *c, struct policies *policies)
     control_lists_configure(c->lists, policies);
     control_drains_configure(c->drains);
     tell_suspects(c);
+    tell_believed(c);
 }
 
 void control_parts_free(struct control_parts *c)

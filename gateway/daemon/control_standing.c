@@ -309,6 +309,7 @@ void control_standing_listing(struct control_standing *c, struct slice egress,
         check.text = slice_of(l->text[0] ? l->text : l->what);
         check.points = l->kind == ZONE_REPORT ? 0 : l->points;
         check.hard = l->kind == ZONE_HARD;
+        check.many = l->many;
     }
     standing_listing(c->core, member, &check, now(c));
     control_standing_touched(c);

@@ -10,22 +10,15 @@
 
 #include "gateway/base/cursor.h"
 #include "gateway/base/mem.h"
+#include "gateway/daemon/feed_rest.h"
 #include "gateway/daemon/messages.h"
 #include "gateway/io/timer.h"
 
 enum { LOOK_MS = 500, MESSAGE_MAX = 8 << 10 };
 
-/* What tells one state of a file from another, who may read it included. All zero: it cannot be
- * looked at. */
-struct mark {
-    int64_t inode, size;
-    struct timespec written, changed;
-};
-
 struct file {
     char *path;
-    struct mark seen, sent;
-    bool told; /* `sent` holds */
+    struct feed_rest rest;
 };
 
 struct feed_files {
@@ -36,23 +29,12 @@ struct feed_files {
     struct timer look;
 };
 
-static struct mark mark_of(const char *path)
+static struct feed_mark mark_of(const char *path)
 {
     struct stat st;
     if (stat(path, &st) != 0)
-        return (struct mark){ 0 };
-    return (struct mark){ (int64_t)st.st_ino, (int64_t)st.st_size, st.st_mtim, st.st_ctim };
-}
-
-static bool same_time(const struct timespec *a, const struct timespec *b)
-{
-    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-static bool same(const struct mark *a, const struct mark *b)
-{
-    return a->inode == b->inode && a->size == b->size && same_time(&a->written, &b->written) &&
-           same_time(&a->changed, &b->changed);
+        return (struct feed_mark){ 0 };
+    return (struct feed_mark){ (int64_t)st.st_ino, (int64_t)st.st_size, st.st_mtim, st.st_ctim };
 }
 
 /* A descriptor to read from, or -1 and why. */
@@ -70,12 +52,12 @@ static int open_file(const char *path, const char **why_r)
     return fd;
 }
 
-static void tell(const struct feed_files *files, struct file *f)
+/* `restless`: it may be half written, and its reader has to know. */
+static void tell(const struct feed_files *files, const struct file *f, bool restless)
 {
-    const char *why = "";
+    const char *why =
+        restless ? "it is written all the time: nobody can tell when it is whole" : "";
     struct buf b;
-    if (!files->control->ipc)
-        return;
     int fd = open_file(f->path, &why);
     buf_init(&b, MESSAGE_MAX);
     put_slice16(&b, slice_of(f->path));
@@ -84,21 +66,23 @@ static void tell(const struct feed_files *files, struct file *f)
     buf_free(&b);
     if (fd >= 0)
         close(fd);
-    f->sent = f->seen;
-    f->told = true;
+}
+
+static void look(const struct feed_files *files, struct file *f)
+{
+    struct feed_mark now = mark_of(f->path);
+    if (!files->control->ipc)
+        return;
+    enum feed_look found = feed_rest_look(&f->rest, &now, loop_now_ms(files->loop));
+    if (found != FEED_AS_BEFORE)
+        tell(files, f, found == FEED_RESTLESS);
 }
 
 static void on_look(struct timer *timer)
 {
     struct feed_files *files = CONTAINER_OF(timer, struct feed_files, look);
-    for (size_t i = 0; i < files->n; i++) {
-        struct file *f = &files->at[i];
-        struct mark now = mark_of(f->path);
-        bool rests = same(&now, &f->seen);
-        f->seen = now;
-        if (rests && (!f->told || !same(&now, &f->sent)))
-            tell(files, f);
-    }
+    for (size_t i = 0; i < files->n; i++)
+        look(files, &files->at[i]);
     timer_set(files->loop, timer, LOOK_MS);
 }
 
@@ -120,8 +104,8 @@ void feed_files_configure(struct feed_files *files, const struct conf *conf)
         if (!path.n)
             continue;
         struct file *f = &files->at[files->n++];
-        *f = (struct file){ .path = mem_strndup(path.p, path.n), .seen = mark_of(path.p) };
-        tell(files, f);
+        *f = (struct file){ .path = mem_strndup(path.p, path.n), .rest.seen = mark_of(path.p) };
+        look(files, f); /* as if it rested */
     }
     if (files->n)
         timer_set(files->loop, &files->look, LOOK_MS);

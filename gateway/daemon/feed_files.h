@@ -4,7 +4,8 @@
  *   An operator's feed may stand where the unprivileged control cannot read, and a reload may name
  *   another one long after control's sandbox was closed. So the supervisor looks at the files twice
  *   a second and sends control an open descriptor (MSG_FEED) of one that has changed and rests
- *   since the last look: within a second, and not half written. It reads nothing itself.
+ *   since the last look: within a second, and not half written. One that never rests is sent after
+ *   a minute, with a word of it (feed_rest.h). It reads nothing itself.
  *
  *   What cannot be opened is told with the reason; control keeps what it had.
  */

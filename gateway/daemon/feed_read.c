@@ -28,7 +28,7 @@ static bool same(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-enum rc feed_read(int fd, struct buf *out, struct err *err)
+enum rc feed_read(int fd, bool restless, struct buf *out, struct err *err)
 {
     struct stat before, after;
     enum rc rc = fstat(fd, &before) == 0 ? RC_OK : err_set(err, RC_IO, "%s", strerror(errno));
@@ -36,6 +36,9 @@ enum rc feed_read(int fd, struct buf *out, struct err *err)
         rc = read_all(fd, out, err);
     if (rc == RC_OK && (fstat(fd, &after) != 0 || !same(&before, &after)))
         rc = err_set(err, RC_AGAIN, "it changes while it is read");
+    struct slice s = buf_slice(out);
+    if (rc == RC_OK && restless && s.n && s.p[s.n - 1] != '\n')
+        rc = err_set(err, RC_AGAIN, "it ends in the middle of a line");
     close(fd);
     return rc;
 }

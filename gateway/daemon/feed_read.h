@@ -14,6 +14,8 @@
 
 enum { FEED_READ_MAX = 64 << 20 };
 
-enum rc feed_read(int fd, struct buf *out, struct err *err);
+/* `restless`: it is being written, as far as is known. What ends in the middle of a line is then
+ * RC_AGAIN: cut off there an address is another one. */
+enum rc feed_read(int fd, bool restless, struct buf *out, struct err *err);
 
 #endif

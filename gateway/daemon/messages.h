@@ -26,7 +26,7 @@ enum message_type {
     MSG_GEO,       /* text16 path of the AS numbers, text16 of the places; empty: none. Also alone:
                         after a database changed */
     MSG_FEED, /* to control, after CONFIG: text16 path of a feed's file, text16 why it cannot be
-                        read; else the descriptor */
+                        read; else the descriptor, and then: why it may not be whole */
     MSG_RELOAD_DONE, /* to control: u32 token, u8 exit status, text for the operator */
     /* from a child */
     MSG_READY = 100, /* it does its work now; no content */

@@ -13,18 +13,23 @@
 enum { TIMEOUT_MS = 20 * 1000, ANSWER_MAX = 64 << 10, SECOND = 1000, MINUTE = 60 * SECOND };
 
 static const int64_t pauses[] = { 10 * SECOND, MINUTE, 5 * MINUTE, 20 * MINUTE };
-enum { TRIES = 1 + sizeof pauses / sizeof pauses[0] };
+enum {
+    PAUSES = sizeof pauses / sizeof pauses[0],
+    APART_MS = SECOND,
+    PATIENCE_MS = 24 * 60 * MINUTE
+};
 
 struct post {
     struct list node;
     char *json;
     size_t n;
     unsigned tries;
+    int64_t since_ms; /* monotonic; before this process began it may be negative */
 };
 
 struct webhook {
     struct loop *loop;
-    void (*lost)(void *arg);
+    void (*gone)(void *arg, bool lost);
     void *arg;
     char *url, *ca; /* url: NULL: none */
     size_t ca_n;
@@ -98,31 +103,48 @@ static void on_answer(void *arg, const struct fetch_result *result)
     struct post *p = first(w);
     assert(p);                             /* whose answer it is */
     bool good = result->status / 100 == 2; /* however long what it has to say about it is */
-    bool final = p->tries >= TRIES;
+    bool final = loop_now_ms(w->loop) - p->since_ms >= PATIENCE_MS;
+    unsigned at = p->tries < PAUSES ? p->tries : PAUSES;
     w->fetch = NULL;
     if (!good)
         complain(w, result, final);
-    if (!good && final)
-        w->lost(w->arg);
-    timer_set(w->loop, &w->next, good || final ? 0 : pauses[p->tries - 1]);
-    if (good || final)
-        post_free(w, p);
+    timer_set(w->loop, &w->next, good || final ? APART_MS : pauses[at - 1]);
+    if (!good && !final)
+        return;
+    post_free(w, p);
+    w->gone(w->arg, !good);
 }
 
-bool webhook_post(struct webhook *w, struct slice json)
+/* Newer ones tell more; the one under way stays. */
+static void make_room(struct webhook *w)
 {
-    if (w->n == WEBHOOK_WAITING_MAX) {
-        log_warning(NULL, "webhook_given_up", "reason", "too many are waiting", NULL);
-        return false;
-    }
+    struct list *oldest = w->fetch ? w->posts.next->next : w->posts.next;
+    log_warning(NULL, "webhook_given_up", "reason", "too many are waiting", NULL);
+    post_free(w, CONTAINER_OF(oldest, struct post, node));
+    w->gone(w->arg, true);
+}
+
+void webhook_post(struct webhook *w, struct slice json, int64_t age_ms)
+{
     struct post *p = mem_zero(sizeof *p);
     p->json = mem_copy(json.p, json.n);
     p->n = json.n;
+    p->since_ms = loop_now_ms(w->loop) - age_ms;
     list_init(&p->node);
     list_push_back(&w->posts, &p->node);
     w->n++;
     start(w);
-    return true;
+    if (w->n > WEBHOOK_WAITING_MAX)
+        make_room(w);
+}
+
+void webhook_each(const struct webhook *w, void (*fn)(void *arg, struct slice json, int64_t age_ms),
+                  void *arg)
+{
+    LIST_EACH (node, &w->posts) {
+        const struct post *p = CONTAINER_OF(node, struct post, node);
+        fn(arg, (struct slice){ p->json, p->n }, loop_now_ms(w->loop) - p->since_ms);
+    }
 }
 
 /* ---- life ---- */
@@ -167,11 +189,11 @@ void webhook_configure(struct webhook *w, const struct conf *conf)
         drop_all(w); /* nobody wants them any more */
 }
 
-struct webhook *webhook_new(struct loop *loop, void (*lost)(void *arg), void *arg)
+struct webhook *webhook_new(struct loop *loop, void (*gone)(void *arg, bool lost), void *arg)
 {
     struct webhook *w = mem_zero(sizeof *w);
     w->loop = loop;
-    w->lost = lost;
+    w->gone = gone;
     w->arg = arg;
     w->fetcher = fetcher_new(loop);
     list_init(&w->posts);

@@ -271,7 +271,8 @@ def test_a_listing_is_told_once_by_webhook_and_by_mail_through_the_other_egress(
     assert got.peer == b and got.sender == ""
     m = mail.parse(got.data)
     assert m["Auto-Submitted"] == "auto-generated" and m["To"] == "postmaster@dest.test"
-    assert m["Date"] and m["Message-ID"] and a in m["Subject"] and "Waypost" in m["Subject"]
+    assert m["Date"] and m["Message-ID"] and a in m["Subject"]
+    assert m["Subject"].startswith(f"Waypost {here.conf['hostname']}: ")
     text = m.get_payload()
     assert a in text and "bad.netset" in text and "What to do: find out" in text
     post, = told.posts
@@ -284,6 +285,26 @@ def test_a_listing_is_told_once_by_webhook_and_by_mail_through_the_other_egress(
     assert "secret" not in here.stderr()                # its host alone is told
     assert net.stays(lambda: len(told.posts) == 1 and
                      len(to(server.messages, "postmaster@dest.test")) == 1, 3)
+
+
+def test_what_has_not_arrived_outlives_a_kill(relay, sink, hook):
+    """The webhook is down when it happens, and everything is killed before it is back."""
+    a, b = net.loopback(), net.loopback()
+    told = hook(failures=1)
+    here = watched(relay, sink(), [a, b], {"webhook": told.url})
+    listed_by(here, "bad.netset", [a])
+    kept = here.path("state/reputation/unsent.bin")
+
+    def waits():
+        with open(kept, "rb") as f:
+            return a.encode() in f.read()
+    net.wait_for("the failure", lambda: '"webhook_failed"' in here.stderr(), 30)
+    net.wait_for("it to be kept", lambda: os.path.exists(kept) and waits(), 30)
+    here.kill_tree()
+    here.start()
+    post, = net.wait_for("the webhook", lambda: told.posts, 60)
+    assert post["alarms"][0]["address"] == a
+    net.wait_for("it to be forgotten", lambda: not waits(), 30)
 
 
 @pytest.mark.timeout(240)

@@ -85,6 +85,7 @@ def test_all_are_listed_and_mail_is_held_until_one_is_not(both):
     out(here, "a", "b")
     net.wait_for("the alarm", lambda: told(web, "pool"), 30)
     assert told(web, "pool")[0]["state"] == "empty" and "waits" in told(web, "pool")[0]["reason"]
+    assert told(web, "pool")[0]["with"] in told(web, "pool")[0]["what"]  # the route
     bulk = [mail.message() for _ in range(12)]
     for text in bulk:
         here.send(text, sender="u@s.test")

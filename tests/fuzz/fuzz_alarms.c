@@ -1,6 +1,6 @@
 /*
  * tests/fuzz/fuzz_alarms — kept alarms: junk is refused, what is taken is written again as the same
- *   bytes, and is told within its limits
+ *   bytes (if it is of this version), and is told within its limits
  */
 #include <assert.h>
 #include <stdint.h>
@@ -34,7 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         wall_ms = wall_ms << 8 | data[4 + i];
     buf_init(&again, ALARMS_PACK_MAX);
     alarms_pack(a, NOW, wall_ms, &again);
-    assert(!again.full && slice_eq(buf_slice(&again), bytes));
+    assert(!again.full && (data[3] == '1' || slice_eq(buf_slice(&again), bytes)));
     buf_free(&again);
     tell_all(a);
     alarms_free(&a);

@@ -129,23 +129,25 @@ static void mail(struct life *l)
 static void check_list(struct life *l, int m, int list)
 {
     bool listed = l->trouble.listed[m][list] > l->inner || l->trouble.world[list] > l->inner;
-    bool unknown = !l->quiet && chance(l, 0.1);
+    bool unknown = !l->quiet && chance(l, 0.1), many = l->trouble.world[list] > l->inner;
     struct life_shadow *s = &l->shadow[m];
     struct standing_check c = { .source = slice_of(lists[list]),
                                 .points = list ? 100 : 40,
                                 .hard = list == 1,
+                                .many = many,
                                 .verdict = unknown  ? STANDING_UNKNOWN
                                            : listed ? STANDING_IS_LISTED
                                                     : STANDING_CLEARED };
     if (!unknown && listed) {
         s->listed[list] = true;
         s->clear[list] = 0;
+        s->many[list] = many;
     } else if (!unknown && s->listed[list] &&
                (s->clear[list] == 0 || l->inner - s->clear_ms[list] >= 15 * MINUTE)) {
         s->clear_ms[list] = l->inner;
         s->listed[list] = ++s->clear[list] < 3;
     }
-    s->hard[list] = s->listed[list] && list == 1;
+    s->hard[list] = s->listed[list] && list == 1 && !s->many[list];
     s->touched = true;
     for (int t = 0; t < LIFE_TWINS; t++)
         standing_listing(l->twin[t], m, &c, l->wall);

@@ -37,7 +37,7 @@ struct life_shadow {
     bool faulted;                                  /* mail cannot leave by it just now */
     uint8_t clear[2];                              /* checks without it, of the two lists */
     int64_t clear_ms[2];
-    bool listed[2], hard[2];
+    bool listed[2], many[2], hard[2];
     double sent[LIFE_PROVIDERS], most[LIFE_PROVIDERS]; /* in this hour; allowed at most */
     bool unlimited[LIFE_PROVIDERS];
     uint32_t step[LIFE_PROVIDERS];

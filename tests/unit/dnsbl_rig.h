@@ -51,7 +51,7 @@ struct world {
     size_t pending_n;
     unsigned asked, asked_by[RESOLVERS], asked_second, most_in_second, texts;
     int64_t second;
-    unsigned listings, clearings, alarms, repeated, dead;
+    unsigned listings, clearings, alarms, fine, repeated, dead;
     int64_t listed_at, cleared_at;
     struct listing last;
     char last_text[DNSBL_TEXT_MAX], last_link[128], alarm[256];
@@ -155,11 +155,12 @@ static void on_verdict(void *arg, const struct listing *v)
     }
 }
 
-static void on_alarm(void *arg, struct slice zone, const char *text)
+static void on_fault(void *arg, struct slice zone, enum list_fault fault, const char *text)
 {
     struct world *w = arg;
     assert_true(slice_eq_str(zone, "bl.test"));
-    w->alarms++;
+    w->alarms += fault != LIST_FINE;
+    w->fine += fault == LIST_FINE;
     snprintf(w->alarm, sizeof w->alarm, "%s", text);
 }
 
@@ -212,7 +213,7 @@ static const char *const four[] = { "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.
 
 static void begin(struct world *w, const char *const *addresses, size_t resolvers)
 {
-    const struct dnsbl_hooks hooks = { on_ask, on_verdict, on_alarm, w };
+    const struct dnsbl_hooks hooks = { on_ask, on_verdict, on_fault, w };
     memset(w, 0, sizeof *w);
     w->now = 1000 * SECOND;
     rnd_seed(&w->rnd, 7);

@@ -109,6 +109,34 @@ static void test_names_are_told_when_they_break(void **state)
     assert_false(alarms_judge_names(alarms, &b, true));
 }
 
+/* Who is told of a list is told once, however often it is found to be so. */
+static void test_lists_are_told_when_it_changes(void **state)
+{
+    struct alarms *alarms = *state;
+    struct slice x = slice_of("x.test"), y = slice_of("y.test");
+    struct alarm alarm;
+    assert_false(alarms_judge_list(alarms, x, LIST_FINE, "", &alarm));
+    assert_true(alarms_judge_list(alarms, x, LIST_HELD, "why", &alarm));
+    assert_true(alarm.kind == ALARM_LIST && slice_eq_str(alarm.reason, "why"));
+    assert_true(slice_eq_str(alarm.with, "x.test") && slice_eq_str(alarm.state, "held"));
+    assert_false(alarms_judge_list(alarms, x, LIST_HELD, "why", &alarm));
+    assert_true(alarms_judge_list(alarms, y, LIST_SILENT, "", &alarm));
+    assert_true(alarms_judge_list(alarms, x, LIST_MANY, "", &alarm));
+    assert_true(alarms_judge_list(alarms, x, LIST_FINE, "", &alarm));
+    assert_false(alarms_judge_list(alarms, x, LIST_FINE, "", &alarm));
+    assert_false(alarms_judge_list(alarms, y, LIST_SILENT, "", &alarm));
+    assert_true(alarms_judge_list(alarms, x, LIST_HELD, "", &alarm));
+    /* more than are remembered: the oldest is told again, the others are not */
+    for (int i = 0; i < ALARM_LISTS_MAX - 1; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "l%d", i);
+        assert_true(alarms_judge_list(alarms, slice_of(name), LIST_MANY, "", &alarm));
+    }
+    assert_false(alarms_judge_list(alarms, x, LIST_HELD, "", &alarm));
+    assert_false(alarms_judge_list(alarms, slice_of("l200"), LIST_MANY, "", &alarm));
+    assert_true(alarms_judge_list(alarms, y, LIST_SILENT, "", &alarm));
+}
+
 /* ---- how often ---- */
 
 static void take(struct alarms *alarms, const char *egress, const char *reason, int64_t now_ms)
@@ -191,6 +219,8 @@ static void test_a_restart_repeats_nothing(void **state)
     addr_parse(slice_of("2001:db8::1"), &broken);
     assert_false(alarms_judge(alarms, &blocks, false, 0, &alarm));
     assert_true(alarms_judge_names(alarms, &broken, true));
+    struct slice list = slice_of("l.test");
+    assert_true(alarms_judge_list(alarms, list, LIST_HELD, "", &alarm));
     for (int i = 0; i < ALARMS_PER_HOUR - 1; i++) {
         char name[8];
         snprintf(name, sizeof name, "e%d", i);
@@ -203,6 +233,7 @@ static void test_a_restart_repeats_nothing(void **state)
     /* ten minutes later, on another clock */
     alarms = *state = restart(alarms, 10 * MINUTE, 5, 10 * MINUTE);
     assert_false(alarms_judge_names(alarms, &broken, true));
+    assert_false(alarms_judge_list(alarms, list, LIST_HELD, "", &alarm));
     assert_true(alarms_judge(alarms, &blocks, false, 5, &alarm));
     take(alarms, "e8", "told a moment ago", 5);
     assert_true(alarms_begin(alarms, 5, &d)); /* the last for which the hour has room */
@@ -258,6 +289,7 @@ int main(void)
         cmocka_unit_test(test_what_needs_a_person),
         cmocka_unit_test_setup_teardown(test_the_second_block_within_a_week, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names_are_told_when_they_break, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lists_are_told_when_it_changes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_gathered_then_withheld_then_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_restart_repeats_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_storm, set_up, tear_down),

@@ -1,6 +1,7 @@
 /*
  * tests/unit/test_feed_files — which state of a feed's file the supervisor tells control about
  */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +15,8 @@
 
 #include "gateway/base/cursor.h"
 #include "gateway/daemon/feed_files.h"
+#include "gateway/daemon/feed_read.h"
+#include "gateway/daemon/feed_rest.h"
 #include "gateway/daemon/messages.h"
 #include "tests/support/temp_dir.h"
 
@@ -144,10 +147,71 @@ static void test_a_file_that_changes(void **state)
     assert_int_equal(rig.opened, 2);
 }
 
+/* ---- one that is never at rest ---- */
+
+/* Caught in the middle of a line it would have another address than it will have. */
+static void test_what_may_be_half_written(void **state)
+{
+    static const struct {
+        const char *text;
+        bool restless;
+        enum rc rc;
+    } rows[] = {
+        { "192.0.2.12\n", false, RC_OK },
+        { "192.0.2.12\n192.0.2.1", false, RC_OK },
+        { "192.0.2.12\n", true, RC_OK },
+        { "192.0.2.12\n192.0.2.1", true, RC_AGAIN },
+        { "", true, RC_OK }, /* no feed either way: that is said by who parses it */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct buf content;
+        write_file(rows[i].text);
+        buf_init(&content, FEED_READ_MAX);
+        int fd = open(rig.path, O_RDONLY | O_CLOEXEC);
+        assert_true(fd >= 0);
+        assert_int_equal(feed_read(fd, rows[i].restless, &content, NULL), rows[i].rc);
+        assert_true(slice_eq_str(buf_slice(&content), rows[i].text));
+        buf_free(&content);
+    }
+}
+
+static enum feed_look look_at(struct feed_rest *f, int64_t inode, int64_t now_ms)
+{
+    struct feed_mark mark = { .inode = inode, .size = 100 };
+    return feed_rest_look(f, &mark, now_ms);
+}
+
+/* Written again before each look: read once a minute, and once more when it rests at last. */
+static void test_one_that_never_rests(void **state)
+{
+    struct feed_rest f = { 0 };
+    int64_t now = 1000, inode = 1;
+    unsigned restless = 0;
+    (void)state;
+    assert_int_equal(look_at(&f, inode, now), FEED_AS_BEFORE);
+    assert_int_equal(look_at(&f, inode, now += 500), FEED_RESTS);
+    assert_int_equal(look_at(&f, inode, now += 500), FEED_AS_BEFORE);
+    int64_t since = now;
+    for (int i = 0; i < 5 * 120; i++) {
+        enum feed_look look = look_at(&f, ++inode, now += 500);
+        assert_int_not_equal(look, FEED_RESTS);
+        restless += look == FEED_RESTLESS;
+        assert_true(restless >= (now - since) / FEED_RESTLESS_MS - 1);
+    }
+    assert_in_range(restless, 4, 5);
+    assert_int_equal(look_at(&f, inode, now += 500), FEED_RESTS);
+    assert_int_equal(look_at(&f, inode, now += 500), FEED_AS_BEFORE);
+    assert_int_equal(look_at(&f, ++inode, now += 500), FEED_AS_BEFORE); /* a minute begins anew */
+    assert_int_equal(look_at(&f, inode, now += 500), FEED_RESTS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_file_that_may_be_read_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_may_be_half_written, set_up, tear_down),
+        cmocka_unit_test(test_one_that_never_rests),
         cmocka_unit_test_setup_teardown(test_a_file_that_changes, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

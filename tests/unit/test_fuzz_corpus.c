@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "gateway/admin/under_way.h"
+#include "gateway/daemon/alarm_unsent.h"
 #include "gateway/daemon/kept_allowances.h"
 #include "reputation/alarm.h"
 #include "reputation/standing.h"
@@ -74,18 +75,27 @@ static size_t accepts_standing(struct slice bytes)
     return good;
 }
 
+static void count_unsent(void *arg, const struct unsent *m)
+{
+    *(size_t *)arg += m->text.n > 0;
+}
+
+static size_t accepts_unsent(struct slice bytes)
+{
+    size_t n = 0;
+    return unsent_read(bytes, count_unsent, &n, NULL) == RC_OK ? n : 0;
+}
+
 static const struct row {
     const char *path;
     accepts_fn *accepts;
     size_t least;
 } rows[] = {
-    { "alarms/full", accepts_alarms, 2 },
-    { "allowances/rests", accepts_allowances, 4 },
-    { "allowances/doubted", accepts_allowances, 1 },
-    { "under_way/two", accepts_under_way, 3 },
-    { "standing/lived", accepts_standing, 1 },
-    { "standing/new", accepts_standing, 1 },
-    { "standing/parked", accepts_standing, 1 },
+    { "alarms/before", accepts_alarms, 2 },        { "alarms/full", accepts_alarms, 2 },
+    { "allowances/rests", accepts_allowances, 4 }, { "allowances/doubted", accepts_allowances, 1 },
+    { "under_way/two", accepts_under_way, 3 },     { "standing/lived", accepts_standing, 1 },
+    { "standing/new", accepts_standing, 1 },       { "standing/parked", accepts_standing, 1 },
+    { "standing/many", accepts_standing, 1 },      { "unsent/two", accepts_unsent, 2 },
 };
 
 static void test_what_the_fuzzers_begin_with(void **state)

@@ -22,7 +22,8 @@ static struct {
     struct addr ours[3];
     struct conf_feed conf;
     struct run_feeds_config config;
-    unsigned told, alarms;
+    unsigned told, alarms, fine;
+    enum list_fault fault;
     struct listing last;
     char alarm[256];
 } rig;
@@ -34,17 +35,19 @@ static void on_listing(void *arg, const struct listing *l)
     rig.last = *l;
 }
 
-static void on_alarm(void *arg, struct slice feed, const char *text)
+static void on_fault(void *arg, struct slice feed, enum list_fault fault, const char *text)
 {
     (void)arg;
     assert_true(slice_eq(feed, path));
-    rig.alarms++;
+    rig.alarms += fault != LIST_FINE;
+    rig.fine += fault == LIST_FINE;
+    rig.fault = fault;
     snprintf(rig.alarm, sizeof rig.alarm, "%s", text);
 }
 
 static int set_up(void **state)
 {
-    static const struct run_feeds_hooks hooks = { on_listing, on_alarm, NULL };
+    static const struct run_feeds_hooks hooks = { on_listing, on_fault, NULL };
     (void)state;
     memset(&rig, 0, sizeof rig);
     rig.loop = loop_new();
@@ -141,8 +144,37 @@ static void test_what_is_held_back_goes_with_what_follows(void **state)
     look_in(HOUR);
     assert_int_equal(rig.last.state, LIST_CLEAR);
     come("192.0.2.0/24\n");
+    assert_int_equal(rig.fault, LIST_HELD);
     look_in(HOUR);
     assert_int_equal(rig.last.state, LIST_LISTED);
+    assert_true(rig.last.many && rig.last.kind == ZONE_SOFT);
+    assert_int_equal(rig.fault, LIST_MANY);
+    unsigned alarms = rig.alarms;
+    come("192.0.2.0/24\n203.0.113.9\n"); /* a new content is not held back again */
+    assert_true(rig.last.state == LIST_LISTED && rig.last.many);
+    assert_int_equal(rig.alarms, alarms);
+    come("192.0.2.3\n203.0.113.9\n"); /* one is left: that one it means */
+    assert_true(rig.last.state == LIST_LISTED && !rig.last.many && rig.last.kind == ZONE_HARD);
+    assert_int_equal(rig.fault, LIST_FINE);
+}
+
+/* What was believed before a restart is no news after it. */
+static void test_a_restart_is_no_sweep(void **state)
+{
+    (void)state;
+    rig.config.address_n = 3;
+    for (int many = 0; many < 2; many++) {
+        rig.alarms = 0;
+        run_feeds_configure(rig.run, &(struct run_feeds_config){ 0 }); /* forgets all */
+        run_feeds_configure(rig.run, &rig.config);
+        for (int i = 0; i < 3; i++)
+            run_feeds_believed(rig.run, path, &rig.ours[i], many);
+        come("192.0.2.0/24\n");
+        assert_int_equal(rig.last.state, LIST_LISTED);
+        assert_int_equal(rig.last.many, many);
+        assert_int_equal(rig.alarms, many);
+        assert_int_equal(rig.fault, many ? LIST_MANY : LIST_FINE);
+    }
 }
 
 int main(void)
@@ -152,6 +184,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_one_that_never_came, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_held_back_goes_with_what_follows, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_a_restart_is_no_sweep, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -255,7 +255,7 @@ static void test_kept_by_the_version_before(void **state)
     buf_init(&again, STANDING_PACK_MAX);
     standing_pack(s, &again);
     standing_free(&s);
-    assert_memory_equal(buf_slice(&again).p, "WPs2", 4);
+    assert_memory_equal(buf_slice(&again).p, "WPs3", 4);
     assert_int_equal(standing_unpack(buf_slice(&again), &none, &s, NULL), RC_OK);
     standing_free(&s);
     buf_free(&again);

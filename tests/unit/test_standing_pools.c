@@ -48,6 +48,36 @@ static void test_half_a_pool(void **state)
     assert_true(sr_logged(r, "pool_back 0"));
 }
 
+static void list_with_most(struct standing_rig *r, int m, bool many)
+{
+    struct standing_check c = { .source = slice_of("drop"),
+                                .points = 100,
+                                .hard = true,
+                                .many = many,
+                                .verdict = STANDING_IS_LISTED };
+    standing_listing(r->s, m, &c, r->now_ms);
+}
+
+/* A hard list that has most of us at once may be wrong: mail goes on by half. */
+static void test_a_list_that_has_all_of_us_takes_half(void **state)
+{
+    struct standing_rig *r = *state;
+    struct standing_evidence e;
+    for (int m = 0; m < 4; m++)
+        list_with_most(r, m, true);
+    assert_int_equal(eligible(r), 2);
+    assert_true(sr_view(r, 3).capped && sr_view(r, 3).eligible);
+    sr_restart(r);
+    sr_wait(r, RIG_DAY);
+    assert_int_equal(eligible(r), 2);
+    assert_int_equal(standing_evidence(r->s, 3, r->now_ms, &e, 1), 1);
+    assert_true(e.many && !e.hard && e.standing);
+    list_with_most(r, 3, false); /* it has let go of the others, not of this one */
+    assert_false(sr_view(r, 3).eligible);
+    assert_int_equal(eligible(r), 2);
+    assert_false(sr_logged(r, "pool_empty"));
+}
+
 /* A place that gets free goes to the one that waits for it. */
 static void test_cap_is_looked_at_again(void **state)
 {
@@ -154,6 +184,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_half_a_pool, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_list_that_has_all_of_us_takes_half, sr_set_up,
+                                        sr_tear_down),
         cmocka_unit_test_setup_teardown(test_cap_is_looked_at_again, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_min_active, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_pools, sr_set_up, sr_tear_down),

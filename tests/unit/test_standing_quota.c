@@ -172,6 +172,8 @@ static uint32_t flood(struct standing_rig *r, const char *provider, int hours)
 static void test_warmup_starts(void **state)
 {
     struct standing_rig *r = *state;
+    assert_int_equal(sr_view(r, 0).until_ms, r->member[0].warmup_ms); /* why it carries nothing */
+    assert_non_null(strstr(sr_view(r, 0).todo, "has not begun"));
     assert_int_equal(take(r, 1, "p", 10), 10);
     sr_configure(r);
     assert_false(sr_view(r, 0).eligible);

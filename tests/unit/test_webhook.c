@@ -115,9 +115,9 @@ static void web_stop(void)
     close(web.listening);
 }
 
-static void on_lost(void *arg)
+static void on_gone(void *arg, bool lost)
 {
-    ++*(unsigned *)arg;
+    *(unsigned *)arg += lost;
 }
 
 static void test_what_counts_as_taken(void **state)
@@ -127,13 +127,13 @@ static void test_what_counts_as_taken(void **state)
         char url[64];
         unsigned lost = 0;
         struct loop *loop = loop_new();
-        struct webhook *hook = webhook_new(loop, on_lost, &lost);
+        struct webhook *hook = webhook_new(loop, on_gone, &lost);
         web_start(&rows[i]);
         snprintf(url, sizeof url, "http://127.0.0.1:%u/hook?key=secret", (unsigned)web.port);
         struct conf conf = { .reputation.notify.webhook = slice_of(url) };
         webhook_configure(hook, &conf);
-        assert_true(webhook_post(hook, SLICE_LIT("{\"text\":\"one\"}")));
-        assert_true(webhook_post(hook, SLICE_LIT("{\"text\":\"two\"}")));
+        webhook_post(hook, SLICE_LIT("{\"text\":\"one\"}"), 0);
+        webhook_post(hook, SLICE_LIT("{\"text\":\"two\"}"), 0);
         unsigned wanted = rows[i].taken ? 2 : 1;
         for (int n = 0; n < TURNS_MAX && atomic_load(&web.posts) < wanted; n++)
             loop_turn(loop, 20);
@@ -143,39 +143,93 @@ static void test_what_counts_as_taken(void **state)
             print_error("row %zu\n", i);
         assert_int_equal(atomic_load(&web.second), rows[i].taken);
         assert_int_equal(atomic_load(&web.posts), wanted);
-        assert_int_equal(lost, 0); /* not before the fifth try */
+        assert_int_equal(lost, 0); /* not before a day has passed */
         webhook_free(&hook);
         loop_free(&loop);
         web_stop();
     }
 }
 
-/* More than can wait is given up at once, and said. */
-static void test_a_server_that_hangs_holds_no_more_than_so_many(void **state)
+struct kept {
+    unsigned n;
+    char at[WEBHOOK_WAITING_MAX][32];
+};
+
+static void keep_one(void *arg, struct slice json, int64_t age_ms)
+{
+    struct kept *k = arg;
+    assert_true(age_ms >= 0);
+    assert_true(k->n < WEBHOOK_WAITING_MAX);
+    snprintf(k->at[k->n++], sizeof k->at[0], "%.*s", SLICE_FMT(json));
+}
+
+/* One that hangs holds no more than so many: the oldest goes, but for the one under way, and it is
+ * said. */
+static void test_the_newest_are_kept(void **state)
 {
     static const struct row silent = { .hangs = true };
     char url[64];
     unsigned lost = 0;
+    struct kept kept = { 0 };
     (void)state;
     struct loop *loop = loop_new();
-    struct webhook *hook = webhook_new(loop, on_lost, &lost);
+    struct webhook *hook = webhook_new(loop, on_gone, &lost);
     web_start(&silent);
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned)web.port);
     struct conf conf = { .reputation.notify.webhook = slice_of(url) };
     webhook_configure(hook, &conf);
-    for (int i = 0; i < WEBHOOK_WAITING_MAX; i++)
-        assert_true(webhook_post(hook, SLICE_LIT("{\"text\":\"one\"}")));
-    assert_false(webhook_post(hook, SLICE_LIT("{\"text\":\"one\"}")));
+    for (int i = 0; i < WEBHOOK_WAITING_MAX + 3; i++) {
+        char json[32];
+        snprintf(json, sizeof json, "{\"text\":%d}", i);
+        webhook_post(hook, slice_of(json), i);
+    }
+    assert_int_equal(lost, 3);
+    webhook_each(hook, keep_one, &kept);
+    assert_int_equal(kept.n, WEBHOOK_WAITING_MAX);
+    assert_string_equal(kept.at[0], "{\"text\":0}");
+    assert_string_equal(kept.at[1], "{\"text\":4}");
+    assert_string_equal(kept.at[kept.n - 1], "{\"text\":34}");
     webhook_free(&hook);
     loop_free(&loop);
     web_stop();
+}
+
+/* Down for long: what is a day old is given up when it fails once more, what is younger waits. */
+static void test_a_day_of_patience(void **state)
+{
+    static const struct row broken = { .reply = "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n" };
+    static const int64_t day = 24 * 3600 * 1000;
+    char url[64];
+    (void)state;
+    for (int old = 0; old < 2; old++) {
+        unsigned lost = 0;
+        struct kept kept = { 0 };
+        struct loop *loop = loop_new();
+        struct webhook *hook = webhook_new(loop, on_gone, &lost);
+        web_start(&broken);
+        snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned)web.port);
+        struct conf conf = { .reputation.notify.webhook = slice_of(url) };
+        webhook_configure(hook, &conf);
+        webhook_post(hook, SLICE_LIT("{\"text\":\"one\"}"), old ? day : day - 3600 * 1000);
+        for (int n = 0; n < TURNS_MAX && atomic_load(&web.posts) < 1; n++)
+            loop_turn(loop, 20);
+        for (int n = 0; n < QUIET_TURNS; n++)
+            loop_turn(loop, 10);
+        webhook_each(hook, keep_one, &kept);
+        assert_int_equal(lost, old);
+        assert_int_equal(kept.n, !old);
+        webhook_free(&hook);
+        loop_free(&loop);
+        web_stop();
+    }
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_counts_as_taken),
-        cmocka_unit_test(test_a_server_that_hangs_holds_no_more_than_so_many),
+        cmocka_unit_test(test_the_newest_are_kept),
+        cmocka_unit_test(test_a_day_of_patience),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
