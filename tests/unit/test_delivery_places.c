@@ -195,7 +195,7 @@ static void test_a_session_that_another_site_takes(void **state)
 {
     static const struct line script[] = { HELLO, TAKES("b"), TAKEN, TAKES("b"),
                                           TAKEN, TAKES("c"), TAKEN, SILENT };
-    static const struct bound by_site = { "",
+    static const struct bound by_site = { "delivery: { idle: 5m }",
                                           "traffic:\n"
                                           "  - { when: { site: \"*9]\" }, recipients_per_message: "
                                           "1, messages_per_connection: 3 }\n"
