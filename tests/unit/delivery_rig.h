@@ -300,6 +300,20 @@ static void rig_mail(const struct mail_spec *spec)
     queue_submit(rig.queue, item);
 }
 
+/* Of all the mail that waits, or of one lane (LANE_COUNT: all). What is held one by one and
+ * released together is ready at the same moment. */
+static inline void rig_act(enum queue_action action, enum lane lane)
+{
+    struct queue_filter filter = { .by_lane = lane != LANE_COUNT, .lane = lane };
+    assert_true(queue_act(rig.queue, &filter, action) > 0);
+}
+
+static inline void rig_mail_held(const struct mail_spec *spec)
+{
+    rig_mail(spec);
+    rig_act(QUEUE_HOLD, LANE_COUNT);
+}
+
 /* ---- what came of it ---- */
 
 static unsigned count_in(const char *text, const char *needle)
