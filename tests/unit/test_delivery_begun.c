@@ -44,7 +44,8 @@ static struct mail_spec large_of(const char *from, enum lane lane)
     struct mail_spec m = mail_of(from, lane);
     for (size_t i = 0; i < LARGE; i++)
         large_body[i] = "abcdefghijklmnop\r\n"[i % 18];
-    memcpy(large_body + LARGE - 2, "\r\n", 2);
+    large_body[LARGE - 2] = '\r';
+    large_body[LARGE - 1] = '\n';
     m.body = large_body;
     m.from_spool = true;
     return m;
