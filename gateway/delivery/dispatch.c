@@ -203,11 +203,7 @@ static bool open_ahead(struct target *t, struct flow *flow, struct need *need)
     memcpy(held_by, t->site->held_by, sizeof held_by);
     if (need->item->lane == LANE_URGENT && !list_empty(&t->idle))
         return false;
-    t->prepares = true;
-    paths_forget(t);
-    paths_choose(t, flow->route, need->item, &need->way);
-    paths_forget(t);
-    t->prepares = false;
+    paths_choose(t, flow->route, need->item, true, &need->way);
     bool opens = need->way.egress != EGRESS_NONE && tolls_run_short(t, need->way.egress) &&
                  may_open(t, need);
     t->site->hold = hold;
@@ -242,7 +238,7 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     enum lane lane = tolls_asks_as(t, (enum lane)front->lane);
     if (!tolls_let_go(t, EGRESS_NONE, lane))
         return open && open_ahead(t, flow, &need);
-    paths_choose(t, flow->route, front, &need.way);
+    paths_choose(t, flow->route, front, false, &need.way);
     if (need.way.egress == EGRESS_NONE && paths_are_limited(t->delivery->paths)) {
         tolls_hold(t, lane);
         return open && open_ahead(t, flow, &need);

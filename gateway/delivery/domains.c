@@ -48,12 +48,3 @@ void domains_forget(struct session *s)
     s->domains = NULL;
     s->domains_n = 0;
 }
-
-struct finding domains_finding(void)
-{
-    return (struct finding){ .where = WHERE_HOP,
-                             .fault = FAULT_ELSEWHERE,
-                             .status = { 4, 5, 3 },
-                             .text = SLICE_LIT(
-                                 "the next mail server takes no more domains in one session") };
-}

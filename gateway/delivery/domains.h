@@ -18,7 +18,4 @@ bool domains_allow_item(const struct session *s, const struct item *item);
 void domains_note(struct session *s, struct slice domain);
 void domains_forget(struct session *s); /* its connection is over */
 
-/* That of a recipient that has to go by another session. */
-struct finding domains_finding(void);
-
 #endif

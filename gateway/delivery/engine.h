@@ -92,7 +92,6 @@ struct target {
     uint32_t opening, parting;
     uint32_t at_once;    /* sessions that may be opened side by side where none stand */
     bool proven;         /* a session worked and none has failed since */
-    bool prepares;       /* looks for a session to be opened ahead of a rate */
     bool running, again; /* inside target_run() */
     uint8_t families;    /* of the addresses seen: bit 0 IPv4, bit 1 IPv6; 0: not known yet */
     int64_t open_us;     /* smoothed: what a new session costs */

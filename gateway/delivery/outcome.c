@@ -143,6 +143,14 @@ static struct verdict judge_own(const struct finding *f)
     return deferred(cause, f->status, f->where == WHERE_CONNECT);
 }
 
+struct finding outcome_elsewhere(void)
+{
+    return (struct finding){ .where = WHERE_HOP,
+                             .fault = FAULT_ELSEWHERE,
+                             .status = { 4, 5, 3 },
+                             .text = SLICE_LIT("no more of it may go in one session") };
+}
+
 struct verdict outcome_judge(const struct finding *f)
 {
     switch ((enum fault)f->fault) {

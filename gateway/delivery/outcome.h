@@ -80,6 +80,10 @@ struct verdict {
 
 struct verdict outcome_judge(const struct finding *finding);
 
+/* That of a recipient who has to go by another session: this one has had all the messages it may
+ * carry, or all the domains (delivery/domains). */
+struct finding outcome_elsewhere(void);
+
 /* 452 or 552 for too many recipients: the rest belongs in another transaction, at once when this
  * one has some recipients (RFC 5321 4.5.3.1.10). */
 bool outcome_too_many_rcpt(const struct finding *finding);

@@ -144,7 +144,7 @@ static void count_transfers(struct paths *p, const struct delivery *d)
 }
 
 static void fill_facts(struct paths *p, struct delivery *d, const struct conf_route *route,
-                       struct slice provider, struct target *t, enum lane lane)
+                       struct slice provider, struct target *t, enum lane lane, bool ahead)
 {
     size_t n = delivery_conf(d)->egress.n;
     for (size_t i = 0; i < n && i < CHOICE_MAX; i++) {
@@ -156,7 +156,7 @@ static void fill_facts(struct paths *p, struct delivery *d, const struct conf_ro
     repute_facts(d, provider, p->facts);
     if (t) {
         look_around(p, t);
-        tolls_facts(t, lane, p->facts);
+        tolls_facts(t, lane, ahead, p->facts);
     }
 }
 
@@ -212,7 +212,7 @@ static struct choice_request request_of(struct paths *p, struct delivery *d,
 const struct choice *paths_explain(struct delivery *d, const struct paths_question *x)
 {
     struct paths *p = d->paths;
-    fill_facts(p, d, x->route, x->provider, x->target, x->lane);
+    fill_facts(p, d, x->route, x->provider, x->target, x->lane, false);
     struct choice_request q = request_of(p, d, x->route, &x->address);
     struct rnd rnd = *d->rnd; /* asking changes nothing */
     q.bytes = x->bytes;
@@ -264,11 +264,11 @@ static struct kept_way *kept_for(struct target *t, const struct kept_way *key)
     return oldest;
 }
 
-static bool still_true(const struct kept_way *k, const struct target *t, const struct paths *p,
-                       int64_t now_ms)
+static bool still_true(const struct kept_way *k, const struct target *t)
 {
-    return now_ms < k->until_ms && k->generation == p->generation && k->families == t->families &&
-           egress_fault(t->delivery->egress, k->way.egress) == EGRESS_FINE;
+    const struct delivery *d = t->delivery;
+    return loop_now_ms(d->loop) < k->until_ms && k->generation == d->paths->generation &&
+           k->families == t->families && egress_fault(d->egress, k->way.egress) == EGRESS_FINE;
 }
 
 /* Powers of two: mail of a class takes the same time but for a little. */
@@ -309,14 +309,14 @@ static void find_address(struct target *t, const struct conf_route *route)
     }
 }
 
-static void decide(struct target *t, struct kept_way *k, const struct item *item)
+static void decide(struct target *t, struct kept_way *k, const struct item *item, bool ahead)
 {
     struct delivery *d = t->delivery;
     struct paths *p = d->paths;
     size_t n = delivery_conf(d)->egress.n;
     if (t->address.family == ADDR_NONE)
         find_address(t, k->route);
-    fill_facts(p, d, k->route, repute_provider(t), t, (enum lane)item->lane);
+    fill_facts(p, d, k->route, repute_provider(t), t, (enum lane)item->lane, ahead);
     exclude(p, n, item, true);
     struct choice_request q = request_of(p, d, k->route, &t->address);
     q.bytes = item->body_size;
@@ -324,7 +324,7 @@ static void decide(struct target *t, struct kept_way *k, const struct item *item
     q.sender = k->pair;
     q.sticky = sticky_egress(item, q.conf, q.now_ms);
     q.incumbent = k->incumbent;
-    q.explore_ms = t->prepares ? NULL : q.explore_ms; /* it may come to nothing */
+    q.explore_ms = ahead ? NULL : q.explore_ms; /* it may come to nothing */
     if (choose(&q, d->rnd, &p->choice) == EGRESS_NONE && item->tried_n) {
         exclude(p, n, item, false);
         choose(&q, d->rnd, &p->choice);
@@ -337,7 +337,7 @@ static void decide(struct target *t, struct kept_way *k, const struct item *item
     k->families = t->families;
     bool lasting = c->measured && !c->drawn && c->at[c->chosen].reason != CHOSEN_EXPLORING &&
                    !is_special(item) && item->body_size < EXACT_FROM;
-    k->until_ms = lasting ? q.now_ms + PATHS_KEEP_MS : 0;
+    k->until_ms = lasting && !ahead ? q.now_ms + PATHS_KEEP_MS : 0;
     k->incumbent = lasting ? k->way.egress : k->incumbent;
 }
 
@@ -354,15 +354,15 @@ static uint64_t pair_of(const struct target *t, const struct conf_route *route,
 }
 
 void paths_choose(struct target *t, const struct conf_route *route, const struct item *item,
-                  struct way_out *way_r)
+                  bool ahead, struct way_out *way_r)
 {
     struct kept_way key = { .route = route,
                             .pair = pair_of(t, route, item),
                             .size_class = size_class(item->body_size),
                             .lane = item->lane };
     struct kept_way *k = kept_for(t, &key);
-    if (is_special(item) || !still_true(k, t, t->delivery->paths, loop_now_ms(t->delivery->loop)))
-        decide(t, k, item);
+    if (ahead || is_special(item) || !still_true(k, t))
+        decide(t, k, item, ahead);
     *way_r = k->way;
 }
 
@@ -370,7 +370,7 @@ bool paths_has_way(struct target *t, const struct conf_route *route, const struc
 {
     struct delivery *d = t->delivery;
     struct paths *p = d->paths;
-    fill_facts(p, d, route, repute_provider(t), t, (enum lane)item->lane);
+    fill_facts(p, d, route, repute_provider(t), t, (enum lane)item->lane, false);
     exclude(p, delivery_conf(d)->egress.n, item, true);
     struct choice_request q = request_of(p, d, route, &t->address);
     struct rnd rnd = *d->rnd;

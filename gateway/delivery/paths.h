@@ -55,8 +55,11 @@ bool paths_advise(struct paths *paths, struct advice *advice);
 /* Another configuration: egresses have other indexes. */
 void paths_reconfigure(struct paths *paths, const struct conf *conf);
 
+/* `ahead`: for a session that is opened before its mail may go (policies/ahead.h), so by an egress
+ * whose limits let none go now but soon have use for one more. It is not kept, and explores none.
+ */
 void paths_choose(struct target *t, const struct conf_route *route, const struct item *item,
-                  struct way_out *way_r);
+                  bool ahead, struct way_out *way_r);
 static inline bool paths_is_able(const struct way_out *way, int egress)
 {
     return way->able[egress / 64] >> (egress % 64) & 1;

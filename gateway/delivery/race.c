@@ -26,7 +26,7 @@ bool race_place(struct session *s)
         paths_note_address(t, &s->addrs[0]);
     if (s->way.placed || s->dialled || !s->front)
         return true;
-    paths_choose(t, s->route, s->front->item, &way);
+    paths_choose(t, s->route, s->front->item, false, &way);
     if (way.egress == EGRESS_NONE || way.egress == s->egress || !way.measured) {
         s->way.placed = true;
         return true;
@@ -112,7 +112,7 @@ static bool find_other(const struct session *s, struct item *item, struct way_ou
     item_try_other(item, s->egress);
     if (s->rival)
         item_try_other(item, s->rival->egress);
-    paths_choose(s->target, s->route, item, way_r);
+    paths_choose(s->target, s->route, item, false, way_r);
     item->tried_n = tried_n;
     memcpy(item->tried, tried, sizeof tried);
     return is_new(s, item, way_r->egress);

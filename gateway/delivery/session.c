@@ -145,11 +145,15 @@ bool session_suits(const struct session *s, const struct conf_route *route)
     return terms_same(&s->terms, &terms);
 }
 
+bool session_is_spent(const struct session *s)
+{
+    return s->transactions_max && s->transactions >= s->transactions_max;
+}
+
 static bool used_up(const struct session *s)
 {
     int64_t age = loop_now_ms(s->delivery->loop) - s->started_ms;
-    return s->delivery->draining || s->policies != s->delivery->policies ||
-           (s->transactions_max && s->transactions >= s->transactions_max) ||
+    return s->delivery->draining || s->policies != s->delivery->policies || session_is_spent(s) ||
            age >= policies_conf(s->policies)->delivery.session_time;
 }
 

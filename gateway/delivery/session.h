@@ -136,6 +136,8 @@ struct session *session_open(struct target *target, const struct conf_route *rou
 void session_give(struct session *s, struct attempt *attempt);
 /* May another transaction travel behind the running one? */
 bool session_takes_more(const struct session *s);
+/* Has it had all the MAIL commands that it may carry? */
+bool session_is_spent(const struct session *s);
 /* Would mail of this route be sent by the same TLS level and identity? */
 bool session_suits(const struct session *s, const struct conf_route *route);
 /* The name of the host in use. */

@@ -248,12 +248,11 @@ static size_t ways(const struct target *t)
     return n < CHOICE_MAX ? n : CHOICE_MAX;
 }
 
-void tolls_facts(struct target *t, enum lane lane, struct egress_facts *facts)
+void tolls_facts(struct target *t, enum lane lane, bool ahead, struct egress_facts *facts)
 {
     for (size_t i = 0; i < ways(t); i++)
-        facts[i].limited =
-            facts[i].usable &&
-            (t->prepares ? !tolls_run_short(t, (int)i) : hold_of_way(t, (int)i, lane).toll != NULL);
+        facts[i].limited = facts[i].usable && (ahead ? !tolls_run_short(t, (int)i)
+                                                     : hold_of_way(t, (int)i, lane).toll != NULL);
 }
 
 void tolls_hold(struct target *t, enum lane lane)

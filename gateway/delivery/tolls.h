@@ -46,8 +46,9 @@ enum lane tolls_asks_as(const struct target *t, enum lane lane);
 bool tolls_may_go(struct session *s, enum lane lane);
 /* Is there a limit on what goes by this egress to this site per time? */
 bool tolls_rated(struct target *t, int egress);
-/* For the choice of an egress: those that a limit of the egress holds back now. */
-void tolls_facts(struct target *t, enum lane lane, struct egress_facts *facts);
+/* For the choice of an egress: those that a limit of the egress holds back now; `ahead`, of a
+ * session to be opened for later: those that tolls_run_short() does not say need one. */
+void tolls_facts(struct target *t, enum lane lane, bool ahead, struct egress_facts *facts);
 /* All that might are limited: says so in the site's hold, and the target looks again. */
 void tolls_hold(struct target *t, enum lane lane);
 /* MAIL is about to be sent for its batch. Returns how long to wait before it; 0: it is taken. */

@@ -182,8 +182,8 @@ static void send_envelope(struct session *s, struct attempt *a)
 static void transact_batch(struct session *s, struct attempt *a)
 {
     uint32_t named = s->domains_n;
-    if (attempt_next_batch(a, s, tolls_recipients_max(s)) == 0) {
-        struct finding f = domains_finding(); /* of those that are left */
+    if (session_is_spent(s) || attempt_next_batch(a, s, tolls_recipients_max(s)) == 0) {
+        struct finding f = outcome_elsewhere(); /* of those that are left */
         attempt_find_all(a, &f);
         attempt_over(s, a);
         return;

@@ -35,6 +35,25 @@ def test_starttls_is_used(secured, sink, level):
     assert here.wait_log("delivered")[0]["tls"].startswith("TLSv1.")
 
 
+@pytest.mark.parametrize("plain,secure,most", [
+    (("LIMITS RCPTMAX=1",), ("LIMITS RCPTMAX=3",), 3),
+    (("LIMITS RCPTMAX=1 MAILMAX=1",), (), 6),           # RFC 3207: what was said before is void
+    ((), ("LIMITS RCPTMAX=2",), 2)])
+def test_limits_are_those_said_over_tls(secured, sink, plain, secure, most):
+    class Limits(smtpd.Behaviour):
+        def ehlo(self, s, name):
+            self.extensions = (*smtpd.EXTENSIONS, *(secure if s.tls else plain))
+            return super().ehlo(s, name)
+
+    s = sink(Limits(), tls=context())
+    here = secured(s, "required")
+    here.send(mail.message(), to=[f"u{i}@dest.test" for i in range(6)])
+    got = s.wait(6 // most)
+    assert [len(m.rcpts) for m in got] == [most] * (6 // most)
+    assert len({m.session for m in got}) == 1
+    here.wait_empty()
+
+
 def test_none_means_clear_text(secured, sink):
     s = sink(tls=context())
     secured(s, "none").send(mail.message())

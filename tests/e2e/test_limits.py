@@ -17,21 +17,33 @@ SLACK = 0.25                            # of a rate: what may be caught up
 
 
 class Noting(smtpd.Behaviour):
-    """Keeps when it was connected to, and how many are inside at a time over all its servers."""
+    """Keeps when it was connected to, and how many were there at a time over all its servers.
+
+    From EHLO on: a probe of control says none, and is not under the limits of mail. Those count
+    that stand as the kernel knows it: the relay waits two seconds for the end after QUIT, with
+    which these threads may be late.
+    """
     lock = threading.Lock()
 
     def __init__(self):
-        self.connects, self.at, self.inside, self.peak = [], [], 0, 0
+        self.connects, self.at, self.known = [], [], []
         self.may, self.never = threading.Event(), threading.Event()
         self.may.set()
 
-    def connected(self, s):
+    @property
+    def inside(self):
+        return sum(s.stands() for s in list(self.known))
+
+    @property
+    def peak(self):
+        return max(self.at)
+
+    def ehlo(self, s, name):
         with self.lock:
             self.connects.append(time.monotonic())
-            self.inside += 1
+            self.known.append(s)
             self.at.append(self.inside)
-            self.peak = max(self.peak, self.inside)
-        return super().connected(s)
+        return super().ehlo(s, name)
 
     def received(self, s, message):
         self.may.wait(60)
@@ -39,8 +51,6 @@ class Noting(smtpd.Behaviour):
 
     def quit(self, s):
         self.never.wait(0.1)            # a server that takes its time has it all the while
-        with self.lock:
-            self.inside -= 1
         return super().quit(s)
 
 

@@ -76,6 +76,10 @@ def test_page_health_and_metrics(web):
                  lambda: metric(here, "waypost_delivered_total") == 1)
     assert metric(here, "waypost_received_total") == 1
     assert metric(here, "waypost_relay_up") == 1
+    waits = {lane: metric(here, f'waypost_queue_seconds_count{{lane="{lane}"}}')
+             for lane in ("urgent", "high", "normal", "bulk")}
+    assert waits == {"urgent": 0, "high": 0, "normal": 1, "bulk": 0}
+    assert metric(here, 'waypost_queue_seconds_bucket{lane="normal",le="+Inf"}') == 1
     assert ask(here, "/nothing")[0] == 404
     status, headers, text = ask(here, "/api/v1/events", "HEAD")     # ends, as others do
     assert (status, text) == (200, "") and headers["Content-Type"] == "text/event-stream"

@@ -25,6 +25,7 @@
 #include "gateway/delivery/gauge.h"
 #include "gateway/mail/body.h"
 #include "gateway/mail/envelope.h"
+#include "gateway/queue/inspect.h"
 #include "reputation/reply.h"
 #include "tests/support/temp_dir.h"
 #include "tests/unit/delivery_peer.h"
@@ -201,6 +202,27 @@ static int rig_tear_down(void **state)
     return 0;
 }
 
+/* Another configuration, as the daemon brings it in. */
+static inline void rig_reload(const char *extra, const char *rules)
+{
+    struct policies *p = rig_policies(extra, rules);
+    queue_reconfigure(rig.queue, p);
+    delivery_reconfigure(rig.delivery, p);
+    policies_unref(&rig.policies);
+    rig.policies = p;
+}
+
+/* The one toll on what leaves by this egress to the hosts of the route. */
+static inline struct traffic_toll rig_toll(const char *egress)
+{
+    struct traffic_limits limits;
+    struct traffic_toll toll;
+    struct facts facts;
+    struct queue_limits_question q = { .route = SLICE_LIT("r"), .egress = slice_of(egress) };
+    assert_int_equal(queue_limits(rig.queue, &q, &limits, &toll, &facts), 1);
+    return toll;
+}
+
 /* ---- mail ---- */
 
 struct mail_spec {
@@ -278,6 +300,20 @@ static void rig_mail(const struct mail_spec *spec)
     queue_submit(rig.queue, item);
 }
 
+/* Of all the mail that waits, or of one lane (LANE_COUNT: all). What is held one by one and
+ * released together is ready at the same moment. */
+static inline void rig_act(enum queue_action action, enum lane lane)
+{
+    struct queue_filter filter = { .by_lane = lane != LANE_COUNT, .lane = lane };
+    assert_true(queue_act(rig.queue, &filter, action) > 0);
+}
+
+static inline void rig_mail_held(const struct mail_spec *spec)
+{
+    rig_mail(spec);
+    rig_act(QUEUE_HOLD, LANE_COUNT);
+}
+
 /* ---- what came of it ---- */
 
 static unsigned count_in(const char *text, const char *needle)
@@ -316,6 +352,30 @@ static inline void turns(int n)
 {
     for (int i = 0; i < n; i++)
         loop_turn(rig.loop, 5);
+}
+
+/* ---- what the peers see, and say when the test wants it ---- */
+
+static inline void until_connected(unsigned peer, unsigned n)
+{
+    for (int i = 0; i < 3000 && rig.peers[peer].conns_n < n; i++)
+        loop_turn(rig.loop, 5);
+    assert_int_equal(rig.peers[peer].conns_n, n);
+}
+
+static inline void until_got(unsigned peer, unsigned conn, const char *needle, unsigned times)
+{
+    for (int i = 0; i < 3000 && count_in(got(peer, conn), needle) < times; i++)
+        loop_turn(rig.loop, 5);
+    if (count_in(got(peer, conn), needle) != times)
+        print_error("peer %u, connection %u got:\n%s\n", peer, conn, got(peer, conn));
+    assert_int_equal(count_in(got(peer, conn), needle), times);
+}
+
+static inline void say(unsigned peer, unsigned conn, const char *text)
+{
+    size_t n = strlen(text);
+    assert_int_equal(send(rig.peers[peer].conns[conn].fd, text, n, MSG_NOSIGNAL), n);
 }
 
 #define DELIVERED "\"event\":\"delivered\""

@@ -53,8 +53,9 @@ static void test_behind_the_body(void **state)
     };
     play(0, script);
     rig_start("delivery: { connections: 1 }", "");
-    rig_mail(&plain);
-    rig_mail(&plain);
+    rig_mail_held(&plain);
+    rig_mail_held(&plain);
+    rig_act(QUEUE_RELEASE, LANE_COUNT);
     until_logged(DELIVERED, 2);
     assert_int_equal(rig.peers[0].conns_n, 1);
 }

@@ -84,6 +84,24 @@ static void urgent_mail_goes_first(void **state)
     gauge_put(all, &g);
 }
 
+/* One limit of messages and of bytes: urgent mail that waits for the first asks the second, too,
+ * and has all it wants of that. What it waits for stays its own, and only that. */
+static void urgent_mail_is_first_at_each_rate_by_itself(void **state)
+{
+    struct gauges *all = *state;
+    struct traffic_toll t = toll_of(1, 1, 1000);
+    t.rate[TRAFFIC_BYTES] = (struct rate){ 1000000, 1000 };
+    struct gauge *g = gauge_get(all, &t, SECOND);
+    assert_true(take(g, &t, SECOND));
+    int64_t due = SECOND + wait_us(g, &t, LANE_URGENT, SECOND);
+    struct rate bytes = t.rate[TRAFFIC_BYTES];
+    assert_int_equal(gauge_wait_us(g, TRAFFIC_BYTES, bytes, LANE_URGENT, SECOND), 0);
+    assert_true(wait_us(g, &t, LANE_BULK, due) > 0);
+    assert_int_equal(gauge_wait_us(g, TRAFFIC_BYTES, bytes, LANE_BULK, due), 0);
+    assert_int_equal(wait_us(g, &t, LANE_URGENT, due), 0);
+    gauge_put(all, &g);
+}
+
 static void connections_are_counted(void **state)
 {
     struct gauges *all = *state;
@@ -181,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         GAUGE_TEST(what_was_taken_outlives_its_users),
         GAUGE_TEST(urgent_mail_goes_first),
+        GAUGE_TEST(urgent_mail_is_first_at_each_rate_by_itself),
         GAUGE_TEST(connections_are_counted),
         GAUGE_TEST(what_is_being_closed_counts),
         GAUGE_TEST(never_more_connections_than_allowed),

@@ -1,7 +1,7 @@
 /*
  * test_delivery_rates — a rate is taken as MAIL is sent, whoever a session was opened for
  */
-#include "gateway/queue/inspect.h"
+#include "gateway/base/clock.h"
 #include "tests/unit/delivery_rig.h"
 
 /* The greeting comes when the test says it. */
@@ -22,6 +22,8 @@ static const struct mail_spec urgent = { .from = "a@s.example",
                                          .lane = LANE_URGENT,
                                          .route = "s" };
 
+static const char one_egress[] = "egress: [ { name: one } ]";
+
 /* Two sites; one message an hour for both. */
 static void start(const char *rules)
 {
@@ -31,28 +33,12 @@ static void start(const char *rules)
     rig.route_extra = second;
     play(0, late);
     play(1, late);
-    rig_start("egress: [ { name: one } ]", rules);
-}
-
-static void until_connected(unsigned peer, unsigned n)
-{
-    for (int i = 0; i < 3000 && rig.peers[peer].conns_n < n; i++)
-        loop_turn(rig.loop, 5);
-    assert_int_equal(rig.peers[peer].conns_n, n);
+    rig_start(one_egress, rules);
 }
 
 static void greet(unsigned peer, unsigned conn)
 {
-    const char text[] = "220 peer\r\n";
-    size_t n = sizeof text - 1;
-    assert_int_equal(send(rig.peers[peer].conns[conn].fd, text, n, MSG_NOSIGNAL), n);
-}
-
-static void until_got(unsigned peer, unsigned conn, const char *needle)
-{
-    for (int i = 0; i < 3000 && !count_in(got(peer, conn), needle); i++)
-        loop_turn(rig.loop, 5);
-    assert_int_equal(count_in(got(peer, conn), needle), 1);
+    say(peer, conn, "220 peer\r\n");
 }
 
 /* A session that waits for its greeting has taken nothing: who is ready first gets the token. The
@@ -68,7 +54,7 @@ static void test_who_is_ready_first_goes(void **state)
     greet(1, 0);
     until_logged(DELIVERED, 1);
     greet(0, 0);
-    until_got(0, 0, "EHLO");
+    until_got(0, 0, "EHLO", 1);
     turns(40);
     assert_int_equal(count_in(got(0, 0), "MAIL"), 0);
     assert_int_equal(count_in(rig_log(), DEFERRED), 0);
@@ -84,15 +70,6 @@ static const struct mail_spec second = { .from = "a@s.example",
                                          .body = "Subject: x\r\n\r\nhello\r\n",
                                          .lane = LANE_NORMAL };
 
-static void reload(const char *rules)
-{
-    struct policies *p = rig_policies("egress: [ { name: one } ]", rules);
-    queue_reconfigure(rig.queue, p);
-    delivery_reconfigure(rig.delivery, p);
-    policies_unref(&rig.policies);
-    rig.policies = p;
-}
-
 /* What was being opened when the limit came is under it. */
 static void test_a_reload_limits_what_is_being_opened(void **state)
 {
@@ -101,7 +78,7 @@ static void test_a_reload_limits_what_is_being_opened(void **state)
     rig_mail(&first);
     rig_mail(&second);
     until_connected(0, 2);
-    reload("traffic: [ { when: { egress: one }, rate: 1/h } ]");
+    rig_reload(one_egress, "traffic: [ { when: { egress: one }, rate: 1/h } ]");
     greet(0, 0);
     greet(0, 1);
     until_connected(0, 3);
@@ -112,6 +89,87 @@ static void test_a_reload_limits_what_is_being_opened(void **state)
     assert_int_equal(rig.peers[0].conns_n, 3);
 }
 
+/* A session that comes to nothing has used no part of the pace at which sessions are opened: the
+ * other site's is opened at once, though the next token but one is hours away. */
+static void test_a_session_of_no_use_gives_its_pace_back(void **state)
+{
+    static const struct line refuses[] = { { "", "554 5.3.2 not today\r\n", CLOSE },
+                                           { NULL, NULL, GO_ON } };
+    struct mail_spec other = second;
+    (void)state;
+    other.route = "s";
+    play(0, refuses);
+    play(1, refuses);
+    start("traffic: [ { when: { egress: one }, rate: 1/h } ]");
+    rig_mail(&first);
+    until_logged(DEFERRED, 1);
+    rig_mail(&other);
+    until_connected(1, 2);
+    greet(1, 1);
+    until_logged(DELIVERED, 1);
+}
+
+static int64_t wait_of(enum lane lane, int64_t now_us)
+{
+    struct traffic_toll toll = rig_toll("one");
+    struct gauge *g = gauge_get(rig.gauges, &toll, now_us);
+    int64_t us = gauge_wait_us(g, TRAFFIC_MESSAGES, toll.rate[TRAFFIC_MESSAGES], lane, now_us);
+    gauge_put(rig.gauges, &g);
+    return us;
+}
+
+/* What others wait for longer than the token needs to come. */
+static int64_t kept_for_urgent_us(void)
+{
+    int64_t now_us = clock_mono_us();
+    int64_t others = wait_of(LANE_BULK, now_us);
+    return others - wait_of(LANE_URGENT, now_us);
+}
+
+/* Urgent mail has the next token when there is a session to send it by; without one it makes nobody
+ * wait for it. */
+static void check_who_waits_for_urgent_mail(const char *rules, bool session)
+{
+    play(0, late);
+    rig_start(session ? one_egress
+                      : "egress: [ { name: one } ]\ndelivery: { messages_per_connection: 1 }",
+              rules);
+    rig_mail(&first);
+    until_connected(0, 1);
+    greet(0, 0);
+    until_logged(DELIVERED, 1);
+    turns(10);
+    struct mail_spec hasty = urgent;
+    hasty.route = "r";
+    rig_mail(&hasty);
+    turns(10);
+    assert_int_equal(kept_for_urgent_us(), session ? GAUGE_URGENT_US : 0);
+}
+
+static void test_urgent_mail_keeps_a_token_of_its_site(void **state)
+{
+    (void)state;
+    check_who_waits_for_urgent_mail("traffic: [ { rate: 1/h } ]", true);
+}
+
+static void test_urgent_mail_without_session_keeps_none(void **state)
+{
+    (void)state;
+    check_who_waits_for_urgent_mail("traffic: [ { rate: 1/h } ]", false);
+}
+
+static void test_urgent_mail_keeps_a_token_of_its_egress(void **state)
+{
+    (void)state;
+    check_who_waits_for_urgent_mail("traffic: [ { when: { egress: one }, rate: 1/h } ]", true);
+}
+
+static void test_urgent_mail_without_session_keeps_none_of_an_egress(void **state)
+{
+    (void)state;
+    check_who_waits_for_urgent_mail("traffic: [ { when: { egress: one }, rate: 1/h } ]", false);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -119,6 +177,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_who_is_ready_first_goes),
         T(test_a_reload_limits_what_is_being_opened),
+        T(test_a_session_of_no_use_gives_its_pace_back),
+        T(test_urgent_mail_keeps_a_token_of_its_site),
+        T(test_urgent_mail_without_session_keeps_none),
+        T(test_urgent_mail_keeps_a_token_of_its_egress),
+        T(test_urgent_mail_without_session_keeps_none_of_an_egress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "gateway/smtp/ehlo.h"
 #include "gateway/smtp/limits.h"
@@ -218,6 +219,44 @@ static void ehlo_read(void **state)
     assert_int_equal(c.ext, 0);
 }
 
+/* RFC 9422: values are 1 to 999999, without a leading zero. What is none says nothing, and the rest
+ * of the line still counts. */
+static void ehlo_limits(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        uint32_t mail, rcpt, rcptdomain;
+    } rows[] = {
+        { "LIMITS", 0, 0, 0 },
+        { "LIMITS MAILMAX=1 RCPTMAX=1 RCPTDOMAINMAX=1", 1, 1, 1 },
+        { "limits rcptdomainmax=3 mailmax=2", 2, 0, 3 },
+        { "LIMITS MAILMAX=0 RCPTMAX=0 RCPTDOMAINMAX=0", 0, 0, 0 },
+        { "LIMITS MAILMAX=999999 RCPTMAX=999999", 999999, 999999, 0 },
+        { "LIMITS RCPTMAX=18446744073709551615 MAILMAX=5", 5, 0, 0 },
+        { "LIMITS RCPTMAX=18446744073709551616 MAILMAX=5", 5, 0, 0 },
+        { "LIMITS RCPTMAX=18446744073709551617 MAILMAX=5", 5, 0, 0 },
+        { "LIMITS RCPTMAX=4294967297 MAILMAX=5", 5, 0, 0 },
+        { "LIMITS RCPTMAX= MAILMAX=-1 RCPTDOMAINMAX=+2", 0, 0, 0 },
+        { "LIMITS RCPTMAX MAILMAX=7x RCPTDOMAINMAX=0x7", 0, 0, 0 },
+        { "LIMITS RCPTMAX=1e3 MAILMAX=2.5 RCPTDOMAINMAX==2", 0, 0, 0 },
+        { "LIMITS =5  RCPTMAX=3   MAILMAX=4 ", 4, 3, 0 },
+        { "LIMITS XRCPTMAX=1 RCPTMAXX=1 RCPT=1 MAILMAX=9", 9, 0, 0 },
+        { "LIMITSX RCPTMAX=1", 0, 0, 0 },
+        { "XLIMITS RCPTMAX=1", 0, 0, 0 },
+    };
+    for (size_t i = 0; i < ROWS(rows); i++) {
+        char text[200];
+        struct ehlo_caps c;
+        snprintf(text, sizeof text, "mx.example\n%s\nSIZE 1000", rows[i].line);
+        ehlo_parse(slice_of(text), &c);
+        assert_int_equal(c.mail_max, rows[i].mail);
+        assert_int_equal(c.rcpt_max, rows[i].rcpt);
+        assert_int_equal(c.rcptdomain_max, rows[i].rcptdomain);
+        assert_int_equal(c.size_max, 1000);
+    }
+}
+
 static void ehlo_written_and_read(void **state)
 {
     (void)state;
@@ -291,10 +330,15 @@ static void what_somebody_was_told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(replies),        cmocka_unit_test(reply_limits),
-        cmocka_unit_test(errors_stay),    cmocka_unit_test(writing),
-        cmocka_unit_test(enhanced_codes), cmocka_unit_test(what_somebody_was_told),
-        cmocka_unit_test(ehlo_read),      cmocka_unit_test(ehlo_written_and_read),
+        cmocka_unit_test(replies),
+        cmocka_unit_test(reply_limits),
+        cmocka_unit_test(errors_stay),
+        cmocka_unit_test(writing),
+        cmocka_unit_test(enhanced_codes),
+        cmocka_unit_test(what_somebody_was_told),
+        cmocka_unit_test(ehlo_read),
+        cmocka_unit_test(ehlo_limits),
+        cmocka_unit_test(ehlo_written_and_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

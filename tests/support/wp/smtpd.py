@@ -110,6 +110,14 @@ class Session:
         self.sock = context.wrap_socket(self.sock, server_side=True)
         self.tls = self.sock.version()
 
+    def stands(self):
+        """Does the kernel know of no end: neither side has closed it? Whatever our threads do."""
+        try:
+            state = self.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0]
+        except OSError:
+            return False
+        return state == 1                   # TCP_ESTABLISHED
+
     def abort(self):
         """RST instead of FIN."""
         self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
