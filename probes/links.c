@@ -282,5 +282,7 @@ void links_tick(struct links *l, int64_t now_ms, struct rnd *rnd)
             fault_judge(l, l->order[i], now_ms);
         slot->judge = false;
     }
+    if (all)
+        lapse_all(l, now_ms);
     probe_send(l, now_ms, rnd);
 }

@@ -22,6 +22,9 @@
  *   failures do, with mail that gets through by another egress between them and after. What a
  *   failing egress drags down is attributed to the egress (EGRESS_PATHS_DOWN).
  *
+ *   No verdict on a path or destination stands for good: one that nothing confirms for long,
+ *   because nobody can be asked any more, lapses (links_lapse.c).
+ *
  * Limits:     LINKS_GROUPS_MAX groups, ADVICE_EGRESS_MAX egresses, LINKS_TARGETS_MAX addresses of a
  *             group; paths take memory when first observed or probed. Probes stay within the
  *             budgets of links_config and never exceed one per LINKS_PAIR_MS for an (egress,

@@ -6,7 +6,8 @@
  *   other egresses reach them, the egress is to blame; then the groups that have not noticed yet
  *   leave it, too. It is fine again once one of its paths has proved itself and nothing failed for
  *   10 s; the others that were down only because of the egress come back with it, unless this has
- *   happened to them before: then each has to prove itself.
+ *   happened to them before: then each has to prove itself. When none is down any more (their
+ *   verdicts have lapsed, or a reload made something else of the egress) nothing is left to blame.
  *
  *   Two groups in trouble at once are a doubt: mail of the others goes elsewhere for the moment.
  */
@@ -113,21 +114,24 @@ static void accuse(struct links *l, int16_t slot, int64_t now_ms)
 
 static void relieve(struct links *l, int16_t slot, int64_t now_ms)
 {
-    unsigned proved = 0, failing = 0;
+    unsigned proved = 0, down = 0, failing = 0;
     for (uint32_t i = 0; i < l->group_n; i++) {
         const struct cell *c = l->group[i]->cell[slot];
         proved += c && c->path.state == PATH_UP && c->path.up_ms > l->slot[slot].fault_ms;
+        down += c && c->path.state == PATH_DOWN;
         failing +=
             c && c->path.fail_end_ms > c->path.ok_end_ms && now_ms - c->path.fail_end_ms < CALM_MS;
     }
-    if (proved < PROVED || failing > 0)
+    if ((proved < PROVED && down > 0) || failing > 0)
         return;
     for (uint32_t i = 0; i < l->group_n; i++) {
         struct cell *c = l->group[i]->cell[slot];
         if (c && c->path.state == PATH_DOWN && c->path.by_egress && c->path.need <= PATH_NEED)
             path_up(&c->path, now_ms);
     }
-    fault_set(l, slot, EGRESS_FINE, "its paths get through again", now_ms);
+    fault_set(l, slot, EGRESS_FINE,
+              proved ? "its paths get through again" : "none of its paths is down any more",
+              now_ms);
 }
 
 /* Two groups have trouble at the same time, and nothing has got through since: the other groups had

@@ -6,7 +6,7 @@
  *   with the first sample. Who writes what:
  *     links_observe.c  estimates and evidence        links_judge.c   states, attribution
  *     links_prefer.c   preferences                   links_probe.c   targets, budgets, cadence
- *     links_advice.c   reads all of it
+ *     links_lapse.c    what nobody confirms          links_advice.c  reads all of it
  */
 #ifndef WAYPOST_PROBES_LINKS_INTERNAL_H
 #define WAYPOST_PROBES_LINKS_INTERNAL_H
@@ -33,6 +33,7 @@ struct cell {
     uint8_t blips;      /* failures of this run at addresses that were fine before */
     int64_t through_ms; /* another egress had got through by a connection begun since; 0: none */
     int64_t sample_ms;  /* newest evidence, good or bad */
+    int64_t failed_ms;  /* newest failure, whatever it says of the path */
     uint8_t near;       /* PATH_NEAR... */
     struct minute minute;
 };
@@ -131,6 +132,7 @@ struct links {
     struct wish wish[WISHES_MAX];
     uint32_t wish_n;
     int64_t parents_ms, faults_ms;
+    int64_t awake_ms; /* of the first tick; 0: none yet */
     uint64_t version;
     int64_t advice_ms;   /* of the last table */
     bool changed, dirty; /* a state or preference; only figures */
@@ -152,6 +154,14 @@ void judge_success(struct links *l, struct group *g, int16_t slot, const struct 
 void judge_failure(struct links *l, struct group *g, int16_t slot, const struct addr *address,
                    bool failed, int64_t start_ms, int64_t end_ms);
 void judge_group(struct links *l, struct group *g, uint32_t index, int64_t now_ms);
+
+/* Something got through, or nothing has failed for long: what failed before is held against no
+ * path. `slot`: who got through, or NO_SLOT. */
+void judge_acquit(struct links *l, struct group *g, int16_t slot, const char *reason,
+                  int64_t now_ms);
+
+/* links_lapse.c: each second */
+void lapse_all(struct links *l, int64_t now_ms);
 
 /* links_fault.c */
 void fault_set(struct links *l, int16_t slot, uint8_t fault, const char *reason, int64_t now_ms);

@@ -35,9 +35,10 @@ static void touch(struct group *g, struct cell *c, int16_t slot, int64_t at_ms)
 static void say_path(struct links *l, const struct group *g, int16_t slot,
                      enum links_event_kind kind, const char *reason, int64_t now_ms)
 {
-    struct links_event event = {
-        .kind = kind, .at_ms = now_ms, .from = text_slice(l->slot[slot].name), .reason = reason
-    };
+    struct links_event event = { .kind = kind,
+                                 .at_ms = now_ms,
+                                 .from = text_slice(slot == NO_SLOT ? NULL : l->slot[slot].name),
+                                 .reason = reason };
     links_emit_group(l, event, g);
 }
 
@@ -105,12 +106,25 @@ static void note_failure(struct group *g, struct cell *c, const struct addr *add
         t->failing = true;
 }
 
+/* A path that is to prove itself is not set back by hosts that are gone: whoever tried last did not
+ * get there. */
+static bool is_the_host(struct group *g, const struct cell *c, const struct addr *address)
+{
+    const struct target *t = target_find(g, address);
+    return c->path.state == PATH_DOWN && t && t->failing;
+}
+
 void judge_failure(struct links *l, struct group *g, int16_t slot, const struct addr *address,
                    bool failed, int64_t start_ms, int64_t end_ms)
 {
     struct cell *c = links_cell(g, slot);
     if (start_ms <= g->fine_ms) /* the destination was away then */
         return;
+    c->failed_ms = failed ? end_ms : c->failed_ms;
+    if (is_the_host(g, c, address)) {
+        touch(g, c, slot, end_ms);
+        return;
+    }
     double doubt = path_doubt(&c->path);
     enum path_change change =
         path_failure(&c->path, address_hash(address), failed, start_ms, end_ms);
@@ -313,7 +327,17 @@ static void judge_path(struct links *l, struct group *g, uint32_t index, int16_t
     }
 }
 
-/* Something got through: nothing that failed before says anything about a path. */
+void judge_acquit(struct links *l, struct group *g, int16_t slot, const char *reason,
+                  int64_t now_ms)
+{
+    for (uint32_t i = 0; i < l->egress_n; i++)
+        if (g->cell[l->order[i]])
+            path_acquit(&g->cell[l->order[i]]->path);
+    g->destination_suspect = false;
+    g->fine_ms = now_ms;
+    say_path(l, g, slot, LINKS_DESTINATION_FINE, reason, now_ms);
+}
+
 static void judge_destination(struct links *l, struct group *g, int64_t now_ms)
 {
     int16_t through = NO_SLOT;
@@ -324,12 +348,7 @@ static void judge_destination(struct links *l, struct group *g, int64_t now_ms)
     }
     if (through == NO_SLOT)
         return;
-    for (uint32_t i = 0; i < l->egress_n; i++)
-        if (g->cell[l->order[i]])
-            path_acquit(&g->cell[l->order[i]]->path);
-    g->destination_suspect = false;
-    g->fine_ms = now_ms;
-    say_path(l, g, through, LINKS_DESTINATION_FINE, "connections get through again", now_ms);
+    judge_acquit(l, g, through, "connections get through again", now_ms);
 }
 
 void judge_group(struct links *l, struct group *g, uint32_t index, int64_t now_ms)

@@ -151,6 +151,12 @@ void path_up(struct path *p, int64_t now_ms)
     become_up(p, now_ms);
 }
 
+void path_lapse(struct path *p, int64_t now_ms)
+{
+    path_up(p, now_ms);
+    p->state = PATH_UNKNOWN;
+}
+
 void path_acquit(struct path *p)
 {
     if (p->state == PATH_SUSPECT)

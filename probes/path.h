@@ -11,6 +11,7 @@
  *                       seen alive for twice as long as it stayed alive the last time (at most 2
  *                       minutes); one that stayed alive for minutes fell ill anew: no flapping.
  *                       After a short outage it must be seen alive for 45 s: more may come
+ *   DOWN    -> UNKNOWN  by path_lapse(), when nothing shows for long that it still is
  *
  *   Evidence is a connection that failed; one that is merely overdue counts too, but two of the
  *   three must have failed. Overdue and failure of one connection are one piece of evidence.
@@ -69,6 +70,8 @@ int64_t path_run_start(const struct path *p); /* start of the first connection o
 void path_down(struct path *p, bool by_egress, int64_t now_ms);
 void path_up(struct path *p, int64_t now_ms); /* from DOWN, without further proof */
 void path_acquit(struct path *p);             /* from SUSPECT: it was not the path */
+/* From DOWN to UNKNOWN: nobody can tell any more. Another DOWN soon is a relapse. */
+void path_lapse(struct path *p, int64_t now_ms);
 /* How likely the next session fails, given what this run shows: 0 without one. */
 double path_doubt(const struct path *p);
 

@@ -86,11 +86,6 @@ static bool path_fault(enum dial_fault fault, enum observation_result *result_r)
     return true;
 }
 
-static bool is_egress_fault(enum observation_result result)
-{
-    return result == OBS_UNPLUMBED || result == OBS_PROXY_DOWN;
-}
-
 void sense_dialled(struct session *s, const struct dial_result *r)
 {
     for (size_t i = 0; i < r->attempt_count; i++) {
@@ -98,8 +93,9 @@ void sense_dialled(struct session *s, const struct dial_result *r)
         enum observation_result result;
         if (!path_fault(a->fault, &result))
             continue;
-        struct observation o =
-            start(s, is_egress_fault(result) ? OBS_EGRESS : OBS_CONNECT, &a->addr);
+        /* Also a fault of the egress: only who holds it to be out says so of it (sense_egress()),
+         * and by another of its addresses it may be fine. */
+        struct observation o = start(s, OBS_CONNECT, &a->addr);
         o.result = (uint8_t)result;
         observe_failure(s->delivery->observer, &o);
     }

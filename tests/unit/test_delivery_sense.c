@@ -242,6 +242,21 @@ static void test_successes_are_thinned_and_batched(void **state)
     observer_free(&observer);
 }
 
+/* A session's word is no worker's: control asks the workers about what it met. */
+static void test_a_session_that_finds_no_proxy(void **state)
+{
+    char egress[120];
+    (void)state;
+    snprintf(egress, sizeof egress, "egress: [ { name: e, via: { proxy: \"127.0.0.1:%u\" } } ]",
+             rig.peers[1].port);
+    rig_start(egress, "");
+    peer_shut(&rig.peers[1]);
+    rig_mail(&mail);
+    assert_int_equal(seen(OBS_CONNECT, 0)->result, OBS_PROXY_DOWN);
+    assert_int_equal(seen(OBS_EGRESS, 0)->result, OBS_PROXY_DOWN);
+    assert_int_equal(count_of(OBS_EGRESS), 1);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -254,6 +269,7 @@ int main(void)
         T(test_a_destination_that_is_busy),
         T(test_a_deferral_is_an_answer),
         T(test_a_broken_dialogue),
+        T(test_a_session_that_finds_no_proxy),
         T(test_goodput_of_a_large_body),
         T(test_successes_are_thinned_and_batched),
     };
