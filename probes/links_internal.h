@@ -27,13 +27,15 @@ struct minute {
     uint32_t samples, tries, first_ok, mails, probes;
 };
 
+/* What every look over all paths needs comes first: there are thousands, and each line of memory
+ * costs more than what is done with it. */
 struct cell {
-    struct estimate est;
+    int64_t sample_ms; /* newest evidence, good or bad */
+    uint8_t near;      /* PATH_NEAR... */
+    uint8_t blips;     /* failures of this run at addresses that were fine before */
     struct path path;
-    uint8_t blips;      /* failures of this run at addresses that were fine before */
     int64_t through_ms; /* another egress had got through by a connection begun since; 0: none */
-    int64_t sample_ms;  /* newest evidence, good or bad */
-    uint8_t near;       /* PATH_NEAR... */
+    struct estimate est;
     struct minute minute;
 };
 
