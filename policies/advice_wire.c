@@ -13,6 +13,7 @@ static const uint32_t MAGIC = 0x34615057; /* "WPa4" */
 enum {
     BLANK = 0xff,
     NAME_MAX_BYTES = 255,
+    PATH_BYTES = 30,
     PER_HOUR_MAX = 1000000000,
     FAULTS = EGRESS_BARRED + 1,
     STATES = PATH_DOWN + 1
@@ -40,21 +41,40 @@ static bool blank(const struct advice_path *p)
            p->loss <= 0 && p->fail <= 0 && p->goodput <= 0 && p->samples <= 0 && !p->age_ms;
 }
 
+static char *write_u32(char *to, uint32_t v)
+{
+    for (unsigned i = 0; i < sizeof v; i++)
+        *to++ = (char)(v >> (8 * i) & 0xff);
+    return to;
+}
+
+static char *write_f32(char *to, float v)
+{
+    uint32_t bits = 0;
+    memcpy(&bits, &v, sizeof bits);
+    return write_u32(to, bits);
+}
+
+/* Most of a table are these: each is written as a whole. */
 static void put_path(struct buf *out, const struct advice_path *p)
 {
     if (blank(p)) {
         put_u8(out, BLANK);
         return;
     }
-    put_u8(out, p->state);
-    put_u8(out, p->near);
-    put_f32(out, p->rtt_ms);
-    put_f32(out, p->rtt_var_ms);
-    put_f32(out, p->loss);
-    put_f32(out, p->fail);
-    put_f32(out, p->goodput);
-    put_f32(out, p->samples);
-    put_u32(out, p->age_ms);
+    char *to = buf_reserve(out, PATH_BYTES);
+    if (!to)
+        return;
+    *to++ = (char)p->state;
+    *to++ = (char)p->near;
+    to = write_f32(to, p->rtt_ms);
+    to = write_f32(to, p->rtt_var_ms);
+    to = write_f32(to, p->loss);
+    to = write_f32(to, p->fail);
+    to = write_f32(to, p->goodput);
+    to = write_f32(to, p->samples);
+    (void)write_u32(to, p->age_ms);
+    buf_commit(out, PATH_BYTES);
 }
 
 static void put_address(struct buf *out, const struct addr *a)

@@ -5,7 +5,7 @@
  *   name does; groups are never removed. A cell is what is known of one path and comes into being
  *   with the first sample. Who writes what:
  *     links_observe.c  estimates and evidence        links_judge.c   states, attribution
- *     links_prefer.c   preferences                   links_probe.c   targets, budgets, cadence
+ *     links_prefer.c   preferences                   links_probe.c   budgets, probes under way
  *     links_lapse.c    what nobody confirms          links_advice.c  reads all of it
  */
 #ifndef WAYPOST_PROBES_LINKS_INTERNAL_H
@@ -27,14 +27,16 @@ struct minute {
     uint32_t samples, tries, first_ok, mails, probes;
 };
 
+/* What every look over all paths needs comes first: there are thousands, and each line of memory
+ * costs more than what is done with it. */
 struct cell {
-    struct estimate est;
+    int64_t sample_ms; /* newest evidence, good or bad */
+    uint8_t near;      /* PATH_NEAR... */
+    uint8_t blips;     /* failures of this run at addresses that were fine before */
     struct path path;
-    uint8_t blips;      /* failures of this run at addresses that were fine before */
     int64_t through_ms; /* another egress had got through by a connection begun since; 0: none */
-    int64_t sample_ms;  /* newest evidence, good or bad */
     int64_t failed_ms;  /* newest failure, whatever it says of the path */
-    uint8_t near;       /* PATH_NEAR... */
+    struct estimate est;
     struct minute minute;
 };
 
@@ -200,6 +202,24 @@ void probe_connected(struct links *l, uint32_t group, int16_t slot, const struct
 /* The start of the probe this is the result of, which is forgotten; without one `else_ms`. */
 int64_t probe_finished(struct links *l, uint32_t group, int16_t slot, const struct addr *address,
                        int64_t else_ms);
+
+enum { PROBE_AGAIN_MS = 1000 }; /* to the next look at a path that cannot be probed now */
+/* How much of the budgets a probe leaves to others. */
+enum urgency { ORDINARY, IN_USE, URGENT };
+bool probe_own_room(const struct slot *s, enum urgency urgency, int64_t now_ms);
+bool probe_total_room(const struct links *l, enum urgency urgency, int64_t now_ms);
+
+/* links_wanted.c */
+struct wanted {
+    double much;
+    uint32_t group;
+    uint32_t egress; /* its place in the configuration */
+};
+int64_t probe_interval(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms);
+/* Of the paths that are due and there is room for the `most` that are wanted most, the first one
+ * before all others. How many. */
+unsigned probe_most_wanted(const struct links *l, int64_t now_ms, struct wanted *best,
+                           unsigned most);
 
 /* links_view.c */
 void view_path(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms,

@@ -43,9 +43,8 @@ struct evidence {
 };
 
 struct path {
-    uint8_t state; /* enum path_state */
-    uint8_t n;     /* pieces in `at` */
-    struct evidence at[PATH_EVIDENCE];
+    uint8_t state;                      /* enum path_state */
+    uint8_t n;                          /* pieces in `at` */
     int64_t suspect_ms;                 /* when the run of failures was first seen */
     int64_t fail_start_ms, fail_end_ms; /* of the newest failure */
     int64_t ok_start_ms, ok_end_ms;     /* of the newest success; 0: never */
@@ -54,6 +53,7 @@ struct path {
     int64_t alive_ms, ups_ms;           /* when the first and the last of those were */
     int64_t span_ms;                    /* that must lie between those two to be UP again */
     bool by_egress;                     /* DOWN because the egress is */
+    struct evidence at[PATH_EVIDENCE];
 };
 
 enum path_change { PATH_SAME, PATH_NOW_UP, PATH_NOW_SUSPECT, PATH_NOW_DOWN };

@@ -193,7 +193,8 @@ static uint32_t merge_pair(const struct rows *rows, const struct general *genera
 /* What does not fit is left out, as in add_rows(). */
 static void merge(struct rows *rows)
 {
-    struct advice_standing *made = mem_array(ROWS_MAX + PAIR_MAX, sizeof *made);
+    size_t most = rows->n < ROWS_MAX / 2 ? 2 * (size_t)rows->n : ROWS_MAX + PAIR_MAX;
+    struct advice_standing *made = mem_array(most, sizeof *made);
     struct general general = { NULL, 0 };
     uint32_t made_n = 0;
     qsort(rows->at, rows->n, sizeof *rows->at, compare);
@@ -261,13 +262,22 @@ static uint32_t drop_carried(const struct standing *s, struct addr *barred, uint
     return kept;
 }
 
+/* How many add_rows() can add of all members. */
+static uint32_t most_rows(const struct standing *s)
+{
+    uint32_t n = 0;
+    for (uint32_t m = 0; m < standing_member_n(s) && n < ROWS_MAX; m++)
+        n += 1 + standing_provider_n(s, (int)m);
+    return n < ROWS_MAX ? n : ROWS_MAX;
+}
+
 void standing_put_advice(const struct standing *s, int64_t now_ms, struct advice *a)
 {
     double share[ADVICE_EGRESS_MAX] = { 0 };
     bool known[ADVICE_EGRESS_MAX] = { false };
-    struct addr *barred = mem_array(ADVICE_BARRED_MAX, sizeof *barred);
+    struct addr *barred = mem_array(standing_member_n(s), sizeof *barred);
     struct rows *rows = mem_zero(sizeof *rows);
-    rows->at = mem_array(ROWS_MAX, sizeof *rows->at);
+    rows->at = mem_array(most_rows(s), sizeof *rows->at);
     uint32_t barred_n = 0;
     for (uint32_t m = 0; m < standing_member_n(s); m++) {
         struct standing_view v;

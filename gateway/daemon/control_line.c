@@ -148,9 +148,12 @@ bool control_line_advise(struct control_line *l, const struct advice *advice)
     advice_pack(advice, &out);
     link_frame_end(&out, began);
     bool fits = !out.full;
+    size_t n = 0;
+    char *frame = buf_take(&out, &n);
     if (fits)
-        stream_write(l->stream, buf_slice(&out).p, buf_len(&out));
-    buf_free(&out);
+        stream_write_ref(l->stream, (struct slice){ frame, n }, free, frame);
+    else
+        free(frame);
     return fits;
 }
 

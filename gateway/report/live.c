@@ -41,21 +41,25 @@ bool live_path_preferred(const struct live *l, uint32_t path)
     return live_path_group(l, path)->preferred == (int)egress_of(l, path);
 }
 
-static const struct conf_egress *find_conf(const struct live *l, struct slice name)
+/* Mostly in the same row: it is looked for once for each of thousands of paths. */
+static const struct conf_egress *find_conf(const struct live *l, uint32_t row)
 {
-    for (size_t i = 0; l->conf && i < l->conf->egress.n; i++) {
+    struct slice name = l->advice->egress[row].name;
+    size_t n = l->conf ? l->conf->egress.n : 0;
+    if (row < n && slice_eq(l->conf->egress.at[row].name, name))
+        return &l->conf->egress.at[row];
+    for (size_t i = 0; i < n; i++)
         if (slice_eq(l->conf->egress.at[i].name, name))
             return &l->conf->egress.at[i];
-    }
     return NULL;
 }
 
 double live_path_cost(const struct live *l, uint32_t path)
 {
     const struct advice_path *p = live_path(l, path);
-    const struct conf_egress *e = find_conf(l, live_path_egress(l, path)->name);
     if (p->rtt_ms <= 0)
         return -1;
+    const struct conf_egress *e = find_conf(l, egress_of(l, path));
     return cost_of_path(p, live_path_group(l, path)->think_ms, e ? (double)e->cost : 0,
                         COST_SMALL_BYTES);
 }

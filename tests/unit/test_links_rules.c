@@ -207,6 +207,66 @@ static void test_fault_found_by_a_probe(void **state)
     lr_finish(&r);
 }
 
+/* ---- which paths are probed in a turn ---- */
+
+struct turn {
+    struct links_probe probe[8];
+    unsigned n;
+};
+
+static void on_turn(void *arg, const struct links_probe *probe)
+{
+    struct turn *t = arg;
+    assert_true(t->n < sizeof t->probe / sizeof t->probe[0]);
+    t->probe[t->n++] = *probe;
+}
+
+static void mail_by_c(struct links *l, const char *region, const struct addr *to, int64_t now_ms)
+{
+    struct observation o = { .kind = OBS_CONNECT,
+                             .egress = slice_hash_stable(slice_of("c")),
+                             .address = *to,
+                             .at_us = now_ms * 1000,
+                             .connect_us = 20000,
+                             .greeting_us = -1,
+                             .longest_us = -1,
+                             .rtt_us = 20000,
+                             .app_rtt_us = -1,
+                             .final_us = -1 };
+    links_observe(l, &o, links_group(l, SLICE_LIT("carrier"), slice_of(region)), now_ms);
+}
+
+/* Four paths are wanted alike, and two of them cannot be probed: by a, of IPv4, the one at an
+ * address of IPv6, and by b what a has just asked. What comes after these is probed in the same
+ * turn. */
+static void test_turn_goes_past_what_cannot_be_asked(void **state)
+{
+    const struct links_egress egress[] = {
+        { .name = SLICE_LIT("a"), .weight = 1, .v4 = true },
+        { .name = SLICE_LIT("b"), .weight = 1, .v4 = true, .v6 = true },
+        { .name = SLICE_LIT("c"), .weight = 1, .v4 = true, .v6 = true }
+    };
+    const struct links_config config = { egress, 3, 15000, { 10, 1000 }, { 30, 1000 } };
+    const struct addr v4 = { ADDR_V4, { 192, 0, 2, 1 }, 25 }, v6 = { ADDR_V6, { 0x20, 1 }, 25 };
+    const int64_t now_ms = 1000000;
+    struct turn turn = { .n = 0 };
+    struct links_hooks hooks = { on_turn, NULL, &turn };
+    struct links *l = links_new(&hooks);
+    struct rnd rnd;
+    (void)state;
+    rnd_seed(&rnd, 1);
+    links_configure(l, &config, now_ms);
+    mail_by_c(l, "first", &v4, now_ms);
+    mail_by_c(l, "second", &v6, now_ms);
+    links_tick(l, now_ms, &rnd);
+    assert_int_equal(turn.n, 2);
+    assert_int_equal(turn.probe[0].egress, 0);
+    assert_true(addr_eq(&turn.probe[0].address, &v4));
+    assert_int_equal(turn.probe[1].egress, 1);
+    assert_true(addr_eq(&turn.probe[1].address, &v6));
+    links_free(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +274,7 @@ int main(void)
         cmocka_unit_test(test_mail_is_witness),
         cmocka_unit_test(test_gain_beyond_chance),
         cmocka_unit_test(test_fault_found_by_a_probe),
+        cmocka_unit_test(test_turn_goes_past_what_cannot_be_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
