@@ -183,7 +183,7 @@ static struct slice literal_at(struct slice text, size_t at)
     return (struct slice){ text.p + at, end - at };
 }
 
-static bool parse_literal(struct slice s, struct addr *addr_r)
+bool reply_literal(struct slice s, struct addr *addr_r)
 {
     if (s.n > LITERAL_MAX || (!memchr(s.p, '.', s.n) && !memchr(s.p, ':', s.n)))
         return false;
@@ -216,7 +216,7 @@ static void look_for_addresses(const struct addr *source, struct slice text,
         size_t end = at + literal.n;
         bool network = end < text.n && text.p[end] == '/' && end + 1 < text.n &&
                        text.p[end + 1] >= '0' && text.p[end + 1] <= '9';
-        if (parse_literal(literal, &found)) {
+        if (reply_literal(literal, &found)) {
             seen->facts |= REPLY_FACT_IP | (network ? REPLY_FACT_NETWORK : 0u);
             if (is_ours(&found, source))
                 seen->facts |= REPLY_FACT_US;
