@@ -232,20 +232,17 @@ static const struct reply_rule *judge(const struct reply_rules *rules,
     struct reply_seen without;
     struct question q = { .code = facts->code, .status = status_of(facts), .at = facts->at };
     struct slice said = reply_said(normal, buffer);
-    if (said.n && said.n < normal.n) {
-        look_at(rules, said, &q);
-        reply_look(rules, facts, said, &q.found, &without);
-        q.facts = without.facts;
-        const struct reply_rule *rule = find_rule(rules, &q, facts->mx, false);
-        if (rule) {
-            reply_look(rules, facts, normal, &q.found, seen_r);
-            return rule;
-        }
-    }
-    look_at(rules, normal, &q);
+    if (said.n == 0)
+        said = normal;
+    look_at(rules, said, &q);
+    reply_look(rules, facts, said, &q.found, &without);
     reply_look(rules, facts, normal, &q.found, seen_r);
-    q.facts = seen_r->facts;
+    q.facts = without.facts;
     const struct reply_rule *rule = find_rule(rules, &q, facts->mx, false);
+    if (!rule && seen_r->facts != without.facts) {
+        q.facts = seen_r->facts;
+        rule = find_rule(rules, &q, facts->mx, false);
+    }
     return rule ? rule : find_rule(rules, &q, facts->mx, true);
 }
 

@@ -134,7 +134,7 @@ static bool stands_beside(struct slice text, size_t at, struct slice before,
     struct slice next = word_at(text, m->end + 1);
     bool last = m->end >= text.n;
     if (opens(at, before) && !last)
-        return (m->enclosed || m->ended) && !is_one_of(bare_word(next), verbs);
+        return m->ended || (m->enclosed && !is_one_of(bare_word(next), verbs));
     if (!m->enclosed && !m->labelled)
         return false;
     if (before.n == 0 || strchr(":(", before.p[before.n - 1]) || is_one_of(before, leading))
