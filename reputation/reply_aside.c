@@ -31,13 +31,12 @@ static const char *const leading[] = {
 
 /* Behind an address that opens the text: it is what they say something of. */
 static const char *const verbs[] = {
-    "is",      "was",        "has",     "have",      "had",         "will",         "does",
-    "did",     "do",         "can",     "cannot",    "can't",       "may",          "must",
-    "not",     "blocked",    "listed",  "found",     "black",       "blacklisted",  "banned",
-    "denied",  "rejected",   "refused", "exceeded",  "sent",        "sends",        "appears",
-    "looks",   "seems",      "on",      "in",        "no",          "too",          "temporarily",
-    "doesn't", "isn't",      "locally", "currently", "permanently", "unauthorized", "unknown",
-    "sender",  "reputation", NULL
+    "is",      "was",      "has",     "have",      "had",         "will",        "does",
+    "did",     "do",       "can",     "cannot",    "can't",       "may",         "must",
+    "not",     "blocked",  "listed",  "found",     "black",       "blacklisted", "banned",
+    "denied",  "rejected", "refused", "exceeded",  "sent",        "sends",       "appears",
+    "looks",   "seems",    "on",      "in",        "no",          "too",         "temporarily",
+    "doesn't", "isn't",    "locally", "currently", "permanently", NULL
 };
 
 static bool is_one_of(struct slice word, const char *const *words)
@@ -128,16 +127,28 @@ static bool opens(size_t at, struct slice before)
                        !memchr(before.p, '@', before.n) && !strchr(".,:;", before.p[before.n - 1]));
 }
 
-static bool stands_beside(struct slice text, size_t at, struct slice before,
+/* The two words before an address: "connection from [...]" leads to it, "on this host [...]" not. */
+struct words_before {
+    struct slice last, but_one;
+};
+
+static bool lead(const struct words_before *before)
+{
+    return strchr(":(", before->last.p[before->last.n - 1]) ||
+           (is_one_of(before->last, leading) && !slice_eq_str(before->but_one, "this") &&
+            !slice_eq_str(before->but_one, "our"));
+}
+
+static bool stands_beside(struct slice text, size_t at, const struct words_before *before,
                           const struct mention *m)
 {
     struct slice next = word_at(text, m->end + 1);
     bool last = m->end >= text.n;
-    if (opens(at, before) && !last)
+    if (opens(at, before->last) && !last)
         return m->ended || (m->enclosed && !is_one_of(bare_word(next), verbs));
     if (!m->enclosed && !m->labelled)
         return false;
-    if (before.n == 0 || strchr(":(", before.p[before.n - 1]) || is_one_of(before, leading))
+    if (before->last.n == 0 || lead(before))
         return false;
     return last || m->ended || slice_starts_with(next, "http") || slice_eq_str(next, "see") ||
            slice_eq_str(next, "-");
@@ -162,16 +173,16 @@ static struct slice without_query(struct slice word)
 
 struct slice reply_said(struct slice normal, char text[REPLY_TEXT_MAX])
 {
-    struct slice before = { NULL, 0 };
+    struct words_before before = { { NULL, 0 }, { NULL, 0 } };
     size_t n = 0;
     for (size_t at = 0; at < normal.n;) {
         struct mention m;
         struct slice word = word_at(normal, at);
-        if (mention_at(normal, at, &m) && stands_beside(normal, at, before, &m)) {
+        if (mention_at(normal, at, &m) && stands_beside(normal, at, &before, &m)) {
             at = m.end + 1;
             continue;
         }
-        before = word;
+        before = (struct words_before){ word, before.last };
         at += word.n + 1;
         word = without_query(word);
         if (n)

@@ -160,7 +160,7 @@ static size_t skip_run(struct slice text, size_t at)
 /* Whom to turn to says nothing of the reason: "Please contact the recipient by other means." */
 static size_t advice_until(struct slice text, size_t at)
 {
-    static const char *const ends[] = { ". ", " since ", " because ", " about ", NULL };
+    static const char *const ends[] = { ". ", "; ", " but ", " since ", " because ", " about ", NULL };
     struct slice rest = slice_skip(text, at);
     if (rest.n > ADVICE_MAX)
         rest.n = ADVICE_MAX;
