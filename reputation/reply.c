@@ -219,6 +219,8 @@ static void look_at(const struct reply_rules *rules, struct slice text, struct q
     q->clauses = 0;
     do {
         struct slice clause = q->clauses + 1 < CLAUSES_MAX ? next_clause(&text) : text;
+        if (q->clauses && slice_starts_with(clause, "if ")) /* no reason, see reply_words_find() */
+            clause.n = 0;
         find_groups(rules, clause, &part, &q->clause[q->clauses++]);
     } while (text.n && q->clauses < CLAUSES_MAX);
 }
