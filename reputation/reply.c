@@ -230,7 +230,7 @@ static const struct reply_rule *judge(const struct reply_rules *rules,
                                       const struct reply_facts *facts, struct slice normal,
                                       struct reply_seen *seen_r)
 {
-    char buffer[REPLY_TEXT_MAX];
+    char buffer[SEARCHED_MAX];
     struct reply_seen without;
     struct question q = { .code = facts->code, .status = status_of(facts), .at = facts->at };
     struct slice said = reply_said(normal, buffer);

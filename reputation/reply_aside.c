@@ -171,7 +171,7 @@ static struct slice without_query(struct slice word)
     return word;
 }
 
-struct slice reply_said(struct slice normal, char text[REPLY_TEXT_MAX])
+struct slice reply_said(struct slice normal, char *text)
 {
     struct words_before before = { { NULL, 0 }, { NULL, 0 } };
     size_t n = 0;

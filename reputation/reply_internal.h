@@ -223,8 +223,8 @@ struct slice reply_bare(struct slice normal, char text[REPLY_TEXT_MAX]);
 
 /* ---- the text without asides ---- */
 
-/* The normal text without addresses that only stand beside it. At most as long as `normal`. */
-struct slice reply_said(struct slice normal, char text[REPLY_TEXT_MAX]);
+/* The normal text without addresses that only stand beside it; `text` has room for normal.n. */
+struct slice reply_said(struct slice normal, char *text);
 
 /* ---- facts in the text ---- */
 

@@ -161,7 +161,9 @@ static size_t skip_run(struct slice text, size_t at)
  * what would be: "If your server is no source of spam, write to us." */
 static size_t advice_until(struct slice text, size_t at)
 {
-    static const char *const ends[] = { ". ", "; ", " but ", " since ", " because ", " about ", NULL };
+    static const char *const ends[] = {
+        ". ", "; ", " but ", " since ", " because ", " about ", NULL
+    };
     struct slice rest = slice_skip(text, at);
     if (rest.n > ADVICE_MAX)
         rest.n = ADVICE_MAX;
