@@ -59,6 +59,8 @@ static struct slice bare_word(struct slice word)
 {
     while (word.n && strchr("[(<\"", word.p[0]))
         word = slice_skip(word, 1);
+    if (word.n > 1 && word.p[word.n - 1] == ':' && strchr("])>", word.p[word.n - 2]))
+        word.n--;
     while (word.n && strchr("])>\".,;", word.p[word.n - 1]))
         word.n--;
     return word;

@@ -151,7 +151,8 @@ static const char *const further[] = { "tests/corpus/replies-further.tsv",
                                        "tests/corpus/replies-unseen.tsv",
                                        "tests/corpus/replies-third.tsv",
                                        "tests/corpus/replies-fourth.tsv",
-                                       "tests/corpus/replies-sixth.tsv" };
+                                       "tests/corpus/replies-sixth.tsv",
+                                       "tests/corpus/replies-eighth.tsv" };
 
 static struct score score_half(const char *half, bool tell)
 {

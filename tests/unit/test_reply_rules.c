@@ -125,7 +125,9 @@ static const struct {
       "replies:2: found \"\"spam\", expected a quote at the end of the words" },
     { "", "[*]\na content code=250\n",
       "replies:2: found \"250\", expected a code such as 550 or 4xx" },
-    { "", "[*]\na content ^us\n", "replies:2: found \"us\", expected words behind \"^\"" },
+    { "", "[*]\na content ^us\n", "replies:2: found \"us\", expected words behind \"^\" or \"&\"" },
+    { "", "[*]\na content &code=550\n",
+      "replies:2: found \"code=550\", expected words behind \"^\" or \"&\"" },
     { "", "[*]\na content code=3xx\n",
       "replies:2: found \"3xx\", expected a code such as 550 or 4xx" },
     { "", "[*]\na content status=5.7\n",
@@ -205,6 +207,24 @@ static const struct {
     { "", NULL, "Please contact the fine people", "no-rule", 550 },
     { "", NULL, "Please contact us. Fine", "r.good", 550 },
     { "", NULL, "Please contact us because fine", "r.good", 550 },
+    { "", NULL, "Please contact us but fine", "r.good", 550 },
+    { "", NULL, "Please contact us; fine", "r.good", 550 },
+    { "", NULL, "x. If all is fine, write", "no-rule", 550 },
+    /* '&': all in one clause, and none of what is negated in that one; '^': in the first. */
+    { "", NULL, "the host is shut", "r.same", 550 },
+    { "", NULL, "see this, the host is shut", "r.same", 550 },
+    { "", NULL, "the host, it is shut", "no-rule", 550 },
+    { "", NULL, "the host but it is shut", "no-rule", 550 },
+    { "", NULL, "the host is shut by a user", "no-rule", 550 },
+    { "", NULL, "the host is shut, a user", "r.same", 550 },
+    { "", NULL, "x. If the host is shut", "no-rule", 550 },
+    { "", NULL, "a, b, c, d, e, f, g, h, the host is shut", "r.same", 550 },
+    { "", NULL, "opens; x", "r.first", 550 },
+    { "", NULL, "x; opens", "no-rule", 550 },
+    /* What only the code tells comes last, behind an address beside the text. */
+    { "", NULL, "nothing known", "r.code", 553 },
+    { "", NULL, "all right", "r.good", 553 },
+    { "", NULL, "nothing known [203.0.113.42]", "r.us", 553 },
     /* Words are found across the names between them; a mail address is a fact. */
     { "", NULL, "all 203.0.113.9 right", "r.good", 550 },
     { "", NULL, "all [203.0.113.9] right", "r.good", 550 },
@@ -229,6 +249,8 @@ static void conditions(void **state)
                                "[acme]\n"
                                "acme.any auth \"hello\"\n"
                                "[*]\n"
+                               "r.same tls &\"host\" &\"shut\" !&\"user\"\n"
+                               "r.first tls ^\"opens\"\n"
                                "r.us temp us\n"
                                "r.list content list=ip !\"but\" scope=network\n"
                                "r.range tls status=5.7.10-12,x.9.*\n"
@@ -236,6 +258,9 @@ static void conditions(void **state)
                                "r.not-good mailbox !@good \"so so\"\n"
                                "r.mail domain-blocked mail \"written\"\n"
                                "r.letters temp \"\xc5\xa1patn\xc3\xa1 \xc4\x8d*\"\n"
+                               "[otherwise]\n"
+                               "r.code auth code=553\n"
+                               "[*]\n"
                                "r.codes greylist code=451,55x \n";
     struct addr us = address("203.0.113.42");
     struct reply_rules *rules = NULL;
@@ -255,6 +280,67 @@ static void conditions(void **state)
         assert_string_equal(j.rule, asked_rows[i].rule);
         if (strcmp(j.rule, "r.list") == 0)
             assert_int_equal(j.scope, REPLY_SCOPE_NETWORK);
+    }
+    reply_rules_free(&rules);
+}
+
+/* An address that only stands beside the text decides only where the text tells nothing. */
+static const struct {
+    const char *text, *rule;
+} aside_rows[] = {
+    { "box shut [203.0.113.42]", "a.box" },
+    { "box shut (203.0.113.42)", "a.box" },
+    { "box shut (client 203.0.113.42)", "a.box" },
+    { "box shut [client: 203.0.113.42], ask", "a.box" },
+    { "box shut, IP: 203.0.113.42", "a.box" },
+    { "box shut ip=203.0.113.42", "a.box" },
+    { "box shut [203.0.113.42 19]", "a.box" },
+    { "box shut [IPv6:2001:db8::42]", "a.box" },
+    { "box shut. See https://x.example/q?ip=203.0.113.42", "a.box" },
+    { "box shut on this host [203.0.113.42]", "a.box" },
+    { "[203.0.113.42] box shut", "a.box" },
+    { "203.0.113.42: box shut", "a.box" },
+    { "Client 203.0.113.42: box shut", "a.box" },
+    { "mx.example.net [203.0.113.42] box shut", "a.box" },
+    { "<203.0.113.42>: box shut", "a.box" },
+    /* It is what the text speaks of. */
+    { "box shut for [203.0.113.42]", "a.us" },
+    { "box shut to host [203.0.113.42]", "a.us" },
+    { "[203.0.113.42] is no box, shut", "a.us" },
+    { "203.0.113.42 box shut", "a.us" },
+    { "box 203.0.113.42 shut", "a.us" },
+    { "box shut: [203.0.113.42]", "a.us" },
+    { "box [203.0.113.42] shut", "a.us" },
+    /* The text tells nothing. */
+    { "shut [203.0.113.42]", "a.us" },
+    { "shut, IP: 203.0.113.42", "a.us" },
+    { "shut see http://x.example/?203.0.113.42", "a.us" },
+    { "[203.0.113.42]", "a.us" },
+    { "203.0.113.42", "a.us" },
+    { "", "no-rule" },
+    { "shut [203.0.113.43]", "a.shut" },
+    { "shut, IP:", "a.shut" },
+    { "shut (client", "a.shut" },
+};
+
+static void an_address_beside_the_text(void **state)
+{
+    (void)state;
+    static const char text[] = "[*]\na.us temp us\na.box auth \"box\"\n"
+                               "[otherwise]\na.shut tls \"shut\"\n";
+    struct addr four = address("203.0.113.42"), six = address("2001:db8::42");
+    struct reply_rules *rules = NULL;
+    assert_int_equal(reply_rules_read(slice_of(""), slice_of(text), &rules, NULL), RC_OK);
+    for (size_t i = 0; i < sizeof aside_rows / sizeof aside_rows[0]; i++) {
+        struct reply_judgement j;
+        bool is_six = strstr(aside_rows[i].text, "IPv6") != NULL;
+        struct reply_facts f = { .source = is_six ? &six : &four,
+                                 .code = 550,
+                                 .text = slice_of(aside_rows[i].text) };
+        reply_classify(rules, &f, &j);
+        if (strcmp(j.rule, aside_rows[i].rule) != 0)
+            fail_msg("%s for %s", j.rule, aside_rows[i].text);
+        assert_int_equal(j.names_us, strstr(aside_rows[i].text, ".42") || is_six);
     }
     reply_rules_free(&rules);
 }
@@ -314,6 +400,7 @@ int main(void)
         cmocka_unit_test(long_replies),
         cmocka_unit_test(bad_rules),
         cmocka_unit_test(conditions),
+        cmocka_unit_test(an_address_beside_the_text),
         cmocka_unit_test(the_operator_comes_first),
         cmocka_unit_test(costs),
     };
