@@ -1,10 +1,10 @@
 /*
  * reputation/reply_aside — the text without addresses that stand beside it
  *
- *   Many servers put the client's address around every refusal: "[192.0.2.1] No such user", "Message
- *   blocked (client 192.0.2.1)", "User unknown, IP: 192.0.2.1". What is refused is in the rest.
- *   "Refused connection from [192.0.2.1]" and "[192.0.2.1] is listed" need theirs: a word before it
- *   leads to it, or a verb follows.
+ *   Many servers put the client's address around every refusal: "[192.0.2.1] No such user",
+ *   "Message blocked (client 192.0.2.1)", "User unknown, IP: 192.0.2.1". What is refused is in
+ *   the rest. "Refused connection from [192.0.2.1]" and "[192.0.2.1] is listed" need theirs: a
+ *   word before it leads to it, or a verb follows.
  */
 #include <string.h>
 
@@ -129,7 +129,7 @@ static bool opens(size_t at, struct slice before)
                        !memchr(before.p, '@', before.n) && !strchr(".,:;", before.p[before.n - 1]));
 }
 
-/* The two words before an address: "connection from [...]" leads to it, "on this host [...]" not. */
+/* The two words before an address: "connection from" leads to it, "on this host" does not. */
 struct words_before {
     struct slice last, but_one;
 };
