@@ -1,6 +1,7 @@
 /*
  * tests/unit/test_reply_aside — an address beside the text of a reply, and one it speaks of
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "reputation/reply.h"
