@@ -44,7 +44,7 @@ enum reply_next reply_next(const struct reply_judgement *judgement, const struct
 
 /* ---- does a rule match ---- */
 
-enum { CLAUSES_MAX = 8 };
+enum { CLAUSES_MAX = 6 };
 
 struct question {
     uint16_t code;
@@ -174,14 +174,6 @@ static void decide(struct reply_judgement *j, uint16_t code, enum reply_class cl
     j->ends_by_itself = code >= 500 && classes[class].ends;
 }
 
-/* The reason stands in front: two lines of the longest that SMTP allows (RFC 5321 4.5.3.1.5). */
-enum { SEARCHED_MAX = 1024 };
-
-static struct slice reason_of(struct slice normal)
-{
-    return (struct slice){ normal.p, normal.n < SEARCHED_MAX ? normal.n : SEARCHED_MAX };
-}
-
 /* The next clause, without the blank before it. */
 static struct slice next_clause(struct slice *rest)
 {
@@ -230,7 +222,7 @@ static const struct reply_rule *judge(const struct reply_rules *rules,
                                       const struct reply_facts *facts, struct slice normal,
                                       struct reply_seen *seen_r)
 {
-    char buffer[SEARCHED_MAX];
+    char buffer[REPLY_REASON_MAX];
     struct reply_seen without;
     struct question q = { .code = facts->code, .status = status_of(facts), .at = facts->at };
     struct slice said = reply_said(normal, buffer);
@@ -251,14 +243,14 @@ static const struct reply_rule *judge(const struct reply_rules *rules,
 void reply_classify(const struct reply_rules *rules, const struct reply_facts *facts,
                     struct reply_judgement *judgement_r)
 {
-    char text[REPLY_TEXT_MAX];
+    char reason[REPLY_REASON_MAX];
     struct reply_seen seen;
     *judgement_r = (struct reply_judgement){ .provider = reply_provider(rules, facts->mx) };
     if (facts->code < 400) {
         decide(judgement_r, facts->code, REPLY_NONE, "no-refusal");
         return;
     }
-    struct slice normal = reason_of(reply_normal(facts, text));
+    struct slice normal = reply_reason(facts, reason);
     const struct reply_rule *rule = judge(rules, facts, normal, &seen);
     judgement_r->zone = seen.zone;
     judgement_r->names_us = seen.facts & REPLY_FACT_US;

@@ -215,6 +215,13 @@ enum rc reply_condition_read(struct reply_rules *rules, struct reply_rule *rule,
                              const struct reply_line *line, const struct reply_token *token,
                              struct err *err);
 
+/* ---- the reason ---- */
+
+/* It stands in front: two lines of the longest that SMTP allows (RFC 5321 4.5.3.1.5). */
+enum { REPLY_REASON_MAX = 1024 };
+/* What is looked at of the normal text. */
+struct slice reply_reason(const struct reply_facts *facts, char reason[REPLY_REASON_MAX]);
+
 /* ---- the text without names ---- */
 
 /* The normal text without mail addresses, address literals and host names: "sender

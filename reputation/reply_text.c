@@ -93,6 +93,16 @@ struct slice reply_normal(const struct reply_facts *facts, char text[REPLY_TEXT_
     return (struct slice){ text, n };
 }
 
+struct slice reply_reason(const struct reply_facts *facts, char reason[REPLY_REASON_MAX])
+{
+    char text[REPLY_TEXT_MAX];
+    struct slice normal = reply_normal(facts, text);
+    if (normal.n > REPLY_REASON_MAX)
+        normal.n = REPLY_REASON_MAX;
+    memcpy(reason, text, normal.n);
+    return (struct slice){ reason, normal.n };
+}
+
 /* ---- without names ---- */
 
 /* A mail address, an address literal, or a host name; a URL is none of them. */
