@@ -44,6 +44,8 @@ enum reply_next reply_next(const struct reply_judgement *judgement, const struct
 
 /* ---- does a rule match ---- */
 
+enum { CLAUSES_MAX = 6 };
+
 struct question {
     uint16_t code;
     struct enhanced status;
@@ -51,7 +53,8 @@ struct question {
     unsigned facts;
     struct reply_found found;
     struct reply_hit hit;
-    struct reply_hit opening; /* in the first clause */
+    struct reply_hit clause[CLAUSES_MAX]; /* the last one: and all behind it */
+    size_t clauses;
 };
 
 static bool code_matches(const struct reply_rule *rule, uint16_t code)
@@ -74,6 +77,21 @@ static bool status_matches(const struct reply_rule *rule, struct enhanced said)
     return rule->statuses.n == 0;
 }
 
+static bool group_holds(struct reply_group group, const struct reply_hit *where)
+{
+    bool hit = where->bits[group.id / 64] >> (group.id % 64) & 1;
+    return hit != group.negated;
+}
+
+static bool groups_hold(const struct reply_rule *rule, enum reply_where where,
+                        const struct reply_hit *hit)
+{
+    for (size_t i = 0; i < rule->groups.n; i++)
+        if (rule->groups.at[i].where == where && !group_holds(rule->groups.at[i], hit))
+            return false;
+    return true;
+}
+
 static bool rule_matches(const struct reply_rule *rule, const struct question *q)
 {
     if ((rule->needs & ~q->facts) || (rule->forbids & q->facts))
@@ -82,14 +100,13 @@ static bool rule_matches(const struct reply_rule *rule, const struct question *q
         return false;
     if (!code_matches(rule, q->code) || !status_matches(rule, q->status))
         return false;
-    for (size_t i = 0; i < rule->groups.n; i++) {
-        struct reply_group group = rule->groups.at[i];
-        const struct reply_hit *where = group.opening ? &q->opening : &q->hit;
-        bool hit = where->bits[group.id / 64] >> (group.id % 64) & 1;
-        if (hit == group.negated)
-            return false;
-    }
-    return true;
+    if (!groups_hold(rule, REPLY_ANYWHERE, &q->hit) ||
+        !groups_hold(rule, REPLY_FIRST, &q->clause[0]))
+        return false;
+    for (size_t i = 0; i < q->clauses; i++)
+        if (groups_hold(rule, REPLY_TOGETHER, &q->clause[i]))
+            return true;
+    return false;
 }
 
 /* ---- which rules are asked ---- */
@@ -121,13 +138,13 @@ static bool section_asked(const struct reply_section *section,
 }
 
 static const struct reply_rule *find_rule(const struct reply_rules *rules, const struct question *q,
-                                          struct slice mx)
+                                          struct slice mx, bool last)
 {
     struct reply_providers providers;
     find_providers(rules, &q->found, mx, &providers);
     for (size_t i = 0; i < rules->sections.n; i++) {
         const struct reply_section *section = &rules->sections.at[i];
-        if (!section_asked(section, &providers))
+        if (section->last != last || !section_asked(section, &providers))
             continue;
         for (size_t k = 0; k < section->rules.n; k++)
             if (rule_matches(&section->rules.at[k], q))
@@ -157,21 +174,20 @@ static void decide(struct reply_judgement *j, uint16_t code, enum reply_class cl
     j->ends_by_itself = code >= 500 && classes[class].ends;
 }
 
-/* The reason stands in front: two lines of the longest that SMTP allows (RFC 5321 4.5.3.1.5). */
-enum { SEARCHED_MAX = 1024 };
-
-static struct slice reason_of(struct slice normal)
+/* The next clause, without the blank before it. */
+static struct slice next_clause(struct slice *rest)
 {
-    return (struct slice){ normal.p, normal.n < SEARCHED_MAX ? normal.n : SEARCHED_MAX };
-}
-
-/* What the text begins with says what was refused; what follows may be anything. */
-static struct slice first_clause(struct slice text)
-{
-    for (size_t i = 0; i + 1 < text.n; i++)
-        if (strchr(".,;", text.p[i]) && text.p[i + 1] == ' ')
-            return (struct slice){ text.p, i };
-    return text;
+    struct slice clause = *rest;
+    for (size_t i = 0; i + 1 < rest->n; i++) {
+        bool stop = strchr(".,;", rest->p[i]) && rest->p[i + 1] == ' ';
+        if (!stop && !slice_starts_with(slice_skip(*rest, i), " but "))
+            continue;
+        clause.n = i;
+        *rest = slice_skip(*rest, i + 2 - !stop);
+        return clause;
+    }
+    *rest = slice_skip(*rest, rest->n);
+    return clause;
 }
 
 /* Words as they stand, and as they stand without the names between them. */
@@ -187,27 +203,58 @@ static void find_groups(const struct reply_rules *rules, struct slice text,
     reply_groups_find(rules, found_r, hit_r);
 }
 
+/* What rules ask of the text. */
+static void look_at(const struct reply_rules *rules, struct slice text, struct question *q)
+{
+    struct reply_found part;
+    find_groups(rules, text, &q->found, &q->hit);
+    q->clauses = 0;
+    do {
+        struct slice clause = q->clauses + 1 < CLAUSES_MAX ? next_clause(&text) : text;
+        if (q->clauses && slice_starts_with(clause, "if ")) /* no reason, see reply_words_find() */
+            clause.n = 0;
+        find_groups(rules, clause, &part, &q->clause[q->clauses++]);
+    } while (text.n && q->clauses < CLAUSES_MAX);
+}
+
+/* First by what is said; where that tells nothing, an address beside it may; then by the code. */
+static const struct reply_rule *judge(const struct reply_rules *rules,
+                                      const struct reply_facts *facts, struct slice normal,
+                                      struct reply_seen *seen_r)
+{
+    char buffer[REPLY_REASON_MAX];
+    struct reply_seen without;
+    struct question q = { .code = facts->code, .status = status_of(facts), .at = facts->at };
+    struct slice said = reply_said(normal, buffer);
+    if (said.n == 0)
+        said = normal;
+    look_at(rules, said, &q);
+    reply_look(rules, facts, said, &q.found, &without);
+    reply_look(rules, facts, normal, &q.found, seen_r);
+    q.facts = without.facts;
+    const struct reply_rule *rule = find_rule(rules, &q, facts->mx, false);
+    if (!rule && seen_r->facts != without.facts) {
+        q.facts = seen_r->facts;
+        rule = find_rule(rules, &q, facts->mx, false);
+    }
+    return rule ? rule : find_rule(rules, &q, facts->mx, true);
+}
+
 void reply_classify(const struct reply_rules *rules, const struct reply_facts *facts,
                     struct reply_judgement *judgement_r)
 {
-    char text[REPLY_TEXT_MAX];
+    char reason[REPLY_REASON_MAX];
     struct reply_seen seen;
-    struct reply_found opening;
-    struct question q = { .code = facts->code, .status = status_of(facts), .at = facts->at };
-    struct slice normal = reason_of(reply_normal(facts, text));
     *judgement_r = (struct reply_judgement){ .provider = reply_provider(rules, facts->mx) };
     if (facts->code < 400) {
         decide(judgement_r, facts->code, REPLY_NONE, "no-refusal");
         return;
     }
-    find_groups(rules, normal, &q.found, &q.hit);
-    find_groups(rules, first_clause(normal), &opening, &q.opening);
-    reply_look(rules, facts, normal, &q.found, &seen);
-    q.facts = seen.facts;
+    struct slice normal = reply_reason(facts, reason);
+    const struct reply_rule *rule = judge(rules, facts, normal, &seen);
     judgement_r->zone = seen.zone;
     judgement_r->names_us = seen.facts & REPLY_FACT_US;
     judgement_r->names_other = seen.names_other;
-    const struct reply_rule *rule = find_rule(rules, &q, facts->mx);
     if (!rule) {
         decide(judgement_r, facts->code, REPLY_NONE, "no-rule");
         return;

@@ -135,7 +135,7 @@ static enum rc read_group(struct reply_rules *rules, struct reply_rule *rule,
                           struct err *err)
 {
     struct reply_group group = { .negated = token->negated,
-                                 .opening = token->opening,
+                                 .where = token->where,
                                  .id = (uint16_t)rules->group_count };
     if (token->quoted) {
         if (rules->group_count++ == REPLY_GROUPS_MAX)
@@ -195,8 +195,8 @@ enum rc reply_condition_read(struct reply_rules *rules, struct reply_rule *rule,
     struct slice name, value, one;
     if (token->quoted || slice_starts_with(token->text, "@"))
         return read_group(rules, rule, line, token, err);
-    if (token->opening)
-        return reply_line_error(line, err, token->text, "words behind \"^\"");
+    if (token->where != REPLY_ANYWHERE)
+        return reply_line_error(line, err, token->text, "words behind \"^\" or \"&\"");
     if (read_fact(rule, token))
         return RC_OK;
     if (slice_eq_str(token->text, "ends") && !token->negated) {

@@ -85,10 +85,18 @@ struct reply_list {
     enum reply_list_kind kind;
 };
 
+/* Where words of a group must stand. A clause ends at a full stop, comma or semicolon and before
+ * "but". */
+enum reply_where {
+    REPLY_ANYWHERE,
+    REPLY_FIRST,   /* '^': in the first clause */
+    REPLY_TOGETHER /* '&': in one clause, the same for all groups of the rule marked so */
+};
+
 /* One of some words; negated: none of them. */
 struct reply_group {
     bool negated;
-    bool opening; /* in the first clause of the text */
+    enum reply_where where;
     uint16_t id;
 };
 
@@ -132,6 +140,7 @@ struct reply_rule {
 /* Rules asked together: of all receivers, or of some. */
 struct reply_section {
     bool all;
+    bool last; /* when no other section has an answer, not even with asides */
     REPLY_ARRAY(uint16_t) providers;
     REPLY_ARRAY(struct reply_rule) rules;
 };
@@ -184,8 +193,9 @@ struct reply_line {
 };
 
 struct reply_token {
-    struct slice text; /* without quotes, '!' and '^' */
-    bool quoted, negated, opening;
+    struct slice text; /* without quotes, '!', '^' and '&' */
+    bool quoted, negated;
+    enum reply_where where;
 };
 
 /* The next line that is not empty and no comment; false: none. */
@@ -205,13 +215,28 @@ enum rc reply_condition_read(struct reply_rules *rules, struct reply_rule *rule,
                              const struct reply_line *line, const struct reply_token *token,
                              struct err *err);
 
+/* ---- the reason ---- */
+
+/* It stands in front: two lines of the longest that SMTP allows (RFC 5321 4.5.3.1.5). */
+enum { REPLY_REASON_MAX = 1024 };
+/* What is looked at of the normal text. */
+struct slice reply_reason(const struct reply_facts *facts, char reason[REPLY_REASON_MAX]);
+
 /* ---- the text without names ---- */
 
 /* The normal text without mail addresses, address literals and host names: "sender
  * <u@example.com> has exceeded" becomes "sender has exceeded". At most REPLY_TEXT_MAX bytes. */
 struct slice reply_bare(struct slice normal, char text[REPLY_TEXT_MAX]);
 
+/* ---- the text without asides ---- */
+
+/* The normal text without addresses that only stand beside it; `text` has room for normal.n. */
+struct slice reply_said(struct slice normal, char *text);
+
 /* ---- facts in the text ---- */
+
+/* An address that can be somebody's: none of 127/8 or 0/8, in lower case, nothing around it. */
+bool reply_literal(struct slice s, struct addr *addr_r);
 
 struct reply_seen {
     unsigned facts; /* enum reply_fact */

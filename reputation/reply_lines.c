@@ -36,8 +36,8 @@ enum rc reply_token_next(struct reply_line *line, struct reply_token *token_r, s
         token_r->negated = true;
         rest = slice_skip(rest, 1);
     }
-    if (rest.n && rest.p[0] == '^') {
-        token_r->opening = true;
+    if (rest.n && (rest.p[0] == '^' || rest.p[0] == '&')) {
+        token_r->where = rest.p[0] == '^' ? REPLY_FIRST : REPLY_TOGETHER;
         rest = slice_skip(rest, 1);
     }
     token_r->quoted = rest.n && rest.p[0] == '"';

@@ -6,6 +6,7 @@
  *     list ip|domain NAME ...   DNS lists, by names that stand in texts; the first of them counts
  *     words NAME "this|that"    words many rules ask for; a second line of that name adds to them
  *     [PROVIDER ...]  or  [*]   whose replies the rules below are asked about
+ *     [otherwise]               asked when none before matched: what only the code tells
  *     NAME CLASS CONDITION ...  a rule; the first that matches wins, in the order of the file
  *
  *   Conditions, all of which must hold; `!` in front of words or a fact turns it round:
@@ -17,6 +18,8 @@
  *     list list=ip list=domain   a DNS list in the text
  *     "this|that words"  one of these in the text, as whole words; a star at an end opens it
  *     @NAME              one of the words of that name
+ *     ^"words" ^@NAME    in the first clause of the text
+ *     &"words" &@NAME    in one clause, the same one for all that have it
  *     scope=SCOPE        not a condition: whom it is about, when its class does not say
  *     ends               not a condition: over in a while though the code says for good
  */
@@ -78,7 +81,8 @@ static enum rc read_section(struct reply_rules *rules, const struct reply_line *
     if (!slice_ends_with(rest, "]"))
         return reply_line_error(line, err, line->rest, "\"]\" at the end of the line");
     rest.n--;
-    section->all = slice_eq_str(rest, "*");
+    section->last = slice_eq_str(rest, "otherwise");
+    section->all = section->last || slice_eq_str(rest, "*");
     for (bool more = !section->all; more;) {
         more = slice_cut(rest, ' ', &name, &rest);
         if (!provider_named(rules, name, REPLY_PUSH(&section->providers)))

@@ -93,6 +93,16 @@ struct slice reply_normal(const struct reply_facts *facts, char text[REPLY_TEXT_
     return (struct slice){ text, n };
 }
 
+struct slice reply_reason(const struct reply_facts *facts, char reason[REPLY_REASON_MAX])
+{
+    char text[REPLY_TEXT_MAX];
+    struct slice normal = reply_normal(facts, text);
+    if (normal.n > REPLY_REASON_MAX)
+        normal.n = REPLY_REASON_MAX;
+    memcpy(reason, text, normal.n);
+    return (struct slice){ reason, normal.n };
+}
+
 /* ---- without names ---- */
 
 /* A mail address, an address literal, or a host name; a URL is none of them. */
@@ -183,7 +193,7 @@ static struct slice literal_at(struct slice text, size_t at)
     return (struct slice){ text.p + at, end - at };
 }
 
-static bool parse_literal(struct slice s, struct addr *addr_r)
+bool reply_literal(struct slice s, struct addr *addr_r)
 {
     if (s.n > LITERAL_MAX || (!memchr(s.p, '.', s.n) && !memchr(s.p, ':', s.n)))
         return false;
@@ -216,7 +226,7 @@ static void look_for_addresses(const struct addr *source, struct slice text,
         size_t end = at + literal.n;
         bool network = end < text.n && text.p[end] == '/' && end + 1 < text.n &&
                        text.p[end + 1] >= '0' && text.p[end + 1] <= '9';
-        if (parse_literal(literal, &found)) {
+        if (reply_literal(literal, &found)) {
             seen->facts |= REPLY_FACT_IP | (network ? REPLY_FACT_NETWORK : 0u);
             if (is_ours(&found, source))
                 seen->facts |= REPLY_FACT_US;

@@ -157,15 +157,19 @@ static size_t skip_run(struct slice text, size_t at)
     return at;
 }
 
-/* Whom to turn to says nothing of the reason: "Please contact the recipient by other means." */
+/* Whom to turn to says nothing of the reason: "Please contact the recipient by other means."; nor
+ * what would be: "If your server is no source of spam, write to us." */
 static size_t advice_until(struct slice text, size_t at)
 {
-    static const char *const ends[] = { ". ", " since ", " because ", " about ", NULL };
+    static const char *const ends[] = {
+        ". ", "; ", " but ", " since ", " because ", " about ", NULL
+    };
     struct slice rest = slice_skip(text, at);
     if (rest.n > ADVICE_MAX)
         rest.n = ADVICE_MAX;
     size_t until = at + rest.n;
-    if (!slice_starts_with(rest, "contact "))
+    bool sentence = at >= 2 && text.p[at - 1] == ' ' && strchr(".;", text.p[at - 2]);
+    if (!slice_starts_with(rest, "contact ") && !(sentence && slice_starts_with(rest, "if ")))
         return at;
     for (const char *const *end = ends; *end; end++) {
         const char *p = memmem(rest.p, rest.n, *end, strlen(*end));

@@ -1,16 +1,12 @@
 /*
- * tests/unit/test_reply_class — what remote replies mean: the stored replies, the traps
+ * tests/unit/test_reply_class — what remote replies mean: words that mislead
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/mem.h"
 #include "reputation/reply.h"
-#include "reputation/reply_data.h"
 #include "tests/unit/conf_fixture.h"
-
-enum { LINE_MAX_BYTES = 8192, COLUMNS_MAX = 7 };
 
 static struct addr address(const char *text)
 {
@@ -18,188 +14,6 @@ static struct addr address(const char *text)
     assert_int_equal(addr_parse(slice_of(text), &a), RC_OK);
     return a;
 }
-
-/* ---- stored replies ---- */
-
-enum column { CODE, ENHANCED, TEXT, CLASS, PROVIDER, SOURCE, HALF };
-
-struct score {
-    unsigned rows, exact, ip, ip_found, others, charged;
-};
-
-/* An MX host of the provider, from the shipped data: the first suffix of its line. */
-static const char *host_of(const char *provider, char *host, size_t size)
-{
-    struct slice line, name, rest, text = reply_data_providers;
-    snprintf(host, size, "mx.example.net");
-    while (slice_cut(text, '\n', &line, &text)) {
-        if (!slice_cut(line, ' ', &name, &rest) || !slice_eq_str(name, provider))
-            continue;
-        slice_cut(slice_trim(rest), ' ', &name, &rest);
-        snprintf(host, size, "mx1.%.*s", SLICE_FMT(name));
-    }
-    return host;
-}
-
-/* `behind` is put behind the text. */
-static struct reply_judgement judge_row(const struct reply_rules *rules, struct slice column[],
-                                        const char *behind, char *host, size_t size)
-{
-    static char text[LINE_MAX_BYTES];
-    struct addr us = address("203.0.113.42");
-    char provider[64];
-    uint64_t code;
-    snprintf(provider, sizeof provider, "%.*s", SLICE_FMT(column[PROVIDER]));
-    snprintf(text, sizeof text, "%.*s%s", SLICE_FMT(column[TEXT]), behind);
-    assert_true(slice_to_u64(column[CODE], 599, &code));
-    struct reply_facts facts = { .mx = slice_of(host_of(provider, host, size)),
-                                 .source = &us,
-                                 .code = (uint16_t)code,
-                                 .text = slice_of(text) };
-    if (!slice_eq_str(column[ENHANCED], "-"))
-        assert_true(enhanced_parse(column[ENHANCED], &facts.status, NULL));
-    struct reply_judgement j;
-    reply_classify(rules, &facts, &j);
-    return j;
-}
-
-static bool is_ip(const char *class)
-{
-    return strncmp(class, "ip-", 3) == 0;
-}
-
-static void add_row(const struct reply_rules *rules, struct slice column[], const char *behind,
-                    struct score *score, bool tell)
-{
-    char host[256], class[32];
-    struct reply_judgement j = judge_row(rules, column, behind, host, sizeof host);
-    const char *got = reply_class_names[j.class];
-    snprintf(class, sizeof class, "%.*s", SLICE_FMT(column[CLASS]));
-    if (strcmp(host, "mx.example.net") != 0)
-        assert_true(slice_eq(j.provider, column[PROVIDER]));
-    if (strcmp(got, class) != 0 && tell)
-        print_message("%s is %s by %s: %.*s\n", class, got, j.rule, SLICE_FMT(column[TEXT]));
-    score->rows++;
-    score->exact += strcmp(got, class) == 0;
-    score->ip += is_ip(class);
-    score->ip_found += is_ip(class) && is_ip(got);
-    score->others += !is_ip(class);
-    score->charged += !is_ip(class) && is_ip(got);
-}
-
-/* Rows of one half; NULL: all. */
-static struct score score_file(const char *path, const char *half, const char *behind, bool tell)
-{
-    static char text[LINE_MAX_BYTES];
-    struct score score = { 0 };
-    struct reply_rules *rules = reply_rules_shipped();
-    FILE *f = fopen(path, "r");
-    assert_non_null(f);
-    assert_non_null(fgets(text, sizeof text, f)); /* the header */
-    while (fgets(text, sizeof text, f)) {
-        struct slice column[COLUMNS_MAX] = { { 0 } }, rest = slice_of(text);
-        size_t n = 0;
-        rest.n -= slice_ends_with(rest, "\n");
-        for (bool more = true; more && n < COLUMNS_MAX; n++)
-            more = slice_cut(rest, '\t', &column[n], &rest);
-        assert_true(n > SOURCE);
-        if (!half || slice_eq_str(column[HALF], half))
-            add_row(rules, column, behind, &score, tell);
-    }
-    fclose(f);
-    reply_rules_free(&rules);
-    print_message("%s %s%s: %u of %u exact, ip %u of %u, charged %u of %u\n", path,
-                  half ? half : "all", behind, score.exact, score.rows, score.ip_found, score.ip,
-                  score.charged, score.others);
-    return score;
-}
-
-/* `exact` and `ip` are of 100; one in `others` at most is charged to the address. */
-struct floor {
-    unsigned rows, exact, ip, others;
-};
-
-static void assert_score(struct score s, struct floor at_least)
-{
-    assert_true(s.rows >= at_least.rows && s.charged * at_least.others <= s.others);
-    assert_true(s.exact * 100 >= s.rows * at_least.exact);
-    assert_true(s.ip_found * 100 >= s.ip * at_least.ip);
-}
-
-/* The first set; every subject with what is said of it, in seventeen languages, and patterns of
- * real replies; replies composed for the rules of the sixth set. */
-static void replies_that_must_be_known(void **state)
-{
-    (void)state;
-    const struct floor all = { 54, 100, 100, 10000 };
-    assert_score(score_file("tests/corpus/replies.tsv", NULL, "", true), all);
-    assert_score(score_file("tests/corpus/replies-grammar.tsv", NULL, "", true), all);
-    assert_score(score_file("tests/corpus/replies-composed.tsv", NULL, "", true), all);
-}
-
-static void add_score(struct score *sum, struct score s)
-{
-    sum->rows += s.rows;
-    sum->exact += s.exact;
-    sum->ip += s.ip;
-    sum->ip_found += s.ip_found;
-    sum->others += s.others;
-    sum->charged += s.charged;
-}
-
-static const char *const further[] = { "tests/corpus/replies-further.tsv",
-                                       "tests/corpus/replies-unseen.tsv",
-                                       "tests/corpus/replies-third.tsv",
-                                       "tests/corpus/replies-fourth.tsv",
-                                       "tests/corpus/replies-sixth.tsv" };
-
-static struct score score_half(const char *half, bool tell)
-{
-    struct score sum = { 0 };
-    for (size_t i = 0; i < sizeof further / sizeof further[0]; i++)
-        add_score(&sum, score_file(further[i], half, "", tell));
-    return sum;
-}
-
-static void replies_rules_were_written_on(void **state)
-{
-    (void)state;
-    assert_score(score_half("rules", true), (struct floor){ 300, 98, 97, 10000 });
-}
-
-static void replies_that_only_measure(void **state)
-{
-    (void)state;
-    assert_score(score_half("measure", false), (struct floor){ 300, 90, 95, 50 });
-}
-
-/* The last set: no rule was changed for it. The fifth was such a set until its misses were used. */
-static void replies_that_came_last(void **state)
-{
-    (void)state;
-    assert_score(score_file("tests/corpus/replies-seventh.tsv", "measure", "", false),
-                 (struct floor){ 50, 88, 88, 10000 });
-    assert_score(score_file("tests/corpus/replies-fifth.tsv", "measure", "", false),
-                 (struct floor){ 60, 95, 90, 10000 });
-}
-
-/* Many servers put the client's address behind every refusal: what is refused stays the same. */
-static void an_address_behind_a_reply(void **state)
-{
-    (void)state;
-    static const char *const behind[] = { " [203.0.113.42]", " (client 203.0.113.42)",
-                                          " IP: 203.0.113.42",
-                                          " see http://blocked.example.net/ip?ip=203.0.113.42" };
-    struct score sum = { 0 };
-    for (size_t i = 0; i < sizeof behind / sizeof behind[0]; i++) {
-        add_score(&sum, score_file("tests/corpus/replies-grammar.tsv", NULL, behind[i], false));
-        for (size_t k = 0; k < sizeof further / sizeof further[0]; k++)
-            add_score(&sum, score_file(further[k], "rules", behind[i], false));
-    }
-    assert_score(sum, (struct floor){ 6000, 95, 97, 75 });
-}
-
-/* ---- traps ---- */
 
 static const struct trap {
     const char *mx, *source, *text; /* as received, with codes */
@@ -385,11 +199,6 @@ static void the_step_decides_when_nothing_else_does(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(replies_that_must_be_known),
-        cmocka_unit_test(replies_rules_were_written_on),
-        cmocka_unit_test(replies_that_only_measure),
-        cmocka_unit_test(replies_that_came_last),
-        cmocka_unit_test(an_address_behind_a_reply),
         cmocka_unit_test(words_that_mislead),
         cmocka_unit_test(our_address_in_passing),
         cmocka_unit_test(the_step_decides_when_nothing_else_does),

@@ -125,7 +125,9 @@ static const struct {
       "replies:2: found \"\"spam\", expected a quote at the end of the words" },
     { "", "[*]\na content code=250\n",
       "replies:2: found \"250\", expected a code such as 550 or 4xx" },
-    { "", "[*]\na content ^us\n", "replies:2: found \"us\", expected words behind \"^\"" },
+    { "", "[*]\na content ^us\n", "replies:2: found \"us\", expected words behind \"^\" or \"&\"" },
+    { "", "[*]\na content &code=550\n",
+      "replies:2: found \"code=550\", expected words behind \"^\" or \"&\"" },
     { "", "[*]\na content code=3xx\n",
       "replies:2: found \"3xx\", expected a code such as 550 or 4xx" },
     { "", "[*]\na content status=5.7\n",
@@ -205,6 +207,24 @@ static const struct {
     { "", NULL, "Please contact the fine people", "no-rule", 550 },
     { "", NULL, "Please contact us. Fine", "r.good", 550 },
     { "", NULL, "Please contact us because fine", "r.good", 550 },
+    { "", NULL, "Please contact us but fine", "r.good", 550 },
+    { "", NULL, "Please contact us; fine", "r.good", 550 },
+    { "", NULL, "x. If all is fine, write", "no-rule", 550 },
+    /* '&': all in one clause, and none of what is negated in that one; '^': in the first. */
+    { "", NULL, "the host is shut", "r.same", 550 },
+    { "", NULL, "see this, the host is shut", "r.same", 550 },
+    { "", NULL, "the host, it is shut", "no-rule", 550 },
+    { "", NULL, "the host but it is shut", "no-rule", 550 },
+    { "", NULL, "the host is shut by a user", "no-rule", 550 },
+    { "", NULL, "the host is shut, a user", "r.same", 550 },
+    { "", NULL, "x. If the host is shut", "no-rule", 550 },
+    { "", NULL, "a, b, c, d, e, f, g, h, the host is shut", "r.same", 550 },
+    { "", NULL, "opens; x", "r.first", 550 },
+    { "", NULL, "x; opens", "no-rule", 550 },
+    /* What only the code tells comes last, behind an address beside the text. */
+    { "", NULL, "nothing known", "r.code", 553 },
+    { "", NULL, "all right", "r.good", 553 },
+    { "", NULL, "nothing known [203.0.113.42]", "r.us", 553 },
     /* Words are found across the names between them; a mail address is a fact. */
     { "", NULL, "all 203.0.113.9 right", "r.good", 550 },
     { "", NULL, "all [203.0.113.9] right", "r.good", 550 },
@@ -229,6 +249,8 @@ static void conditions(void **state)
                                "[acme]\n"
                                "acme.any auth \"hello\"\n"
                                "[*]\n"
+                               "r.same tls &\"host\" &\"shut\" !&\"user\"\n"
+                               "r.first tls ^\"opens\"\n"
                                "r.us temp us\n"
                                "r.list content list=ip !\"but\" scope=network\n"
                                "r.range tls status=5.7.10-12,x.9.*\n"
@@ -236,6 +258,9 @@ static void conditions(void **state)
                                "r.not-good mailbox !@good \"so so\"\n"
                                "r.mail domain-blocked mail \"written\"\n"
                                "r.letters temp \"\xc5\xa1patn\xc3\xa1 \xc4\x8d*\"\n"
+                               "[otherwise]\n"
+                               "r.code auth code=553\n"
+                               "[*]\n"
                                "r.codes greylist code=451,55x \n";
     struct addr us = address("203.0.113.42");
     struct reply_rules *rules = NULL;
