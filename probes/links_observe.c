@@ -242,6 +242,8 @@ void links_observe(struct links *l, const struct observation *o, int group, int6
     if (slot == NO_SLOT || o->kind >= OBS_KINDS || o->result >= OBS_RESULTS)
         return;
     if (o->kind == OBS_EGRESS || observation_is_egress_fault(o)) {
+        if (o->kind != OBS_EGRESS && group >= 0) /* answered: its path is not to blame */
+            (void)probe_finished(l, (uint32_t)group, slot, &o->address, 0);
         observe_egress(l, slot, o, now_ms);
         return;
     }
