@@ -95,7 +95,7 @@ struct slot {
     int64_t leg_due_ms; /* of its next probe */
     int16_t conf_index;
     uint8_t fault;
-    bool fault_probed; /* found by a probe; no worker has said so yet */
+    bool fault_probed; /* nobody known looks until it is back: the workers are asked */
     int64_t fault_ms;
     int64_t doubt_ms; /* nothing has got through by it since then; 0: no doubt */
     bool judge;

@@ -24,6 +24,7 @@ struct control_links {
     struct geo_cache *groups;
     struct advice *advice; /* the latest */
     bool unsent;           /* the relay has not got it yet */
+    uint64_t lost;         /* observations, at the last look */
     struct keeper *keeper;
     int64_t saved_ms; /* when the state was last written */
     struct timer tick;
@@ -90,7 +91,11 @@ static void observe(struct control_links *c, const struct observation *o)
 static void on_observation(void *arg, const struct observation *o)
 {
     struct control_links *c = arg;
+    uint64_t lost = control_line_lost(c->line);
     c->stats.observations++;
+    if (lost != c->lost)
+        links_ask_again(c->core);
+    c->lost = lost;
     observe(c, o);
 }
 
@@ -179,6 +184,7 @@ static void send_advice(struct control_links *c)
 static void on_line_open(void *arg)
 {
     struct control_links *c = arg;
+    links_ask_again(c->core); /* it may be another relay, and what was on the way is lost */
     c->unsent = c->advice != NULL;
     send_advice(c);
 }
