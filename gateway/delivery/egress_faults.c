@@ -29,7 +29,7 @@ static int64_t next_look_ms(const struct way *w)
     return w->looks < LOOK_OFTEN ? LOOK_MS : LOOK_SELDOM_MS;
 }
 
-static void tell(struct way *w)
+void egress_tell(struct way *w)
 {
     w->table->changed(w->table->arg, (int)(w - w->table->at), w->fault);
 }
@@ -44,7 +44,7 @@ static void out(struct way *w, enum egress_fault_kind fault, const char *reason)
     if (!news)
         return;
     log_warning(NULL, "egress_down", "egress", w->conf->name.p, "reason", w->reason, NULL);
-    tell(w);
+    egress_tell(w);
 }
 
 static void back(struct way *w)
@@ -55,7 +55,7 @@ static void back(struct way *w)
     w->denials = 0;
     timer_stop(w->table->loop, &w->timer);
     log_info(NULL, "egress_up", "egress", w->conf->name.p, NULL);
-    tell(w);
+    egress_tell(w);
 }
 
 /* ---- its own addresses ---- */
@@ -128,7 +128,7 @@ static void on_checked(void *arg, const char *reason)
     else if (w->fault == EGRESS_PROXY_DOWN)
         back(w);
     else if (doubted)
-        tell(w);
+        egress_tell(w);
 }
 
 static void check(struct way *w)
@@ -160,7 +160,7 @@ void egress_look(struct way *w, const struct advice_egress *held)
     } else if (held->fault == EGRESS_UNPLUMBED && !look_at_addresses(w)) {
         out(w, EGRESS_UNPLUMBED, not_ours);
     } else {
-        tell(w);
+        egress_tell(w);
     }
 }
 

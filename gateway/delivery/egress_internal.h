@@ -40,6 +40,7 @@ struct egress_table {
     struct policies *policies;
     struct way *at;
     size_t n;
+    uint64_t heeded; /* version of the last advice */
     egress_changed_fn *changed;
     void *arg;
 };
@@ -52,6 +53,7 @@ void egress_note_left(struct way *w); /* `gone` or `barred` changed */
 /* A probe of control found it out. Mail does not come this way any more that would notice, and only
  * what is out here is looked at until it is back. */
 void egress_look(struct way *w, const struct advice_egress *held);
+void egress_tell(struct way *w);             /* runs `changed` */
 void egress_look_again(struct timer *timer); /* of a way: what is out may be back */
 
 #endif

@@ -146,17 +146,23 @@ static void test_mail_bound_before_a_reload(void **state)
     assert_int_equal(count_in(rig_log(), DEFERRED), 0);
 }
 
+static void advise(uint64_t version, enum egress_fault_kind fault, bool is_probed)
+{
+    struct advice *a = advice_new(1, 1);
+    a->version = version;
+    a->made_ms = loop_now_ms(rig.loop);
+    a->group[0].carrier = a->group[0].region = advice_text(a, SLICE_LIT("other"));
+    a->egress[0] = (struct advice_egress){ .name = advice_text(a, SLICE_LIT("e")),
+                                           .fault = (uint8_t)fault,
+                                           .probed = is_probed,
+                                           .share = 1 };
+    delivery_advise(rig.delivery, a);
+}
+
 /* A probe of control found the egress out; no mail has come this way. */
 static void probed(enum egress_fault_kind fault)
 {
-    struct advice *a = advice_new(1, 1);
-    a->version = 1;
-    a->made_ms = loop_now_ms(rig.loop);
-    a->group[0].carrier = a->group[0].region = advice_text(a, SLICE_LIT("other"));
-    a->egress[0] = (struct advice_egress){
-        .name = advice_text(a, SLICE_LIT("e")), .fault = (uint8_t)fault, .probed = true, .share = 1
-    };
-    delivery_advise(rig.delivery, a);
+    advise(1, fault, true);
 }
 
 /* What delivery says to that. */
@@ -177,6 +183,23 @@ static void test_a_probe_found_no_source(void **state)
     probed(EGRESS_UNPLUMBED);
     assert_int_equal(answer(), OBS_UNPLUMBED);
     probed(EGRESS_UNPLUMBED); /* it is being looked at */
+    turns(20);
+    assert_int_equal(rig.seen_n, 0);
+}
+
+/* Control was started again and knows nothing of what is out. */
+static void test_another_control(void **state)
+{
+    (void)state;
+    rig_start("egress: [ { name: e, address: 192.0.2.7 } ]", "");
+    advise(7, EGRESS_UNPLUMBED, true);
+    assert_int_equal(answer(), OBS_UNPLUMBED);
+    advise(8, EGRESS_FINE, false);
+    turns(20);
+    assert_int_equal(rig.seen_n, 0);
+    advise(1, EGRESS_FINE, false);
+    assert_int_equal(answer(), OBS_UNPLUMBED);
+    advise(2, EGRESS_UNPLUMBED, false);
     turns(20);
     assert_int_equal(rig.seen_n, 0);
 }
@@ -227,6 +250,7 @@ int main(void)
                                         T(test_keeping_away_at_the_limit),
                                         T(test_a_reload_while_opening),
                                         T(test_a_probe_found_no_source),
+                                        T(test_another_control),
                                         T(test_a_probe_found_no_source_that_is_back),
                                         T(test_a_probe_found_no_proxy),
                                         T(test_a_probe_found_no_proxy_that_is_back),
