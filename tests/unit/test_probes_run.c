@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "gateway/dns/answer.h"
 #include "probes/run.h"
 
 #include "tests/support/fakedns.h"
@@ -11,7 +12,7 @@
 #include "tests/unit/delivery_peer.h"
 
 enum { TIMEOUT_MS = 600, GREETING_MS = 400 };
-enum { HERE, GONE, HAP, SOME, OTHER, EGRESSES };
+enum { HERE, GONE, HAP, SOME, OTHER, NAMED, EGRESSES };
 
 static struct {
     struct loop *loop;
@@ -51,7 +52,7 @@ static int set_up(void **state)
     memset(&rig, 0, sizeof rig);
     rig.loop = loop_new();
     peer_listen(&rig.peer, rig.loop);
-    char conf[512];
+    char conf[1024];
     snprintf(conf, sizeof conf,
              "hostname: h.example\n"
              "listen: [ { address: \"127.0.0.1:2525\" } ]\n"
@@ -60,8 +61,9 @@ static int set_up(void **state)
              "          { name: gone, address: 192.0.2.7 },\n"
              "          { name: hap, via: { proxy: \"127.0.0.1:%u\" } },\n"
              "          { name: some, address: [192.0.2.7, 127.0.0.78] },\n"
-             "          { name: other, address: [192.0.2.7, \"::1\"] } ]\n",
-             rig.peer.port);
+             "          { name: other, address: [192.0.2.7, \"::1\"] },\n"
+             "          { name: named, via: { proxy: \"proxy.test:%u\" } } ]\n",
+             rig.peer.port, rig.peer.port);
     rig.policies = fixture_good(conf, NULL);
     rc.allow_loopback = true;
     assert_int_equal(resolver_new(rig.loop, &rc, &rig.resolver, &err), RC_OK);
@@ -163,18 +165,19 @@ static void test_nothing_is_said_before_the_end_of_the_greeting(void **state)
     }
 }
 
-/* The peer is the proxy, too. */
+/* The peer is the proxy, too: a PROXY header comes first. */
+static const struct line greets_behind[] = { { "\r\nQUIT\n", "220 hello\r\n", GO_ON },
+                                             { "QUIT\r\n", "221 bye\r\n", CLOSE },
+                                             { NULL, NULL, GO_ON } };
+
 static void test_through_haproxy_quit_tells_the_round_trip(void **state)
 {
-    static const struct line answers[] = { { "\r\nQUIT\n", "220 hello\r\n", GO_ON },
-                                           { "QUIT\r\n", "221 bye\r\n", CLOSE },
-                                           { NULL, NULL, GO_ON } };
     static const struct line mute[] = { { "\r\nQUIT\n", "220 hello\r\n", GO_ON },
                                         { NULL, NULL, GO_ON } };
     static const struct line leaves[] = { { "\r\nQUIT\n", "220 hello\r\n", GO_ON },
                                           { "QUIT\r\n", NULL, RESET },
                                           { NULL, NULL, GO_ON } };
-    static const struct line *const scripts[] = { answers, mute, leaves, silent };
+    static const struct line *const scripts[] = { greets_behind, mute, leaves, silent };
     (void)state;
     for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++)
         play(scripts[i]);
@@ -183,7 +186,7 @@ static void test_through_haproxy_quit_tells_the_round_trip(void **state)
         assert_int_equal(rig.last.result, OBS_OK);
         assert_int_equal(rig.last.code, 220);
         assert_true(rig.last.proxied && rig.last.greeting_us >= 0 && rig.last.longest_us > 0);
-        assert_int_equal(rig.last.app_rtt_us > 0, scripts[i] == answers);
+        assert_int_equal(rig.last.app_rtt_us > 0, scripts[i] == greets_behind);
     }
     probe(HAP, OBS_PROBE, peer_addr());
     assert_int_equal(rig.last.result, OBS_SILENT);
@@ -276,6 +279,71 @@ static void test_a_resolver_is_asked_once(void **state)
     fakedns_stop(&dns);
 }
 
+/* ---- proxies by name ---- */
+
+static _Atomic(const char *) proxy_at; /* NULL: its name has no address */
+
+static enum fakedns_do where(void *arg, const struct fakedns_query *q, struct dnswire *w)
+{
+    (void)arg;
+    if (q->type == DNS_A && proxy_at)
+        dnswire_addr(w, q->name, 3600, proxy_at);
+    return FAKEDNS_SEND;
+}
+
+static struct fakedns *ask_fakedns(void)
+{
+    struct fakedns *dns = fakedns_start((struct fakedns_script){ where, NULL });
+    struct addr server = fakedns_addr(dns);
+    struct resolver_conf rc = resolver_defaults;
+    struct err err;
+    prober_free(&rig.prober);
+    resolver_free(&rig.resolver);
+    rc.servers = &server;
+    rc.server_count = 1;
+    rc.allow_loopback = true;
+    assert_int_equal(resolver_new(rig.loop, &rc, &rig.resolver, &err), RC_OK);
+    rig.prober = prober_new(rig.loop, rig.resolver, on_done, NULL);
+    prober_configure(rig.prober, policies_conf(rig.policies));
+    return dns;
+}
+
+/* A probe found that, no worker: it says so, so that they look until the name is there. */
+static void test_a_proxy_without_a_name(void **state)
+{
+    struct fakedns *dns = ask_fakedns();
+    (void)state;
+    proxy_at = NULL;
+    probe(NAMED, OBS_PROBE, peer_addr());
+    assert_int_equal(rig.last.kind, OBS_PROBE);
+    assert_int_equal(rig.last.result, OBS_PROXY_DOWN);
+    fakedns_stop(&dns);
+}
+
+/* Its name has another address meanwhile, whatever was kept of it: looked up again once it fails,
+ * and only then. */
+static void test_a_proxy_that_moves(void **state)
+{
+    struct fakedns *dns = ask_fakedns();
+    (void)state;
+    proxy_at = "127.0.0.1";
+    play(greets_behind);
+    play(greets_behind);
+    for (int i = 0; i < 2; i++) {
+        probe(NAMED, OBS_PROBE, peer_addr());
+        assert_int_equal(rig.last.result, OBS_OK);
+    }
+    int asked = fakedns_queries(dns);
+    peer_shut(&rig.peer);
+    probe(NAMED, OBS_PROBE, peer_addr());
+    assert_int_equal(rig.last.result, OBS_PROXY_DOWN);
+    assert_int_equal(fakedns_queries(dns), asked);
+    probe(NAMED, OBS_PROBE, peer_addr());
+    assert_int_equal(rig.last.result, OBS_PROXY_DOWN);
+    assert_true(fakedns_queries(dns) > asked);
+    fakedns_stop(&dns);
+}
+
 /* ---- limits ---- */
 
 static void test_no_more_than_there_is_room_for(void **state)
@@ -309,6 +377,8 @@ int main(void)
         T(test_a_source_of_several_is_missing),
         T(test_a_beacon_need_not_greet),
         T(test_a_resolver_is_asked_once),
+        T(test_a_proxy_without_a_name),
+        T(test_a_proxy_that_moves),
         T(test_no_more_than_there_is_room_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
