@@ -28,6 +28,7 @@ struct run {
     struct list link;
     struct prober *prober;
     struct observation o;
+    int group;
     const struct conf_egress *egress;
     struct dns_query *query;
     struct dns_ping *ping;
@@ -80,8 +81,9 @@ static void finish(struct run *r, enum observation_result result)
     }
     if (r->stream && r->quit_us && o.code) /* QUIT is on its way */
         stream_finish(&r->stream, QUIT_LINGER_MS);
+    int group = r->group;
     run_free(r);
-    p->done(p->arg, &o);
+    p->done(p->arg, &o, group);
 }
 
 /* What a dial that failed says about the path, or about the egress. */
@@ -207,7 +209,7 @@ static void tell_connected(struct run *r)
     struct observation o = r->o;
     o.result = OBS_CONNECTED;
     o.at_us = r->connected_us;
-    r->prober->done(r->prober->arg, &o);
+    r->prober->done(r->prober->arg, &o, r->group);
 }
 
 static void on_dialled(void *arg, const struct dial_result *result)
@@ -339,6 +341,7 @@ bool prober_run(struct prober *p, const struct links_probe *probe)
                                  .rtt_us = -1,
                                  .app_rtt_us = -1,
                                  .final_us = -1 };
+    r->group = probe->group;
     r->egress = egress;
     r->timeout_ms = probe->timeout_ms;
     r->greeting_ms = probe->greeting_ms;

@@ -82,12 +82,6 @@ static int group_of(struct control_links *c, const struct observation *o)
     return links_group(c->core, g->carrier, g->region);
 }
 
-static void observe(struct control_links *c, const struct observation *o)
-{
-    if (c->policies)
-        links_observe(c->core, o, group_of(c, o), loop_now_ms(c->loop));
-}
-
 static void on_observation(void *arg, const struct observation *o)
 {
     struct control_links *c = arg;
@@ -96,7 +90,8 @@ static void on_observation(void *arg, const struct observation *o)
     if (lost != c->lost)
         links_ask_again(c->core);
     c->lost = lost;
-    observe(c, o);
+    if (c->policies)
+        links_observe(c->core, o, group_of(c, o), loop_now_ms(c->loop));
 }
 
 static void on_report(void *arg, const struct reply_report *r)
@@ -112,14 +107,15 @@ static bool reached(const struct observation *o)
            o->result == OBS_SILENT;
 }
 
-static void on_probed(void *arg, const struct observation *o)
+/* A beacon is of the group that the configuration gives it, wherever its address is. */
+static void on_probed(void *arg, const struct observation *o, int group)
 {
     struct control_links *c = arg;
     if (o->result != OBS_CONNECTED) {
         c->stats.probes++;
         c->stats.failed_probes += !reached(o);
     }
-    observe(c, o);
+    links_observe(c->core, o, group, loop_now_ms(c->loop));
 }
 
 /* ---- what the core asks for ---- */

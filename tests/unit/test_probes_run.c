@@ -11,7 +11,7 @@
 #include "tests/unit/conf_fixture.h"
 #include "tests/unit/delivery_peer.h"
 
-enum { TIMEOUT_MS = 600, GREETING_MS = 400 };
+enum { TIMEOUT_MS = 600, GREETING_MS = 400, GROUP = 5 };
 enum { HERE, GONE, HAP, SOME, OTHER, NAMED, EGRESSES };
 
 static struct {
@@ -32,9 +32,10 @@ static const struct line resets[] = { { "", NULL, RESET }, { NULL, NULL, GO_ON }
 static const struct line silent[] = { { NULL, NULL, GO_ON } };
 static const struct line babbles[] = { { "", "SSH-2.0-x\r\n", GO_ON }, { NULL, NULL, GO_ON } };
 
-static void on_done(void *arg, const struct observation *o)
+static void on_done(void *arg, const struct observation *o, int group)
 {
     (void)arg;
+    assert_int_equal(group, GROUP);
     if (o->result == OBS_CONNECTED) {
         assert_int_equal(o->kind, OBS_PROBE);
         rig.connected++;
@@ -98,6 +99,7 @@ static void probe(uint32_t egress, enum observation_kind kind, struct addr to)
 {
     struct links_probe p = { .egress = egress,
                              .egress_hash = 7,
+                             .group = GROUP,
                              .address = to,
                              .kind = (uint8_t)kind,
                              .timeout_ms = TIMEOUT_MS,
@@ -348,9 +350,11 @@ static void test_a_proxy_that_moves(void **state)
 
 static void test_no_more_than_there_is_room_for(void **state)
 {
-    struct links_probe p = {
-        .egress = HERE, .address = peer_addr(), .kind = OBS_PROBE, .timeout_ms = TIMEOUT_MS
-    };
+    struct links_probe p = { .egress = HERE,
+                             .group = GROUP,
+                             .address = peer_addr(),
+                             .kind = OBS_PROBE,
+                             .timeout_ms = TIMEOUT_MS };
     unsigned begun = 0;
     (void)state;
     peer_shut(&rig.peer);
