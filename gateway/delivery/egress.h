@@ -8,7 +8,8 @@
  *   Several addresses count one by one: the egress is out when none is left.
  *
  *   A relay that refuses us (greeting, TLS, password) is not asked every second: it is tried again
- *   by mail after 15 s, doubling up to 5 minutes.
+ *   by mail after 15 s, doubling up to 5 minutes; so is a proxy that answers and connects us to
+ *   nobody, after 1 s up to a minute.
  *
  * Callbacks: `changed` runs once per change, also from inside the calls below; it must not end
  *            sessions there. The log gets one line. It also runs, with EGRESS_FINE, for one that

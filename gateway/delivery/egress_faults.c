@@ -12,7 +12,8 @@ enum {
     LOOK_SELDOM_MS = 5000, /* only each */
     REFUSED_FIRST_MS = 15000,
     REFUSED_MAX_MS = 300000,
-    DENIALS_MAX = 3
+    DENIALS_MAX = 3,
+    DENIED_MAX_MS = 60000 /* doubling, since a look does not show it */
 };
 
 /* ---- out and back ---- */
@@ -24,8 +25,8 @@ static bool has_source(const struct conf_egress *e)
 
 static int64_t next_look_ms(const struct way *w)
 {
-    if (w->refused)
-        return w->refused_ms;
+    if (w->refused || w->denied_ms)
+        return w->refused ? w->refused_ms : w->denied_ms;
     return w->looks < LOOK_OFTEN ? LOOK_MS : LOOK_SELDOM_MS;
 }
 
@@ -123,6 +124,7 @@ static void on_checked(void *arg, const char *reason)
     w->check = NULL;
     w->doubted = false;
     w->looks++;
+    w->denied_ms = reason ? 0 : w->denied_ms;
     if (reason)
         out(w, EGRESS_PROXY_DOWN, reason);
     else if (w->fault == EGRESS_PROXY_DOWN)
@@ -190,8 +192,11 @@ void egress_refused(struct egress_table *t, int egress, const char *reason)
 void egress_denied(struct egress_table *t, int egress, const char *reason)
 {
     struct way *w = &t->at[egress];
-    if (++w->denials >= DENIALS_MAX)
-        out(w, EGRESS_PROXY_DOWN, reason);
+    if (++w->denials < DENIALS_MAX || w->fault != EGRESS_FINE)
+        return;
+    int64_t wait = w->denied_ms ? w->denied_ms * 2 : LOOK_MS;
+    w->denied_ms = wait < DENIED_MAX_MS ? wait : DENIED_MAX_MS;
+    out(w, EGRESS_PROXY_DOWN, reason);
 }
 
 void egress_suspect(struct egress_table *t, int egress)
@@ -205,5 +210,5 @@ void egress_worked(struct egress_table *t, int egress)
 {
     struct way *w = &t->at[egress];
     w->looks = w->denials = 0;
-    w->refused_ms = 0;
+    w->refused_ms = w->denied_ms = 0;
 }

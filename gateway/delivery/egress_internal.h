@@ -27,8 +27,9 @@ struct way {
     unsigned turn;     /* which of several addresses of a family is next */
     int64_t looked_ms; /* at its addresses */
     int64_t refused_ms;
-    unsigned looks;   /* at the proxy, since it worked last */
-    unsigned denials; /* in a row */
+    int64_t denied_ms; /* when the proxy is looked at again that answers us and connects nobody */
+    unsigned looks;    /* at the proxy, since it worked last */
+    unsigned denials;  /* in a row */
     struct relay_line line;
     struct egress_check *check;
     struct timer timer;

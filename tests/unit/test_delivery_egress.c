@@ -3,6 +3,8 @@
  */
 #include "tests/unit/delivery_rig.h"
 
+#include "gateway/delivery/egress.h"
+
 #define HELLO                                                                                      \
     { "", "220 peer\r\n", GO_ON },                                                                 \
     {                                                                                              \
@@ -241,6 +243,43 @@ static void test_a_probe_found_no_proxy_that_is_back(void **state)
     assert_int_equal(rig.seen_n, 0);
 }
 
+/* ---- a proxy that answers and connects us to nobody ---- */
+
+static unsigned backs;
+
+static void on_changed(void *arg, int egress, enum egress_fault_kind fault)
+{
+    (void)arg;
+    (void)egress;
+    backs += fault == EGRESS_FINE;
+}
+
+/* How long it is out after three denials. */
+static int64_t out_ms(struct egress_table *t)
+{
+    int64_t since_ms = loop_now_ms(rig.loop);
+    backs = 0;
+    for (int i = 0; i < 3; i++)
+        egress_denied(t, 0, "no");
+    assert_int_equal(egress_fault(t, 0), EGRESS_PROXY_DOWN);
+    for (int i = 0; i < 2000 && !backs; i++)
+        loop_turn(rig.loop, 10);
+    assert_int_equal(backs, 1);
+    return loop_now_ms(rig.loop) - since_ms;
+}
+
+static void test_a_proxy_that_denies(void **state)
+{
+    (void)state;
+    play(1, says_nothing);
+    play(1, says_nothing);
+    start_with_proxy();
+    struct egress_table *t = egress_new(rig.loop, rig.resolver, rig.policies, on_changed, NULL);
+    assert_true(out_ms(t) >= 1000);
+    assert_true(out_ms(t) >= 2000);
+    egress_free(&t);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -254,6 +293,7 @@ int main(void)
                                         T(test_a_probe_found_no_source_that_is_back),
                                         T(test_a_probe_found_no_proxy),
                                         T(test_a_probe_found_no_proxy_that_is_back),
+                                        T(test_a_proxy_that_denies),
                                         T(test_mail_bound_before_a_reload) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
