@@ -6,7 +6,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/mem.h"
 #include "gateway/dns/ping.h"
-#include "gateway/io/dial.h"
+#include "gateway/io/dial_socket.h"
 #include "gateway/io/stream.h"
 #include "gateway/io/timer.h"
 #include "gateway/io/way.h"
@@ -92,6 +92,8 @@ static enum observation_result result_of(const struct dial_result *d)
     const struct dial_attempt *a = &d->attempts[0];
     if (d->egress_fault && a->fault != DIAL_UNPLUMBED)
         return OBS_PROXY_DOWN;
+    if (a->fault == DIAL_FAILED && dial_error_is_ours(a->error))
+        return OBS_UNSENT;
     switch (d->attempt_count ? a->fault : DIAL_FAILED) {
     case DIAL_REFUSED:
         return OBS_REFUSED;
