@@ -56,7 +56,7 @@ extern const char *const egress_fault_names[];
 struct advice_egress {
     struct slice name;
     uint8_t fault; /* enum egress_fault_kind */
-    bool probed;   /* a probe found that, no delivery: the workers look for themselves */
+    bool probed;   /* no worker is known to have found that: they look for themselves */
     double share;  /* of its weight that it may carry; 1 normally */
 };
 

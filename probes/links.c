@@ -173,6 +173,7 @@ void links_configure(struct links *l, const struct links_config *config, int64_t
     limiter_set(&l->total, config->total, now_ms);
     l->pending_n = 0; /* the probes under way have ended with the old configuration */
     l->interval_ms = config->interval_ms;
+    links_ask_again(l); /* it may be another egress under the same name */
     l->changed = true;
 }
 

@@ -167,6 +167,9 @@ uint32_t links_group_count(const struct links *links);
  * of egresses with views of their own went to are probed by these alone. */
 void links_observe(struct links *links, const struct observation *observation, int group,
                    int64_t now_ms);
+/* Who told that an egress is out may have told otherwise since, or be gone: the advice asks the
+ * workers as it does about what a probe found. To be called when anything they told may be lost. */
+void links_ask_again(struct links *links);
 /* A target that is not learned: OBS_BEACON, or OBS_RESOLVER of one egress (else -1 for all). */
 void links_target(struct links *links, int group, uint8_t kind, const struct addr *address,
                   int egress);

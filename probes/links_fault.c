@@ -37,6 +37,16 @@ void fault_set(struct links *l, int16_t slot, uint8_t fault, const char *reason,
         l->group[g]->hurry = true;
 }
 
+void links_ask_again(struct links *l)
+{
+    for (uint32_t i = 0; i < l->egress_n; i++) {
+        struct slot *s = &l->slot[l->order[i]];
+        bool told = s->fault == EGRESS_UNPLUMBED || s->fault == EGRESS_PROXY_DOWN;
+        l->changed |= told && !s->fault_probed;
+        s->fault_probed |= told;
+    }
+}
+
 /* One row of the matrix. */
 struct row {
     unsigned bad, good;

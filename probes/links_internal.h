@@ -95,7 +95,7 @@ struct slot {
     int64_t leg_due_ms; /* of its next probe */
     int16_t conf_index;
     uint8_t fault;
-    bool fault_probed; /* found by a probe; no worker has said so yet */
+    bool fault_probed; /* nobody known looks until it is back: the workers are asked */
     int64_t fault_ms;
     int64_t doubt_ms; /* nothing has got through by it since then; 0: no doubt */
     bool judge;
@@ -184,6 +184,8 @@ struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool 
                            int64_t now_ms);
 /* How many the slot may be probed at, and how many of them now. */
 uint32_t target_count(const struct links *l, const struct group *g, int16_t slot);
+/* Has it an address that may always be asked? */
+bool target_beacon(const struct links *l, const struct group *g, int16_t slot);
 uint32_t target_spare(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms);
 void target_forget(struct target *t, int16_t slot);
 void target_probed(struct target *t, int16_t slot, int64_t now_ms);

@@ -59,7 +59,8 @@ static void observe_egress(struct links *l, int16_t slot, const struct observati
 {
     struct slot *s = &l->slot[slot];
     if (o->result == OBS_UNPLUMBED) {
-        egress_out(l, slot, o, EGRESS_UNPLUMBED, "its address is not on this machine", now_ms);
+        egress_out(l, slot, o, EGRESS_UNPLUMBED,
+                   "its address, interface or mark is not available here", now_ms);
     } else if (o->result == OBS_PROXY_DOWN) {
         egress_out(
             l, slot, o, EGRESS_PROXY_DOWN,
@@ -241,7 +242,9 @@ void links_observe(struct links *l, const struct observation *o, int group, int6
     int16_t slot = slot_of(l, o->egress);
     if (slot == NO_SLOT || o->kind >= OBS_KINDS || o->result >= OBS_RESULTS)
         return;
-    if (o->kind == OBS_EGRESS || observation_is_egress_fault(o)) {
+    if (o->kind == OBS_EGRESS || observation_is_egress_fault(o) || o->result == OBS_UNSENT) {
+        if (o->kind != OBS_EGRESS && group >= 0) /* answered: its path is not to blame */
+            (void)probe_finished(l, (uint32_t)group, slot, &o->address, 0);
         observe_egress(l, slot, o, now_ms);
         return;
     }

@@ -4,7 +4,7 @@
  *   MX addresses are learned from mail, the ones that mail went to last; beacons and resolvers are
  *   named by the configuration. How often an address was probed is remembered with it, so an
  *   address is not forgotten while its limits run. Ordinary probes leave some addresses that may be
- *   asked at once when a path has to be verified.
+ *   asked at once when a path has to be verified; a beacon may always be asked.
  *
  *   A host that answers a probe with 4yz or 5yz does not want it, or not from there: the intervals
  *   double with each time in a row, those of the address with refusals by whatever egress. That is
@@ -131,6 +131,14 @@ uint32_t target_count(const struct links *l, const struct group *g, int16_t slot
     return n;
 }
 
+bool target_beacon(const struct links *l, const struct group *g, int16_t slot)
+{
+    for (uint32_t i = 0; i < g->target_n; i++)
+        if (g->target[i].kind == OBS_BEACON && reachable(l, slot, &g->target[i]))
+            return true;
+    return false;
+}
+
 uint32_t target_spare(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms)
 {
     uint32_t n = 0;
@@ -143,7 +151,7 @@ struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool 
                            int64_t now_ms)
 {
     uint32_t spare = 0, willing = 0;
-    struct target *best = NULL;
+    struct target *best = NULL, *beacon = NULL;
     int64_t best_ms = 0;
     for (uint32_t i = 0; i < g->target_n; i++) {
         struct target *t = &g->target[i];
@@ -153,6 +161,7 @@ struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool 
         if (!allowed(t, slot, now_ms))
             continue;
         spare++;
+        beacon = t->kind == OBS_BEACON ? t : beacon;
         int64_t last = t->pair_ms ? t->pair_ms[slot] : 0;
         if (!best || last < best_ms) {
             best = t;
@@ -160,7 +169,7 @@ struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool 
         }
     }
     uint32_t reserve = willing > TARGET_RESERVE ? TARGET_RESERVE : willing ? willing - 1 : 0;
-    return urgent || spare > reserve ? best : NULL;
+    return urgent || spare > reserve ? best : beacon;
 }
 
 void target_forget(struct target *t, int16_t slot)

@@ -54,7 +54,8 @@ static bool comes_back(const struct group *g, int16_t slot)
 static int64_t back_interval(const struct links *l, const struct group *g, int16_t slot)
 {
     int64_t even = even_interval(target_count(l, g, slot));
-    return g->cell[slot]->path.span_ms && even > DOWN_MS ? even : BACK_MS;
+    bool evenly = g->cell[slot]->path.span_ms && even > DOWN_MS && !target_beacon(l, g, slot);
+    return evenly ? even : BACK_MS;
 }
 
 int64_t probe_interval(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms)

@@ -38,6 +38,7 @@ enum observation_result {
     OBS_OVERDUE,   /* a connection has not answered after choice_overdue_ms(); its end follows */
     OBS_CONNECTED, /* OBS_PROBE: the connection stands, its greeting and end follow */
     OBS_SILENT,    /* OBS_PROBE: it stood (to a proxy at least), and nobody has greeted in time */
+    OBS_UNSENT,    /* a probe that had no socket to leave by: nothing was tried */
     OBS_RESULTS
 };
 

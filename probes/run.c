@@ -6,7 +6,7 @@
 #include "gateway/base/clock.h"
 #include "gateway/base/mem.h"
 #include "gateway/dns/ping.h"
-#include "gateway/io/dial.h"
+#include "gateway/io/dial_socket.h"
 #include "gateway/io/stream.h"
 #include "gateway/io/timer.h"
 #include "gateway/io/way.h"
@@ -19,6 +19,7 @@ struct prober {
     probe_done_fn *done;
     void *arg;
     const struct conf *conf;
+    bool *lost; /* per egress: its proxy or relay did not answer where its name was the last time */
     struct list running;
     size_t n;
 };
@@ -27,6 +28,7 @@ struct run {
     struct list link;
     struct prober *prober;
     struct observation o;
+    int group;
     const struct conf_egress *egress;
     struct dns_query *query;
     struct dns_ping *ping;
@@ -55,6 +57,13 @@ static void run_free(struct run *r)
     free(r);
 }
 
+static void note_lost(struct run *r, const struct observation *o)
+{
+    bool relay = r->egress->via.kind == CONF_VIA_RELAY;
+    if (o->result == OBS_PROXY_DOWN || (relay && observation_is_path_failure(o)))
+        r->prober->lost[r->egress - r->prober->conf->egress.at] = true;
+}
+
 static void finish(struct run *r, enum observation_result result)
 {
     struct prober *p = r->prober;
@@ -62,6 +71,7 @@ static void finish(struct run *r, enum observation_result result)
     struct stream_tcp_info tcp;
     o.result = (uint8_t)result;
     o.at_us = clock_mono_us();
+    note_lost(r, &o);
     if (o.connect_us < 0)
         o.connect_us = o.at_us - r->began_us;
     if (r->stream && stream_tcp_info(r->stream, &tcp)) {
@@ -71,8 +81,9 @@ static void finish(struct run *r, enum observation_result result)
     }
     if (r->stream && r->quit_us && o.code) /* QUIT is on its way */
         stream_finish(&r->stream, QUIT_LINGER_MS);
+    int group = r->group;
     run_free(r);
-    p->done(p->arg, &o);
+    p->done(p->arg, &o, group);
 }
 
 /* What a dial that failed says about the path, or about the egress. */
@@ -81,6 +92,8 @@ static enum observation_result result_of(const struct dial_result *d)
     const struct dial_attempt *a = &d->attempts[0];
     if (d->egress_fault && a->fault != DIAL_UNPLUMBED)
         return OBS_PROXY_DOWN;
+    if (a->fault == DIAL_FAILED && dial_error_is_ours(a->error))
+        return OBS_UNSENT;
     switch (d->attempt_count ? a->fault : DIAL_FAILED) {
     case DIAL_REFUSED:
         return OBS_REFUSED;
@@ -198,7 +211,7 @@ static void tell_connected(struct run *r)
     struct observation o = r->o;
     o.result = OBS_CONNECTED;
     o.at_us = r->connected_us;
-    r->prober->done(r->prober->arg, &o);
+    r->prober->done(r->prober->arg, &o, r->group);
 }
 
 static void on_dialled(void *arg, const struct dial_result *result)
@@ -262,14 +275,10 @@ static void on_host(void *arg, struct host_set *set)
 {
     struct run *r = arg;
     r->query = NULL;
-    if (set->status == DNS_OK) {
+    if (set->status == DNS_OK)
         go_through(r, set->addrs[0]);
-    } else if (!way_is_proxied(r->egress)) { /* a relay without a name: mail finds out, and back */
-        finish(r, OBS_UNREACHABLE);
-    } else {
-        r->o.kind = OBS_EGRESS;
-        finish(r, OBS_PROXY_DOWN);
-    }
+    else /* a relay without a name: mail finds out, and back */
+        finish(r, way_is_proxied(r->egress) ? OBS_PROXY_DOWN : OBS_UNREACHABLE);
 }
 
 static void on_pinged(void *arg, enum rc rc, int64_t took_us)
@@ -291,6 +300,16 @@ static void ping(struct run *r)
                              on_pinged, r);
 }
 
+static void look_up(struct run *r, struct slice host)
+{
+    struct prober *p = r->prober;
+    bool *lost = &p->lost[r->egress - p->conf->egress.at];
+    timer_set(p->loop, &r->timeout, r->timeout_ms);
+    r->query = *lost ? resolver_host_anew(p->resolver, host, on_host, r)
+                     : resolver_host(p->resolver, host, on_host, r);
+    *lost = false;
+}
+
 static void begin(struct run *r)
 {
     if (r->o.kind == OBS_RESOLVER) {
@@ -303,8 +322,7 @@ static void begin(struct run *r)
     } else if (next->is_addr) {
         go_through(r, next->addr);
     } else {
-        timer_set(r->prober->loop, &r->timeout, r->timeout_ms);
-        r->query = resolver_host(r->prober->resolver, next->host, on_host, r);
+        look_up(r, next->host);
     }
 }
 
@@ -325,6 +343,7 @@ bool prober_run(struct prober *p, const struct links_probe *probe)
                                  .rtt_us = -1,
                                  .app_rtt_us = -1,
                                  .final_us = -1 };
+    r->group = probe->group;
     r->egress = egress;
     r->timeout_ms = probe->timeout_ms;
     r->greeting_ms = probe->greeting_ms;
@@ -361,6 +380,7 @@ void prober_free(struct prober **prober)
     if (!p)
         return;
     end_all(p);
+    free(p->lost);
     free(p);
     *prober = NULL;
 }
@@ -369,6 +389,8 @@ void prober_configure(struct prober *p, const struct conf *conf)
 {
     end_all(p);
     p->conf = conf;
+    free(p->lost);
+    p->lost = mem_array(conf->egress.n, sizeof *p->lost);
 }
 
 size_t prober_running(const struct prober *p)

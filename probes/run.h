@@ -29,7 +29,8 @@ enum { PROBES_AT_ONCE = 128 };
 
 struct prober;
 
-typedef void probe_done_fn(void *arg, const struct observation *observation);
+/* `group`: the one it was asked for. */
+typedef void probe_done_fn(void *arg, const struct observation *observation, int group);
 
 /* `resolver` looks up the names of proxies and relays. */
 struct prober *prober_new(struct loop *loop, struct resolver *resolver, probe_done_fn *done,

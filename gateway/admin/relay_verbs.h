@@ -18,7 +18,8 @@ struct relay_view {
     struct policies *policies; /* in force; the owner exchanges it */
     const struct spool *spool;
     struct ingress_hub *hub;
-    int64_t started_ms; /* wall clock */
+    int64_t started_ms;                /* wall clock */
+    const struct counters *of_control; /* what the relay writes for control; NULL: nothing */
     /* Takes over the call of control that watches the paths (daemon/relay_links.h). */
     void (*links)(void *arg, struct call *call);
     void *links_arg;

@@ -54,7 +54,7 @@ void totals_put(const struct relay_view *view, struct buf *json)
     struct spool_stats spool;
     json_time(json, "since", view->started_ms);
     for (int c = 0; c < COUNTERS; c++) {
-        uint64_t sum = 0;
+        uint64_t sum = view->of_control ? counter_get(view->of_control, (enum counter)c) : 0;
         for (unsigned i = 0; i < group->n; i++)
             sum += counter_get(group->at[i].counters, (enum counter)c);
         json_int(json, counter_names[c], (int64_t)sum);

@@ -24,6 +24,7 @@ struct control_links {
     struct geo_cache *groups;
     struct advice *advice; /* the latest */
     bool unsent;           /* the relay has not got it yet */
+    uint64_t lost;         /* observations, at the last look */
     struct keeper *keeper;
     int64_t saved_ms; /* when the state was last written */
     struct timer tick;
@@ -81,17 +82,16 @@ static int group_of(struct control_links *c, const struct observation *o)
     return links_group(c->core, g->carrier, g->region);
 }
 
-static void observe(struct control_links *c, const struct observation *o)
-{
-    if (c->policies)
-        links_observe(c->core, o, group_of(c, o), loop_now_ms(c->loop));
-}
-
 static void on_observation(void *arg, const struct observation *o)
 {
     struct control_links *c = arg;
+    uint64_t lost = control_line_lost(c->line);
     c->stats.observations++;
-    observe(c, o);
+    if (lost != c->lost)
+        links_ask_again(c->core);
+    c->lost = lost;
+    if (c->policies)
+        links_observe(c->core, o, group_of(c, o), loop_now_ms(c->loop));
 }
 
 static void on_report(void *arg, const struct reply_report *r)
@@ -107,14 +107,15 @@ static bool reached(const struct observation *o)
            o->result == OBS_SILENT;
 }
 
-static void on_probed(void *arg, const struct observation *o)
+/* A beacon is of the group that the configuration gives it, wherever its address is. */
+static void on_probed(void *arg, const struct observation *o, int group)
 {
     struct control_links *c = arg;
     if (o->result != OBS_CONNECTED) {
         c->stats.probes++;
         c->stats.failed_probes += !reached(o);
     }
-    observe(c, o);
+    links_observe(c->core, o, group, loop_now_ms(c->loop));
 }
 
 /* ---- what the core asks for ---- */
@@ -179,6 +180,7 @@ static void send_advice(struct control_links *c)
 static void on_line_open(void *arg)
 {
     struct control_links *c = arg;
+    links_ask_again(c->core); /* it may be another relay, and what was on the way is lost */
     c->unsent = c->advice != NULL;
     send_advice(c);
 }

@@ -32,6 +32,7 @@ struct relay_admin *relay_admin_new(const struct relay_admin_env *env, struct po
                                    .hub = workers_hub(env->workers),
                                    .started_ms = loop_wall_ms(env->loop),
                                    .links = serve_links,
+                                   .of_control = relay_links_counters(env->links),
                                    .links_arg = env->links };
     a->fd = env->fd;
     return a;

@@ -209,6 +209,11 @@ static enum rc take_event(struct relay_links *l, struct slice content)
     return RC_OK;
 }
 
+const struct counters *relay_links_counters(const struct relay_links *l)
+{
+    return &l->counters;
+}
+
 /* ---- letters ---- */
 
 static void at_letter(struct mail *mail)

@@ -47,6 +47,9 @@ void relay_links_observe(void *outbox, const struct observation *at, unsigned n)
 /* A tally_sink_fn; the same. */
 void relay_links_report(void *outbox, const struct reply_report *at, unsigned n);
 
+/* Of the lines that control asked for. */
+const struct counters *relay_links_counters(const struct relay_links *links);
+
 /* The verb `links`: takes the call over, instead of the one before. */
 void relay_links_serve(struct relay_links *links, struct call *call);
 void relay_links_hang_up(struct relay_links *links); /* before the admin server goes */

@@ -34,9 +34,11 @@ static bool other_egress(struct session *s)
            item_try_other(item, s->egress);
 }
 
-/* Did the way fail, or did somebody answer? */
-static bool way_failed(const struct finding *f)
+/* Did the way fail, or did somebody answer? Who greets in no words of SMTP may be the proxy. */
+static bool way_failed(const struct session *s, const struct finding *f)
 {
+    if (f->fault == FAULT_PROTOCOL && s->via && !s->relay)
+        return f->where == WHERE_GREETING;
     if (f->fault != FAULT_CLOSED && f->fault != FAULT_TIMEOUT)
         return false;
     return f->where == WHERE_CONNECT || f->where == WHERE_GREETING || f->where == WHERE_EHLO;
@@ -47,7 +49,7 @@ bool detour_take(struct session *s, const struct finding *finding)
     bool address = outcome_is_address(finding) && s->front && current(s) &&
                    settle_other_address(s->front, s->route,
                                         egress_conf(s->delivery->egress, s->egress), &s->source);
-    if (!address && (!way_failed(finding) || !other_egress(s)))
+    if (!address && (!way_failed(s, finding) || !other_egress(s)))
         return false;
     record(s, finding);
     return true;
@@ -119,6 +121,6 @@ void detour_proxy_lost(struct session *s, const char *text)
 void detour_relay(struct session *s)
 {
     struct finding f = s->trouble;
-    bool reached = f.where > WHERE_CONNECT && !way_failed(&f);
+    bool reached = f.where > WHERE_CONNECT && !way_failed(s, &f);
     give_up_egress(s, &f, EGRESS_PROXY_DOWN, reached);
 }

@@ -58,6 +58,7 @@ void egress_free(struct egress_table **table)
 
 void egress_inherit(struct egress_table *t, const struct egress_table *old)
 {
+    t->heeded = old->heeded;
     for (size_t i = 0; i < t->n; i++)
         for (size_t k = 0; k < old->n; k++) {
             struct way *w = &t->at[i];
@@ -136,9 +137,13 @@ void egress_source(struct egress_table *t, int egress, const bool *rather_not,
 
 void egress_heed(struct egress_table *t, const struct advice *advice)
 {
+    bool other = advice->version < t->heeded; /* another control process: it has not been told */
+    t->heeded = advice->version;
     for (size_t i = 0; i < t->n; i++) {
         struct way *w = &t->at[i];
         int row = advice_egress(advice, w->conf->name);
+        if (other && w->fault != EGRESS_FINE)
+            egress_tell(w);
         for (size_t k = 0; k < w->conf->addresses.n; k++)
             w->barred[k] = advice_bars(advice, &w->conf->addresses.at[k]);
         egress_note_left(w);

@@ -8,11 +8,13 @@
  *   Several addresses count one by one: the egress is out when none is left.
  *
  *   A relay that refuses us (greeting, TLS, password) is not asked every second: it is tried again
- *   by mail after 15 s, doubling up to 5 minutes.
+ *   by mail after 15 s, doubling up to 5 minutes; so is a proxy that answers and connects us to
+ *   nobody, after 1 s up to a minute.
  *
  * Callbacks: `changed` runs once per change, also from inside the calls below; it must not end
  *            sessions there. The log gets one line. It also runs, with EGRESS_FINE, for one that
- *            a probe found to be out and that is not.
+ *            a probe found to be out and that is not, and again for one that is out when control
+ *            was started anew.
  */
 #ifndef WAYPOST_DELIVERY_EGRESS_H
 #define WAYPOST_DELIVERY_EGRESS_H
@@ -35,7 +37,8 @@ void egress_free(struct egress_table **table);
 void egress_inherit(struct egress_table *table, const struct egress_table *old);
 
 /* Leaves out the addresses that advice bars; an egress with none left is not usable. What a probe
- * found to be out is looked at here, and what is found is told by `changed`. */
+ * found to be out is looked at here, and what is found is told by `changed`; so is what is out here
+ * when the table is the first of another control process. */
 void egress_heed(struct egress_table *table, const struct advice *advice);
 
 /* Is another one left for this mail than `egress` and those tried already? */

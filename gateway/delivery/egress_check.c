@@ -102,7 +102,7 @@ struct egress_check *egress_check_start(struct loop *loop, struct resolver *reso
     if (host->is_addr)
         loop_task_schedule(loop, &c->begin);
     else
-        c->query = resolver_host(resolver, host->host, on_host, c);
+        c->query = resolver_host_anew(resolver, host->host, on_host, c);
     return c;
 }
 

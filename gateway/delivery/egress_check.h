@@ -1,8 +1,9 @@
 /*
  * delivery/egress_check — is the proxy or relay of an egress there?
  *
- *   Looks its name up, connects from the egress's source; with SOCKS5 goes on to the login. Sends
- *   no mail and no target. `done` runs once, never from inside the call that began it.
+ *   Looks its name up (anew: it may have moved), connects from the egress's source; with SOCKS5
+ *   goes on to the login. Sends no mail and no target. `done` runs once, never from inside the call
+ *   that began it.
  */
 #ifndef WAYPOST_DELIVERY_EGRESS_CHECK_H
 #define WAYPOST_DELIVERY_EGRESS_CHECK_H

@@ -12,7 +12,8 @@ enum {
     LOOK_SELDOM_MS = 5000, /* only each */
     REFUSED_FIRST_MS = 15000,
     REFUSED_MAX_MS = 300000,
-    DENIALS_MAX = 3
+    DENIALS_MAX = 3,
+    DENIED_MAX_MS = 60000 /* doubling, since a look does not show it */
 };
 
 /* ---- out and back ---- */
@@ -24,12 +25,12 @@ static bool has_source(const struct conf_egress *e)
 
 static int64_t next_look_ms(const struct way *w)
 {
-    if (w->refused)
-        return w->refused_ms;
+    if (w->refused || w->denied_ms)
+        return w->refused ? w->refused_ms : w->denied_ms;
     return w->looks < LOOK_OFTEN ? LOOK_MS : LOOK_SELDOM_MS;
 }
 
-static void tell(struct way *w)
+void egress_tell(struct way *w)
 {
     w->table->changed(w->table->arg, (int)(w - w->table->at), w->fault);
 }
@@ -44,7 +45,7 @@ static void out(struct way *w, enum egress_fault_kind fault, const char *reason)
     if (!news)
         return;
     log_warning(NULL, "egress_down", "egress", w->conf->name.p, "reason", w->reason, NULL);
-    tell(w);
+    egress_tell(w);
 }
 
 static void back(struct way *w)
@@ -55,7 +56,7 @@ static void back(struct way *w)
     w->denials = 0;
     timer_stop(w->table->loop, &w->timer);
     log_info(NULL, "egress_up", "egress", w->conf->name.p, NULL);
-    tell(w);
+    egress_tell(w);
 }
 
 /* ---- its own addresses ---- */
@@ -123,12 +124,13 @@ static void on_checked(void *arg, const char *reason)
     w->check = NULL;
     w->doubted = false;
     w->looks++;
+    w->denied_ms = reason ? 0 : w->denied_ms;
     if (reason)
         out(w, EGRESS_PROXY_DOWN, reason);
     else if (w->fault == EGRESS_PROXY_DOWN)
         back(w);
     else if (doubted)
-        tell(w);
+        egress_tell(w);
 }
 
 static void check(struct way *w)
@@ -160,7 +162,7 @@ void egress_look(struct way *w, const struct advice_egress *held)
     } else if (held->fault == EGRESS_UNPLUMBED && !look_at_addresses(w)) {
         out(w, EGRESS_UNPLUMBED, not_ours);
     } else {
-        tell(w);
+        egress_tell(w);
     }
 }
 
@@ -190,8 +192,11 @@ void egress_refused(struct egress_table *t, int egress, const char *reason)
 void egress_denied(struct egress_table *t, int egress, const char *reason)
 {
     struct way *w = &t->at[egress];
-    if (++w->denials >= DENIALS_MAX)
-        out(w, EGRESS_PROXY_DOWN, reason);
+    if (++w->denials < DENIALS_MAX || w->fault != EGRESS_FINE)
+        return;
+    int64_t wait = w->denied_ms ? w->denied_ms * 2 : LOOK_MS;
+    w->denied_ms = wait < DENIED_MAX_MS ? wait : DENIED_MAX_MS;
+    out(w, EGRESS_PROXY_DOWN, reason);
 }
 
 void egress_suspect(struct egress_table *t, int egress)
@@ -205,5 +210,5 @@ void egress_worked(struct egress_table *t, int egress)
 {
     struct way *w = &t->at[egress];
     w->looks = w->denials = 0;
-    w->refused_ms = 0;
+    w->refused_ms = w->denied_ms = 0;
 }

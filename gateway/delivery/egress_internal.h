@@ -27,8 +27,9 @@ struct way {
     unsigned turn;     /* which of several addresses of a family is next */
     int64_t looked_ms; /* at its addresses */
     int64_t refused_ms;
-    unsigned looks;   /* at the proxy, since it worked last */
-    unsigned denials; /* in a row */
+    int64_t denied_ms; /* when the proxy is looked at again that answers us and connects nobody */
+    unsigned looks;    /* at the proxy, since it worked last */
+    unsigned denials;  /* in a row */
     struct relay_line line;
     struct egress_check *check;
     struct timer timer;
@@ -40,6 +41,7 @@ struct egress_table {
     struct policies *policies;
     struct way *at;
     size_t n;
+    uint64_t heeded; /* version of the last advice */
     egress_changed_fn *changed;
     void *arg;
 };
@@ -52,6 +54,7 @@ void egress_note_left(struct way *w); /* `gone` or `barred` changed */
 /* A probe of control found it out. Mail does not come this way any more that would notice, and only
  * what is out here is looked at until it is back. */
 void egress_look(struct way *w, const struct advice_egress *held);
+void egress_tell(struct way *w);             /* runs `changed` */
 void egress_look_again(struct timer *timer); /* of a way: what is out may be back */
 
 #endif

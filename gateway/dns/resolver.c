@@ -253,7 +253,7 @@ static void *answer_at_once(struct resolver *r, enum lookup_kind kind, struct sl
 }
 
 static struct dns_query *query(struct resolver *r, enum lookup_kind kind, struct slice text,
-                               dns_mx_fn *mx_fn, dns_host_fn *host_fn, void *arg)
+                               bool anew, dns_mx_fn *mx_fn, dns_host_fn *host_fn, void *arg)
 {
     char lower[NAME_MAX_BYTES + 1] = "";
     struct slice name = { lower, 0 };
@@ -263,7 +263,7 @@ static struct dns_query *query(struct resolver *r, enum lookup_kind kind, struct
     r->count++;
     normalise(text, lower, &name);
     share_take(r);
-    void *cached = cache_get(r->cache[kind], name, loop_now_ms(r->loop));
+    void *cached = anew ? NULL : cache_get(r->cache[kind], name, loop_now_ms(r->loop));
     void *at_once = cached ? NULL : answer_at_once(r, kind, name);
     if (cached) {
         r->hits++;
@@ -278,12 +278,18 @@ static struct dns_query *query(struct resolver *r, enum lookup_kind kind, struct
 
 struct dns_query *resolver_mx(struct resolver *r, struct slice domain, dns_mx_fn *fn, void *arg)
 {
-    return query(r, LOOKUP_MX, domain, fn, NULL, arg);
+    return query(r, LOOKUP_MX, domain, false, fn, NULL, arg);
 }
 
 struct dns_query *resolver_host(struct resolver *r, struct slice host, dns_host_fn *fn, void *arg)
 {
-    return query(r, LOOKUP_HOST, host, NULL, fn, arg);
+    return query(r, LOOKUP_HOST, host, false, NULL, fn, arg);
+}
+
+struct dns_query *resolver_host_anew(struct resolver *r, struct slice host, dns_host_fn *fn,
+                                     void *arg)
+{
+    return query(r, LOOKUP_HOST, host, true, NULL, fn, arg);
 }
 
 void dns_cancel(struct dns_query **query_p)

@@ -105,6 +105,10 @@ typedef void dns_host_fn(void *arg, struct host_set *set);
  * allowed. */
 struct dns_query *resolver_mx(struct resolver *r, struct slice domain, dns_mx_fn *fn, void *arg);
 struct dns_query *resolver_host(struct resolver *r, struct slice host, dns_host_fn *fn, void *arg);
+/* The same, but the servers are asked even while an answer is fresh: where our own proxies and
+ * relays are, when they do not answer where they were. No server says: what is known. */
+struct dns_query *resolver_host_anew(struct resolver *r, struct slice host, dns_host_fn *fn,
+                                     void *arg);
 void dns_cancel(struct dns_query **query);
 
 /* What is known now and still fresh; NULL: ask. Borrowed until the next call of the resolver. */

@@ -287,7 +287,7 @@ static bool begin_trial(struct dial *d, size_t i)
         d->open++;
         return true;
     }
-    bool proxy = d->via.kind && a->fault != DIAL_UNPLUMBED;
+    bool proxy = d->via.kind && a->fault != DIAL_UNPLUMBED && !dial_error_is_ours(a->error);
     d->proxy_down = d->proxy_down || proxy;
     close_trial(d, i, proxy ? DIAL_PROXY : a->fault, a->error);
     return false;

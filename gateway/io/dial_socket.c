@@ -28,6 +28,12 @@ enum dial_fault dial_fault_of(int error)
     }
 }
 
+bool dial_error_is_ours(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
+           error == EADDRNOTAVAIL; /* of a connect: no port is free */
+}
+
 /* Source address, interface and mark. Whatever the system refuses here is the egress's fault. */
 static bool bind_source(int fd, const struct addr *from, const struct dial_source *source)
 {

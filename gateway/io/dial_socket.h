@@ -15,5 +15,7 @@ enum dial_fault dial_socket_connect(const struct addr *to, const struct dial_sou
  * system refuses one, the interface or the mark. */
 bool dial_socket_try(const struct dial_source *source);
 enum dial_fault dial_fault_of(int error); /* of a connect that failed with this errno */
+/* Are we out of descriptors, memory or ports? That says nothing about whom we connect to. */
+bool dial_error_is_ours(int error);
 
 #endif

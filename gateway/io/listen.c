@@ -15,7 +15,7 @@
 #include "gateway/io/net.h"
 #include "gateway/io/timer.h"
 
-enum { ACCEPTS_PER_TURN = 32, EXHAUSTED_PAUSE_MS = 200 };
+enum { ACCEPTS_PER_TURN = 32, EXHAUSTED_PAUSE_MS = 200, EXHAUSTED_TOLD_MS = 60000 };
 
 enum rc listen_open(const struct addr *addr, int backlog, int *fd_r, struct err *err)
 {
@@ -81,6 +81,7 @@ struct listener {
     struct loop *loop;
     struct loop_watch *watch;
     struct timer pause; /* after running out of descriptors */
+    int64_t told_ms;    /* of that, by the log; 0: never */
     struct addr local;  /* port 0: differs per connection, ask the socket */
     int fd;
     bool accepting; /* on_readable() is on the stack */
@@ -100,6 +101,15 @@ static bool descriptors_exhausted(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+static void tell_exhausted(struct listener *l, int error)
+{
+    int64_t now_ms = loop_now_ms(l->loop);
+    if (l->told_ms && now_ms - l->told_ms < EXHAUSTED_TOLD_MS)
+        return;
+    l->told_ms = now_ms;
+    log_warning(NULL, "accept_paused", "error", strerror(error), NULL);
+}
+
 /* False: nothing more to accept in this turn. */
 static bool accept_one(struct listener *l)
 {
@@ -109,7 +119,7 @@ static bool accept_one(struct listener *l)
     int fd = accept4(l->fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
         if (descriptors_exhausted(errno)) {
-            log_warning(NULL, "accept_paused", "error", strerror(errno), NULL);
+            tell_exhausted(l, errno);
             timer_set(l->loop, &l->pause, EXHAUSTED_PAUSE_MS);
             update_watch(l);
             return false;

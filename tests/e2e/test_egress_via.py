@@ -213,6 +213,15 @@ def test_haproxy_killed_and_back(through, haproxy):
     returns(here, s, proxy.source)
 
 
+def test_a_proxy_that_speaks_something_else(through, keep):
+    """Nobody can tell that from the destination: the mail tries another way, at once."""
+    proxy = keep(proxies.Script(28, b"HTTP/1.0 400 Bad request\r\n\r\n", "close"))
+    here, s, _ = through({"proxy": proxy.host})
+    here.send(mail.message())
+    s.wait(1)
+    assert_by(here, "local", 1)
+
+
 # --- relays
 @pytest.fixture
 def second(relay, sink):

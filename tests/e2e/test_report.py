@@ -59,7 +59,7 @@ def metric(here, name):
 
 
 def test_page_health_and_metrics(web):
-    here = web()
+    here = web({"egress": [{"name": "here"}, {"name": "gone", "address": "203.0.113.9"}]})
     status, headers, text = ask(here, "/")
     assert status == 200 and "<title>Waypost</title>" in text
     assert "default-src 'none'" in headers["Content-Security-Policy"]
@@ -80,6 +80,8 @@ def test_page_health_and_metrics(web):
              for lane in ("urgent", "high", "normal", "bulk")}
     assert waits == {"urgent": 0, "high": 0, "normal": 1, "bulk": 0}
     assert metric(here, 'waypost_queue_seconds_bucket{lane="normal",le="+Inf"}') == 1
+    net.wait_for("the egress that is out to be counted",
+                 lambda: metric(here, "waypost_egress_changes_total"))
     assert ask(here, "/nothing")[0] == 404
     status, headers, text = ask(here, "/api/v1/events", "HEAD")     # ends, as others do
     assert (status, text) == (200, "") and headers["Content-Type"] == "text/event-stream"

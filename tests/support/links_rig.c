@@ -53,8 +53,8 @@ static void tick(struct links_rig *r)
     links_tick(r->links, r->now_ms, &r->rnd);
     for (unsigned i = 0; i < r->probes_n && !r->silent; i++) {
         int e = (int)r->probe[i].egress;
-        lr_see(r, e, &r->probe[i].address, OBS_PROBE, r->dead[e] ? OBS_REFUSED : OBS_OK, r->now_ms,
-               1);
+        lr_see(r, e, &r->probe[i].address, OBS_PROBE, r->dead[e] ? r->dead_result : OBS_OK,
+               r->now_ms, 1);
     }
     r->probes_n = 0;
     struct advice *made = links_advice(r->links, r->now_ms);
@@ -91,9 +91,11 @@ void lr_configure(struct links_rig *r, double cost_of_a_ms)
 void lr_start(struct links_rig *r, unsigned addresses)
 {
     struct links_hooks hooks = { on_probe, on_event, r };
-    *r = (struct links_rig){
-        .now_ms = 1000000, .addresses = addresses, .rtt_ms = { 20, 60, 100 }, .segments = 10
-    };
+    *r = (struct links_rig){ .now_ms = 1000000,
+                             .addresses = addresses,
+                             .rtt_ms = { 20, 60, 100 },
+                             .segments = 10,
+                             .dead_result = OBS_REFUSED };
     rnd_seed(&r->rnd, 5);
     r->links = links_new(&hooks);
     lr_configure(r, 0);

@@ -24,6 +24,7 @@ struct links_rig {
     double rtt_ms[LINKS_RIG_EGRESSES];
     uint32_t segments;                     /* of one observation */
     bool dead[LINKS_RIG_EGRESSES], silent; /* silent: probes get no answer at all */
+    uint8_t dead_result;                   /* what probes say of one that is dead; OBS_REFUSED */
     struct links_probe probe[LINKS_RIG_PROBES];
     unsigned probes_n, sent[LINKS_RIG_EGRESSES], events[LINKS_EVENT_KINDS];
     struct advice *advice;

@@ -3,6 +3,8 @@
  */
 #include "tests/unit/delivery_rig.h"
 
+#include "gateway/delivery/egress.h"
+
 #define HELLO                                                                                      \
     { "", "220 peer\r\n", GO_ON },                                                                 \
     {                                                                                              \
@@ -146,17 +148,23 @@ static void test_mail_bound_before_a_reload(void **state)
     assert_int_equal(count_in(rig_log(), DEFERRED), 0);
 }
 
+static void advise(uint64_t version, enum egress_fault_kind fault, bool is_probed)
+{
+    struct advice *a = advice_new(1, 1);
+    a->version = version;
+    a->made_ms = loop_now_ms(rig.loop);
+    a->group[0].carrier = a->group[0].region = advice_text(a, SLICE_LIT("other"));
+    a->egress[0] = (struct advice_egress){ .name = advice_text(a, SLICE_LIT("e")),
+                                           .fault = (uint8_t)fault,
+                                           .probed = is_probed,
+                                           .share = 1 };
+    delivery_advise(rig.delivery, a);
+}
+
 /* A probe of control found the egress out; no mail has come this way. */
 static void probed(enum egress_fault_kind fault)
 {
-    struct advice *a = advice_new(1, 1);
-    a->version = 1;
-    a->made_ms = loop_now_ms(rig.loop);
-    a->group[0].carrier = a->group[0].region = advice_text(a, SLICE_LIT("other"));
-    a->egress[0] = (struct advice_egress){
-        .name = advice_text(a, SLICE_LIT("e")), .fault = (uint8_t)fault, .probed = true, .share = 1
-    };
-    delivery_advise(rig.delivery, a);
+    advise(1, fault, true);
 }
 
 /* What delivery says to that. */
@@ -177,6 +185,23 @@ static void test_a_probe_found_no_source(void **state)
     probed(EGRESS_UNPLUMBED);
     assert_int_equal(answer(), OBS_UNPLUMBED);
     probed(EGRESS_UNPLUMBED); /* it is being looked at */
+    turns(20);
+    assert_int_equal(rig.seen_n, 0);
+}
+
+/* Control was started again and knows nothing of what is out. */
+static void test_another_control(void **state)
+{
+    (void)state;
+    rig_start("egress: [ { name: e, address: 192.0.2.7 } ]", "");
+    advise(7, EGRESS_UNPLUMBED, true);
+    assert_int_equal(answer(), OBS_UNPLUMBED);
+    advise(8, EGRESS_FINE, false);
+    turns(20);
+    assert_int_equal(rig.seen_n, 0);
+    advise(1, EGRESS_FINE, false);
+    assert_int_equal(answer(), OBS_UNPLUMBED);
+    advise(2, EGRESS_UNPLUMBED, false);
     turns(20);
     assert_int_equal(rig.seen_n, 0);
 }
@@ -218,6 +243,43 @@ static void test_a_probe_found_no_proxy_that_is_back(void **state)
     assert_int_equal(rig.seen_n, 0);
 }
 
+/* ---- a proxy that answers and connects us to nobody ---- */
+
+static unsigned backs;
+
+static void on_changed(void *arg, int egress, enum egress_fault_kind fault)
+{
+    (void)arg;
+    (void)egress;
+    backs += fault == EGRESS_FINE;
+}
+
+/* How long it is out after three denials. */
+static int64_t out_ms(struct egress_table *t)
+{
+    int64_t since_ms = loop_now_ms(rig.loop);
+    backs = 0;
+    for (int i = 0; i < 3; i++)
+        egress_denied(t, 0, "no");
+    assert_int_equal(egress_fault(t, 0), EGRESS_PROXY_DOWN);
+    for (int i = 0; i < 2000 && !backs; i++)
+        loop_turn(rig.loop, 10);
+    assert_int_equal(backs, 1);
+    return loop_now_ms(rig.loop) - since_ms;
+}
+
+static void test_a_proxy_that_denies(void **state)
+{
+    (void)state;
+    play(1, says_nothing);
+    play(1, says_nothing);
+    start_with_proxy();
+    struct egress_table *t = egress_new(rig.loop, rig.resolver, rig.policies, on_changed, NULL);
+    assert_true(out_ms(t) >= 1000);
+    assert_true(out_ms(t) >= 2000);
+    egress_free(&t);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -227,9 +289,11 @@ int main(void)
                                         T(test_keeping_away_at_the_limit),
                                         T(test_a_reload_while_opening),
                                         T(test_a_probe_found_no_source),
+                                        T(test_another_control),
                                         T(test_a_probe_found_no_source_that_is_back),
                                         T(test_a_probe_found_no_proxy),
                                         T(test_a_probe_found_no_proxy_that_is_back),
+                                        T(test_a_proxy_that_denies),
                                         T(test_mail_bound_before_a_reload) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,15 +3,17 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
+#include "gateway/dns/answer.h"
 #include "probes/run.h"
 
 #include "tests/support/fakedns.h"
 #include "tests/unit/conf_fixture.h"
 #include "tests/unit/delivery_peer.h"
 
-enum { TIMEOUT_MS = 600, GREETING_MS = 400 };
-enum { HERE, GONE, HAP, SOME, OTHER, EGRESSES };
+enum { TIMEOUT_MS = 600, GREETING_MS = 400, GROUP = 5 };
+enum { HERE, GONE, HAP, SOME, OTHER, NAMED, EGRESSES };
 
 static struct {
     struct loop *loop;
@@ -31,9 +33,10 @@ static const struct line resets[] = { { "", NULL, RESET }, { NULL, NULL, GO_ON }
 static const struct line silent[] = { { NULL, NULL, GO_ON } };
 static const struct line babbles[] = { { "", "SSH-2.0-x\r\n", GO_ON }, { NULL, NULL, GO_ON } };
 
-static void on_done(void *arg, const struct observation *o)
+static void on_done(void *arg, const struct observation *o, int group)
 {
     (void)arg;
+    assert_int_equal(group, GROUP);
     if (o->result == OBS_CONNECTED) {
         assert_int_equal(o->kind, OBS_PROBE);
         rig.connected++;
@@ -43,15 +46,27 @@ static void on_done(void *arg, const struct observation *o)
     rig.last = *o;
 }
 
-static int set_up(void **state)
+static void make_prober(const struct addr *servers, size_t n)
 {
     struct resolver_conf rc = resolver_defaults;
     struct err err;
+    prober_free(&rig.prober);
+    resolver_free(&rig.resolver);
+    rc.servers = servers;
+    rc.server_count = n;
+    rc.allow_loopback = true;
+    assert_int_equal(resolver_new(rig.loop, &rc, &rig.resolver, &err), RC_OK);
+    rig.prober = prober_new(rig.loop, rig.resolver, on_done, NULL);
+    prober_configure(rig.prober, policies_conf(rig.policies));
+}
+
+static int set_up(void **state)
+{
     (void)state;
     memset(&rig, 0, sizeof rig);
     rig.loop = loop_new();
     peer_listen(&rig.peer, rig.loop);
-    char conf[512];
+    char conf[1024];
     snprintf(conf, sizeof conf,
              "hostname: h.example\n"
              "listen: [ { address: \"127.0.0.1:2525\" } ]\n"
@@ -60,13 +75,11 @@ static int set_up(void **state)
              "          { name: gone, address: 192.0.2.7 },\n"
              "          { name: hap, via: { proxy: \"127.0.0.1:%u\" } },\n"
              "          { name: some, address: [192.0.2.7, 127.0.0.78] },\n"
-             "          { name: other, address: [192.0.2.7, \"::1\"] } ]\n",
-             rig.peer.port);
+             "          { name: other, address: [192.0.2.7, \"::1\"] },\n"
+             "          { name: named, via: { proxy: \"proxy.test:%u\" } } ]\n",
+             rig.peer.port, rig.peer.port);
     rig.policies = fixture_good(conf, NULL);
-    rc.allow_loopback = true;
-    assert_int_equal(resolver_new(rig.loop, &rc, &rig.resolver, &err), RC_OK);
-    rig.prober = prober_new(rig.loop, rig.resolver, on_done, NULL);
-    prober_configure(rig.prober, policies_conf(rig.policies));
+    make_prober(NULL, 0);
     return 0;
 }
 
@@ -96,6 +109,7 @@ static void probe(uint32_t egress, enum observation_kind kind, struct addr to)
 {
     struct links_probe p = { .egress = egress,
                              .egress_hash = 7,
+                             .group = GROUP,
                              .address = to,
                              .kind = (uint8_t)kind,
                              .timeout_ms = TIMEOUT_MS,
@@ -163,18 +177,19 @@ static void test_nothing_is_said_before_the_end_of_the_greeting(void **state)
     }
 }
 
-/* The peer is the proxy, too. */
+/* The peer is the proxy, too: a PROXY header comes first. */
+static const struct line greets_behind[] = { { "\r\nQUIT\n", "220 hello\r\n", GO_ON },
+                                             { "QUIT\r\n", "221 bye\r\n", CLOSE },
+                                             { NULL, NULL, GO_ON } };
+
 static void test_through_haproxy_quit_tells_the_round_trip(void **state)
 {
-    static const struct line answers[] = { { "\r\nQUIT\n", "220 hello\r\n", GO_ON },
-                                           { "QUIT\r\n", "221 bye\r\n", CLOSE },
-                                           { NULL, NULL, GO_ON } };
     static const struct line mute[] = { { "\r\nQUIT\n", "220 hello\r\n", GO_ON },
                                         { NULL, NULL, GO_ON } };
     static const struct line leaves[] = { { "\r\nQUIT\n", "220 hello\r\n", GO_ON },
                                           { "QUIT\r\n", NULL, RESET },
                                           { NULL, NULL, GO_ON } };
-    static const struct line *const scripts[] = { answers, mute, leaves, silent };
+    static const struct line *const scripts[] = { greets_behind, mute, leaves, silent };
     (void)state;
     for (size_t i = 0; i < sizeof scripts / sizeof scripts[0]; i++)
         play(scripts[i]);
@@ -183,7 +198,7 @@ static void test_through_haproxy_quit_tells_the_round_trip(void **state)
         assert_int_equal(rig.last.result, OBS_OK);
         assert_int_equal(rig.last.code, 220);
         assert_true(rig.last.proxied && rig.last.greeting_us >= 0 && rig.last.longest_us > 0);
-        assert_int_equal(rig.last.app_rtt_us > 0, scripts[i] == answers);
+        assert_int_equal(rig.last.app_rtt_us > 0, scripts[i] == greets_behind);
     }
     probe(HAP, OBS_PROBE, peer_addr());
     assert_int_equal(rig.last.result, OBS_SILENT);
@@ -225,8 +240,7 @@ static void test_a_closed_port_and_a_missing_source(void **state)
     assert_int_equal(rig.last.result, OBS_REFUSED);
     assert_int_equal(rig.connected, 0);
     probe(GONE, OBS_PROBE, to);
-    assert_int_equal(rig.last.kind, OBS_PROBE);
-    assert_int_equal(rig.last.result, OBS_UNPLUMBED);
+    assert_true(rig.last.kind == OBS_PROBE && rig.last.result == OBS_UNPLUMBED);
 }
 
 /* One address of several is missing: that is no fault of the egress. */
@@ -242,6 +256,22 @@ static void test_a_source_of_several_is_missing(void **state)
     assert_int_equal(rig.last.result, OBS_UNREACHABLE);
 }
 
+static void test_out_of_descriptors(void **state)
+{
+    struct rlimit old;
+    int fd = dup(0); /* all below are taken */
+    (void)state;
+    close(fd);
+    getrlimit(RLIMIT_NOFILE, &old);
+    const struct rlimit tight = { (rlim_t)fd, old.rlim_max };
+    for (uint32_t e = HERE; e <= HAP; e += HAP) {
+        setrlimit(RLIMIT_NOFILE, &tight);
+        probe(e, OBS_PROBE, peer_addr());
+        setrlimit(RLIMIT_NOFILE, &old);
+        assert_int_equal(rig.last.result, OBS_UNSENT);
+    }
+}
+
 static void test_a_beacon_need_not_greet(void **state)
 {
     (void)state;
@@ -255,8 +285,7 @@ static void test_a_beacon_need_not_greet(void **state)
 
 static enum fakedns_do answer(void *arg, const struct fakedns_query *q, struct dnswire *w)
 {
-    (void)w;
-    (void)q;
+    (void)w, (void)q;
     return *(enum fakedns_do *)arg;
 }
 
@@ -276,13 +305,66 @@ static void test_a_resolver_is_asked_once(void **state)
     fakedns_stop(&dns);
 }
 
+/* ---- proxies by name ---- */
+
+static _Atomic(const char *) proxy_at; /* NULL: its name has no address */
+
+static enum fakedns_do where(void *arg, const struct fakedns_query *q, struct dnswire *w)
+{
+    (void)arg;
+    if (q->type == DNS_A && proxy_at)
+        dnswire_addr(w, q->name, 3600, proxy_at);
+    return FAKEDNS_SEND;
+}
+
+static struct fakedns *ask_fakedns(void)
+{
+    struct fakedns *dns = fakedns_start((struct fakedns_script){ where, NULL });
+    struct addr server = fakedns_addr(dns);
+    make_prober(&server, 1);
+    return dns;
+}
+
+/* A probe found that, no worker: it says so, so that they look until the name is there. */
+static void test_a_proxy_without_a_name(void **state)
+{
+    struct fakedns *dns = ask_fakedns();
+    (void)state;
+    proxy_at = NULL;
+    probe(NAMED, OBS_PROBE, peer_addr());
+    assert_true(rig.last.kind == OBS_PROBE && rig.last.result == OBS_PROXY_DOWN);
+    fakedns_stop(&dns);
+}
+
+/* Its name has another address meanwhile, whatever was kept of it: looked up again once it fails,
+ * and only then. */
+static void test_a_proxy_that_moves(void **state)
+{
+    struct fakedns *dns = ask_fakedns();
+    (void)state;
+    proxy_at = "127.0.0.1";
+    play(greets_behind);
+    probe(NAMED, OBS_PROBE, peer_addr());
+    assert_int_equal(rig.last.result, OBS_OK);
+    int asked = fakedns_queries(dns);
+    peer_shut(&rig.peer);
+    probe(NAMED, OBS_PROBE, peer_addr());
+    assert_int_equal(rig.last.result, OBS_PROXY_DOWN);
+    assert_int_equal(fakedns_queries(dns), asked);
+    probe(NAMED, OBS_PROBE, peer_addr());
+    assert_true(fakedns_queries(dns) > asked);
+    fakedns_stop(&dns);
+}
+
 /* ---- limits ---- */
 
 static void test_no_more_than_there_is_room_for(void **state)
 {
-    struct links_probe p = {
-        .egress = HERE, .address = peer_addr(), .kind = OBS_PROBE, .timeout_ms = TIMEOUT_MS
-    };
+    struct links_probe p = { .egress = HERE,
+                             .group = GROUP,
+                             .address = peer_addr(),
+                             .kind = OBS_PROBE,
+                             .timeout_ms = TIMEOUT_MS };
     unsigned begun = 0;
     (void)state;
     peer_shut(&rig.peer);
@@ -307,8 +389,11 @@ int main(void)
         T(test_what_servers_say),
         T(test_a_closed_port_and_a_missing_source),
         T(test_a_source_of_several_is_missing),
+        T(test_out_of_descriptors),
         T(test_a_beacon_need_not_greet),
         T(test_a_resolver_is_asked_once),
+        T(test_a_proxy_without_a_name),
+        T(test_a_proxy_that_moves),
         T(test_no_more_than_there_is_room_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

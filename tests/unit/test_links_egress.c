@@ -1,0 +1,111 @@
+/*
+ * test_links_egress — what the link core makes of egresses that are out, and how paths come back
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/support/links_rig.h"
+
+static void now(struct links_rig *r, uint8_t kind, uint8_t result)
+{
+    struct addr to = lr_address(r, 0);
+    lr_see(r, A, &to, kind, result, r->now_ms, 0);
+    lr_run(r, 2000);
+}
+
+/* What a worker told may be out of date once the relay was started anew or the configuration has
+ * changed: then it is as if a probe had found it. */
+static void test_fault_asked_about_again(void **state)
+{
+    struct links_rig r;
+    (void)state;
+    lr_start(&r, LINKS_RIG_ADDRESSES);
+    lr_learn(&r, 60);
+    for (int round = 0; round < 2; round++) {
+        now(&r, OBS_EGRESS, OBS_PROXY_DOWN);
+        assert_false(r.advice->egress[A].probed);
+        if (round == 0)
+            links_ask_again(r.links);
+        else
+            lr_configure(&r, 0);
+        lr_run(&r, 2000);
+        assert_int_equal(r.advice->egress[A].fault, EGRESS_PROXY_DOWN);
+        assert_true(r.advice->egress[A].probed);
+        assert_false(r.advice->egress[B].probed);
+    }
+    assert_int_equal(r.events[LINKS_EGRESS_FAULT], 1);
+    lr_finish(&r);
+}
+
+/* A probe that finds the egress out has its answer: no path is suspected for want of one. */
+static void test_fault_is_an_answer(void **state)
+{
+    struct links_rig r;
+    (void)state;
+    lr_start(&r, LINKS_RIG_ADDRESSES);
+    lr_learn(&r, 60);
+    r.dead[A] = true;
+    r.dead_result = OBS_PROXY_DOWN;
+    for (int i = 0; i < 600 && !r.events[LINKS_EGRESS_FAULT]; i++)
+        lr_run(&r, 100);
+    assert_int_equal(r.advice->egress[A].fault, EGRESS_PROXY_DOWN);
+    lr_run(&r, 8000);
+    assert_int_equal(advice_path(r.advice, A, 0)->state, PATH_UP);
+    lr_finish(&r);
+}
+
+/* A probe that had no socket says nothing of any path. */
+static void test_unsent_probes(void **state)
+{
+    struct links_rig r;
+    (void)state;
+    lr_start(&r, LINKS_RIG_ADDRESSES);
+    lr_learn(&r, 60);
+    r.dead[A] = r.dead[B] = r.dead[C] = true;
+    r.dead_result = OBS_UNSENT;
+    unsigned sent = r.sent[A];
+    lr_run(&r, 60000);
+    assert_true(r.sent[A] > sent);
+    assert_int_equal(advice_path(r.advice, A, 0)->state, PATH_UP);
+    assert_int_equal(r.events[LINKS_DESTINATION_SUSPECT], 0);
+    lr_finish(&r);
+}
+
+/* The one address of the group is spared; the operator's own is not, so a path comes back soon. */
+static void test_beacon_brings_a_path_back(void **state)
+{
+    struct links_rig r;
+    struct addr beacon = { ADDR_V4, { 192, 0, 2, 200 }, 25 };
+    (void)state;
+    lr_start(&r, 1);
+    links_target(r.links, 0, OBS_BEACON, &beacon, -1);
+    lr_learn(&r, 120);
+    r.dead[A] = true;
+    for (int i = 0; i < 60 && !r.events[LINKS_PATH_DOWN]; i++) {
+        struct addr to = lr_address(&r, 0);
+        lr_see(&r, A, &to, OBS_CONNECT, OBS_REFUSED, r.now_ms - 1, 1);
+        lr_see(&r, B, &to, OBS_CONNECT, OBS_OK, r.now_ms - 1, 1);
+        lr_run(&r, 1000);
+    }
+    assert_int_equal(r.events[LINKS_PATH_DOWN], 1);
+    lr_run(&r, 5000);
+    r.dead[A] = false;
+    lr_run(&r, 55000); /* after a short outage it must be seen alive for 45 s */
+    assert_int_equal(r.events[LINKS_PATH_UP], 1);
+    lr_finish(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fault_asked_about_again),
+        cmocka_unit_test(test_fault_is_an_answer),
+        cmocka_unit_test(test_unsent_probes),
+        cmocka_unit_test(test_beacon_brings_a_path_back),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
