@@ -27,6 +27,7 @@ struct rec {
     int64_t now_ms, boot_ms; /* the monotonic clock is their difference */
     struct advice *advice;
     uint8_t held[REC_WORKERS][REC_EGRESS]; /* enum egress_fault_kind */
+    bool untold; /* a word of theirs was lost, and control does not know */
     struct answer answer[ANSWERS];
     int answers;
     bool relay, removed[REC_EGRESS]; /* as configured now */
@@ -108,7 +109,9 @@ static void tell(struct rec *s, int worker, int egress, uint8_t fault)
                                        [EGRESS_PROXY_DOWN] = OBS_PROXY_DOWN };
     struct observation o = observation(s, egress, NULL, OBS_EGRESS, results[fault], 0);
     s->held[worker][egress] = fault;
-    if (s->links && !rec_is(&s->world, REC_UNTOLD, -1, -1, s->now_ms))
+    if (rec_is(&s->world, REC_UNTOLD, -1, -1, s->now_ms))
+        s->untold = true;
+    else if (s->links)
         answer_later(s, 0, &o, WORD_MS);
 }
 
@@ -320,8 +323,13 @@ static void processes(struct rec *s)
         configure(s);
     if (other && s->held[0][REC_DIRECT] | s->held[1][REC_DIRECT])
         s->held[0][REC_DIRECT] = s->held[1][REC_DIRECT] = EGRESS_FINE; /* not inherited */
-    if (rec_is(w, REC_WORKERS_ANEW, -1, -1, s->now_ms))
+    bool anew = rec_is(w, REC_WORKERS_ANEW, -1, -1, s->now_ms);
+    if (anew)
         memset(s->held, 0, sizeof s->held);
+    if (anew || (s->untold && !rec_is(w, REC_UNTOLD, -1, -1, s->now_ms))) {
+        links_ask_again(s->links);
+        s->untold = false;
+    }
 }
 
 static void advise(struct rec *s)

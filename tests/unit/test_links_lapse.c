@@ -1,7 +1,7 @@
 /*
  * tests/unit/test_links_lapse — no verdict stays because nobody can refute it
  *
- *   Three groups of three hosts, egresses a and b. Mail goes by both, a session each second, until a
+ *   Three groups of three hosts, egresses a and b. Mail goes by both, a session a second, until a
  *   test ends it; probes get through unless the path, or the host, is dead.
  */
 #include <setjmp.h>
