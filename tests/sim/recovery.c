@@ -95,18 +95,14 @@ static void answers_arrive(struct rec *s)
 
 static uint8_t fault_now(const struct rec *s, int egress)
 {
-    if (rec_is(&s->world, REC_UNPLUMBED, egress, -1, s->now_ms))
-        return EGRESS_UNPLUMBED;
-    if (egress == REC_PROXY && rec_is(&s->world, REC_PROXY_DOWN, egress, -1, s->now_ms))
-        return EGRESS_PROXY_DOWN;
-    return EGRESS_FINE;
+    bool down = egress == REC_PROXY && rec_is(&s->world, REC_PROXY_DOWN, egress, -1, s->now_ms);
+    bool gone = rec_is(&s->world, REC_UNPLUMBED, egress, -1, s->now_ms);
+    return gone ? EGRESS_UNPLUMBED : down ? EGRESS_PROXY_DOWN : EGRESS_FINE;
 }
 
 static void tell(struct rec *s, int worker, int egress, uint8_t fault)
 {
-    static const uint8_t results[] = { [EGRESS_FINE] = OBS_OK,
-                                       [EGRESS_UNPLUMBED] = OBS_UNPLUMBED,
-                                       [EGRESS_PROXY_DOWN] = OBS_PROXY_DOWN };
+    static const uint8_t results[] = { OBS_OK, OBS_UNPLUMBED, OBS_PROXY_DOWN }; /* of faults */
     struct observation o = observation(s, egress, NULL, OBS_EGRESS, results[fault], 0);
     s->held[worker][egress] = fault;
     if (rec_is(&s->world, REC_UNTOLD, -1, -1, s->now_ms))
@@ -304,8 +300,8 @@ static void end_control(struct rec *s, bool reboot)
 static void processes(struct rec *s)
 {
     const struct rec_world *w = &s->world;
-    bool reboot = rec_is(w, REC_REBOOT, -1, -1, s->now_ms);
-    bool away = reboot || rec_is(w, REC_CONTROL, -1, -1, s->now_ms);
+    bool reboot = rec_is(w, REC_REBOOT, -1, -1, s->now_ms),
+         away = reboot || rec_is(w, REC_CONTROL, -1, -1, s->now_ms);
     bool relay = rec_is(w, REC_RELAY, REC_DIRECT, -1, s->now_ms), other = relay != s->relay;
     if (away && s->links)
         end_control(s, reboot);
@@ -323,10 +319,10 @@ static void processes(struct rec *s)
         configure(s);
     if (other && s->held[0][REC_DIRECT] | s->held[1][REC_DIRECT])
         s->held[0][REC_DIRECT] = s->held[1][REC_DIRECT] = EGRESS_FINE; /* not inherited */
-    bool anew = rec_is(w, REC_WORKERS_ANEW, -1, -1, s->now_ms);
-    if (anew)
+    if (rec_is(w, REC_WORKERS_ANEW, -1, -1, s->now_ms)) {
         memset(s->held, 0, sizeof s->held);
-    if (anew || (s->untold && !rec_is(w, REC_UNTOLD, -1, -1, s->now_ms))) {
+        s->untold = true;
+    } else if (s->untold && !rec_is(w, REC_UNTOLD, -1, -1, s->now_ms)) {
         links_ask_again(s->links);
         s->untold = false;
     }
@@ -368,8 +364,7 @@ static bool all_usable(struct rec *s)
 
 static void mails(struct rec *s)
 {
-    bool learning = s->now_ms < RECOVERY_LEARN_MS;
-    double rate = learning ? 0.5 : s->world.rate;
+    double rate = s->now_ms < RECOVERY_LEARN_MS ? 0.5 : s->world.rate;
     if (s->now_ms >= s->world.end_ms && !s->world.mail_after)
         return;
     for (int g = 0; g < REC_GROUPS; g++)
@@ -381,11 +376,9 @@ void recovery_run(uint64_t seed, enum rec_kind only, bool verbose, struct rec_re
 {
     struct rec *s = mem_zero(sizeof *s);
     *result = (struct rec_result){ .recovered = false };
-    s->result = result;
-    s->verbose = verbose;
+    *s = (struct rec){ .result = result, .verbose = verbose, .boot_ms = -3600000 };
     rec_world_make(&s->world, seed, only);
     rnd_seed(&s->rnd, seed ^ 0xfau);
-    s->boot_ms = -3600000;
     for (; !result->recovered && s->now_ms < s->world.end_ms + RECOVERY_MOST_MS;
          s->now_ms += TICK_MS) {
         processes(s);
