@@ -26,7 +26,7 @@ struct rec {
     struct buf kept;         /* its state meanwhile */
     int64_t now_ms, boot_ms; /* the monotonic clock is their difference */
     struct advice *advice;
-    uint8_t held[REC_WORKERS][REC_EGRESS]; /* enum egress_fault_kind */
+    uint8_t held[REC_WORKERS][REC_EGRESS]; /* faults */
     bool untold; /* a word of theirs was lost, and control does not know */
     struct answer answer[ANSWERS];
     int answers;
@@ -63,11 +63,11 @@ static struct observation observation(const struct rec *s, int egress, const str
                              .final_us = -1 };
     if (to)
         o.address = *to;
-    if (result == OBS_OK && to) {
-        o.rtt_us = o.app_rtt_us = (10 + 20 * egress) * INT64_C(1000);
-        o.segments = 8;
-        o.greeting_us = 1000;
-    }
+    if (result != OBS_OK || !to)
+        return o;
+    o.rtt_us = o.app_rtt_us = (10 + 20 * egress) * INT64_C(1000);
+    o.segments = 8;
+    o.greeting_us = 1000;
     return o;
 }
 
@@ -376,7 +376,9 @@ void recovery_run(uint64_t seed, enum rec_kind only, bool verbose, struct rec_re
 {
     struct rec *s = mem_zero(sizeof *s);
     *result = (struct rec_result){ .recovered = false };
-    *s = (struct rec){ .result = result, .verbose = verbose, .boot_ms = -3600000 };
+    s->result = result;
+    s->verbose = verbose;
+    s->boot_ms = -3600000;
     rec_world_make(&s->world, seed, only);
     rnd_seed(&s->rnd, seed ^ 0xfau);
     for (; !result->recovered && s->now_ms < s->world.end_ms + RECOVERY_MOST_MS;
