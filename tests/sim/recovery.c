@@ -8,8 +8,7 @@
 #include "gateway/base/mem.h"
 #include "probes/links.h"
 
-enum { ANSWERS = 512, TICK_MS = 200 };
-static const int64_t ANSWER_MS = 40, REBOOTED_AT_MS = 5000, WORD_MS = 50;
+enum { ANSWERS = 512, TICK_MS = 200, ANSWER_MS = 40, REBOOTED_AT_MS = 5000, WORD_MS = 50 };
 
 struct answer {
     int64_t at_ms;
