@@ -153,7 +153,8 @@ bool alarms_judge_list(struct alarms *a, struct slice source, enum list_fault fa
                                .with = source,
                                .state = slice_of(list_fault_names[fault]),
                                .reason = slice_of(text) };
-    if (fault == told)
+    bool worse_known = fault == LIST_REFUSED && told == LIST_SILENT;
+    if (fault == told || worse_known)
         return false;
     set_fault(a, at, hash, fault);
     return true;

@@ -220,7 +220,7 @@ static void carry_cell(struct list_watch *l, struct cell *c, const struct cell *
         return;
     *c = *old;
     c->code = old->state == LIST_LISTED ? code : NULL;
-    c->swept = c->candidate = false;
+    c->swept = false; /* a candidate stays one: a hold goes on */
     c->alone_by = -1;
 }
 

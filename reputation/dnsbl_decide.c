@@ -87,7 +87,8 @@ bool dnsbl_candidates(struct list_watch *l, int64_t now_ms)
         if (!c->swept)
             continue;
         enum outcome o = read_round(l, c, now_ms, &t);
-        c->candidate = o == ROUND_LISTED && c->state != LIST_LISTED;
+        if (o != ROUND_NOTHING || !l->hold_until_ms) /* no answer ends no suspicion */
+            c->candidate = o == ROUND_LISTED && c->state != LIST_LISTED;
         c->leaves = o == ROUND_CLEAR && frees(l, c, now_ms);
         any = any || c->candidate || c->leaves;
     }

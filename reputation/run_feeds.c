@@ -46,13 +46,23 @@ static void fetch_later(struct source *s, bool good)
     if (!good && retry < wait && interval_of(s) == s->conf.interval)
         wait = retry;
     s->failures = good ? 0 : s->failures + (s->failures < DOUBLINGS);
-    timer_set(s->run->loop, &s->next, rnd_jitter(&s->run->rnd, wait, 5));
+    wait = rnd_jitter(&s->run->rnd, wait, 5);
+    s->next_ms = loop_now_ms(s->run->loop) + wait;
+    timer_set(s->run->loop, &s->next, wait);
+}
+
+/* After a reload: when it was due, or sooner when the interval is shorter now. */
+static void fetch_as_planned(struct source *s)
+{
+    int64_t left = s->next_ms - loop_now_ms(s->run->loop), most = interval_of(s);
+    left = left < most ? left : most;
+    timer_set(s->run->loop, &s->next, left > 0 ? left : 0);
 }
 
 static bool take_answer(struct source *s, const struct fetch_result *result)
 {
     char why[256];
-    if (result->rc == RC_OK && result->status == 304) {
+    if (result->rc == RC_OK && result->status == 304 && s->feed) {
         source_confirm(s);
         return true;
     }
@@ -138,6 +148,8 @@ static struct source *source_new(struct run_feeds *run, const struct conf_feed *
     s->held_until_ms = before->held_until_ms;
     before->feed = before->held = NULL;
     s->checked_ms = before->checked_ms;
+    s->next_ms = before->next_ms;
+    s->failures = before->failures;
     memcpy(s->problem, before->problem, sizeof s->problem);
     memcpy(s->etag, before->etag, sizeof s->etag);
     memcpy(s->modified, before->modified, sizeof s->modified);
@@ -179,8 +191,8 @@ void run_feeds_configure(struct run_feeds *run, const struct run_feeds_config *c
         set_addresses(made[i], config, before);
         if (!made[i]->conf.url.n)
             continue;
-        if (made[i]->feed) /* as fresh as it was */
-            fetch_later(made[i], true);
+        if (made[i]->feed) /* as fresh as it was, and due when it was */
+            fetch_as_planned(made[i]);
         else
             timer_set(run->loop, &made[i]->next, 0);
     }

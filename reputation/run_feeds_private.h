@@ -45,6 +45,7 @@ struct source {
     /* URLs */
     struct fetch_name *fetch;
     struct timer next;
+    int64_t next_ms; /* when it fires */
     unsigned failures;
     char etag[FETCH_FIELD_MAX], modified[FETCH_FIELD_MAX];
 };

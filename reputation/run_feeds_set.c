@@ -167,17 +167,24 @@ static bool has_waited(const struct source *s)
 /* What is held back would have to be in this one, too. */
 void source_miss(struct source *s, const char *why)
 {
+    if (s->held) /* the next answer must bring a content again */
+        s->etag[0] = s->modified[0] = '\0';
     feed_free(&s->held);
     s->lame_ms = s->lame_ms ? s->lame_ms : loop_now_ms(s->run->loop);
     complain(s, LIST_REFUSED, why);
 }
 
+static void weigh(struct source *s, const struct feed *set)
+{
+    s->many = is_sweep(s, set);
+    for (size_t i = 0; i < s->n && !s->many; i++)
+        s->verdicts[i].many = false;
+}
+
 static void adopt(struct source *s, struct feed *next, int64_t now_ms)
 {
     struct feed *before = s->feed;
-    s->many = is_sweep(s, next);
-    for (size_t i = 0; i < s->n && !s->many; i++)
-        s->verdicts[i].many = false;
+    weigh(s, next);
     s->feed = next;
     recover(s);
     s->checked_ms = now_ms;
@@ -199,6 +206,8 @@ void source_confirm(struct source *s)
     if (s->held && has_waited(s))
         adopt_held(s, s->checked_ms);
     else if (!s->held) {
+        if (s->many) /* there may be more addresses by now */
+            weigh(s, s->feed);
         recover(s);
         say_well(s);
     }

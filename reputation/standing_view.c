@@ -24,8 +24,6 @@ static const char *todo(const struct standing *s, const struct member *m)
         return "look after the proxy or relay of this egress";
     if (m->fault == EGRESS_PATHS_DOWN)
         return "look after the network of this egress: others get through";
-    if (!m->begun)
-        return "nothing: its warm-up has not begun";
     if (m->holds & HOLD_OPERATOR)
         return "enable the egress when it shall carry mail again";
     if (m->state == STANDING_QUARANTINED && s->acknowledge && !m->acknowledged)
@@ -42,7 +40,7 @@ static const char *todo(const struct standing *s, const struct member *m)
     if (m->state == STANDING_QUARANTINED || m->state == STANDING_SUSPECT ||
         m->state == STANDING_DRAINING || m->state == STANDING_LISTED)
         return "read the evidence: the replies name what receivers object to";
-    return "";
+    return m->begun ? "" : "nothing: its warm-up has not begun";
 }
 
 static double member_share(const struct member *m)

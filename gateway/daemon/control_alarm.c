@@ -108,6 +108,12 @@ static void on_save_unsent(struct loop_task *task)
 
 static void keep_letter(struct control_alarm *c, const struct unsent *m);
 
+static void count_lost(struct control_alarm *c, const char *why)
+{
+    c->stats.lost++;
+    log_error(NULL, "alarm_not_mailed", "reason", why, NULL);
+}
+
 static void take_message(void *arg, const struct unsent *m)
 {
     struct control_alarm *c = arg;
@@ -117,6 +123,8 @@ static void take_message(void *arg, const struct unsent *m)
         webhook_post(c->webhook, m->text, age);
     else if (age < LETTER_PATIENCE_MS)
         keep_letter(c, m);
+    else
+        count_lost(c, "it has waited for a day");
 }
 
 static bool take_unsent(void *arg, struct slice bytes, struct err *err)
@@ -139,8 +147,7 @@ static void letter_free(struct control_alarm *c, struct waiting *w)
 /* The oldest: newer ones tell more. */
 static void lose(struct control_alarm *c, struct waiting *w)
 {
-    c->stats.lost++;
-    log_error(NULL, "alarm_not_mailed", "reason", "the relay takes none", NULL);
+    count_lost(c, "the relay takes none");
     letter_free(c, w);
 }
 
@@ -158,6 +165,9 @@ static void hand_over(struct control_alarm *c)
         }
         letter_free(c, w);
         loop_task_schedule(c->env.loop, &c->save_unsent);
+        if (c->letter_n) /* the relay has room for a few at once */
+            timer_set(c->env.loop, &c->again, AGAIN_MS);
+        return;
     }
 }
 

@@ -23,7 +23,7 @@ enum feed_look feed_rest_look(struct feed_rest *f, const struct feed_mark *now, 
     if (!rests && now_ms - f->restless_ms < FEED_RESTLESS_MS)
         return FEED_AS_BEFORE;
     f->sent = *now;
-    f->told = true;
+    f->told = rests; /* one that was restless is told once more when it rests, whatever it is */
     f->restless_ms = rests ? 0 : now_ms;
     return rests ? FEED_RESTS : FEED_RESTLESS;
 }

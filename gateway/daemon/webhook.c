@@ -97,13 +97,21 @@ static void complain(const struct webhook *w, const struct fetch_result *result,
                 known ? target.host : "", "reason", why, NULL);
 }
 
+/* It is there and does not want this one: those behind must not wait a day for that. */
+static bool is_refused(const struct fetch_result *result)
+{
+    return result->rc == RC_OK && result->status / 100 == 4 && result->status != 408 &&
+           result->status != 429;
+}
+
 static void on_answer(void *arg, const struct fetch_result *result)
 {
     struct webhook *w = arg;
     struct post *p = first(w);
     assert(p);                             /* whose answer it is */
     bool good = result->status / 100 == 2; /* however long what it has to say about it is */
-    bool final = loop_now_ms(w->loop) - p->since_ms >= PATIENCE_MS;
+    bool final = loop_now_ms(w->loop) - p->since_ms >= PATIENCE_MS ||
+                 (is_refused(result) && p->tries > PAUSES);
     unsigned at = p->tries < PAUSES ? p->tries : PAUSES;
     w->fetch = NULL;
     if (!good)

@@ -3,7 +3,8 @@
  *
  *   One request at a time, in order, a second apart. Any answer but 2xx is a failure: tried again
  *   after 10 s, 1 m, 5 m, then every 20 m, and given up after a day; a server that is down for
- *   hours gets everything when it is back. When too many are waiting the oldest is given up.
+ *   hours gets everything when it is back. One that was refused (4yz) five times is given up at
+ *   once: the server is there. When too many are waiting the oldest is given up.
  *   Redirects are failures, too. A 2xx is one whatever follows it: a body that is too large, or
  *   ends early, is nobody's business. The URL may hold a secret: the log has its host alone.
  *

@@ -108,6 +108,19 @@ bool allowance_take(struct allowances *a, uint64_t key, uint32_t per_hour, int64
     return true;
 }
 
+void allowance_give_back(struct allowances *a, uint64_t key, uint32_t per_hour, int64_t now_us)
+{
+    const struct place *known = find(a, key);
+    if (!known)
+        return;
+    struct place *p = &a->at[known - a->at];
+    int64_t due = atomic_load_explicit(&p->due_us, memory_order_relaxed);
+    while (due > now_us &&
+           !atomic_compare_exchange_weak_explicit(&p->due_us, &due, due - HOUR_US / per_hour,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
 /* ---- over a restart ---- */
 
 void allowances_doubt(struct allowances *a, int64_t at_us)

@@ -32,6 +32,8 @@ uint64_t allowance_key(struct slice egress, struct slice provider); /* never 0 *
 bool allowance_left(const struct allowances *a, uint64_t key, uint32_t per_hour, int64_t now_us);
 /* Takes one; false: there is none. */
 bool allowance_take(struct allowances *a, uint64_t key, uint32_t per_hour, int64_t now_us);
+/* One that was taken was not used. */
+void allowance_give_back(struct allowances *a, uint64_t key, uint32_t per_hour, int64_t now_us);
 
 /* ---- over a restart (daemon/kept_allowances.h); while nobody else uses them ---- */
 

@@ -25,6 +25,8 @@ static bool has_source(const struct conf_egress *e)
 
 static int64_t next_look_ms(const struct way *w)
 {
+    if (w->fault == EGRESS_UNPLUMBED)
+        return LOOK_MS;
     if (w->refused || w->denied_ms)
         return w->refused ? w->refused_ms : w->denied_ms;
     return w->looks < LOOK_OFTEN ? LOOK_MS : LOOK_SELDOM_MS;
@@ -129,6 +131,8 @@ static void on_checked(void *arg, const char *reason)
         out(w, EGRESS_PROXY_DOWN, reason);
     else if (w->fault == EGRESS_PROXY_DOWN)
         back(w);
+    else if (w->fault == EGRESS_UNPLUMBED) /* it was told; no timer is set during a check */
+        timer_set(w->table->loop, &w->timer, next_look_ms(w));
     else if (doubted)
         egress_tell(w);
 }

@@ -18,7 +18,8 @@ bool pick_is_sticky(const struct delivery *d, const struct item *item)
 
 static bool usable_by(const struct session *s, const struct need *need)
 {
-    if (!session_suits(s, need->route) || !domains_allow_item(s, need->item) ||
+    if (session_is_spent(s) || !session_suits(s, need->route) ||
+        !domains_allow_item(s, need->item) ||
         paths_barred(s->delivery->paths, s->egress, &s->source) || !repute_suits(s, need->item))
         return false;
     if (!need->any || pick_is_sticky(s->delivery, need->item))

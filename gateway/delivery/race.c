@@ -5,6 +5,7 @@
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
 #include "gateway/delivery/egress.h"
+#include "gateway/delivery/repute.h"
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/tolls.h"
 
@@ -31,6 +32,7 @@ bool race_place(struct session *s)
         s->way.placed = true;
         return true;
     }
+    repute_give_back(s); /* not one byte was sent: it may be this egress's turn all the same */
     session_kill(s, NULL);
     return false;
 }

@@ -351,3 +351,17 @@ bool repute_take(struct target *t, int egress, int spilled)
     return !s || !s->per_hour ||
            allowance_take(d->allowances, key_of(d, egress, provider), s->per_hour, now_us);
 }
+
+void repute_give_back(struct session *s)
+{
+    const struct delivery *d = s->delivery;
+    bool granted = s->granted;
+    s->granted = false;
+    if (!granted || !d->allowances || nothing_known(d) || s->policies != d->policies)
+        return;
+    struct slice provider = repute_provider(s->target);
+    const struct advice_standing *row = standing_of(d, s->egress, provider);
+    if (row && row->per_hour)
+        allowance_give_back(d->allowances, key_of(d, s->egress, provider), row->per_hour,
+                            clock_mono_us());
+}

@@ -42,5 +42,7 @@ void repute_source(struct session *s, struct dial_source *source_r);
 /* One mail is about to be given to this egress; `spilled`: instead of that one, or EGRESS_NONE.
  * False: the allowance is used up meanwhile. */
 bool repute_take(struct target *t, int egress, int spilled);
+/* The session has not used what was taken for it: any mail may have it. */
+void repute_give_back(struct session *s);
 
 #endif

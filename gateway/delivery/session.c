@@ -192,6 +192,7 @@ void session_rest(struct session *s)
 {
     assert(s->state == SESSION_WORKING && !s->front && !s->behind && !s->expected_n);
     struct delivery *d = s->delivery;
+    repute_give_back(s);
     s->state = SESSION_IDLE;
     s->rests_ms = loop_now_ms(d->loop);
     list_del(&s->link);

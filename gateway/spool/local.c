@@ -18,6 +18,7 @@
 #include "gateway/base/mem.h"
 #include "gateway/io/loop.h"
 #include "gateway/spool/layout.h"
+#include "gateway/spool/notes.h"
 
 enum { MEM_MAX_DEFAULT = 64 << 20, READERS_DEFAULT = 2, DRAIN_MS = 20, FAREWELL_US = 50 };
 
@@ -37,7 +38,10 @@ static enum rc next_epoch(struct local *local, struct err *err)
     } else if (rc != RC_NOT_FOUND) {
         return rc;
     }
-    local->epoch++;
+    local->stored_epoch = local->epoch;
+    /* One that could not write has left notes, and records in them, of a later epoch. */
+    uint32_t noted = local->notes_dir ? notes_newest(local->notes_dir) : 0;
+    local->epoch = (noted > local->epoch ? noted : local->epoch) + 1;
     return RC_OK;
 }
 

@@ -100,7 +100,7 @@ struct sick {
 struct local {
     struct spool spool; /* must stay first */
     struct db main, bulk;
-    uint32_t epoch;
+    uint32_t epoch, stored_epoch; /* stored: of the last process that could write */
     uint64_t mem_max, min_free;
     struct spool_events events;
     char *dir;

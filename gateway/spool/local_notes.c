@@ -11,7 +11,8 @@
  *
  *   The next opening writes what is noted to the store, as far as the items are still there. Doing
  *   that to a group which the log has, too, changes nothing, so it does not matter at which moment
- *   the process died, or whether this one dies as well.
+ *   the process died, or whether this one dies as well. One thing it can take back: a deferral that
+ *   found no room, when an older one of the item is noted still.
  */
 #include <stdlib.h>
 
@@ -76,6 +77,8 @@ void notes_begin(struct local_port *port)
     buf_init(&port->note, NOTED_MAX);
     if (local->notes_dir)
         port->notes = notes_new(local->notes_dir, local->epoch, atomic_fetch_add(&local->ports, 1));
+    if (local->notes_dir && !port->notes)
+        log_warning(NULL, "spool_notes_missing", "dir", local->notes_dir, NULL);
 }
 
 void notes_end(struct local_port *port)
@@ -124,7 +127,7 @@ enum rc notes_replay(struct local *local, struct err *err)
 {
     if (!local->notes_dir)
         return RC_OK;
-    uint32_t since = local->epoch - 1; /* the last one that could write, and who could not */
+    uint32_t since = local->stored_epoch; /* the last one that could write, and who could not */
     struct replay deferrals = { local, WRITE_ITEM, 0 }, ends = { local, WRITE_DONE, 0 };
     notes_each(local->notes_dir, since, replay_group, &deferrals);
     notes_each(local->notes_dir, since, replay_group, &ends); /* an end is the last word */

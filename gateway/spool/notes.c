@@ -209,3 +209,16 @@ void notes_remove_all(const char *dir)
     }
     free(names);
 }
+
+uint32_t notes_newest(const char *dir)
+{
+    struct dirent **names = NULL;
+    uint32_t newest = 0;
+    int n = files_of(dir, &names);
+    for (int i = 0; i < n; i++) {
+        newest = (uint32_t)strtoul(names[i]->d_name + sizeof PREFIX - 1, NULL, 16);
+        free(names[i]);
+    }
+    free(names);
+    return newest;
+}
