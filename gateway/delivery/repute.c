@@ -361,7 +361,9 @@ void repute_give_back(struct session *s)
         return;
     struct slice provider = repute_provider(s->target);
     const struct advice_standing *row = standing_of(d, s->egress, provider);
-    if (row && row->per_hour)
-        allowance_give_back(d->allowances, key_of(d, s->egress, provider), row->per_hour,
-                            clock_mono_us());
+    if (!row || !row->per_hour)
+        return;
+    allowance_give_back(d->allowances, key_of(d, s->egress, provider), row->per_hour,
+                        clock_mono_us());
+    queue_wake(d->queue, s->target->site); /* what found none left meanwhile */
 }

@@ -3,6 +3,8 @@
  */
 #include "tests/unit/delivery_rig.h"
 
+#include "gateway/delivery/engine.h"
+
 #include "gateway/delivery/egress.h"
 
 #define HELLO                                                                                      \
@@ -280,6 +282,18 @@ static void test_a_proxy_that_denies(void **state)
     egress_free(&t);
 }
 
+/* Its source goes while its proxy, which is there, is looked at. */
+static void test_a_source_that_goes_during_a_check(void **state)
+{
+    (void)state;
+    play(1, says_nothing);
+    start_with_proxy();
+    probed(EGRESS_PROXY_DOWN);
+    egress_failed(rig.delivery->egress, 0, EGRESS_UNPLUMBED, "not here");
+    assert_int_equal(answer(), OBS_UNPLUMBED);
+    assert_int_equal(answer(), OBS_OK); /* a second later */
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -293,6 +307,7 @@ int main(void)
                                         T(test_a_probe_found_no_source_that_is_back),
                                         T(test_a_probe_found_no_proxy),
                                         T(test_a_probe_found_no_proxy_that_is_back),
+                                        T(test_a_source_that_goes_during_a_check),
                                         T(test_a_proxy_that_denies),
                                         T(test_mail_bound_before_a_reload) };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,7 +6,7 @@
 
 #include "gateway/base/clock.h"
 
-enum { PER_HOUR = 600, EACH_US = 6000000 };
+enum { PER_HOUR = 600, EACH_US = 6000000, TWO_AT_ONCE = 120 };
 
 #define HELLO(caps)                                                                                \
     {                                                                                              \
@@ -37,7 +37,7 @@ static const struct mail_spec urgent = { .from = "u@s.example",
                                          .lane = LANE_URGENT };
 
 /* The egress may send so much to every receiver, ten at once. */
-static void advise(void)
+static void advise(uint32_t per_hour)
 {
     struct advice *a = advice_new(1, 1);
     a->version = 1;
@@ -47,7 +47,7 @@ static void advise(void)
     a->egress[0].share = 1;
     advice_standings(a, 1, 0);
     a->standing[0] = (struct advice_standing){
-        .egress = 0, .provider = slice_of(""), .share = 1, .per_hour = PER_HOUR
+        .egress = 0, .provider = slice_of(""), .share = 1, .per_hour = per_hour
     };
     delivery_advise(rig.delivery, a);
 }
@@ -59,7 +59,7 @@ static void start(const char *conf, const char *rules)
     rig.allowances = allowances_new();
     snprintf(text, sizeof text, "egress: [ { name: one } ]\n%s", conf);
     rig_start(text, rules);
-    advise();
+    advise(PER_HOUR);
 }
 
 static void add_owed(void *arg, uint64_t key, int64_t left_us)
@@ -108,6 +108,34 @@ static void test_the_next_mail_uses_what_was_taken(void **state)
     taken(0, 2);
     until_logged(DELIVERED, 2);
     assert_int_equal(used(since_us), 2);
+}
+
+static void note_key(void *arg, uint64_t key, int64_t left_us)
+{
+    (void)left_us;
+    *(uint64_t *)arg = key;
+}
+
+/* The same while another worker takes the last one: what was taken for the mail that is back is not
+ * left with a session at rest, where the urgent one would not find it. */
+static void test_the_last_one_is_not_left_behind(void **state)
+{
+    (void)state;
+    uint64_t key = 0;
+    play(0, peer);
+    peer_shut(&rig.peers[1]);
+    start("delivery: { connections: 1 }", "");
+    advise(TWO_AT_ONCE);
+    rig_mail(&normal);
+    until_connected(0, 1);
+    rig_mail(&urgent);
+    turns(4);
+    greet(0);
+    until_got(0, 0, "EHLO", 1);
+    allowances_each(rig.allowances, clock_mono_us(), note_key, &key);
+    assert_true(allowance_take(rig.allowances, key, TWO_AT_ONCE, clock_mono_us()));
+    until_got(0, 0, "\r\n.\r\n", 1);
+    assert_int_equal(count_in(got(0, 0), "MAIL FROM:<u@"), 1);
 }
 
 /* A session becomes free before the one that was opened for this mail: what was taken goes with the
@@ -240,6 +268,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_the_next_mail_uses_what_was_taken),
+        T(test_the_last_one_is_not_left_behind),
         T(test_what_was_taken_goes_with_the_mail),
         T(test_mail_that_is_handed_back_has_used_nothing),
     };

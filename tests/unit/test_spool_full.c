@@ -159,6 +159,67 @@ static void several_starts(void **state)
     rig_items_free(&all);
 }
 
+/* ---- what it noted meanwhile ---- */
+
+static void put_off(struct rig *rig, unsigned attempts, struct rig_answer *answer)
+{
+    struct rig_items all = rig_scan(rig, 10);
+    assert_int_equal(all.count, 1);
+    struct spool_op op = { .kind = SPOOL_DEFER, .item = all.items[0] };
+    op.item.attempts = (uint16_t)attempts;
+    spool_apply(rig->port, &op, 1, rig_answered, answer);
+    rig_items_free(&all);
+}
+
+static void assert_attempts(struct rig *rig, unsigned attempts)
+{
+    struct rig_items all = rig_scan(rig, 10);
+    assert_int_equal(all.count, 1);
+    assert_int_equal(all.items[0].attempts, attempts);
+    rig_items_free(&all);
+}
+
+static void open_on_full_disk(struct rig *rig)
+{
+    rig_close(rig);
+    fault_on(FAULT_WRITE, ENOSPC);
+    rig_open(rig);
+}
+
+/* It ends before it could write; the next one can, and shows what waits. */
+static void a_deferral_is_no_newer_than_the_next_start(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_answer answer = { .done = false };
+    rig_open(rig);
+    rig_commit(rig, SLICE_LIT("one"), 1);
+    open_on_full_disk(rig);
+    put_off(rig, 3, &answer);
+    rig_close(rig);
+    fault_off();
+    rig_open(rig);
+    assert_attempts(rig, 3);
+}
+
+/* The second of two such starts recovers by itself: its word is the later one. */
+static void the_later_of_two_deferrals_stays(void **state)
+{
+    struct rig *rig = *state;
+    struct rig_answer first = { .done = false }, second = { .done = false };
+    rig_open(rig);
+    rig_commit(rig, SLICE_LIT("one"), 1);
+    open_on_full_disk(rig);
+    put_off(rig, 3, &first);
+    open_on_full_disk(rig);
+    put_off(rig, 9, &second);
+    fault_off();
+    wait_for_gate(rig, SPOOL_GATE_OPEN);
+    rig_wait(rig, &second.done);
+    assert_int_equal(second.rc, SPOOL_OK);
+    rig_reopen(rig);
+    assert_attempts(rig, 9);
+}
+
 /* There is nothing to be read yet: an error that says why. */
 static void first_start(void **state)
 {
@@ -177,8 +238,13 @@ static void first_start(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        RIG_TEST(no_space),       RIG_TEST(read_only),   RIG_TEST(no_sync),
-        RIG_TEST(several_starts), RIG_TEST(first_start),
+        RIG_TEST(no_space),
+        RIG_TEST(read_only),
+        RIG_TEST(no_sync),
+        RIG_TEST(several_starts),
+        RIG_TEST(first_start),
+        RIG_TEST(a_deferral_is_no_newer_than_the_next_start),
+        RIG_TEST(the_later_of_two_deferrals_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
