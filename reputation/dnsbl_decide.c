@@ -81,6 +81,7 @@ static bool frees(const struct list_watch *l, const struct cell *c, int64_t now_
 bool dnsbl_candidates(struct list_watch *l, int64_t now_ms)
 {
     bool any = false;
+    l->borne_out = false;
     for (size_t i = 0; i < l->cell_n; i++) {
         struct cell *c = &l->cells[i];
         struct tally t;
@@ -89,6 +90,7 @@ bool dnsbl_candidates(struct list_watch *l, int64_t now_ms)
         enum outcome o = read_round(l, c, now_ms, &t);
         if (o != ROUND_NOTHING || !l->hold_until_ms) /* no answer ends no suspicion */
             c->candidate = o == ROUND_LISTED && c->state != LIST_LISTED;
+        l->borne_out = l->borne_out || (o == ROUND_LISTED && c->candidate);
         c->leaves = o == ROUND_CLEAR && frees(l, c, now_ms);
         any = any || c->candidate || c->leaves;
     }

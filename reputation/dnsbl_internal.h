@@ -82,6 +82,7 @@ struct list_watch {
     size_t open; /* questions of the phase not answered yet */
     int64_t sweep_ms;
     int64_t hold_until_ms; /* 0: no hold */
+    bool borne_out;        /* this sweep's answers list a candidate */
     int64_t wait_ms;       /* until the next sweep, as drawn at the end of this one */
     int64_t look_ms;       /* the next look for cells that are unknown too long */
     bool told;             /* `last` holds */

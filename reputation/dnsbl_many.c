@@ -29,7 +29,7 @@ static enum list_fault fault_of(struct list_watch *l, int64_t now_ms)
         return LIST_MANY; /* they have waited: who joins them need not */
     if (!l->hold_until_ms)
         l->hold_until_ms = now_ms + HOLD_MS;
-    return now_ms < l->hold_until_ms ? LIST_HELD : LIST_MANY;
+    return l->borne_out && now_ms >= l->hold_until_ms ? LIST_MANY : LIST_HELD;
 }
 
 void dnsbl_weigh(struct list_watch *l, int64_t now_ms)

@@ -137,6 +137,20 @@ static void test_lists_are_told_when_it_changes(void **state)
     assert_true(alarms_judge_list(alarms, y, LIST_SILENT, "", &alarm));
 }
 
+/* Refused for so long that it is silent: that it is refused still, is no news. */
+static void test_silent_lists_are_not_told_as_refused(void **state)
+{
+    struct alarms *alarms = *state;
+    struct slice x = slice_of("x.test");
+    struct alarm alarm;
+    assert_true(alarms_judge_list(alarms, x, LIST_REFUSED, "no such file", &alarm));
+    assert_true(alarms_judge_list(alarms, x, LIST_SILENT, "for three hours", &alarm));
+    assert_false(alarms_judge_list(alarms, x, LIST_REFUSED, "not a feed", &alarm));
+    assert_false(alarms_judge_list(alarms, x, LIST_SILENT, "for three hours", &alarm));
+    assert_true(alarms_judge_list(alarms, x, LIST_FINE, "", &alarm));
+    assert_true(alarms_judge_list(alarms, x, LIST_REFUSED, "no such file", &alarm));
+}
+
 /* ---- how often ---- */
 
 static void take(struct alarms *alarms, const char *egress, const char *reason, int64_t now_ms)
@@ -290,6 +304,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_the_second_block_within_a_week, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_names_are_told_when_they_break, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lists_are_told_when_it_changes, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_silent_lists_are_not_told_as_refused, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_gathered_then_withheld_then_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_restart_repeats_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_storm, set_up, tear_down),

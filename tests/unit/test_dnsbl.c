@@ -262,6 +262,51 @@ static void test_most_of_us_at_once_waits(void **state)
     end();
 }
 
+/* The address that is new after a reload is asked for alone: of the others nothing is learnt. */
+static void test_a_hold_goes_on_over_a_reload(void **state)
+{
+    static const char *const five[] = { "192.0.2.1", "192.0.2.2", "192.0.2.3",
+                                        "192.0.2.4", "192.0.2.5", NULL };
+    (void)state;
+    clean_start(four, 2, 4);
+    w.everything = true;
+    run(&w, 6 * MINUTE);
+    assert_int_equal(w.alarms, 1);
+    configure(&w, five, 2, 100);
+    run(&w, 30 * SECOND);
+    assert_int_equal(w.alarms, 1);
+    assert_int_equal(w.fine, 1); /* before the hold */
+    run(&w, 15 * MINUTE);        /* since it began */
+    assert_seen(5, 0, 5);
+    assert_int_equal(w.alarms, 2);
+    end();
+}
+
+/* No answer ends no suspicion, nor does it bear one out, also when the hold would be over. */
+static void test_a_hold_goes_on_over_silence(void **state)
+{
+    static const int64_t rows[] = { MINUTE, 15 * MINUTE - 10 * SECOND };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        clean_start(four, 2, 4);
+        w.everything = true;
+        while (!w.alarms && w.now < 2000 * SECOND)
+            run(&w, SECOND);
+        run(&w, rows[i]); /* since it began */
+        w.fault[0] = w.fault[1] = SILENT;
+        run(&w, 6 * MINUTE);
+        assert_int_equal(w.alarms, 1);
+        assert_int_equal(w.fine, 1); /* before the hold */
+        assert_int_equal(w.listings, 0);
+        w.fault[0] = w.fault[1] = HONEST;
+        run(&w, 40 * MINUTE); /* until the next self-tests */
+        assert_seen(4, 0, 4);
+        assert_int_equal(w.alarms, 2);
+        assert_int_equal(w.fine, 1);
+        end();
+    }
+}
+
 /* What was believed before a restart is no news after it; what was one of many is no more than that
  * for being told anew. */
 static void test_a_restart_is_no_sweep(void **state)
@@ -320,6 +365,8 @@ int main(void)
         cmocka_unit_test(test_resolvers_that_disagree_for_good),
         cmocka_unit_test(test_codes_outside_the_table_say_nothing),
         cmocka_unit_test(test_most_of_us_at_once_waits),
+        cmocka_unit_test(test_a_hold_goes_on_over_a_reload),
+        cmocka_unit_test(test_a_hold_goes_on_over_silence),
         cmocka_unit_test(test_a_restart_is_no_sweep),
         cmocka_unit_test(test_half_of_us_is_believed),
     };

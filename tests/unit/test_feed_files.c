@@ -206,12 +206,29 @@ static void test_one_that_never_rests(void **state)
     assert_int_equal(look_at(&f, inode, now += 500), FEED_RESTS);
 }
 
+/* It may have been read half written: what it was at its last change is read once more. */
+static void test_one_that_rests_as_it_was_told(void **state)
+{
+    struct feed_rest f = { 0 };
+    int64_t now = 1000, inode = 1;
+    enum feed_look look;
+    (void)state;
+    do
+        look = look_at(&f, ++inode, now += 500);
+    while (look == FEED_AS_BEFORE && now < 3 * FEED_RESTLESS_MS);
+    assert_int_equal(look, FEED_RESTLESS);
+    assert_int_equal(look_at(&f, inode, now += 500), FEED_RESTS);
+    for (int i = 0; i < 300; i++)
+        assert_int_equal(look_at(&f, inode, now += 500), FEED_AS_BEFORE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_file_that_may_be_read_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_may_be_half_written, set_up, tear_down),
         cmocka_unit_test(test_one_that_never_rests),
+        cmocka_unit_test(test_one_that_rests_as_it_was_told),
         cmocka_unit_test_setup_teardown(test_a_file_that_changes, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,6 +184,14 @@ static void test_warmup_starts(void **state)
     assert_true(near(sr_provider(r, 0, "never heard of").quota_per_hour, 20));
 }
 
+/* Others use an address before we do: it is to be seen to before the warm-up begins. */
+static void test_listed_before_its_warmup(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_list(r, 0, "z", 100, true);
+    assert_non_null(strstr(sr_view(r, 0).todo, "look the address up"));
+}
+
 static void test_warmup_grows(void **state)
 {
     struct standing_rig *r = *state;
@@ -320,6 +328,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_block_forgotten, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_throttle, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_warmup_starts, set_up_new, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_listed_before_its_warmup, set_up_new, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_warmup_grows, set_up_new, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_warmup_idle, set_up_new, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_warmup_gates, set_up_new, sr_tear_down),

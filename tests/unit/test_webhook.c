@@ -20,6 +20,24 @@
 
 #include "gateway/daemon/webhook.h"
 
+/* The linker gives these to whoever asks for the time (tests/CMakeLists.txt). */
+int64_t real_mono_ms(void) __asm__("__real_clock_mono_ms");
+int64_t real_wall_ms(void) __asm__("__real_clock_wall_ms");
+int64_t ahead_mono_ms(void) __asm__("__wrap_clock_mono_ms");
+int64_t ahead_wall_ms(void) __asm__("__wrap_clock_wall_ms");
+
+static int64_t ahead_ms;
+
+int64_t ahead_mono_ms(void)
+{
+    return real_mono_ms() + ahead_ms;
+}
+
+int64_t ahead_wall_ms(void)
+{
+    return real_wall_ms() + ahead_ms;
+}
+
 enum { HUGE_BYTES = 10 << 20, TURNS_MAX = 2000, QUIET_TURNS = 20 };
 
 struct row {
@@ -224,12 +242,66 @@ static void test_a_day_of_patience(void **state)
     }
 }
 
+/* Turns until so many posts were answered; the pauses between them are over at once. */
+static void hurry(struct loop *loop, unsigned posts)
+{
+    enum { LONGEST_MS = 21 * 60 * 1000, JUMP_TURNS = 10, AGAIN_TURNS = 200 };
+    unsigned seen = atomic_load(&web.posts);
+    int still = 0; /* turns since the last answer */
+    for (int i = 0; i < TURNS_MAX && atomic_load(&web.posts) < posts; i++) {
+        loop_turn(loop, 10);
+        unsigned now = atomic_load(&web.posts);
+        still = now == seen ? still + 1 : 0;
+        seen = now;
+        if (still % AGAIN_TURNS == JUMP_TURNS) /* again: it was not taken yet */
+            ahead_ms += LONGEST_MS;
+    }
+}
+
+/* The server is there and does not want this one: those behind do not wait for a day. */
+static void test_one_that_is_refused(void **state)
+{
+    static const struct {
+        struct row row;
+        bool given_up;
+    } refusals[] = {
+        { { .reply = "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n" }, true },
+        { { .reply = "HTTP/1.1 408 Slow\r\nContent-Length: 0\r\n\r\n" }, false },
+        { { .reply = "HTTP/1.1 429 Too Many\r\nContent-Length: 0\r\n\r\n" }, false },
+        { { .reply = "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n" }, false },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
+        char url[64];
+        unsigned lost = 0;
+        struct loop *loop = loop_new();
+        struct webhook *hook = webhook_new(loop, on_gone, &lost);
+        web_start(&refusals[i].row);
+        snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned)web.port);
+        struct conf conf = { .reputation.notify.webhook = slice_of(url) };
+        webhook_configure(hook, &conf);
+        webhook_post(hook, SLICE_LIT("{\"text\":\"one\"}"), 0);
+        webhook_post(hook, SLICE_LIT("{\"text\":\"two\"}"), 0);
+        hurry(loop, 5);
+        assert_int_equal(atomic_load(&web.posts), 5);
+        assert_false(atomic_load(&web.second));
+        hurry(loop, 6);
+        assert_int_equal(atomic_load(&web.posts), 6);
+        assert_int_equal(atomic_load(&web.second), refusals[i].given_up);
+        assert_int_equal(lost, refusals[i].given_up);
+        webhook_free(&hook);
+        loop_free(&loop);
+        web_stop();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_counts_as_taken),
         cmocka_unit_test(test_the_newest_are_kept),
         cmocka_unit_test(test_a_day_of_patience),
+        cmocka_unit_test(test_one_that_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
