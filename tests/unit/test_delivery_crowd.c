@@ -93,7 +93,10 @@ static void test_refusals_are_heeded(void **state)
     start(scripts, 3);
     mails(2);
     until_connected(0, 2);
-    mails(5);
+    mails(1);
+    until_connected(0, 3);
+    turns(10); /* its other host has been tried, too, and is known not to be there */
+    mails(4);
     for (int i = 0; i < 3000 && rig.peers[0].conns_n < 2 + 3; i++)
         loop_turn(rig.loop, 10);
     wait_longer_than(2 * CROWD_WAIT_MS);
