@@ -42,7 +42,7 @@ static void out(struct way *w, enum egress_fault_kind fault, const char *reason)
     bool news = w->fault != fault;
     w->fault = fault;
     snprintf(w->reason, sizeof w->reason, "%s", reason);
-    if (!timer_is_set(&w->timer) && !w->check)
+    if (!timer_is_set(&w->timer))
         timer_set(w->table->loop, &w->timer, next_look_ms(w));
     if (!news)
         return;
@@ -131,9 +131,7 @@ static void on_checked(void *arg, const char *reason)
         out(w, EGRESS_PROXY_DOWN, reason);
     else if (w->fault == EGRESS_PROXY_DOWN)
         back(w);
-    else if (w->fault == EGRESS_UNPLUMBED) /* it was told; no timer is set during a check */
-        timer_set(w->table->loop, &w->timer, next_look_ms(w));
-    else if (doubted)
+    else if (doubted && w->fault == EGRESS_FINE)
         egress_tell(w);
 }
 
@@ -151,7 +149,7 @@ void egress_look_again(struct timer *timer)
     else if (w->fault == EGRESS_PROXY_DOWN || look_at_addresses(w))
         back(w);
     else
-        timer_set(w->table->loop, timer, LOOK_MS);
+        timer_set(w->table->loop, timer, next_look_ms(w));
 }
 
 /* ---- what a probe found out ---- */
