@@ -30,8 +30,7 @@ enum dial_fault dial_fault_of(int error)
 
 bool dial_error_is_ours(int error)
 {
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM ||
-           error == EADDRNOTAVAIL; /* of a connect: no port is free */
+    return net_is_exhausted(error) || error == EADDRNOTAVAIL; /* of a connect: no port is free */
 }
 
 /* Source address, interface and mark. Whatever the system refuses here is the egress's fault. */

@@ -96,11 +96,6 @@ static void update_watch(struct listener *l)
     loop_watch_set(l->watch, on ? LOOP_READ : 0);
 }
 
-static bool descriptors_exhausted(int error)
-{
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
 static void tell_exhausted(struct listener *l, int error)
 {
     int64_t now_ms = loop_now_ms(l->loop);
@@ -118,7 +113,7 @@ static bool accept_one(struct listener *l)
     struct addr peer, local = l->local;
     int fd = accept4(l->fd, (struct sockaddr *)&ss, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
-        if (descriptors_exhausted(errno)) {
+        if (net_is_exhausted(errno)) {
             tell_exhausted(l, errno);
             timer_set(l->loop, &l->pause, EXHAUSTED_PAUSE_MS);
             update_watch(l);
