@@ -81,6 +81,13 @@ struct group {
     struct write writes[];
 };
 
+/* The record of its i-th write; borrowed. */
+static inline struct slice write_value(const struct group *group, unsigned i)
+{
+    struct slice all = buf_slice(&group->bytes);
+    return (struct slice){ all.p ? all.p + group->writes[i].at : NULL, group->writes[i].len };
+}
+
 struct drop {
     struct spool_id id;
     uint32_t chunks;

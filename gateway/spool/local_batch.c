@@ -74,10 +74,6 @@ void batch_add_write(struct local *local, const struct write *w, struct slice va
 
 void batch_add(struct local *local, struct group *group)
 {
-    struct slice all = buf_slice(&group->bytes);
-    for (unsigned i = 0; i < group->count; i++) {
-        const struct write *w = &group->writes[i];
-        struct slice value = { all.p ? all.p + w->at : NULL, w->len };
-        batch_add_write(local, w, value);
-    }
+    for (unsigned i = 0; i < group->count; i++)
+        batch_add_write(local, &group->writes[i], write_value(group, i));
 }

@@ -55,12 +55,9 @@ void note_group(struct local_port *port, struct group *group)
 {
     if (!port->notes || group->add || group->stale)
         return;
-    struct slice all = buf_slice(&group->bytes);
     buf_clear(&port->note);
-    for (unsigned i = 0; i < group->count; i++) {
-        const struct write *w = &group->writes[i];
-        note_put_write(&port->note, w, (struct slice){ all.p ? all.p + w->at : NULL, w->len });
-    }
+    for (unsigned i = 0; i < group->count; i++)
+        note_put_write(&port->note, &group->writes[i], write_value(group, i));
     if (!port->note.full)
         group->noted = notes_put(port->notes, buf_slice(&port->note));
 }

@@ -160,65 +160,74 @@ bool notes_walk(struct slice file, notes_fn *fn, void *arg)
     return sound;
 }
 
-static void walk_file(const char *path, uint32_t since, notes_fn *fn, void *arg)
-{
-    struct file *file = mem_zero(sizeof *file);
-    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? read(fd, file, sizeof *file) : -1;
-    if (fd >= 0)
-        close(fd);
-    if (n == (ssize_t)sizeof *file && file->epoch >= since)
-        (void)notes_walk((struct slice){ (const char *)file, sizeof *file }, fn, arg);
-    free(file);
-}
-
 static int is_notes(const struct dirent *entry)
 {
     return strncmp(entry->d_name, PREFIX, sizeof PREFIX - 1) == 0;
 }
 
-/* Names sort as their epochs do. */
-static int files_of(const char *dir, struct dirent ***names_r)
+/* Each file's path and epoch, by epoch: names sort so. */
+static void for_files(const char *dir, void (*fn)(void *arg, const char *path, uint32_t epoch),
+                      void *arg)
 {
-    int n = scandir(dir, names_r, is_notes, alphasort);
-    return n > 0 ? n : 0;
+    struct dirent **names = NULL;
+    int n = scandir(dir, &names, is_notes, alphasort);
+    for (int i = 0; i < n; i++) {
+        const char *name = names[i]->d_name;
+        char *path = path_in(dir, name);
+        fn(arg, path, (uint32_t)strtoul(name + sizeof PREFIX - 1, NULL, 16));
+        free(path);
+        free(names[i]);
+    }
+    free(names);
+}
+
+struct walk {
+    uint32_t since;
+    notes_fn *fn;
+    void *arg;
+};
+
+static void walk_file(void *arg, const char *path, uint32_t epoch)
+{
+    const struct walk *walk = arg;
+    struct file *file = mem_zero(sizeof *file);
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, file, sizeof *file) : -1;
+    (void)epoch; /* what counts is in the file */
+    if (fd >= 0)
+        close(fd);
+    if (n == (ssize_t)sizeof *file && file->epoch >= walk->since)
+        (void)notes_walk((struct slice){ (const char *)file, sizeof *file }, walk->fn, walk->arg);
+    free(file);
 }
 
 void notes_each(const char *dir, uint32_t since, notes_fn *fn, void *arg)
 {
-    struct dirent **names = NULL;
-    int n = files_of(dir, &names);
-    for (int i = 0; i < n; i++) {
-        char *path = path_in(dir, names[i]->d_name);
-        walk_file(path, since, fn, arg);
-        free(path);
-        free(names[i]);
-    }
-    free(names);
+    struct walk walk = { since, fn, arg };
+    for_files(dir, walk_file, &walk);
+}
+
+static void remove_file(void *arg, const char *path, uint32_t epoch)
+{
+    (void)arg;
+    (void)epoch;
+    (void)unlink(path);
 }
 
 void notes_remove_all(const char *dir)
 {
-    struct dirent **names = NULL;
-    int n = files_of(dir, &names);
-    for (int i = 0; i < n; i++) {
-        char *path = path_in(dir, names[i]->d_name);
-        (void)unlink(path);
-        free(path);
-        free(names[i]);
-    }
-    free(names);
+    for_files(dir, remove_file, NULL);
+}
+
+static void note_newest(void *arg, const char *path, uint32_t epoch)
+{
+    (void)path;
+    *(uint32_t *)arg = epoch;
 }
 
 uint32_t notes_newest(const char *dir)
 {
-    struct dirent **names = NULL;
     uint32_t newest = 0;
-    int n = files_of(dir, &names);
-    for (int i = 0; i < n; i++) {
-        newest = (uint32_t)strtoul(names[i]->d_name + sizeof PREFIX - 1, NULL, 16);
-        free(names[i]);
-    }
-    free(names);
+    for_files(dir, note_newest, &newest);
     return newest;
 }
