@@ -151,24 +151,23 @@ static void lose(struct control_alarm *c, struct waiting *w)
     letter_free(c, w);
 }
 
+/* One at a time: the relay has room for a few. */
 static void hand_over(struct control_alarm *c)
 {
-    LIST_EACH (node, &c->letters) {
-        struct waiting *w = CONTAINER_OF(node, struct waiting, node);
-        struct link_letter letter = { buf_slice(&w->to), buf_slice(&w->subject),
-                                      buf_slice(&w->text) };
-        if (!control_links_letter(c->env.links, &letter)) {
-            timer_set(c->env.loop, &c->again, AGAIN_MS);
-            if (c->letter_n > LETTERS_MAX)
-                lose(c, w);
-            return;
-        }
-        letter_free(c, w);
-        loop_task_schedule(c->env.loop, &c->save_unsent);
-        if (c->letter_n) /* the relay has room for a few at once */
-            timer_set(c->env.loop, &c->again, AGAIN_MS);
+    if (list_empty(&c->letters))
+        return;
+    struct waiting *w = CONTAINER_OF(c->letters.next, struct waiting, node);
+    struct link_letter letter = { buf_slice(&w->to), buf_slice(&w->subject), buf_slice(&w->text) };
+    if (!control_links_letter(c->env.links, &letter)) {
+        timer_set(c->env.loop, &c->again, AGAIN_MS);
+        if (c->letter_n > LETTERS_MAX)
+            lose(c, w);
         return;
     }
+    letter_free(c, w);
+    loop_task_schedule(c->env.loop, &c->save_unsent);
+    if (c->letter_n)
+        timer_set(c->env.loop, &c->again, AGAIN_MS);
 }
 
 static void on_again(struct timer *timer)
