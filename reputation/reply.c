@@ -230,7 +230,9 @@ static const struct reply_rule *judge(const struct reply_rules *rules,
         said = normal;
     look_at(rules, said, &q);
     reply_look(rules, facts, said, &q.found, &without);
-    reply_look(rules, facts, normal, &q.found, seen_r);
+    *seen_r = without;
+    if (said.n < normal.n)
+        reply_look(rules, facts, normal, &q.found, seen_r);
     q.facts = without.facts;
     const struct reply_rule *rule = find_rule(rules, &q, facts->mx, false);
     if (!rule && seen_r->facts != without.facts) {
