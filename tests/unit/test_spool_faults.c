@@ -2,46 +2,21 @@
  * tests/unit/test_spool_faults — a disk that refuses: nothing acknowledged is lost, nothing refused
  * stays, and the spool recovers by itself
  */
-#include "tests/support/spool_rig.h"
+#include "tests/unit/disk_faults_rig.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/base/rnd.h"
 #include "gateway/mail/body.h"
-#include "tests/unit/disk_faults.h"
 
-static int setup(void **state)
+static int set_up_open(void **state)
 {
-    struct rig *rig = mem_zero(sizeof(*rig));
-    rig_make(rig);
-    log_set_fd(-1); /* what the faults make it say is expected */
-    rig_open(rig);
-    *state = rig;
+    rig_set_up(state);
+    rig_open(*state);
     return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-    fault_off();
-    rig_remove(rig);
-    free(rig);
-    return 0;
-}
-
-static void wait_for_gate(struct rig *rig, enum spool_gate gate)
-{
-    for (int i = 0; i < 500 && spool_gate(rig->spool) != gate; i++)
-        loop_turn(rig->loop, 20);
-    assert_int_equal(spool_gate(rig->spool), gate);
 }
 
 static void refusal_and_recovery(struct rig *rig, int kind, int error)
@@ -278,7 +253,7 @@ static void faults_at_random_under_load(void **state)
     rig_items_free(&all);
 }
 
-#define RIG_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define RIG_TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up_open, rig_tear_down)
 
 int main(void)
 {

@@ -2,44 +2,13 @@
  * tests/unit/test_spool_full — a start on a disk that takes nothing: the gate is shut, what waits
  * can be read and ended, and all of it is there when the disk takes writes again
  */
-#include "tests/support/spool_rig.h"
+#include "tests/unit/disk_faults_rig.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
-#include "gateway/base/log.h"
 #include "gateway/base/mem.h"
-#include "tests/unit/disk_faults.h"
 
 enum { LARGE = 600 * 1024 };
-
-static int setup(void **state)
-{
-    struct rig *rig = mem_zero(sizeof(*rig));
-    rig_make(rig);
-    log_set_fd(-1); /* what the faults make it say is expected */
-    *state = rig;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-    fault_off();
-    rig_remove(rig);
-    free(rig);
-    return 0;
-}
-
-static void wait_for_gate(struct rig *rig, enum spool_gate gate)
-{
-    for (int i = 0; i < 500 && spool_gate(rig->spool) != gate; i++)
-        loop_turn(rig->loop, 20);
-    assert_int_equal(spool_gate(rig->spool), gate);
-}
 
 static void drained(void *arg)
 {
@@ -233,7 +202,7 @@ static void first_start(void **state)
     rig_commit(rig, SLICE_LIT("one"), 1);
 }
 
-#define RIG_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define RIG_TEST(fn) cmocka_unit_test_setup_teardown(fn, rig_set_up, rig_tear_down)
 
 int main(void)
 {

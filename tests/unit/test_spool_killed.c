@@ -5,48 +5,23 @@
  *   The disk does not come back from a sync, so that what is told to the spool
  *   meanwhile surely waits behind it when the process dies.
  */
-#include "tests/support/spool_rig.h"
+#include "tests/unit/disk_faults_rig.h"
 
 #include <fcntl.h>
 #include <glob.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "gateway/base/folder.h"
-#include "gateway/base/log.h"
-#include "gateway/base/mem.h"
 #include "gateway/io/seal.h"
 #include "gateway/mail/body.h"
 #include "gateway/spool/notes.h"
-#include "tests/unit/disk_faults.h"
 
 enum { MANY = 40, LATER_TRY = 7, STALL_MS = 20 };
-
-static int setup(void **state)
-{
-    struct rig *rig = mem_zero(sizeof(*rig));
-    rig_make(rig);
-    log_set_fd(-1); /* what the faults make it say is expected */
-    *state = rig;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct rig *rig = *state;
-    fault_off();
-    rig_remove(rig);
-    free(rig);
-    return 0;
-}
 
 static size_t count_notes(const struct rig *rig)
 {
@@ -381,7 +356,7 @@ static void without_notes_it_works_as_well(void **state)
     rig_items_free(&all);
 }
 
-#define RIG_TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+#define RIG_TEST(fn) cmocka_unit_test_setup_teardown(fn, rig_set_up, rig_tear_down)
 
 int main(void)
 {
