@@ -219,7 +219,8 @@ static void finish(struct sim *s, struct sim_figures *f)
                                .switches = s->switches,
                                .mails = s->mails,
                                .escapes = (unsigned)s->escapes.n,
-                               .brownouts = (unsigned)s->left.n };
+                               .brownouts = (unsigned)s->left.n,
+                               .false_downs = s->false_downs };
     f->extra_mean_pct = s->oracle_ms[0] > 0 ? 100 * s->extra_ms[0] / s->oracle_ms[0] : 0;
     f->extra_large_pct = s->oracle_ms[1] > 0 ? 100 * s->extra_ms[1] / s->oracle_ms[1] : 0;
     f->preference_left_p50_s = numbers_quantile(&s->lost, 0.5);

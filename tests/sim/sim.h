@@ -25,6 +25,7 @@ struct sim_figures {
     unsigned outage_switches; /* during destination outages and 30 s after */
     unsigned flap_switches;   /* most of any one flapping of 15 minutes, and a minute after */
     unsigned switches, mails, escapes, brownouts;
+    unsigned false_downs; /* paths thought dead that were alive, as was the destination */
 };
 
 /* Aborts when a guarantee of the core is broken: a budget, a path that may not be chosen. */

@@ -80,7 +80,8 @@ struct sim {
         double extra_ms;
         unsigned mails;
     } part[CHOICE_REASONS][2]; /* by why the last choice was made; 1: large mail */
-    unsigned mails, first_failures, probes, switches, outage_switches;
+    unsigned mails, first_failures, probes, switches, outage_switches,
+        false_downs;
     unsigned flap[WORLD_EPISODES];
     bool verbose;
     struct choice choice;

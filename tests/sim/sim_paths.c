@@ -1,7 +1,7 @@
 /*
  * tests/sim/sim_paths — `sim-paths --seed N --hours H [--rate R] [--scenario S] [--verbose] --json`
  *
- *   One world, one JSON object. Scenarios: mixed quiet flap outage sparse single.
+ *   One world, one JSON object. Scenarios: mixed quiet flap outage sparse single hosts.
  *   The rate is that of the mail of one group per second: 0.5, sparse 0.02. Exit 2 on a bad
  *   argument.
  */
@@ -12,7 +12,7 @@
 
 #include "tests/sim/sim.h"
 
-static const char *const scenarios[] = { "mixed", "quiet", "flap", "outage", "sparse", "single" };
+static const char *const scenarios[] = { "mixed", "quiet", "flap", "outage", "sparse", "single", "hosts" };
 
 struct arguments {
     enum scenario scenario;
@@ -78,7 +78,7 @@ int main(int argc, char **argv)
     struct sim_figures f;
     if (!read_arguments(argc, argv, &a)) {
         fprintf(stderr, "sim-paths --seed N --hours H [--rate R] "
-                        "[--scenario mixed|quiet|flap|outage|sparse|single] [--verbose] --json\n");
+                        "[--scenario mixed|quiet|flap|outage|sparse|single|hosts] [--verbose] --json\n");
         return 2;
     }
     sim_run(a.scenario, a.hours, a.rate, a.seed, a.verbose, &f);
@@ -89,11 +89,11 @@ int main(int argc, char **argv)
            "\"preference_left_p50_s\":%.1f,\"preference_left_p95_s\":%.1f,"
            "\"flap_switches_max\":%u,\"extra_large_pct\":%.3f,\"switches\":%u,\"mails\":%u,"
            "\"escapes\":%u,"
-           "\"brownouts\":%u}\n",
+           "\"brownouts\":%u,\"false_downs\":%u}\n",
            scenarios[a.scenario], (unsigned long long)a.seed, a.hours, a.rate, f.extra_mean_pct,
            f.extra_p99_ms, f.first_try_failures_pct, f.switches_per_hour_group, f.escape_p50_s,
            f.escape_p95_s, f.outage_switches, f.brownout_left_p95_s, f.probes_per_s,
            f.preference_left_p50_s, f.preference_left_p95_s, f.flap_switches, f.extra_large_pct,
-           f.switches, f.mails, f.escapes, f.brownouts);
+           f.switches, f.mails, f.escapes, f.brownouts, f.false_downs);
     return 0;
 }

@@ -123,6 +123,9 @@ void sim_link_event(void *arg, const struct links_event *e)
                 (double)(e->at_ms - WORLD_START_MS) / 1000, links_event_names[e->kind],
                 SLICE_FMT(e->region), SLICE_FMT(e->from), SLICE_FMT(e->to),
                 e->large ? " (large)" : "", e->from_ms, e->to_ms, e->reason ? e->reason : "");
+    if (e->kind == LINKS_PATH_DOWN && s->now_ms >= WORLD_START_MS)
+        s->false_downs += world_path_alive(s->world, e->from.p[1] - '0', group_of(e), s->now_ms) &&
+                          world_group_alive(s->world, group_of(e), s->now_ms);
     if (e->kind == LINKS_SWITCH && e->from.n && s->now_ms >= WORLD_START_MS && !e->large)
         note_switch(s, group_of(e), e->from.p[1] - '0');
 }

@@ -7,6 +7,7 @@ static const double PI = 3.14159265358979323846;
 static const int64_t SECOND = 1000, MINUTE = 60 * 1000, HOUR = 3600 * 1000;
 static const int64_t FLAP_DEAD_MS = 15 * 1000, FLAP_CYCLE_MS = 50 * 1000;
 static const double SYN_RTO_MS = 1000, RTO_MS = 200, FIRST_WINDOW = 14600, SEGMENT = 1460;
+enum { GONE_OF = 4 }; /* addresses of which one is gone */
 static const double SETUP_EXCHANGES = 5, DIALOGUE_EXCHANGES = 2; /* besides the SYN */
 
 static double between(struct rnd *r, double low, double high)
@@ -218,6 +219,19 @@ static void single(struct world *w, double hours, struct rnd *r)
         outage(w, r, 60, 300);
 }
 
+/* Whoever has many correspondents writes to many hosts that are no more. */
+static void hosts(struct world *w, double hours, struct rnd *r)
+{
+    for (int g = 0; g < WORLD_GROUPS; g++)
+        for (int a = 0; a < w->addresses[g] / GONE_OF; a++) {
+            struct episode *e = add(w, EPISODE_ADDRESS, 0, w->end_ms);
+            e->group = g;
+            e->address = a;
+        }
+    for (int i = times(r, 8, hours); i > 0; i--)
+        path_blackhole(w, r, EPISODE_BLACKHOLE, (int64_t)between(r, 90, 300) * SECOND);
+}
+
 /* In each hour the best path of every group flaps for a quarter. */
 static void flapping(struct world *w, struct rnd *r)
 {
@@ -243,6 +257,10 @@ static void episodes(struct world *w, double hours, struct rnd *r)
         for (double left = hours; left > 0; left -= 3)
             single(w, left, r);
         break;
+    case SCENARIO_HOSTS:
+        for (double left = hours; left > 0; left -= 3)
+            hosts(w, left, r);
+        break;
     case SCENARIO_FLAP:
         flapping(w, r);
         break;
@@ -258,7 +276,7 @@ static void episodes(struct world *w, double hours, struct rnd *r)
 static void make_path(struct world *w, int e, int g, struct rnd *r)
 {
     bool still = w->scenario == SCENARIO_QUIET || w->scenario == SCENARIO_FLAP ||
-                 w->scenario == SCENARIO_SINGLE;
+                 w->scenario == SCENARIO_SINGLE || w->scenario == SCENARIO_HOSTS;
     w->rtt[e][g] = log_between(r, 8, 180);
     w->loss[e][g] = between(r, 0, 0.003);
     w->bandwidth[e][g] = log_between(r, 1250, 12500);

@@ -30,6 +30,7 @@ enum scenario {
     SCENARIO_OUTAGE,
     SCENARIO_SPARSE,
     SCENARIO_SINGLE, /* each group has one address: a server of its own */
+    SCENARIO_HOSTS,  /* a quarter of the addresses of each group are gone for good */
 };
 
 enum episode_kind {
