@@ -92,7 +92,7 @@ static enum observation_result result_of(const struct dial_result *d)
     const struct dial_attempt *a = &d->attempts[0];
     if (d->egress_fault && a->fault != DIAL_UNPLUMBED)
         return OBS_PROXY_DOWN;
-    if (a->fault == DIAL_FAILED && dial_error_is_ours(a->error))
+    if (dial_lacked_ours(d))
         return OBS_UNSENT;
     switch (d->attempt_count ? a->fault : DIAL_FAILED) {
     case DIAL_REFUSED:

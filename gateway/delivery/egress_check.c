@@ -5,6 +5,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/conf/conf.h"
+#include "gateway/io/dial_socket.h"
 
 static const struct stream_limits limits = { .input = 4096, .output = 4096, .low_mark = 0 };
 
@@ -28,12 +29,12 @@ static void check_free(struct egress_check *c)
     free(c);
 }
 
-static void finish(struct egress_check *c, const char *reason)
+static void finish(struct egress_check *c, enum egress_check_result result, const char *reason)
 {
     egress_check_fn *done = c->done;
     void *arg = c->arg;
     check_free(c);
-    done(arg, reason);
+    done(arg, result, reason);
 }
 
 static void on_dialled(void *arg, const struct dial_result *r)
@@ -41,11 +42,12 @@ static void on_dialled(void *arg, const struct dial_result *r)
     struct egress_check *c = arg;
     struct stream *stream = r->stream;
     char text[sizeof r->text];
+    enum egress_check_result result = dial_lacked_ours(r) ? CHECK_UNTRIED : CHECK_FAILED;
     c->dial = NULL;
     snprintf(text, sizeof text, "%s", r->text);
     if (stream)
         stream_close(&stream);
-    finish(c, r->rc == RC_OK ? NULL : text);
+    finish(c, r->rc == RC_OK ? CHECK_THERE : result, text);
 }
 
 /* SOCKS5 is asked for nothing but the login; of the others only the connection is looked at. */
@@ -79,7 +81,7 @@ static void on_host(void *arg, struct host_set *set)
     if (set->status == DNS_OK)
         dial_it(c, set->addrs, set->count);
     else
-        finish(c, set->text);
+        finish(c, CHECK_FAILED, set->text);
 }
 
 static void on_begin(struct loop_task *task)

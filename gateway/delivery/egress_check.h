@@ -11,8 +11,14 @@
 #include "gateway/dns/resolver.h"
 #include "gateway/io/way.h"
 
-/* reason NULL: it is there. */
-typedef void egress_check_fn(void *arg, const char *reason);
+enum egress_check_result {
+    CHECK_THERE,
+    CHECK_FAILED,
+    CHECK_UNTRIED /* we had no descriptor, memory or port left for it */
+};
+
+/* reason: why it failed; "" when it did not. */
+typedef void egress_check_fn(void *arg, enum egress_check_result result, const char *reason);
 
 struct egress_check;
 struct egress_check *egress_check_start(struct loop *loop, struct resolver *resolver,

@@ -119,15 +119,22 @@ bool egress_fine(struct way *w)
 
 /* ---- its proxy or relay ---- */
 
-static void on_checked(void *arg, const char *reason)
+/* One that could not be tried leaves things as they are: what is out is looked at again, and of
+ * what control doubts its advice asks again. */
+static void on_checked(void *arg, enum egress_check_result result, const char *reason)
 {
     struct way *w = arg;
     bool doubted = w->doubted;
     w->check = NULL;
     w->doubted = false;
     w->looks++;
-    w->denied_ms = reason ? 0 : w->denied_ms;
-    if (reason)
+    if (result == CHECK_UNTRIED) {
+        if (w->fault == EGRESS_PROXY_DOWN && !timer_is_set(&w->timer))
+            timer_set(w->table->loop, &w->timer, next_look_ms(w));
+        return;
+    }
+    w->denied_ms = result == CHECK_FAILED ? 0 : w->denied_ms;
+    if (result == CHECK_FAILED)
         out(w, EGRESS_PROXY_DOWN, reason);
     else if (w->fault == EGRESS_PROXY_DOWN)
         back(w);

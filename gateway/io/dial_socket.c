@@ -33,6 +33,19 @@ bool dial_error_is_ours(int error)
     return net_is_exhausted(error) || error == EADDRNOTAVAIL; /* of a connect: no port is free */
 }
 
+bool dial_lacked_ours(const struct dial_result *r)
+{
+    bool lacked = false;
+    for (size_t i = 0; i < r->attempt_count; i++) {
+        const struct dial_attempt *a = &r->attempts[i];
+        bool ours = a->fault == DIAL_FAILED && dial_error_is_ours(a->error);
+        if (!ours && a->fault != DIAL_UNTRIED && a->fault != DIAL_SKIPPED)
+            return false;
+        lacked = lacked || ours;
+    }
+    return lacked;
+}
+
 /* Source address, interface and mark. Whatever the system refuses here is the egress's fault. */
 static bool bind_source(int fd, const struct addr *from, const struct dial_source *source)
 {

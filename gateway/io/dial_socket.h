@@ -17,5 +17,7 @@ bool dial_socket_try(const struct dial_source *source);
 enum dial_fault dial_fault_of(int error); /* of a connect that failed with this errno */
 /* Are we out of descriptors, memory or ports? That says nothing about whom we connect to. */
 bool dial_error_is_ours(int error);
+/* Did all of it fail for want of these? */
+bool dial_lacked_ours(const struct dial_result *result);
 
 #endif
