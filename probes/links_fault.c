@@ -145,11 +145,12 @@ static void relieve(struct links *l, int16_t slot, int64_t now_ms)
 }
 
 /* Two groups have trouble at the same time, and nothing has got through since: the other groups had
- * better go by another egress until it is clear what is wrong. */
+ * better go by another egress until it is clear what is wrong. Where little is sent that takes
+ * longer than the trouble is new. */
 static void doubt(struct links *l, int16_t slot, int64_t now_ms)
 {
     int64_t since_ms = now_ms, ok_ms = 0;
-    unsigned groups = 0, pieces = 0;
+    unsigned groups = 0, pieces = 0, troubled = 0;
     for (uint32_t i = 0; i < l->group_n; i++) {
         const struct cell *c = l->group[i]->cell[slot];
         if (!c)
@@ -157,17 +158,22 @@ static void doubt(struct links *l, int16_t slot, int64_t now_ms)
         ok_ms = c->path.ok_start_ms > ok_ms ? c->path.ok_start_ms : ok_ms;
         int64_t run = path_run_start(&c->path);
         if (l->group[i]->destination_suspect || c->path.by_egress ||
-            (c->path.state != PATH_SUSPECT && c->path.state != PATH_DOWN) || c->path.n == 0 ||
-            now_ms - run > CALM_MS)
+            (c->path.state != PATH_SUSPECT && c->path.state != PATH_DOWN) || c->path.n == 0)
+            continue;
+        troubled++;
+        if (now_ms - run > CALM_MS)
             continue;
         groups++;
         pieces += c->path.n;
         since_ms = run < since_ms ? run : since_ms;
     }
+    struct slot *s = &l->slot[slot];
     bool doubtful = groups >= DOUBT_GROUPS && pieces >= DOUBT_PIECES && ok_ms < since_ms;
-    if (doubtful != (l->slot[slot].doubt_ms != 0))
+    bool still = s->doubt_ms && ok_ms < s->doubt_ms && troubled >= DOUBT_GROUPS;
+    if ((doubtful || still) != (s->doubt_ms != 0))
         l->changed = true;
-    l->slot[slot].doubt_ms = doubtful ? since_ms : 0;
+    if (!still)
+        s->doubt_ms = doubtful ? since_ms : 0;
 }
 
 void fault_judge(struct links *l, int16_t slot, int64_t now_ms)
