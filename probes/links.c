@@ -168,6 +168,7 @@ void links_configure(struct links *l, const struct links_config *config, int64_t
         slot->blind = e->blind;
         set_relay(l, s, e->relay);
         slot->own_view = e->own_view;
+        slot->deaf_ms = slot->denials = 0;
         limiter_set(&slot->limiter, config->per_egress, now_ms);
     }
     limiter_set(&l->total, config->total, now_ms);

@@ -96,6 +96,8 @@ struct slot {
     int16_t conf_index;
     uint8_t fault;
     bool fault_probed; /* nobody known looks until it is back: the workers are asked */
+    uint8_t denials;   /* of what a probe found, by workers; in a row */
+    int64_t deaf_ms;   /* until then probes are not believed that find a fault */
     int64_t fault_ms;
     int64_t doubt_ms; /* nothing has got through by it since then; 0: no doubt */
     bool judge;

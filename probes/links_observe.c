@@ -16,6 +16,8 @@
 
 static const double SYN_LOST_MS = 900;
 static const int64_t SYN_REPEATED_MS = 1000;
+static const int64_t DEAF_MS = 60 * 1000; /* and twice as long each time in a row */
+enum { DEAF_DOUBLINGS = 6 };
 static const double THINK_GAIN = 0.05;
 static const double GREET_KEPT = 0.8;   /* of the longest, with each that took less */
 static const double SEGMENTS_MOST = 64; /* of one observation: a long body is one experience */
@@ -41,17 +43,27 @@ static void mean_of(double *mean, double sample)
 }
 
 /* What a probe found the workers are asked about, by the advice: only who holds an egress to be out
- * looks at it until it is back, and it is not probed meanwhile. */
+ * looks at it until it is back, and it is not probed meanwhile. Where they deny it, something is
+ * wrong with the probes (control alone does not find the name of a proxy, for example): the egress
+ * would be out for a moment at each of them. The workers notice by themselves what mail meets. */
 static void egress_out(struct links *l, int16_t slot, const struct observation *o, uint8_t fault,
                        const char *reason, int64_t now_ms)
 {
     struct slot *s = &l->slot[slot];
     bool probed = o->kind != OBS_EGRESS;
-    if (probed && s->fault == fault)
+    if (probed && (s->fault == fault || now_ms < s->deaf_ms))
         return;
+    if (!probed)
+        s->denials = 0;
     fault_set(l, slot, fault, reason, now_ms);
     l->changed |= s->fault_probed != probed;
     s->fault_probed = probed;
+}
+
+static void egress_denied(struct slot *s, int64_t now_ms)
+{
+    s->deaf_ms = now_ms + (DEAF_MS << s->denials);
+    s->denials = (uint8_t)(s->denials + (s->denials < DEAF_DOUBLINGS));
 }
 
 static void observe_egress(struct links *l, int16_t slot, const struct observation *o,
@@ -68,6 +80,8 @@ static void observe_egress(struct links *l, int16_t slot, const struct observati
             now_ms);
     } else if (o->result == OBS_OK &&
                (s->fault == EGRESS_UNPLUMBED || s->fault == EGRESS_PROXY_DOWN)) {
+        if (s->fault_probed)
+            egress_denied(s, now_ms);
         fault_set(l, slot, EGRESS_FINE, "it is back", now_ms);
         s->fault_probed = false;
     }
@@ -248,6 +262,9 @@ void links_observe(struct links *l, const struct observation *o, int group, int6
         observe_egress(l, slot, o, now_ms);
         return;
     }
+    bool mail = o->kind == OBS_CONNECT || o->kind == OBS_MAIL;
+    if (!mail && now_ms >= l->slot[slot].deaf_ms) /* probes can be believed again */
+        l->slot[slot].denials = 0;
     int64_t at_ms = o->at_us / 1000;
     at_ms = at_ms > now_ms ? now_ms : at_ms;
     if (l->slot[slot].relay) {
@@ -261,7 +278,6 @@ void links_observe(struct links *l, const struct observation *o, int group, int6
         probe_connected(l, (uint32_t)group, slot, &o->address, at_ms);
         return;
     }
-    bool mail = o->kind == OBS_CONNECT || o->kind == OBS_MAIL;
     if (mail)
         (void)target_learn(l, g, slot, &o->address, at_ms);
     int64_t start_ms = start_of(l, (uint32_t)group, slot, o, at_ms);
