@@ -137,6 +137,7 @@ static void happen(struct sim *s, const struct sim_event *event)
         sim_mail(s, &event->mail);
         break;
     case EVENT_OBSERVE:
+        sim_sign(s, event->group, &event->observation);
         links_observe(s->links, &event->observation, event->group, event->at_ms);
         break;
     case EVENT_ARRIVAL:
@@ -230,6 +231,8 @@ static void finish(struct sim *s, struct sim_figures *f)
     f->switches_per_hour_group = s->switches / hours / WORLD_GROUPS;
     f->escape_p50_s = numbers_quantile(&s->escapes, 0.5);
     f->escape_p95_s = numbers_quantile(&s->escapes, 0.95);
+    f->sign_p50_s = numbers_quantile(&s->signs, 0.5);
+    f->sign_p95_s = numbers_quantile(&s->signs, 0.95);
     f->brownout_left_p95_s = numbers_quantile(&s->left, 0.95);
     f->probes_per_s = s->probes / hours / 3600;
     for (int i = 0; i < s->world->episodes; i++)
@@ -261,6 +264,7 @@ static void sim_free(struct sim *s)
     free(s->escapes.at);
     free(s->left.at);
     free(s->lost.at);
+    free(s->signs.at);
     free(s->heap);
     free(s->conf->egress.at);
     free(s->conf);

@@ -19,6 +19,7 @@ struct sim_figures {
     double first_try_failures_pct; /* mails whose first connection went into a dead path */
     double switches_per_hour_group;
     double escape_p50_s, escape_p95_s; /* until new mail leaves a dead path */
+    double sign_p50_s, sign_p95_s;     /* until the core has heard of any failure there at all */
     double brownout_left_p95_s;
     double preference_left_p50_s, preference_left_p95_s; /* until a dead path is not preferred */
     double probes_per_s;

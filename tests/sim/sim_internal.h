@@ -41,6 +41,7 @@ struct watch {
     bool brownout;
     int egress, group;
     int64_t from_ms, to_ms, left_ms, lost_ms; /* left, lost its preference; < 0: not yet */
+    int64_t sign_ms;                          /* the core heard of the first failure; likewise */
 };
 
 struct numbers {
@@ -74,14 +75,13 @@ struct sim {
     struct watch watch[WATCHES];
     size_t watches;
     int next_episode;
-    struct numbers extra, escapes, left, lost;
+    struct numbers extra, escapes, left, lost, signs;
     double oracle_ms[2], extra_ms[2]; /* 1: large mail */
     struct {
         double extra_ms;
         unsigned mails;
     } part[CHOICE_REASONS][2]; /* by why the last choice was made; 1: large mail */
-    unsigned mails, first_failures, probes, switches, outage_switches,
-        false_downs;
+    unsigned mails, first_failures, probes, switches, outage_switches, false_downs;
     unsigned flap[WORLD_EPISODES];
     bool verbose;
     struct choice choice;
@@ -107,5 +107,6 @@ void sim_arrival(struct sim *s, const struct arrival *arrival);
 
 void sim_link_event(void *arg, const struct links_event *event);
 void sim_watch(struct sim *s);
+void sim_sign(struct sim *s, int group, const struct observation *o); /* before the core has it */
 
 #endif

@@ -12,7 +12,8 @@
 
 #include "tests/sim/sim.h"
 
-static const char *const scenarios[] = { "mixed", "quiet", "flap", "outage", "sparse", "single", "hosts" };
+static const char *const scenarios[] = { "mixed",  "quiet",  "flap", "outage",
+                                         "sparse", "single", "hosts" };
 
 struct arguments {
     enum scenario scenario;
@@ -77,14 +78,16 @@ int main(int argc, char **argv)
     struct arguments a;
     struct sim_figures f;
     if (!read_arguments(argc, argv, &a)) {
-        fprintf(stderr, "sim-paths --seed N --hours H [--rate R] "
-                        "[--scenario mixed|quiet|flap|outage|sparse|single|hosts] [--verbose] --json\n");
+        fprintf(stderr,
+                "sim-paths --seed N --hours H [--rate R] "
+                "[--scenario mixed|quiet|flap|outage|sparse|single|hosts] [--verbose] --json\n");
         return 2;
     }
     sim_run(a.scenario, a.hours, a.rate, a.seed, a.verbose, &f);
     printf("{\"scenario\":\"%s\",\"seed\":%llu,\"hours\":%g,\"rate\":%g,\"extra_mean_pct\":%.3f,"
            "\"extra_p99_ms\":%.1f,\"first_try_failures_pct\":%.4f,"
            "\"switches_per_hour_group\":%.3f,\"escape_p50_s\":%.2f,\"escape_p95_s\":%.2f,"
+           "\"sign_p50_s\":%.2f,\"sign_p95_s\":%.2f,"
            "\"outage_switches\":%u,\"brownout_left_p95_s\":%.1f,\"probes_per_s\":%.2f,"
            "\"preference_left_p50_s\":%.1f,\"preference_left_p95_s\":%.1f,"
            "\"flap_switches_max\":%u,\"extra_large_pct\":%.3f,\"switches\":%u,\"mails\":%u,"
@@ -92,8 +95,8 @@ int main(int argc, char **argv)
            "\"brownouts\":%u,\"false_downs\":%u}\n",
            scenarios[a.scenario], (unsigned long long)a.seed, a.hours, a.rate, f.extra_mean_pct,
            f.extra_p99_ms, f.first_try_failures_pct, f.switches_per_hour_group, f.escape_p50_s,
-           f.escape_p95_s, f.outage_switches, f.brownout_left_p95_s, f.probes_per_s,
-           f.preference_left_p50_s, f.preference_left_p95_s, f.flap_switches, f.extra_large_pct,
-           f.switches, f.mails, f.escapes, f.brownouts, f.false_downs);
+           f.escape_p95_s, f.sign_p50_s, f.sign_p95_s, f.outage_switches, f.brownout_left_p95_s,
+           f.probes_per_s, f.preference_left_p50_s, f.preference_left_p95_s, f.flap_switches,
+           f.extra_large_pct, f.switches, f.mails, f.escapes, f.brownouts, f.false_downs);
     return 0;
 }

@@ -48,21 +48,42 @@ static void begin(struct sim *s, const struct episode *e)
             (brownout && !worth_leaving(s, egress, g)))
             continue;
         s->watch[s->watches++] =
-            (struct watch){ brownout, egress, g, e->from_ms, e->to_ms, -1, -1 };
+            (struct watch){ brownout, egress, g, e->from_ms, e->to_ms, -1, -1, -1 };
     }
+}
+
+/* From the beginning to `at_ms`, or to the end when that has not been. */
+static double seconds_to(const struct watch *w, int64_t at_ms)
+{
+    return (double)((at_ms < 0 ? w->to_ms : at_ms) - w->from_ms) / 1000;
 }
 
 static void end(struct sim *s, const struct watch *w)
 {
-    double seconds = (double)((w->left_ms < 0 ? w->to_ms : w->left_ms) - w->from_ms) / 1000;
-    numbers_add(w->brownout ? &s->left : &s->escapes, seconds);
-    double lost = (double)((w->lost_ms < 0 ? w->to_ms : w->lost_ms) - w->from_ms) / 1000;
-    if (!w->brownout)
+    double left = seconds_to(w, w->left_ms), lost = seconds_to(w, w->lost_ms),
+           sign = seconds_to(w, w->sign_ms);
+    numbers_add(w->brownout ? &s->left : &s->escapes, left);
+    if (!w->brownout) {
         numbers_add(&s->lost, lost);
+        numbers_add(&s->signs, sign);
+    }
     if (s->verbose)
-        fprintf(stderr, "%9.1f s: e%d r%d %s left after %.2f s, preferred for %.2f s\n",
+        fprintf(stderr,
+                "%9.1f s: e%d r%d %s left after %.2f s, preferred for %.2f s, first sign %.2f s\n",
                 (double)(w->from_ms - WORLD_START_MS) / 1000, w->egress, w->group,
-                w->brownout ? "brownout" : "blackhole", seconds, lost);
+                w->brownout ? "brownout" : "blackhole", left, lost, sign);
+}
+
+void sim_sign(struct sim *s, int group, const struct observation *o)
+{
+    if (!observation_is_path_failure(o) && o->result != OBS_OVERDUE)
+        return;
+    for (size_t i = 0; i < s->watches; i++) {
+        struct watch *w = &s->watch[i];
+        if (w->sign_ms < 0 && w->group == group &&
+            o->egress == slice_hash_stable(s->egress[w->egress].name))
+            w->sign_ms = s->now_ms;
+    }
 }
 
 void sim_watch(struct sim *s)
