@@ -45,17 +45,24 @@ void lr_see(struct links_rig *r, int e, const struct addr *to, uint8_t kind, uin
         o.rtt_us = (int64_t)(1000 * r->rtt_ms[e]);
         o.segments = r->segments;
     }
-    links_observe(r->links, &o, 0, r->now_ms);
+    links_observe(r->links, &o, r->group, r->now_ms);
+}
+
+static void answer(struct links_rig *r, const struct links_probe *p)
+{
+    int e = (int)p->egress, group = r->group;
+    bool gone = p->address.bytes[3] <= r->gone;
+    r->group = p->group;
+    lr_see(r, e, &p->address, OBS_PROBE, r->dead[e] || gone ? r->dead_result : OBS_OK, r->now_ms,
+           1);
+    r->group = group;
 }
 
 static void tick(struct links_rig *r)
 {
     links_tick(r->links, r->now_ms, &r->rnd);
-    for (unsigned i = 0; i < r->probes_n && !r->silent; i++) {
-        int e = (int)r->probe[i].egress;
-        lr_see(r, e, &r->probe[i].address, OBS_PROBE, r->dead[e] ? r->dead_result : OBS_OK,
-               r->now_ms, 1);
-    }
+    for (unsigned i = 0; i < r->probes_n && !r->silent; i++)
+        answer(r, &r->probe[i]);
     r->probes_n = 0;
     struct advice *made = links_advice(r->links, r->now_ms);
     if (made) {

@@ -1,5 +1,5 @@
 /*
- * tests/support/links_rig — one group of a link core, in virtual time
+ * tests/support/links_rig — a link core with one group, or a few, in virtual time
  *
  *   Egresses "a", "b" and "c"; `a` is the fastest unless the test says otherwise. What happens
  *   between two ticks is judged at the second of them, so the observations of a case are given with
@@ -20,7 +20,8 @@ struct links_rig {
     struct links *links;
     struct rnd rnd;
     int64_t now_ms;
-    unsigned addresses;
+    unsigned addresses, gone; /* the first `gone` of them answer no probe */
+    int group;                /* of what the test reports; 0 */
     double rtt_ms[LINKS_RIG_EGRESSES];
     uint32_t segments;                     /* of one observation */
     bool dead[LINKS_RIG_EGRESSES], silent; /* silent: probes get no answer at all */

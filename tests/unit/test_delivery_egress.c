@@ -3,6 +3,9 @@
  */
 #include "tests/unit/delivery_rig.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "gateway/delivery/engine.h"
 
 #include "gateway/delivery/egress.h"
@@ -245,6 +248,45 @@ static void test_a_probe_found_no_proxy_that_is_back(void **state)
     assert_int_equal(rig.seen_n, 0);
 }
 
+static struct rlimit limit;
+
+/* All descriptors are taken, until the limit is back. */
+static void take_all(void)
+{
+    int fd = dup(0);
+    close(fd);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    const struct rlimit tight = { (rlim_t)fd, limit.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &tight);
+}
+
+/* It is our own lack: what was fine is not out for it, what was out not back. */
+static void test_no_descriptor_to_look_with(void **state)
+{
+    (void)state;
+    play(1, says_nothing);
+    play(1, says_nothing);
+    start_with_proxy();
+    take_all();
+    probed(EGRESS_PROXY_DOWN);
+    turns(20);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    assert_int_equal(rig.seen_n, 0);
+    assert_int_equal(egress_fault(rig.delivery->egress, 0), EGRESS_FINE);
+    probed(EGRESS_PROXY_DOWN);
+    assert_int_equal(answer(), OBS_OK);
+    egress_failed(rig.delivery->egress, 0, EGRESS_PROXY_DOWN, "gone");
+    assert_int_equal(answer(), OBS_PROXY_DOWN);
+    take_all();
+    for (int64_t end_ms = loop_now_ms(rig.loop) + 1200; loop_now_ms(rig.loop) < end_ms;)
+        loop_turn(rig.loop, 10); /* it is looked at meanwhile */
+    setrlimit(RLIMIT_NOFILE, &limit);
+    assert_int_equal(rig.seen_n, 0);
+    for (int i = 0; i < 2000 && rig.seen_n == 0; i++)
+        loop_turn(rig.loop, 10);
+    assert_int_equal(answer(), OBS_OK);
+}
+
 /* ---- a proxy that answers and connects us to nobody ---- */
 
 static unsigned backs;
@@ -308,6 +350,7 @@ int main(void)
                                         T(test_a_probe_found_no_proxy),
                                         T(test_a_probe_found_no_proxy_that_is_back),
                                         T(test_a_source_that_goes_during_a_check),
+                                        T(test_no_descriptor_to_look_with),
                                         T(test_a_proxy_that_denies),
                                         T(test_mail_bound_before_a_reload) };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,6 +75,88 @@ static void test_unsent_probes(void **state)
     lr_finish(&r);
 }
 
+/* A probe that found the egress out, as the workers do not: at how many of so many that find so,
+ * one in two seconds, is it out? */
+static unsigned outs(struct links_rig *r, unsigned probes)
+{
+    unsigned before = r->events[LINKS_EGRESS_FAULT];
+    for (unsigned i = 0; i < probes; i++) {
+        now(r, OBS_PROBE, OBS_PROXY_DOWN);
+        if (r->advice->egress[A].fault == EGRESS_PROXY_DOWN)
+            now(r, OBS_EGRESS, OBS_OK);
+        assert_int_equal(r->advice->egress[A].fault, EGRESS_FINE);
+    }
+    return r->events[LINKS_EGRESS_FAULT] - before;
+}
+
+static void test_probes_that_workers_deny(void **state)
+{
+    struct links_rig r;
+    (void)state;
+    lr_start(&r, LINKS_RIG_ADDRESSES);
+    lr_learn(&r, 60);
+    r.dead[A] = true; /* its probes have no socket, so that only those of the test tell */
+    r.dead_result = OBS_UNSENT;
+    assert_int_equal(outs(&r, 27), 1);
+    assert_int_equal(outs(&r, 10), 1); /* after a minute */
+    assert_int_equal(outs(&r, 40), 0);
+    assert_int_equal(outs(&r, 20), 1); /* after two more */
+    now(&r, OBS_EGRESS, OBS_PROXY_DOWN);
+    assert_int_equal(r.advice->egress[A].fault, EGRESS_PROXY_DOWN); /* workers are believed */
+    now(&r, OBS_EGRESS, OBS_OK);
+    lr_run(&r, 500000);
+    now(&r, OBS_PROBE, OBS_OK);
+    assert_int_equal(outs(&r, 20), 1);
+    assert_int_equal(outs(&r, 20), 1); /* again after a minute: a probe had found it there */
+    lr_finish(&r);
+}
+
+/* ---- an egress in doubt ---- */
+
+static void make_fail(struct links_rig *r, int group)
+{
+    r->group = group;
+    for (unsigned i = 0; i < 2; i++) {
+        struct addr to = lr_address(r, i);
+        lr_see(r, A, &to, OBS_CONNECT, OBS_REFUSED, r->now_ms - 1, 1);
+    }
+}
+
+static float doubt_of(const struct links_rig *r, int group)
+{
+    return advice_path(r->advice, A, group)->fail;
+}
+
+/* Two groups have trouble. The third has not been tried by it since, and is not for a while. */
+static void test_doubt_lasts(void **state)
+{
+    const float doubted = 0.3F;
+    static const char *const regions[] = { "r", "s", "t" };
+    struct links_rig r;
+    (void)state;
+    lr_start(&r, LINKS_RIG_ADDRESSES);
+    for (int g = 0; g < 3; g++) {
+        r.group = links_group(r.links, SLICE_LIT("c"), slice_of(regions[g]));
+        assert_int_equal(r.group, g);
+        lr_learn(&r, 60);
+    }
+    r.dead[A] = true;
+    r.dead_result = OBS_UNSENT;
+    assert_true(doubt_of(&r, 2) < doubted);
+    make_fail(&r, 0);
+    make_fail(&r, 1);
+    for (int i = 0; i < 3; i++) {
+        lr_run(&r, 8000);
+        assert_true(doubt_of(&r, 2) >= doubted);
+    }
+    struct addr to = lr_address(&r, 7);
+    r.group = 2;
+    lr_see(&r, A, &to, OBS_CONNECT, OBS_OK, r.now_ms - 1, 1);
+    lr_run(&r, 2000);
+    assert_true(doubt_of(&r, 2) < doubted);
+    lr_finish(&r);
+}
+
 /* The one address of the group is spared; the operator's own is not, so a path comes back soon. */
 static void test_beacon_brings_a_path_back(void **state)
 {
@@ -106,6 +188,8 @@ int main(void)
         cmocka_unit_test(test_fault_is_an_answer),
         cmocka_unit_test(test_unsent_probes),
         cmocka_unit_test(test_beacon_brings_a_path_back),
+        cmocka_unit_test(test_probes_that_workers_deny),
+        cmocka_unit_test(test_doubt_lasts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

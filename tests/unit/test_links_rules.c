@@ -201,6 +201,7 @@ static void test_fault_found_by_a_probe(void **state)
         now(&r, OBS_EGRESS, OBS_OK);
         assert_int_equal(r.advice->egress[A].fault, EGRESS_FINE);
         assert_false(r.advice->egress[A].probed);
+        lr_run(&r, 60000); /* denied, a probe is not believed at once */
     }
     assert_int_equal(r.events[LINKS_EGRESS_FAULT], 2);
     assert_int_equal(r.events[LINKS_EGRESS_FINE], 2);
