@@ -7,6 +7,7 @@
  *     links_observe.c  estimates and evidence        links_judge.c   states, attribution
  *     links_prefer.c   preferences                   links_probe.c   budgets, probes under way
  *     links_lapse.c    what nobody confirms          links_advice.c  reads all of it
+ *     links_blips.c    runs without a verdict
  */
 #ifndef WAYPOST_PROBES_LINKS_INTERNAL_H
 #define WAYPOST_PROBES_LINKS_INTERNAL_H
@@ -33,6 +34,7 @@ struct cell {
     int64_t sample_ms; /* newest evidence, good or bad */
     uint8_t near;      /* PATH_NEAR... */
     uint8_t blips;     /* failures of this run at addresses that were fine before */
+    bool shared;       /* another egress failed in this run, and nothing got through meanwhile */
     struct path path;
     int64_t through_ms; /* another egress had got through by a connection begun since; 0: none */
     int64_t failed_ms;  /* newest failure, whatever it says of the path */
@@ -42,17 +44,21 @@ struct cell {
 
 struct target {
     struct addr address;
-    uint8_t kind;      /* OBS_PROBE when learned from mail */
-    int16_t egress;    /* conf index, OBS_RESOLVER only; -1: all */
-    int64_t mail_ms;   /* last mail to it */
-    bool failing;      /* the last connection to it failed, whatever the egress */
-    bool greets;       /* it has greeted a probe in time, whatever the egress */
-    double greet_ms;   /* the longest that took of late; 0: it never has */
-    int64_t probed_ms; /* by whatever egress; 0: never */
-    int64_t *pair_ms;  /* [SLOTS], NULL until the first probe */
-    uint8_t refusals;  /* of probes in a row, whatever the egress */
-    uint8_t *refused;  /* [SLOTS], the same by each egress; NULL: none yet */
-    bool general;      /* OBS_PROBE: not only slots with views of their own send mail there */
+    uint8_t kind;       /* OBS_PROBE when learned from mail */
+    int16_t egress;     /* conf index, OBS_RESOLVER only; -1: all */
+    int64_t mail_ms;    /* last mail to it */
+    bool failing;       /* the last connection to it failed, whatever the egress */
+    int64_t failing_ms; /* when the first one since it took any had failed, and by whom */
+    int16_t failed_by;  /* NO_SLOT: only by paths that were down */
+    bool again;         /* it has failed once more, when others had got through since */
+    bool absolved;      /* since it took one, once: it is not twice */
+    bool greets;        /* it has greeted a probe in time, whatever the egress */
+    double greet_ms;    /* the longest that took of late; 0: it never has */
+    int64_t probed_ms;  /* by whatever egress; 0: never */
+    int64_t *pair_ms;   /* [SLOTS], NULL until the first probe */
+    uint8_t refusals;   /* of probes in a row, whatever the egress */
+    uint8_t *refused;   /* [SLOTS], the same by each egress; NULL: none yet */
+    bool general;       /* OBS_PROBE: not only slots with views of their own send mail there */
     uint64_t own[(SLOTS + 63) / 64]; /* those that do */
 };
 
@@ -78,8 +84,10 @@ struct group {
     int64_t rate_ms;
     bool destination_suspect;
     int64_t suspect_ms, fine_ms; /* when that began, and ended the last time */
+    int64_t blink_ms; /* the end of a run that several egresses shared, too short for a verdict */
     struct preference prefer[SIZE_CLASSES];
     int64_t evaluate_ms;
+    int64_t through_ms;       /* begun then, the newest connection that got through, by whichever */
     bool judge, hurry;        /* evidence came in; preferences must be looked at now */
     int64_t verify_ms;        /* of the last round of verification */
     float carrier_rtt[SLOTS]; /* mean of the carrier's groups; 0: unknown */
@@ -164,6 +172,12 @@ void judge_group(struct links *l, struct group *g, uint32_t index, int64_t now_m
 void judge_acquit(struct links *l, struct group *g, int16_t slot, const char *reason,
                   int64_t now_ms);
 
+/* links_blips.c: a connection failed; it failed or is overdue; a run of such ended in a success */
+void blips_note(struct links *l, struct group *g, int16_t slot, const struct addr *address,
+                int64_t start_ms, int64_t end_ms);
+void blips_share(const struct links *l, struct group *g, int16_t slot);
+void blips_end(const struct links *l, struct group *g, int16_t slot, int64_t now_ms);
+
 /* links_lapse.c: each second */
 void lapse_all(struct links *l, int64_t now_ms);
 
@@ -186,6 +200,14 @@ struct target *target_pick(struct links *l, struct group *g, int16_t slot, bool 
                            int64_t now_ms);
 /* How many the slot may be probed at, and how many of them now. */
 uint32_t target_count(const struct links *l, const struct group *g, int16_t slot);
+uint64_t target_hash(const struct addr *address); /* as paths know it */
+/* Has it failed again and again while others of its group take connections? Then it is the host. */
+bool target_gone(const struct group *g, const struct target *t);
+/* What began to fail then by this slot (NO_SLOT: any) was no fault of the hosts; unless that was
+ * said before. */
+void targets_absolve(struct group *g, int16_t slot, int64_t since_ms);
+/* How many the slot may be probed at that are not gone. */
+uint32_t target_alive(const struct links *l, const struct group *g, int16_t slot);
 /* Has it an address that may always be asked? */
 bool target_beacon(const struct links *l, const struct group *g, int16_t slot);
 uint32_t target_spare(const struct links *l, const struct group *g, int16_t slot, int64_t now_ms);

@@ -17,13 +17,9 @@
 static const int64_t TOGETHER_MS = 100; /* begun in the same round of verification */
 static const int64_t VERIFY_EVERY_MS = 2000, CALM_MS = 1000, WISH_MS = 2500;
 static const int64_t COLUMN_MS = 3500;
-static const int64_t STILL_MS = 3000; /* after the newest failure others still get through */
+static const int64_t RUN_MS = 10 * 1000; /* from the first failure to the verdict, mostly */
+static const int64_t STILL_MS = 3000;    /* after the newest failure others still get through */
 enum { OTHERS_FAILING = 2 };
-
-static uint64_t address_hash(const struct addr *a)
-{
-    return slice_hash_stable((struct slice){ (const char *)a->bytes, sizeof a->bytes }) ^ a->port;
-}
 
 static void touch(struct group *g, struct cell *c, int16_t slot, int64_t at_ms)
 {
@@ -40,15 +36,6 @@ static void say_path(struct links *l, const struct group *g, int16_t slot,
                                  .from = text_slice(slot == NO_SLOT ? NULL : l->slot[slot].name),
                                  .reason = reason };
     links_emit_group(l, event, g);
-}
-
-/* The run of failures was packets lost rather than an outage: they count as such. An address that
- * had failed before proves nothing about the path. */
-static void count_blips(struct cell *c, int64_t now_ms)
-{
-    for (unsigned i = 0; i < c->blips; i++)
-        estimate_session(&c->est, 1, now_ms);
-    estimate_loss(&c->est, c->blips, c->blips, now_ms);
 }
 
 /* For the paths that fail meanwhile. */
@@ -73,7 +60,8 @@ void judge_success(struct links *l, struct group *g, int16_t slot, const struct 
     touch(g, c, slot, end_ms);
     testify(l, g, slot, start_ms, end_ms);
     if (t)
-        t->failing = false;
+        t->failing = t->again = t->absolved = false;
+    g->through_ms = start_ms > g->through_ms ? start_ms : g->through_ms;
     if (l->slot[slot].fault == EGRESS_PATHS_DOWN || l->slot[slot].doubt_ms)
         l->slot[slot].judge = true;
     estimate_session(&c->est, 0, end_ms);
@@ -83,35 +71,18 @@ void judge_success(struct links *l, struct group *g, int16_t slot, const struct 
     if (was_down) {
         estimate_forgive(&c->est);
         say_path(l, g, slot, LINKS_PATH_UP, "connections get through again", end_ms);
-    } else if (!g->destination_suspect) {
-        count_blips(c, end_ms);
+    } else {
+        blips_end(l, g, slot, end_ms);
     }
-    c->blips = 0;
+    c->blips = c->shared = 0;
 }
 
-/* Between the two one lost packet explains it: its repetition had no time to be answered. */
-static bool outlasts_a_packet(int64_t took_ms)
-{
-    const int64_t refused_ms = 800, repeated_ms = 1400;
-    return took_ms < refused_ms || took_ms >= repeated_ms;
-}
-
-static void note_failure(struct group *g, struct cell *c, const struct addr *address,
-                         int64_t took_ms)
-{
-    struct target *t = target_find(g, address);
-    if (t && !t->failing && outlasts_a_packet(took_ms) && c->blips < PATH_FAILURES)
-        c->blips++;
-    if (t)
-        t->failing = true;
-}
-
-/* A path that is to prove itself is not set back by hosts that are gone: whoever tried last did not
- * get there. */
+/* Hosts that are gone say nothing of a path. One that is to prove itself is not set back by any
+ * that whoever tried last did not reach. */
 static bool is_the_host(struct group *g, const struct cell *c, const struct addr *address)
 {
     const struct target *t = target_find(g, address);
-    return c->path.state == PATH_DOWN && t && t->failing;
+    return t && (target_gone(g, t) || (c->path.state == PATH_DOWN && t->failing));
 }
 
 void judge_failure(struct links *l, struct group *g, int16_t slot, const struct addr *address,
@@ -122,20 +93,21 @@ void judge_failure(struct links *l, struct group *g, int16_t slot, const struct 
         return;
     c->failed_ms = failed ? end_ms : c->failed_ms;
     if (is_the_host(g, c, address)) {
-        touch(g, c, slot, end_ms);
+        touch(g, c, slot, c->path.state == PATH_DOWN ? end_ms : c->sample_ms);
         return;
     }
     double doubt = path_doubt(&c->path);
     enum path_change change =
-        path_failure(&c->path, address_hash(address), failed, start_ms, end_ms);
+        path_failure(&c->path, target_hash(address), failed, start_ms, end_ms);
     if (path_doubt(&c->path) > doubt)
         l->changed = true; /* choose() goes by how great it is */
     touch(g, c, slot, failed ? end_ms : c->sample_ms);
     l->slot[slot].judge = true;
     if (change == PATH_NOW_SUSPECT)
-        c->blips = 0; /* those of a run that ended otherwise: acquitted, or back with its egress */
+        c->blips = c->shared = 0; /* of a run that ended otherwise: acquitted, or with its egress */
     if (failed)
-        note_failure(g, c, address, end_ms - start_ms);
+        blips_note(l, g, slot, address, start_ms, end_ms);
+    blips_share(l, g, slot);
     if (change != PATH_NOW_SUSPECT)
         return;
     c->through_ms = 0;
@@ -228,7 +200,7 @@ static bool column_fails(const struct links *l, const struct group *g, int16_t s
 {
     const struct path *p = &g->cell[slot]->path;
     return p->n > 0 && now_ms - path_run_start(p) >= COLUMN_MS && all_fail(l, g, slot, true) &&
-           (target_count(l, g, slot) < 2 || addresses_differ(l, g, slot));
+           (target_alive(l, g, slot) < 2 || addresses_differ(l, g, slot));
 }
 
 /* ---- verification ---- */
@@ -277,6 +249,7 @@ static void verify(struct links *l, const struct group *g, uint32_t index, int16
 static void condemn(struct links *l, struct group *g, int16_t slot, const char *reason,
                     int64_t now_ms)
 {
+    targets_absolve(g, slot, path_run_start(&g->cell[slot]->path));
     path_down(&g->cell[slot]->path, false, now_ms);
     g->hurry = true;
     l->slot[slot].judge = true;
@@ -313,7 +286,7 @@ static void judge_path(struct links *l, struct group *g, uint32_t index, int16_t
                        int64_t now_ms)
 {
     const struct path *p = &g->cell[slot]->path;
-    unsigned need = target_count(l, g, slot) > 1 ? 2 : 1;
+    unsigned need = target_alive(l, g, slot) > 1 ? 2 : 1;
     if (condemned(l, g, slot, need, now_ms))
         return;
     if ((path_condemned(p, need) && all_fail(l, g, slot, false)) ||
@@ -333,6 +306,7 @@ void judge_acquit(struct links *l, struct group *g, int16_t slot, const char *re
     for (uint32_t i = 0; i < l->egress_n; i++)
         if (g->cell[l->order[i]])
             path_acquit(&g->cell[l->order[i]]->path);
+    targets_absolve(g, NO_SLOT, g->suspect_ms - RUN_MS);
     g->destination_suspect = false;
     g->fine_ms = now_ms;
     say_path(l, g, slot, LINKS_DESTINATION_FINE, reason, now_ms);

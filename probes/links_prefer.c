@@ -198,7 +198,8 @@ static void evaluate(struct links *l, struct group *g, enum size_class size, int
     else if (!g->prefer[size].settled)
         settle(l, g, size, now_ms);
     else if (!g->destination_suspect && path_doubt(&c->path) < DOUBTFUL &&
-             (!g->fine_ms || now_ms - g->fine_ms > RECOVER_MS))
+             (!g->fine_ms || now_ms - g->fine_ms > RECOVER_MS) &&
+             (!g->blink_ms || now_ms - g->blink_ms > RECOVER_MS))
         challenge(l, g, size, now_ms);
     update_near(l, g, size, now_ms);
 }

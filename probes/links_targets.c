@@ -131,6 +131,36 @@ uint32_t target_count(const struct links *l, const struct group *g, int16_t slot
     return n;
 }
 
+uint64_t target_hash(const struct addr *a)
+{
+    return slice_hash_stable((struct slice){ (const char *)a->bytes, sizeof a->bytes }) ^ a->port;
+}
+
+bool target_gone(const struct group *g, const struct target *t)
+{
+    return t->failing && t->again && g->through_ms > t->failing_ms;
+}
+
+void targets_absolve(struct group *g, int16_t slot, int64_t since_ms)
+{
+    for (uint32_t i = 0; i < g->target_n; i++) {
+        struct target *t = &g->target[i];
+        if (!t->failing || t->absolved || t->failing_ms < since_ms ||
+            (slot != NO_SLOT && t->failed_by != slot))
+            continue;
+        t->failing = t->again = false;
+        t->absolved = true;
+    }
+}
+
+uint32_t target_alive(const struct links *l, const struct group *g, int16_t slot)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < g->target_n; i++)
+        n += reachable(l, slot, &g->target[i]) && !target_gone(g, &g->target[i]);
+    return n;
+}
+
 bool target_beacon(const struct links *l, const struct group *g, int16_t slot)
 {
     for (uint32_t i = 0; i < g->target_n; i++)

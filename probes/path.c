@@ -164,6 +164,19 @@ void path_acquit(struct path *p)
     p->n = 0;
 }
 
+void path_forget(struct path *p, uint64_t address)
+{
+    uint8_t kept = 0;
+    if (p->state != PATH_SUSPECT)
+        return;
+    for (unsigned i = 0; i < p->n; i++)
+        if (p->at[i].address != address)
+            p->at[kept++] = p->at[i];
+    p->n = kept;
+    if (kept == 0)
+        path_acquit(p);
+}
+
 double path_doubt(const struct path *p)
 {
     if (p->state != PATH_SUSPECT || p->n == 0)

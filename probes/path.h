@@ -70,6 +70,8 @@ int64_t path_run_start(const struct path *p); /* start of the first connection o
 void path_down(struct path *p, bool by_egress, int64_t now_ms);
 void path_up(struct path *p, int64_t now_ms); /* from DOWN, without further proof */
 void path_acquit(struct path *p);             /* from SUSPECT: it was not the path */
+/* While SUSPECT: what failed at this address was not the path; without anything else acquitted. */
+void path_forget(struct path *p, uint64_t address);
 /* From DOWN to UNKNOWN: nobody can tell any more. Another DOWN soon is a relapse. */
 void path_lapse(struct path *p, int64_t now_ms);
 /* How likely the next session fails, given what this run shows: 0 without one. */

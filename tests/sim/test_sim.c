@@ -112,20 +112,37 @@ static void test_destination_outages(void **state)
 static void test_single(void **state)
 {
     (void)state;
-    const uint64_t seeds[] = { 61, 62, last_seed() };
+    const uint64_t seeds[] = { 61, 63, last_seed() };
+    unsigned outage_switches = 0;
     double p50[3], escape_s[3];
     for (int i = 0; i < 3; i++) {
         struct sim_figures f = run(SCENARIO_SINGLE, 3, 0.5, seeds[i]);
         p50[i] = f.preference_left_p50_s;
         escape_s[i] = f.escape_p95_s;
+        outage_switches += f.outage_switches;
         assert_true(f.escapes > 0);
         assert_true(f.extra_mean_pct <= 4);
         assert_true(f.first_try_failures_pct <= 0.1);
     }
     qsort(p50, 3, sizeof p50[0], by_value);
     qsort(escape_s, 3, sizeof escape_s[0], by_value);
+    assert_int_equal(outage_switches, 0);
     assert_true(p50[1] <= 30);
     assert_true(escape_s[1] <= 9);
+}
+
+/* Every fourth host is gone: three of them in a row, and others that get through, are no proof. */
+static void test_hosts(void **state)
+{
+    (void)state;
+    const uint64_t seeds[] = { 71, last_seed() };
+    for (int i = 0; i < 2; i++) {
+        struct sim_figures f = run(SCENARIO_HOSTS, 1, 0.5, seeds[i]);
+        assert_int_equal(f.false_downs, 0);
+        assert_true(f.escapes > 0);
+        assert_true(f.extra_mean_pct <= 4);
+        assert_true(f.first_try_failures_pct <= 0.1);
+    }
 }
 
 /* The same seed is the same run, to the last bit. */
@@ -144,7 +161,7 @@ int main(void)
         cmocka_unit_test(test_mixed),  cmocka_unit_test(test_sparse),
         cmocka_unit_test(test_quiet),  cmocka_unit_test(test_flapping),
         cmocka_unit_test(test_replay), cmocka_unit_test(test_destination_outages),
-        cmocka_unit_test(test_single),
+        cmocka_unit_test(test_single), cmocka_unit_test(test_hosts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -84,6 +84,87 @@ static void test_overdue_and_through(void **state)
     lr_finish(&r);
 }
 
+/* ---- a destination that is away for seconds ---- */
+
+/* A connection to the one address. */
+static void one(struct links_rig *r, int e, uint8_t result, int64_t start_ms, int64_t took_ms)
+{
+    struct addr to = lr_address(r, 0);
+    lr_see(r, e, &to, OBS_CONNECT, result, start_ms, took_ms);
+}
+
+static void start_with_one(struct links_rig *r)
+{
+    lr_start(r, 1);
+    lr_learn(r, 240);
+    assert_int_equal(r->advice->group[0].preferred, A);
+    r->now_ms += 8000;
+}
+
+/* Mail of `a` hangs, `b` takes over and is overdue as well; then both get through, by packets that
+ * were repeated. */
+static void blink(struct links_rig *r)
+{
+    int64_t zero = r->now_ms - 7000;
+    one(r, A, OBS_TIMEOUT, zero, 700);
+    one(r, B, OBS_OVERDUE, zero + 1000, 300);
+    one(r, B, OBS_OK, zero + 1000, 3060);
+    one(r, A, OBS_OK, zero + 1500, 3020);
+}
+
+enum what { NOTHING, BLINKS, FAILS, WITNESSED, WHATS };
+
+/* Segments and sessions lost to it are no path's, nor is a failure at which nobody else got
+ * through. */
+static void test_what_a_blink_costs(void **state)
+{
+    (void)state;
+    float loss[WHATS], fail[WHATS];
+    for (enum what what = 0; what < WHATS; what++) {
+        struct links_rig r;
+        start_with_one(&r);
+        if (what == BLINKS)
+            blink(&r);
+        if (what == FAILS || what == WITNESSED)
+            one(&r, A, OBS_TIMEOUT, r.now_ms - 7000, 700);
+        if (what == WITNESSED) {
+            one(&r, B, OBS_OK, r.now_ms - 6000, 60);
+            one(&r, A, OBS_TIMEOUT, r.now_ms - 5000, 700);
+        }
+        lr_run(&r, 50);
+        one(&r, A, OBS_OK, r.now_ms - 20, 20);
+        lr_run(&r, 2000);
+        assert_int_equal(path_of_a(&r)->state, PATH_UP);
+        loss[what] = path_of_a(&r)->loss;
+        fail[what] = path_of_a(&r)->fail;
+        lr_finish(&r);
+    }
+    for (enum what what = BLINKS; what <= FAILS; what++) {
+        assert_true(fail[what] <= fail[NOTHING]);
+        assert_true(loss[what] < 1.2F * loss[NOTHING]);
+    }
+    assert_true(fail[WITNESSED] > fail[NOTHING]);
+    assert_true(loss[WITNESSED] > 1.2F * loss[NOTHING]);
+}
+
+/* What mail that goes elsewhere for that time finds out is no reason to stay there at once. */
+static void test_nothing_soft_after_a_blink(void **state)
+{
+    (void)state;
+    for (int blinks = 0; blinks < 2; blinks++) {
+        struct links_rig r;
+        start_with_one(&r);
+        if (blinks)
+            blink(&r);
+        lr_configure(&r, 800);
+        lr_learn(&r, 40);
+        assert_int_equal(r.advice->group[0].preferred, blinks ? A : B);
+        lr_learn(&r, 60);
+        assert_int_equal(r.advice->group[0].preferred, B);
+        lr_finish(&r);
+    }
+}
+
 /* ---- how closely a path is watched ---- */
 
 static unsigned probes_of_a(struct links_rig *r, int64_t ms)
@@ -138,6 +219,8 @@ int main(void)
         cmocka_unit_test(test_failures_of_an_acquitted_run),
         cmocka_unit_test(test_doubt_is_told_as_it_grows),
         cmocka_unit_test(test_overdue_and_through),
+        cmocka_unit_test(test_what_a_blink_costs),
+        cmocka_unit_test(test_nothing_soft_after_a_blink),
         cmocka_unit_test(test_slower_is_watched_closely),
         cmocka_unit_test(test_flapping_path_is_looked_for),
     };
