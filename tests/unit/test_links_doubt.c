@@ -119,7 +119,7 @@ enum what { NOTHING, BLINKS, FAILS, WITNESSED, WHATS };
 static void test_what_a_blink_costs(void **state)
 {
     (void)state;
-    float loss[WHATS], fail[WHATS];
+    float loss[WHATS], loss_of_b[WHATS], fail[WHATS];
     for (enum what what = 0; what < WHATS; what++) {
         struct links_rig r;
         start_with_one(&r);
@@ -137,11 +137,13 @@ static void test_what_a_blink_costs(void **state)
         assert_int_equal(path_of_a(&r)->state, PATH_UP);
         loss[what] = path_of_a(&r)->loss;
         fail[what] = path_of_a(&r)->fail;
+        loss_of_b[what] = advice_path(r.advice, B, 0)->loss;
         lr_finish(&r);
     }
     for (enum what what = BLINKS; what <= FAILS; what++) {
         assert_true(fail[what] <= fail[NOTHING]);
         assert_true(loss[what] < 1.2F * loss[NOTHING]);
+        assert_true(loss_of_b[what] < 1.2F * loss_of_b[NOTHING]);
     }
     assert_true(fail[WITNESSED] > fail[NOTHING]);
     assert_true(loss[WITNESSED] > 1.2F * loss[NOTHING]);

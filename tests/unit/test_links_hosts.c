@@ -74,6 +74,22 @@ static void test_path_to_the_rest(void **state)
     }
 }
 
+/* The last one goes away for a while. */
+static void test_destination_of_one(void **state)
+{
+    (void)state;
+    struct links_rig r;
+    start(&r, 2, 1);
+    for (int e = 0; e < LINKS_RIG_EGRESSES; e++) {
+        r.dead[e] = true;
+        connect_to(&r, e, 1);
+    }
+    r.silent = true;
+    lr_run(&r, 5000);
+    assert_int_equal(r.events[LINKS_DESTINATION_SUSPECT], 1);
+    lr_finish(&r);
+}
+
 static double doubt_of_b(struct links_rig *r)
 {
     for (unsigned i = 0; i < 2; i++)
@@ -99,6 +115,9 @@ static void test_hosts_absolved(void **state)
             lr_run(&r, 1000);
         }
         assert_int_equal(r.events[destination ? LINKS_DESTINATION_SUSPECT : LINKS_PATH_DOWN], 1);
+        for (unsigned i = 0; i < 2 && !destination; i++)
+            connect_to(&r, A, i); /* it is down: that explains it */
+        lr_run(&r, 50);
         r.dead[B] = r.dead[C] = false;
         connect_to(&r, B, 15);
         connect_to(&r, C, 16);
@@ -115,6 +134,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_are_gone),
         cmocka_unit_test(test_path_to_the_rest),
+        cmocka_unit_test(test_destination_of_one),
         cmocka_unit_test(test_hosts_absolved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
