@@ -20,7 +20,9 @@
  *   nothing at all from a host that has not, and a connection is overdue only after twice the time
  *   in which the host greets others. Where no address may be probed, two
  *   failures do, with mail that gets through by another egress between them and after. What a
- *   failing egress drags down is attributed to the egress (EGRESS_PATHS_DOWN).
+ *   failing egress drags down is attributed to the egress (EGRESS_PATHS_DOWN). A host that fails
+ *   again after others of its group got through is gone and says nothing, until it takes a
+ *   connection.
  *
  *   No verdict on a path or destination stands for good: one that nothing confirms for long,
  *   because nobody can be asked any more, lapses (links_lapse.c).
