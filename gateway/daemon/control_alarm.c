@@ -5,6 +5,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/conf/conf.h"
+#include "gateway/daemon/alarm_join.h"
 #include "gateway/daemon/alarm_text.h"
 #include "gateway/daemon/alarm_unsent.h"
 #include "gateway/daemon/keeper.h"
@@ -332,6 +333,8 @@ static void on_webhook_gone(void *arg, bool lost)
     loop_task_schedule(c->env.loop, &c->save_unsent);
 }
 
+static const struct webhook_ops webhook_ops = { on_webhook_gone, alarm_join };
+
 struct control_alarm *control_alarm_new(const struct control_alarm_env *env)
 {
     struct control_alarm *c = mem_zero(sizeof *c);
@@ -342,7 +345,7 @@ struct control_alarm *control_alarm_new(const struct control_alarm_env *env)
         c->core = alarms_new();
     loop_task_init(&c->save, on_save);
     loop_task_init(&c->save_unsent, on_save_unsent);
-    c->webhook = webhook_new(env->loop, on_webhook_gone, c);
+    c->webhook = webhook_new(env->loop, &webhook_ops, c);
     list_init(&c->letters);
     timer_init(&c->due, on_due);
     timer_init(&c->again, on_again);

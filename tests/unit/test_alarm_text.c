@@ -10,6 +10,7 @@
 
 #include <cmocka.h>
 
+#include "gateway/daemon/alarm_join.h"
 #include "gateway/daemon/alarm_text.h"
 #include "tests/support/standing_rig.h"
 
@@ -76,10 +77,103 @@ static void test_every_alarm_says_what_to_do(void **state)
     }
 }
 
+/* One for each egress of `egresses`, at that minute. */
+static void put_message(struct buf *out, const char *egresses, int minute, uint32_t more)
+{
+    struct alarm fresh[ALARM_LINES_MAX];
+    struct alarm_digest digest = { .fresh = fresh, .fresh_more = more };
+    struct alarm_message m = { slice_of("gw1.test"), minute * RIG_MINUTE, &digest, NULL };
+    for (; egresses[digest.fresh_n]; digest.fresh_n++)
+        fresh[digest.fresh_n] = (struct alarm){ .kind = ALARM_LIST,
+                                                .with = { &egresses[digest.fresh_n], 1 },
+                                                .state = slice_of(list_fault_names[LIST_SILENT]),
+                                                .reason = slice_of(minute % 2 ? "odd" : "even") };
+    buf_clear(out);
+    alarm_put_json(out, &m);
+}
+
+static unsigned times(const char *text, const char *part)
+{
+    unsigned n = 0;
+    for (const char *at = text; (at = strstr(at, part)); at++)
+        n++;
+    return n;
+}
+
+/* Three messages become one: the last is told as ever; of those before it the last word on each
+ * subject, with its time. */
+static void test_what_was_missed_is_summed_up(void **state)
+{
+    static const char *const parts[] = {
+        "\"time\":\"1970-01-01T00:03:00.000Z\",\"text\":\"Waypost gw1.test: the list a says "
+        "nothing "
+        "usable, and 1 more; 11 earlier could not be told in time\"",
+        "\"alarms\":[{\"kind\":\"list\",\"with\":\"a\"", "\"time\":\"1970-01-01T00:02:00.000Z\"",
+        "\"time\":\"1970-01-01T00:01:00.000Z\"", "\"more\":8"
+    };
+    struct buf first, second, third, joined, all;
+    (void)state;
+    struct buf *const bufs[] = { &first, &second, &third, &joined, &all };
+    for (size_t i = 0; i < 5; i++)
+        buf_init(bufs[i], 1 << 16);
+    put_message(&first, "abc", 1, 5);
+    put_message(&second, "abd", 2, 0);
+    put_message(&third, "ae", 3, 0);
+    assert_true(alarm_join(buf_slice(&first), buf_slice(&second), &joined));
+    assert_true(alarm_join(buf_slice(&joined), buf_slice(&third), &all));
+    buf_putc(&all, '\0');
+    const char *text = buf_slice(&all).p;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        if (!strstr(text, parts[i]))
+            print_error("no %s in %s\n", parts[i], text);
+        assert_non_null(strstr(text, parts[i]));
+    }
+    assert_int_equal(times(text, "\"with\":\"a\""), 1);
+    assert_int_equal(times(text, "\"with\":\"b\""), 1); /* as of the second */
+    assert_int_equal(times(text, "\"reason\":\"even\""), 2);
+    assert_int_equal(times(text, "\"time\":"), 1 + 3);
+    assert_false(alarm_join(SLICE_LIT("{}"), buf_slice(&third), &joined));
+    assert_false(alarm_join(buf_slice(&third), SLICE_LIT("no JSON"), &joined));
+    for (size_t i = 0; i < 5; i++)
+        buf_free(bufs[i]);
+}
+
+/* However many there were: no more lines than a message may have. */
+static void test_a_summary_has_an_end(void **state)
+{
+    char egresses[ALARM_LINES_MAX + 1] = { 0 };
+    struct buf sum, next, joined;
+    (void)state;
+    buf_init(&sum, 1 << 18);
+    buf_init(&next, 1 << 18);
+    buf_init(&joined, 1 << 18);
+    for (int round = 0; round < 4; round++) {
+        for (int i = 0; i < ALARM_LINES_MAX; i++)
+            egresses[i] = (char)('0' + (i + round * 17) % 70);
+        put_message(&next, egresses, round, 0);
+        if (round)
+            assert_true(alarm_join(buf_slice(&sum), buf_slice(&next), &joined));
+        buf_clear(&sum);
+        buf_put_slice(&sum, buf_slice(round ? &joined : &next));
+        buf_clear(&joined);
+    }
+    buf_putc(&sum, '\0');
+    unsigned shown = times(buf_slice(&sum).p, "\"kind\":");
+    char more[32];
+    snprintf(more, sizeof more, "\"more\":%u}", 4 * ALARM_LINES_MAX - shown);
+    assert_in_range(shown, ALARM_LINES_MAX + 1, 2 * ALARM_LINES_MAX);
+    assert_non_null(strstr(buf_slice(&sum).p, more));
+    buf_free(&sum);
+    buf_free(&next);
+    buf_free(&joined);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_alarm_says_what_to_do, sr_set_up, sr_tear_down),
+        cmocka_unit_test(test_what_was_missed_is_summed_up),
+        cmocka_unit_test(test_a_summary_has_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
