@@ -72,7 +72,7 @@ static void drop_all(struct webhook *w)
 /* The first into the second; the pauses go on. */
 static bool join_first(struct webhook *w)
 {
-    struct post *older = first(w);
+    struct post *older = CONTAINER_OF(w->posts.next, struct post, node);
     struct post *newer = CONTAINER_OF(older->node.next, struct post, node);
     struct buf out;
     buf_init(&out, JOINED_MAX);
