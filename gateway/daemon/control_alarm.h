@@ -6,8 +6,8 @@
  *   stores and sends like any other mail: by an egress that still works.
  *
  *   A webhook that fails is tried again for a day, then given up with a line in the log
- *   (webhook.h). Mail waits here until the relay says that it has stored it. What was told, and what
- *   waits to be, is kept (alarms.bin): a restart repeats nothing and makes no room for more
+ *   (webhook.h). Mail waits here until the relay says that it has stored it. What was told, and
+ *   what waits to be, is kept (alarms.bin): a restart repeats nothing and makes no room for more
  *   messages. What has not arrived is kept, too (unsent.bin): it may come twice when control or the
  *   relay dies just then.
  *

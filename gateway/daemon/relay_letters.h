@@ -1,7 +1,7 @@
 /*
  * daemon/relay_letters — mail to people on its way from control into the spool
  *
- *   control ── LETTER ──► main thread ──► a worker: stored ──► main thread ── LETTER_FATE ──► control
+ *   control ─ LETTER ─► main thread ─► a worker: stored ─► main thread ─ LETTER_FATE ─► control
  *
  *   Control keeps what it sent until it hears that it was stored. There is room for a few at once.
  *

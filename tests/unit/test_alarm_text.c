@@ -107,17 +107,27 @@ static void test_every_alarm_says_what_to_do(void **state)
     }
 }
 
-/* One for each egress of `egresses`, at that minute. */
-static void put_message(struct buf *out, const char *egresses, int minute, uint32_t more)
+static uint32_t put_lists(struct alarm *at, const char *lists, const char *reason)
 {
-    struct alarm fresh[ALARM_LINES_MAX];
-    struct alarm_digest digest = { .fresh = fresh, .fresh_more = more };
+    uint32_t n = 0;
+    for (; lists[n]; n++)
+        at[n] = (struct alarm){ .kind = ALARM_LIST,
+                                .with = { &lists[n], 1 },
+                                .state = slice_of(list_fault_names[LIST_SILENT]),
+                                .reason = slice_of(reason) };
+    return n;
+}
+
+/* Of a minute: an alarm for each letter, which is the name of a list. */
+static void put_message(struct buf *out, const char *lists, const char *withheld, int minute,
+                        uint32_t more)
+{
+    const char *reason = minute % 2 ? "odd" : "even";
+    struct alarm fresh[ALARM_LINES_MAX], held[4];
+    struct alarm_digest digest = { .fresh = fresh, .held = held, .fresh_more = more };
     struct alarm_message m = { slice_of("gw1.test"), minute * RIG_MINUTE, &digest, NULL };
-    for (; egresses[digest.fresh_n]; digest.fresh_n++)
-        fresh[digest.fresh_n] = (struct alarm){ .kind = ALARM_LIST,
-                                                .with = { &egresses[digest.fresh_n], 1 },
-                                                .state = slice_of(list_fault_names[LIST_SILENT]),
-                                                .reason = slice_of(minute % 2 ? "odd" : "even") };
+    digest.fresh_n = put_lists(fresh, lists, reason);
+    digest.held_n = put_lists(held, withheld, reason);
     buf_clear(out);
     alarm_put_json(out, &m);
 }
@@ -137,18 +147,18 @@ static void test_what_was_missed_is_summed_up(void **state)
     static const char *const parts[] = {
         "\"time\":\"1970-01-01T00:03:00.000Z\",\"text\":\"Waypost gw1.test: the list a says "
         "nothing "
-        "usable: odd, and 1 more; 11 earlier could not be told in time\"",
+        "usable: odd, and 2 more; 11 earlier could not be told in time\"",
         "\"alarms\":[{\"kind\":\"list\",\"with\":\"a\"", "\"time\":\"1970-01-01T00:02:00.000Z\"",
-        "\"time\":\"1970-01-01T00:01:00.000Z\"", "\"more\":8"
+        "\"time\":\"1970-01-01T00:01:00.000Z\"", "\"more\":9"
     };
     struct buf first, second, third, joined, all;
     (void)state;
     struct buf *const bufs[] = { &first, &second, &third, &joined, &all };
     for (size_t i = 0; i < 5; i++)
         buf_init(bufs[i], 1 << 16);
-    put_message(&first, "abc", 1, 5);
-    put_message(&second, "abd", 2, 0);
-    put_message(&third, "ae", 3, 0);
+    put_message(&first, "abc", "", 1, 5);
+    put_message(&second, "abd", "", 2, 0);
+    put_message(&third, "ae", "d", 3, 0);
     assert_true(alarm_join(buf_slice(&first), buf_slice(&second), &joined));
     assert_true(alarm_join(buf_slice(&joined), buf_slice(&third), &all));
     buf_putc(&all, '\0');
@@ -160,8 +170,9 @@ static void test_what_was_missed_is_summed_up(void **state)
     }
     assert_int_equal(times(text, "\"with\":\"a\""), 1);
     assert_int_equal(times(text, "\"with\":\"b\""), 1); /* as of the second */
-    assert_int_equal(times(text, "\"reason\":\"even\""), 2);
-    assert_int_equal(times(text, "\"time\":"), 1 + 3);
+    assert_int_equal(times(text, "\"with\":\"d\""), 1); /* as of the third */
+    assert_int_equal(times(text, "\"reason\":\"even\""), 1);
+    assert_int_equal(times(text, "\"time\":"), 1 + 2);
     assert_false(alarm_join(SLICE_LIT("{}"), buf_slice(&third), &joined));
     assert_false(alarm_join(buf_slice(&third), SLICE_LIT("no JSON"), &joined));
     for (size_t i = 0; i < 5; i++)
@@ -171,7 +182,7 @@ static void test_what_was_missed_is_summed_up(void **state)
 /* However many there were: no more lines than a message may have. */
 static void test_a_summary_has_an_end(void **state)
 {
-    char egresses[ALARM_LINES_MAX + 1] = { 0 };
+    char lists[ALARM_LINES_MAX + 1] = { 0 };
     struct buf sum, next, joined;
     (void)state;
     buf_init(&sum, 1 << 18);
@@ -179,8 +190,8 @@ static void test_a_summary_has_an_end(void **state)
     buf_init(&joined, 1 << 18);
     for (int round = 0; round < 4; round++) {
         for (int i = 0; i < ALARM_LINES_MAX; i++)
-            egresses[i] = (char)('0' + (i + round * 17) % 70);
-        put_message(&next, egresses, round, 0);
+            lists[i] = (char)('0' + (i + round * 17) % 70);
+        put_message(&next, lists, "", round, 0);
         if (round)
             assert_true(alarm_join(buf_slice(&sum), buf_slice(&next), &joined));
         buf_clear(&sum);
