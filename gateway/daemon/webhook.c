@@ -69,11 +69,9 @@ static void drop_all(struct webhook *w)
 
 /* ---- those that wait for one that is down ---- */
 
-/* The first into the second; the pauses go on. */
-static bool join_first(struct webhook *w)
+/* The older one is a part of the newer one now; its pauses go on. */
+static bool join(struct webhook *w, const struct post *older, struct post *newer)
 {
-    struct post *older = CONTAINER_OF(w->posts.next, struct post, node);
-    struct post *newer = CONTAINER_OF(older->node.next, struct post, node);
     struct buf out;
     buf_init(&out, JOINED_MAX);
     bool joined = w->ops->join((struct slice){ older->json, older->n },
@@ -82,8 +80,6 @@ static bool join_first(struct webhook *w)
         newer->tries = older->tries;
         free(newer->json);
         newer->json = buf_take(&out, &newer->n);
-        post_free(w, older);
-        w->ops->gone(w->arg, false);
     }
     buf_free(&out);
     return joined;
@@ -91,8 +87,23 @@ static bool join_first(struct webhook *w)
 
 static void gather(struct webhook *w)
 {
-    while (w->down && !w->fetch && w->n > 1 && join_first(w)) {
+    struct list apart = LIST_INIT(apart);
+    struct post *sum = NULL;
+    if (!w->down || w->fetch)
+        return;
+    list_splice_back(&apart, &w->posts);
+    for (struct list *node; (node = list_pop_front(&apart));) {
+        struct post *p = CONTAINER_OF(node, struct post, node);
+        if (sum && join(w, sum, p)) {
+            post_free(w, sum);
+            w->ops->gone(w->arg, false);
+        } else if (sum) {
+            list_push_back(&w->posts, &sum->node);
+        }
+        sum = p;
     }
+    if (sum)
+        list_push_back(&w->posts, &sum->node);
 }
 
 /* ---- one after the other ---- */
