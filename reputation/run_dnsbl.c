@@ -8,7 +8,7 @@
 #include "gateway/dns/channel.h"
 #include "gateway/io/timer.h"
 
-enum { TICK_MS = 100, TRY_MS = 2000, ARENA_BLOCK = 4096 };
+enum { ARENA_BLOCK = 4096 };
 
 struct server {
     struct addr addr;
@@ -137,7 +137,7 @@ static void on_fault(void *arg, struct slice zone, enum list_fault fault, const 
 static void on_tick(struct timer *timer)
 {
     struct run_dnsbl *run = CONTAINER_OF(timer, struct run_dnsbl, tick);
-    timer_set(run->loop, timer, TICK_MS);
+    timer_set(run->loop, timer, DNSBL_TICK_MS);
     dnsbl_tick(run->core, loop_now_ms(run->loop), &run->rnd);
 }
 
@@ -150,7 +150,7 @@ static void want(struct run_dnsbl *run, const struct addr *addr)
         run->servers = mem_grow(run->servers, run->server_n + 1, sizeof *run->servers);
         server = &run->servers[run->server_n++];
         *server = (struct server){ .addr = *addr };
-        if (channel_new(run->loop, addr, TRY_MS, &server->channel, NULL) != RC_OK)
+        if (channel_new(run->loop, addr, DNSBL_TRY_MS, &server->channel, NULL) != RC_OK)
             server->channel = NULL;
     }
     server->wanted = true;

@@ -15,6 +15,11 @@
 #include "gateway/io/loop.h"
 #include "reputation/dnsbl.h"
 
+enum {
+    DNSBL_TICK_MS = 100, /* between two looks at what is to be asked */
+    DNSBL_TRY_MS = 2000  /* a resolver that has not answered by then gives no answer */
+};
+
 struct run_dnsbl_hooks {
     void (*listing)(void *arg, const struct listing *listing);
     void (*fault)(void *arg, struct slice zone, enum list_fault fault, const char *text);

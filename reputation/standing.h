@@ -298,6 +298,7 @@ struct standing_view {
     double share;        /* 0..1 of its weight */
     uint32_t relapses;   /* within 7 days */
     struct slice reason; /* of the last transition */
+    const char *does;    /* what is made of it, as a sentence of its mail; "" when it is clean */
     const char *todo;    /* what to do about it; "" when nothing */
 };
 uint32_t standing_member_n(const struct standing *s);

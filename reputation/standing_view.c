@@ -29,8 +29,8 @@ static const char *todo(const struct standing *s, const struct member *m)
     if (m->state == STANDING_QUARANTINED && s->acknowledge && !m->acknowledged)
         return "find out what was sent, stop it, then acknowledge the quarantine";
     if (member_hard_listed(m))
-        return "find out what was sent and stop it, then look the address up at the list's own "
-               "site: some entries expire, others are to be removed there";
+        return "find out what was sent by it and stop that; then go by what the list says about "
+               "its entry: some expire, others are to be removed at its own site";
     if (m->fcrdns == STANDING_NAME_BROKEN)
         return "give the address a reverse name (PTR) that resolves to it";
     if (m->helo == STANDING_NAME_BROKEN)
@@ -41,6 +41,30 @@ static const char *todo(const struct standing *s, const struct member *m)
         m->state == STANDING_DRAINING || m->state == STANDING_LISTED)
         return "read the evidence: the replies name what receivers object to";
     return m->begun ? "" : "nothing: its warm-up has not begun";
+}
+
+/* What becomes of its mail, and how that ends. */
+static const char *does(const struct standing *s, const struct member *m)
+{
+    static const char *const by_state[STANDING_STATES] = {
+        [STANDING_PROBATION] = "it carries a part of its mail, which grows as long as all is well",
+        [STANDING_SUSPECT] = "it carries half of its mail, and is looked at each minute",
+        [STANDING_DRAINING] = "no new mail leaves by it; what is under way ends, and what waits "
+                              "leaves by other egresses",
+        [STANDING_LISTED] = "no mail leaves by it; when no list of weight has it any more it is "
+                            "quarantined, then begins again with a tenth of its mail",
+        [STANDING_QUARANTINED] = "no mail leaves by it; when its time is over and nothing stands "
+                                 "against it, it begins again with a tenth of its mail",
+        [STANDING_DISABLED] = "no mail leaves by it, as ordered",
+    };
+    if (m->last_resort)
+        return "it carries mail all the same, as the least bad of all that are out (last_resort)";
+    if (m->state == STANDING_QUARANTINED && s->acknowledge && !m->acknowledged)
+        return "no mail leaves by it until somebody acknowledges the quarantine";
+    if (m->capped)
+        return "it carries half of its mail: the others of a route cannot do without it";
+    const char *text = by_state[m->state];
+    return text && m->begun ? text : "";
 }
 
 static double member_share(const struct member *m)
@@ -87,6 +111,7 @@ bool standing_view(const struct standing *s, int member, int64_t now_ms,
         .share = m->last_resort ? 1 : member_share(m),
         .relapses = recent ? m->falls : 0,
         .reason = slice_of(m->reason),
+        .does = does(s, m),
         .todo = todo(s, m),
     };
     return true;

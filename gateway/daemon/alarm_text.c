@@ -1,29 +1,34 @@
 #include "gateway/daemon/alarm_text.h"
 
 #include "gateway/base/json.h"
+#include "gateway/conf/zones.h"
+
+enum { LINK_MAX = 1024, SHOWN_REASON_MAX = 160 };
 
 /* ---- lists ---- */
 
 struct fault_words {
-    const char *what, *todo;
+    const char *what, *does, *todo;
 };
 
 /* By enum list_fault, and one more. */
 static const struct fault_words fault_words[LIST_FAULTS + 1] = {
-    { "can be believed again", "" },
+    { "can be believed again", "", "" },
     { "suddenly lists most of our addresses",
-      "nothing at once: mail goes on by all of them. Look some up at the list's own site; if the "
-      "list is at fault, take it out of the configuration and reload" },
+      "mail goes on by all of them; it is believed if it still says so in 15 minutes",
+      "nothing at once. Look some up at the list's own site; if the list is at fault, take it out "
+      "of the configuration and reload" },
     { "goes on listing most of our addresses",
-      "mail goes on by at least half of the addresses of each route. If the list is right, find "
-      "out what was sent, stop it, and have the addresses removed there; if it is at fault, take "
-      "it out of the configuration and reload" },
+      "mail goes on by at least half of the addresses of each route",
+      "if the list is right, find out what was sent, stop it, and have the addresses removed "
+      "there; if it is at fault, take it out of the configuration and reload" },
     { "says nothing usable",
+      "mail goes on; what the list said before counts for a day, and nothing new is learnt of it",
       "see whether the resolvers or the URL can be reached; a list that was closed is to be taken "
-      "out of the configuration. Mail goes on" },
+      "out of the configuration" },
     { "has content that cannot be used",
-      "see to the file or URL; what it said before counts for another day. Mail goes on" },
-    { "cannot be believed", "" }, /* kept by a version that did not say why */
+      "mail goes on; what the list said before counts for another day", "see to the file or URL" },
+    { "cannot be believed", "", "" }, /* kept by a version that did not say why */
 };
 
 static const struct fault_words *words_of(const struct alarm *a)
@@ -51,12 +56,22 @@ static bool is_over(const struct alarm *a)
            (a->kind == ALARM_LIST && words_of(a) == &fault_words[LIST_FINE]);
 }
 
+/* In few words: what a state means. */
+static const char *state_words(struct slice state)
+{
+    if (slice_eq_str(state, standing_state_names[STANDING_DRAINING]))
+        return "carries no new mail (draining)";
+    return slice_eq_str(state, standing_state_names[STANDING_LISTED]) ? "carries no mail (listed)"
+                                                                      : "carries no mail "
+                                                                        "(quarantined)";
+}
+
 static void put_what(struct buf *out, const struct alarm *a)
 {
     switch ((enum alarm_kind)a->kind) {
     case ALARM_ADDRESS:
         put_who(out, a);
-        buf_printf(out, " is %.*s", SLICE_FMT(a->state));
+        buf_printf(out, " %s", state_words(a->state));
         break;
     case ALARM_ACKNOWLEDGE:
         put_who(out, a);
@@ -87,40 +102,127 @@ static void put_what(struct buf *out, const struct alarm *a)
     }
 }
 
-/* What to do about it; about an address as things are now. */
-static const char *todo_of(const struct alarm_message *m, const struct alarm *a)
+static void put_reason(struct buf *out, const struct alarm *a, size_t max)
 {
-    static const char *const of_kind[ALARM_KINDS] = {
-        [ALARM_POOL] =
-            "see who is out, and why: waypost egress list. Mend what it names, add an egress to "
-            "the "
-            "route, or vouch for an address: waypost egress reset NAME. What waits leaves as soon "
-            "as one is back",
-        [ALARM_PROVIDER] =
-            "read its replies: waypost report reputation; they often name a page to ask for "
-            "removal. Its mail goes by other addresses, or waits; one mail is tried in some hours",
-        [ALARM_STATE] = "give the orders that were in force again: waypost egress disable NAME",
+    if (a->reason.n)
+        buf_printf(out, ": %.*s%s", (int)(a->reason.n < max ? a->reason.n : max), a->reason.p,
+                   a->reason.n > max ? "..." : "");
+}
+
+/* ---- what is made of it, and what to do ---- */
+
+struct advice_words {
+    const char *does, *todo;
+};
+
+static bool any_last_resort(const struct alarm_message *m)
+{
+    struct standing_view view;
+    for (int i = 0; standing_view(m->standing, i, m->now_ms, &view); i++)
+        if (view.last_resort)
+            return true;
+    return false;
+}
+
+static int member_of(const struct alarm_message *m, const struct alarm *a)
+{
+    return a->egress.n ? standing_find(m->standing, a->egress, &a->address) : STANDING_NONE;
+}
+
+/* About an address as things are now. */
+static struct advice_words words_about(const struct alarm_message *m, const struct alarm *a)
+{
+    static const struct advice_words of_kind[ALARM_KINDS] = {
+        [ALARM_POOL] = { "its mail waits, and senders are told of the delay; it leaves as soon as "
+                         "an address is back",
+                         "see who is out, and why: waypost egress list. Mend what it names, add an "
+                         "egress to the route, or vouch for an address: waypost egress reset "
+                         "NAME" },
+        [ALARM_PROVIDER] = { "its mail there goes by other addresses, or waits; one mail is tried "
+                             "in some hours, and more when that is taken",
+                             "read its replies: waypost report reputation; they often name a page "
+                             "to ask for removal" },
+        [ALARM_STATE] = { "all addresses carry mail, and lists are asked about them each minute",
+                          "give the orders that were in force again: waypost egress disable NAME" },
     };
     struct standing_view view;
+    if (is_over(a))
+        return (struct advice_words){ "", "" };
     if (a->kind == ALARM_LIST)
-        return words_of(a)->todo;
-    const char *todo = a->kind < ALARM_KINDS ? of_kind[a->kind] : NULL;
-    if (todo)
-        return is_over(a) ? "" : todo;
-    int member = a->egress.n ? standing_find(m->standing, a->egress, &a->address) : STANDING_NONE;
-    return standing_view(m->standing, member, m->now_ms, &view) ? view.todo : "";
+        return (struct advice_words){ words_of(a)->does, words_of(a)->todo };
+    if (a->kind < ALARM_KINDS && of_kind[a->kind].todo) {
+        struct advice_words words = of_kind[a->kind];
+        if (a->kind == ALARM_POOL && any_last_resort(m))
+            words.does = "its mail leaves by the least bad of them (last_resort: send)";
+        return words;
+    }
+    if (!standing_view(m->standing, member_of(m, a), m->now_ms, &view))
+        return (struct advice_words){ "", "" };
+    return (struct advice_words){ view.does, view.todo };
+}
+
+/* The lists that have the address, each with its way out. */
+struct listings {
+    struct standing_evidence at[STANDING_LISTINGS_MAX];
+    uint32_t n;
+};
+
+static void find_listings(const struct alarm_message *m, const struct alarm *a,
+                          struct listings *list)
+{
+    bool of_address = a->kind == ALARM_ADDRESS || a->kind == ALARM_ACKNOWLEDGE;
+    int member = of_address ? member_of(m, a) : STANDING_NONE;
+    uint32_t n = member == STANDING_NONE ? 0
+                                         : standing_evidence(m->standing, member, m->now_ms,
+                                                             list->at, STANDING_LISTINGS_MAX);
+    for (list->n = 0; list->n < n; list->n++)
+        if (list->at[list->n].kind != STANDING_EV_LISTED || !list->at[list->n].standing)
+            break; /* they come first */
+}
+
+static const char *ending_of(const struct zone *zone)
+{
+    return !zone           ? "see there how entries end"
+           : zone->expires ? "the entry ends by itself when nothing new comes"
+                           : "look it up: what does not end by itself is removed there on request";
+}
+
+static void put_link(struct buf *out, const struct zone *zone, const struct addr *address)
+{
+    if (zone)
+        zone_put_link(zone->link, address, out);
+}
+
+static void put_listings(struct buf *out, const struct alarm_message *m, const struct alarm *a)
+{
+    struct listings list;
+    find_listings(m, a, &list);
+    for (uint32_t i = 0; i < list.n; i++) {
+        const struct zone *zone = zones_find(zones_builtin(), list.at[i].source);
+        struct buf link;
+        buf_init(&link, LINK_MAX);
+        put_link(&link, zone, &a->address);
+        buf_printf(out, "  Listed by %.*s", SLICE_FMT(list.at[i].source));
+        if (list.at[i].text.n)
+            buf_printf(out, " (%.*s)", SLICE_FMT(list.at[i].text));
+        buf_printf(out, ": %s%s%.*s\n", ending_of(zone), buf_len(&link) ? ": " : "",
+                   SLICE_FMT(buf_slice(&link)));
+        buf_free(&link);
+    }
 }
 
 static void put_alarm(struct buf *out, const struct alarm_message *m, const struct alarm *a)
 {
-    const char *todo = todo_of(m, a);
+    struct advice_words words = words_about(m, a);
     buf_puts(out, "- ");
     put_what(out, a);
-    if (a->reason.n)
-        buf_printf(out, ": %.*s", SLICE_FMT(a->reason));
+    put_reason(out, a, SIZE_MAX);
     buf_putc(out, '\n');
-    if (todo[0])
-        buf_printf(out, "  What to do: %s.\n", todo);
+    if (words.does[0])
+        buf_printf(out, "  What Waypost does: %s.\n", words.does);
+    put_listings(out, m, a);
+    if (words.todo[0])
+        buf_printf(out, "  What to do: %s.\n", words.todo);
 }
 
 static void put_alarms(struct buf *out, const struct alarm_message *m, const struct alarm *at,
@@ -137,9 +239,11 @@ static void put_alarms(struct buf *out, const struct alarm_message *m, const str
 void alarm_put_subject(struct buf *out, const struct alarm_message *m)
 {
     const struct alarm_digest *d = m->digest;
+    const struct alarm *first = d->fresh_n ? &d->fresh[0] : &d->held[0];
     uint32_t n = d->fresh_n + d->fresh_more + d->held_n + d->held_more;
     buf_printf(out, "Waypost %.*s: ", SLICE_FMT(m->hostname));
-    put_what(out, d->fresh_n ? &d->fresh[0] : &d->held[0]);
+    put_what(out, first);
+    put_reason(out, first, SHOWN_REASON_MAX);
     if (n > 1)
         buf_printf(out, ", and %u more", (unsigned)(n - 1));
 }
@@ -161,10 +265,34 @@ void alarm_put_text(struct buf *out, const struct alarm_message *m)
                   "The same thing is told once an hour at most.\n");
 }
 
+static void put_ways_out(struct buf *out, const struct alarm_message *m, const struct alarm *a)
+{
+    struct listings list;
+    find_listings(m, a, &list);
+    if (!list.n)
+        return;
+    json_key(out, "listed_by");
+    json_open(out, '[');
+    for (uint32_t i = 0; i < list.n; i++) {
+        const struct zone *zone = zones_find(zones_builtin(), list.at[i].source);
+        struct buf link;
+        buf_init(&link, LINK_MAX);
+        put_link(&link, zone, &a->address);
+        json_open(out, '{');
+        json_str(out, "list", list.at[i].source);
+        if (buf_len(&link))
+            json_str(out, "link", buf_slice(&link));
+        json_cstr(out, "ends", ending_of(zone));
+        json_close(out, '}');
+        buf_free(&link);
+    }
+    json_close(out, ']');
+}
+
 static void put_object(struct buf *out, const struct alarm_message *m, const struct alarm *a)
 {
     char address[ADDR_TEXT_MAX];
-    const char *todo = todo_of(m, a);
+    struct advice_words words = words_about(m, a);
     struct buf what;
     buf_init(&what, 2048);
     put_what(&what, a);
@@ -180,8 +308,11 @@ static void put_object(struct buf *out, const struct alarm_message *m, const str
         json_str(out, "state", a->state);
     json_str(out, "what", buf_slice(&what));
     json_str(out, "reason", a->reason);
-    if (todo[0])
-        json_cstr(out, "todo", todo);
+    if (words.does[0])
+        json_cstr(out, "does", words.does);
+    put_ways_out(out, m, a);
+    if (words.todo[0])
+        json_cstr(out, "todo", words.todo);
     json_close(out, '}');
     buf_free(&what);
 }

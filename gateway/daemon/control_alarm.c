@@ -5,13 +5,20 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/conf/conf.h"
+#include "gateway/daemon/alarm_join.h"
 #include "gateway/daemon/alarm_text.h"
 #include "gateway/daemon/alarm_unsent.h"
 #include "gateway/daemon/keeper.h"
 #include "gateway/daemon/webhook.h"
 #include "gateway/io/timer.h"
 
-enum { SUBJECT_MAX = 2048, BODY_MAX = 128 << 10, LETTERS_MAX = 16, AGAIN_MS = 500 };
+enum {
+    SUBJECT_MAX = 2048,
+    BODY_MAX = 128 << 10,
+    LETTERS_MAX = 16,
+    AGAIN_MS = 500,       /* nobody took it; also between two */
+    LATER_MS = 10 * 1000, /* the relay could not store it */
+};
 static const char FILE_NAME[] = "alarms.bin", UNSENT_NAME[] = "unsent.bin";
 static const int64_t LETTER_PATIENCE_MS = 24 * 3600 * 1000;
 
@@ -29,6 +36,7 @@ struct control_alarm {
     struct webhook *webhook;
     struct list letters;
     unsigned letter_n;
+    uint64_t ticket, tickets; /* of the first letter, which the relay has; 0: it has none */
     struct timer due, again;
     struct keeper *keeper;
     struct loop_task save;        /* at the end of the turn: a storm is one writing */
@@ -144,35 +152,47 @@ static void letter_free(struct control_alarm *c, struct waiting *w)
     free(w);
 }
 
-/* The oldest: newer ones tell more. */
-static void lose(struct control_alarm *c, struct waiting *w)
-{
-    count_lost(c, "the relay takes none");
-    letter_free(c, w);
-}
-
-/* One at a time: the relay has room for a few. */
+/* One at a time, and the next when it is known what became of it. */
 static void hand_over(struct control_alarm *c)
 {
-    if (list_empty(&c->letters))
+    if (list_empty(&c->letters) || c->ticket || timer_is_set(&c->again))
         return;
     struct waiting *w = CONTAINER_OF(c->letters.next, struct waiting, node);
-    struct link_letter letter = { buf_slice(&w->to), buf_slice(&w->subject), buf_slice(&w->text) };
-    if (!control_links_letter(c->env.links, &letter)) {
-        timer_set(c->env.loop, &c->again, AGAIN_MS);
-        if (c->letter_n > LETTERS_MAX)
-            lose(c, w);
-        return;
-    }
-    letter_free(c, w);
-    loop_task_schedule(c->env.loop, &c->save_unsent);
-    if (c->letter_n)
+    struct link_letter letter = { c->tickets + 1, buf_slice(&w->to), buf_slice(&w->subject),
+                                  buf_slice(&w->text) };
+    if (control_links_letter(c->env.links, &letter))
+        c->ticket = ++c->tickets;
+    else
         timer_set(c->env.loop, &c->again, AGAIN_MS);
 }
 
 static void on_again(struct timer *timer)
 {
     hand_over(CONTAINER_OF(timer, struct control_alarm, again));
+}
+
+void control_alarm_letter(struct control_alarm *c, uint64_t ticket, enum letter_fate fate)
+{
+    if (ticket != c->ticket)
+        return;
+    struct waiting *w = CONTAINER_OF(c->letters.next, struct waiting, node);
+    bool old = loop_wall_ms(c->env.loop) - w->since_ms >= LETTER_PATIENCE_MS;
+    c->ticket = 0;
+    timer_set(c->env.loop, &c->again, fate == LETTER_LATER ? LATER_MS : AGAIN_MS);
+    if (fate == LETTER_LATER && !old)
+        return;
+    if (fate != LETTER_KEPT)
+        count_lost(c, old ? "it has waited for a day" : "no such mail can be sent");
+    letter_free(c, w);
+    loop_task_schedule(c->env.loop, &c->save_unsent);
+}
+
+/* The oldest that the relay does not have: newer ones tell more. */
+static void make_room(struct control_alarm *c)
+{
+    struct list *oldest = c->ticket ? c->letters.next->next : c->letters.next;
+    count_lost(c, "the relay takes none");
+    letter_free(c, CONTAINER_OF(oldest, struct waiting, node));
 }
 
 static void keep_letter(struct control_alarm *c, const struct unsent *m)
@@ -189,6 +209,8 @@ static void keep_letter(struct control_alarm *c, const struct unsent *m)
     list_push_back(&c->letters, &w->node);
     c->letter_n++;
     hand_over(c);
+    if (c->letter_n > LETTERS_MAX)
+        make_room(c);
 }
 
 static void send_mail(struct control_alarm *c, const struct alarm_message *m)
@@ -311,16 +333,19 @@ static void on_webhook_gone(void *arg, bool lost)
     loop_task_schedule(c->env.loop, &c->save_unsent);
 }
 
+static const struct webhook_ops webhook_ops = { on_webhook_gone, alarm_join };
+
 struct control_alarm *control_alarm_new(const struct control_alarm_env *env)
 {
     struct control_alarm *c = mem_zero(sizeof *c);
     c->env = *env;
+    c->tickets = (uint64_t)loop_wall_ms(env->loop); /* not those of a process before this one */
     c->keeper = keeper_new(env->folder);
     if (keeper_load(c->keeper, FILE_NAME, ALARMS_PACK_MAX, take_kept, c) != RC_OK)
         c->core = alarms_new();
     loop_task_init(&c->save, on_save);
     loop_task_init(&c->save_unsent, on_save_unsent);
-    c->webhook = webhook_new(env->loop, on_webhook_gone, c);
+    c->webhook = webhook_new(env->loop, &webhook_ops, c);
     list_init(&c->letters);
     timer_init(&c->due, on_due);
     timer_init(&c->again, on_again);

@@ -6,9 +6,10 @@
  *   stores and sends like any other mail: by an egress that still works.
  *
  *   A webhook that fails is tried again for a day, then given up with a line in the log
- *   (webhook.h). Mail waits here while the relay does not answer. What was told, and what waits to
- *   be, is kept (alarms.bin): a restart repeats nothing and makes no room for more messages. What
- *   has not arrived is kept, too (unsent.bin): it may come twice when control dies just then.
+ *   (webhook.h). Mail waits here until the relay says that it has stored it. What was told, and
+ *   what waits to be, is kept (alarms.bin): a restart repeats nothing and makes no room for more
+ *   messages. What has not arrived is kept, too (unsent.bin): it may come twice when control or the
+ *   relay dies just then.
  *
  *   Everything runs on control's loop. The inputs may be called from inside the callbacks of the
  *   core of standing: what is told of it is read later.
@@ -45,6 +46,9 @@ void control_alarm_list(struct control_alarm *alarm, struct slice source, enum l
                         const char *text);
 /* What was known is lost: nothing of it could be read at the start. */
 void control_alarm_loss(struct control_alarm *alarm);
+
+/* What became of the mail that the relay was given. */
+void control_alarm_letter(struct control_alarm *alarm, uint64_t ticket, enum letter_fate fate);
 
 struct control_alarm_stats {
     uint64_t messages; /* told, by whatever way */

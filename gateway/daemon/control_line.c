@@ -26,7 +26,16 @@ struct control_line {
     struct link_reader reader;
     struct timer again;
     uint64_t lost;
+    uint64_t letter; /* the ticket of the one under way; 0: none */
 };
+
+static void end_letter(struct control_line *l, enum letter_fate fate)
+{
+    uint64_t ticket = l->letter;
+    l->letter = 0;
+    if (ticket)
+        l->ops->on_letter(l->arg, ticket, fate);
+}
 
 static void drop(struct control_line *l)
 {
@@ -38,6 +47,7 @@ static void drop(struct control_line *l)
         link_reader_free(&l->reader);
     }
     timer_set(l->loop, &l->again, AGAIN_MS);
+    end_letter(l, LETTER_LATER);
 }
 
 static void opened(struct control_line *l)
@@ -49,8 +59,21 @@ static void opened(struct control_line *l)
     l->ops->on_open(l->arg);
 }
 
+/* Of an earlier line's letter nobody wants to know any more. */
+static enum rc take_fate(struct control_line *l, struct slice content)
+{
+    uint64_t ticket;
+    enum letter_fate fate;
+    enum rc rc = link_read_fate(content, &ticket, &fate);
+    if (rc == RC_OK && ticket == l->letter)
+        end_letter(l, fate);
+    return rc;
+}
+
 static enum rc take(struct control_line *l, const struct link_frame *frame)
 {
+    if (frame->type == LINK_LETTER_FATE && l->open)
+        return take_fate(l, frame->content);
     if (frame->type == LINK_REPORTS && l->open)
         return link_read_reports(frame->content, l->ops->on_report, l->arg);
     if (frame->type != LINK_OBSERVATIONS)
@@ -126,6 +149,7 @@ void control_line_free(struct control_line **line)
     struct control_line *l = *line;
     if (!l)
         return;
+    l->letter = 0; /* nobody is told any more */
     drop(l);
     timer_stop(l->loop, &l->again);
     free(l->path);
@@ -172,13 +196,15 @@ void control_line_note(struct control_line *l, const struct link_note *note)
 bool control_line_letter(struct control_line *l, const struct link_letter *letter)
 {
     struct buf out;
-    if (!l->open)
+    if (!l->open || l->letter)
         return false;
     buf_init(&out, LETTER_MAX);
     link_put_letter(&out, letter);
     bool fits = !out.full && stream_queued(l->stream) + buf_len(&out) < OUTPUT_MAX;
-    if (fits)
+    if (fits) {
+        l->letter = letter->ticket;
         stream_write(l->stream, buf_slice(&out).p, buf_len(&out));
+    }
     buf_free(&out);
     return fits;
 }

@@ -18,6 +18,8 @@ struct control_line_ops {
     void (*on_open)(void *arg);
     void (*on_observation)(void *arg, const struct observation *observation);
     void (*on_report)(void *arg, const struct reply_report *report);
+    /* What became of the letter under way; LETTER_LATER also when the line is lost. */
+    void (*on_letter)(void *arg, uint64_t ticket, enum letter_fate fate);
 };
 
 struct control_line;
@@ -30,7 +32,8 @@ bool control_line_is_open(const struct control_line *line);
 /* False: not sent, the line is not open or the relay is still reading an earlier one. */
 bool control_line_advise(struct control_line *line, const struct advice *advice);
 void control_line_note(struct control_line *line, const struct link_note *note);
-/* As control_line_advise(). */
+/* As control_line_advise(); also not sent while one is under way. on_letter() follows when it was,
+ * unless the line is freed. `ticket` is not 0. */
 bool control_line_letter(struct control_line *line, const struct link_letter *letter);
 uint64_t control_line_lost(const struct control_line *line); /* observations, as the relay counts */
 

@@ -101,6 +101,13 @@ static void on_report(void *arg, const struct reply_report *r)
         c->env.report(c->env.arg, r);
 }
 
+static void on_letter(void *arg, uint64_t ticket, enum letter_fate fate)
+{
+    const struct control_links *c = arg;
+    if (c->env.letter)
+        c->env.letter(c->env.arg, ticket, fate);
+}
+
 static bool reached(const struct observation *o)
 {
     return o->result == OBS_OK || o->result == OBS_REPLY_4XX || o->result == OBS_REPLY_5XX ||
@@ -349,7 +356,8 @@ void control_links_get_stats(const struct control_links *c, struct control_links
 
 struct control_links *control_links_new(const struct control_links_env *env)
 {
-    static const struct control_line_ops line_ops = { on_line_open, on_observation, on_report };
+    static const struct control_line_ops line_ops = { on_line_open, on_observation, on_report,
+                                                      on_letter };
     struct control_links *c = mem_zero(sizeof *c);
     c->loop = env->loop;
     c->env = *env;

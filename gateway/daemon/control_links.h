@@ -32,6 +32,8 @@ struct control_links_env {
     /* What else belongs into a table before it is sent, and what the relay says of receivers. */
     void (*advise)(void *arg, struct advice *advice);
     void (*report)(void *arg, const struct reply_report *report);
+    /* What became of the letter that was handed over last. */
+    void (*letter)(void *arg, uint64_t ticket, enum letter_fate fate);
     void *arg;
 };
 
@@ -44,7 +46,8 @@ void control_links_configure(struct control_links *links, struct policies *polic
 void control_links_renew(struct control_links *links);
 /* A line in the relay's delivery log. */
 void control_links_note(struct control_links *links, const struct link_note *note);
-/* Mail to a person, by the relay. False: it does not answer now. */
+/* Mail to a person, by the relay; its fate follows (env.letter). False: it does not answer now, or
+ * one is under way. */
 bool control_links_letter(struct control_links *links, const struct link_letter *letter);
 /* Another state of the databases; takes a reference. NULL: none, every address is "other". */
 void control_links_use_geo(struct control_links *links, struct geo *geo);

@@ -21,6 +21,13 @@ static void on_report(void *arg, const struct reply_report *report)
     control_standing_report(c->standing, report);
 }
 
+static void on_letter(void *arg, uint64_t ticket, enum letter_fate fate)
+{
+    struct control_parts *c = arg;
+    if (c->alarm)
+        control_alarm_letter(c->alarm, ticket, fate);
+}
+
 static void on_standing_changed(void *arg)
 {
     struct control_parts *c = arg;
@@ -137,6 +144,7 @@ void control_parts_start(struct control_parts *c, struct loop *loop, const char 
                                        .event = on_links_event,
                                        .advise = on_advise,
                                        .report = on_report,
+                                       .letter = on_letter,
                                        .arg = c };
     struct control_lists_hooks lists = {
         .listing = on_listing, .hygiene = on_hygiene, .fault = on_list_fault, .arg = c

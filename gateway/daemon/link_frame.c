@@ -52,9 +52,18 @@ void link_put_note(struct buf *out, const struct link_note *note)
 void link_put_letter(struct buf *out, const struct link_letter *letter)
 {
     size_t began = link_frame_begin(out, LINK_LETTER);
+    put_u64(out, letter->ticket);
     put_slice16(out, letter->to);
     put_slice16(out, letter->subject);
     put_slice16(out, letter->text);
+    link_frame_end(out, began);
+}
+
+void link_put_fate(struct buf *out, uint64_t ticket, enum letter_fate fate)
+{
+    size_t began = link_frame_begin(out, LINK_LETTER_FATE);
+    put_u64(out, ticket);
+    put_u8(out, (uint8_t)fate);
     link_frame_end(out, began);
 }
 
@@ -97,7 +106,7 @@ enum rc link_reader_next(struct link_reader *reader, struct link_frame *frame_r)
     struct cursor c = cur_of(all.p, all.n);
     uint32_t n = cur_u32(&c);
     uint8_t type = cur_u8(&c);
-    if (n > LINK_FRAME_MAX || type < LINK_OBSERVATIONS || type > LINK_LETTER)
+    if (n > LINK_FRAME_MAX || type < LINK_OBSERVATIONS || type > LINK_LETTER_FATE)
         return RC_PARSE;
     if (cur_left(&c) < n)
         return RC_AGAIN;
@@ -174,9 +183,21 @@ enum rc link_read_note(struct slice content, struct link_note *note_r)
 enum rc link_read_letter(struct slice content, struct link_letter *letter_r)
 {
     struct cursor c = cur_of(content.p, content.n);
+    letter_r->ticket = cur_u64(&c);
     letter_r->to = cur_slice16(&c);
     letter_r->subject = cur_slice16(&c);
     letter_r->text = cur_slice16(&c);
     bool empty = !letter_r->to.n || !letter_r->text.n || letter_r->text.n > LINK_LETTER_MAX;
     return c.bad || cur_left(&c) || empty ? RC_PARSE : RC_OK;
+}
+
+enum rc link_read_fate(struct slice content, uint64_t *ticket_r, enum letter_fate *fate_r)
+{
+    struct cursor c = cur_of(content.p, content.n);
+    *ticket_r = cur_u64(&c);
+    uint8_t fate = cur_u8(&c);
+    if (c.bad || cur_left(&c) || fate >= LETTER_FATES)
+        return RC_PARSE;
+    *fate_r = (enum letter_fate)fate;
+    return RC_OK;
 }

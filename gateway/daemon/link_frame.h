@@ -8,6 +8,7 @@
  *   ADVICE        control -> relay   a packed advice table (policies/advice.h)
  *   EVENT         control -> relay   something for the delivery log
  *   LETTER        control -> relay   mail to a person
+ *   LETTER_FATE   relay -> control   what became of it
  *   REPORTS       relay -> control   what replies said about our addresses (reputation/report.h)
  *
  *   Both ends are the same program, so an observation travels as it is in memory; all it holds is
@@ -21,7 +22,14 @@
 #include "probes/observation.h"
 #include "reputation/report.h"
 
-enum link_frame_type { LINK_OBSERVATIONS = 1, LINK_ADVICE, LINK_EVENT, LINK_REPORTS, LINK_LETTER };
+enum link_frame_type {
+    LINK_OBSERVATIONS = 1,
+    LINK_ADVICE,
+    LINK_EVENT,
+    LINK_REPORTS,
+    LINK_LETTER,
+    LINK_LETTER_FATE
+};
 
 enum {
     LINK_HEAD = 5,
@@ -56,9 +64,18 @@ void link_put_note(struct buf *out, const struct link_note *note);
 
 /* Mail of ours to a person; the text's lines end with LF. */
 struct link_letter {
+    uint64_t ticket; /* of control's: told with its fate */
     struct slice to, subject, text;
 };
 void link_put_letter(struct buf *out, const struct link_letter *letter);
+
+enum letter_fate {
+    LETTER_KEPT,  /* on stable storage, and queued like any other mail */
+    LETTER_LATER, /* not now */
+    LETTER_NEVER, /* no such mail can be sent */
+    LETTER_FATES
+};
+void link_put_fate(struct buf *out, uint64_t ticket, enum letter_fate fate);
 
 /* ---- reading ---- */
 
@@ -89,5 +106,6 @@ enum rc link_read_reports(struct slice content,
 /* Slices point into the content. */
 enum rc link_read_note(struct slice content, struct link_note *note_r);
 enum rc link_read_letter(struct slice content, struct link_letter *letter_r);
+enum rc link_read_fate(struct slice content, uint64_t *ticket_r, enum letter_fate *fate_r);
 
 #endif

@@ -9,7 +9,7 @@
 #include "gateway/daemon/link_frame.h"
 #include "gateway/io/mailbox.h"
 
-enum { BATCHES = 4, ERRANDS = 8, OUT_MAX = 64 << 10, REPORT_BATCHES = 8 };
+enum { BATCHES = 4, OUT_MAX = 64 << 10, REPORT_BATCHES = 8 };
 
 static const char KEPT_AS[] = "advice.bin";
 
@@ -41,16 +41,7 @@ struct link_outbox {
     struct mailbox *box;
     _Atomic(struct advice *) waiting; /* a table the worker has not taken yet */
     link_advise_fn *advise;
-    link_letter_fn *letter;
     void *arg;
-};
-
-/* Mail to a person on its way to a worker. */
-struct errand {
-    struct mail mail;
-    struct link_outbox *outbox;
-    atomic_bool busy;   /* the worker's */
-    struct buf content; /* of the frame */
 };
 
 struct relay_links {
@@ -64,7 +55,7 @@ struct relay_links {
     uint64_t lost; /* because control was not there or read too slowly */
     struct delivery_writer *log;
     struct reasons reasons;
-    struct errand errands[ERRANDS];
+    struct relay_letters *letters;
     unsigned n;
 };
 
@@ -216,44 +207,11 @@ const struct counters *relay_links_counters(const struct relay_links *l)
 
 /* ---- letters ---- */
 
-static void at_letter(struct mail *mail)
+static void tell_fate(void *arg, struct slice frame)
 {
-    struct errand *e = CONTAINER_OF(mail, struct errand, mail);
-    struct link_letter letter;
-    if (link_read_letter(buf_slice(&e->content), &letter) == RC_OK)
-        e->outbox->letter(e->outbox->arg, &letter);
-    atomic_store_explicit(&e->busy, false, memory_order_release);
-}
-
-/* NULL: a worker stands still, and all are under way. */
-static struct errand *free_errand(struct relay_links *l)
-{
-    for (unsigned i = 0; i < ERRANDS; i++)
-        if (!atomic_load_explicit(&l->errands[i].busy, memory_order_acquire))
-            return &l->errands[i];
-    return NULL;
-}
-
-/* Any worker will do: its queue finds the one whose destination it is. */
-static enum rc take_letter(struct relay_links *l, struct slice content)
-{
-    struct link_letter letter;
-    struct link_outbox *o = &l->outboxes[0];
-    if (link_read_letter(content, &letter) != RC_OK)
-        return RC_PARSE;
-    struct errand *e = free_errand(l);
-    if (!o->box || !e) {
-        log_error(NULL, "letter_not_sent", "reason", "the worker takes none now", NULL);
-        return RC_OK;
-    }
-    buf_free(&e->content);
-    buf_init(&e->content, content.n);
-    buf_put_slice(&e->content, content);
-    e->mail.fn = at_letter;
-    e->outbox = o;
-    atomic_store_explicit(&e->busy, true, memory_order_relaxed);
-    mailbox_post(o->box, &e->mail);
-    return RC_OK;
+    const struct relay_links *l = arg;
+    if (l->call) /* who asks next begins anew */
+        call_raw(l->call, frame);
 }
 
 /* ---- the connection ---- */
@@ -272,7 +230,7 @@ static enum rc take(struct relay_links *l, const struct link_frame *frame, struc
         return take_advice(l, frame->content, err);
     if (frame->type == LINK_EVENT && take_event(l, frame->content) == RC_OK)
         return RC_OK;
-    if (frame->type == LINK_LETTER && take_letter(l, frame->content) == RC_OK)
+    if (frame->type == LINK_LETTER && relay_letters_take(l->letters, frame->content) == RC_OK)
         return RC_OK;
     return err_set(err, RC_PARSE, "frame of type %d", (int)frame->type);
 }
@@ -334,6 +292,7 @@ struct relay_links *relay_links_new(struct loop *loop, unsigned workers, struct 
     struct relay_links *l = mem_zero(sizeof *l);
     l->loop = loop;
     l->n = workers;
+    l->letters = relay_letters_new(loop, tell_fate, l);
     l->outboxes = mem_array(workers, sizeof *l->outboxes);
     l->log = delivery_writer_new(log, loop, &l->counters, &l->reasons);
     for (unsigned i = 0; i < workers; i++) {
@@ -367,8 +326,9 @@ void relay_links_worker(struct relay_links *l, unsigned worker, struct mailbox *
     struct link_outbox *o = &l->outboxes[worker];
     o->box = box;
     o->advise = advise;
-    o->letter = letter;
     o->arg = arg;
+    if (worker == 0)
+        relay_letters_worker(l->letters, box, letter, arg);
 }
 
 void relay_links_free(struct relay_links **links)
@@ -385,8 +345,7 @@ void relay_links_free(struct relay_links **links)
     }
     if (l->advice)
         advice_unref(&l->advice);
-    for (unsigned i = 0; i < ERRANDS; i++)
-        buf_free(&l->errands[i].content);
+    relay_letters_free(&l->letters);
     delivery_writer_free(&l->log);
     keeper_free(&l->keeper);
     free(l->outboxes);

@@ -14,6 +14,7 @@
 
 #include "gateway/admin/server.h"
 #include "gateway/daemon/link_frame.h"
+#include "gateway/daemon/relay_letters.h"
 #include "gateway/delivery/observe.h"
 #include "gateway/delivery/tally.h"
 #include "gateway/report/delivery_log.h"
@@ -24,9 +25,6 @@ struct link_outbox; /* a worker's way to the main thread */
 
 /* How a worker takes advice; on its thread, with a reference that is now its own. */
 typedef void link_advise_fn(void *worker, struct advice *advice);
-
-/* How a worker takes mail to a person; the texts are valid during the call. */
-typedef void link_letter_fn(void *worker, const struct link_letter *letter);
 
 /* `log` is for the lines that control asks for. `folder`: where the last table is kept, so that an
  * egress that was barred stays so when the relay begins before control speaks; NULL: nowhere. */

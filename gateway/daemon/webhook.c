@@ -10,7 +10,13 @@
 #include "gateway/dns/fetch_name.h"
 #include "gateway/io/timer.h"
 
-enum { TIMEOUT_MS = 20 * 1000, ANSWER_MAX = 64 << 10, SECOND = 1000, MINUTE = 60 * SECOND };
+enum {
+    TIMEOUT_MS = 20 * 1000,
+    ANSWER_MAX = 64 << 10,
+    JOINED_MAX = 256 << 10,
+    SECOND = 1000,
+    MINUTE = 60 * SECOND
+};
 
 static const int64_t pauses[] = { 10 * SECOND, MINUTE, 5 * MINUTE, 20 * MINUTE };
 enum {
@@ -29,7 +35,7 @@ struct post {
 
 struct webhook {
     struct loop *loop;
-    void (*gone)(void *arg, bool lost);
+    const struct webhook_ops *ops;
     void *arg;
     char *url, *ca; /* url: NULL: none */
     size_t ca_n;
@@ -38,6 +44,7 @@ struct webhook {
     struct fetch_name *fetch; /* NULL: none is under way */
     struct list posts;
     unsigned n;
+    bool down; /* the last answer was none, or not about the message */
     struct timer next;
 };
 
@@ -58,6 +65,45 @@ static void drop_all(struct webhook *w)
 {
     LIST_EACH (node, &w->posts)
         post_free(w, CONTAINER_OF(node, struct post, node));
+}
+
+/* ---- those that wait for one that is down ---- */
+
+/* The older one is a part of the newer one now; its pauses go on. */
+static bool join(struct webhook *w, const struct post *older, struct post *newer)
+{
+    struct buf out;
+    buf_init(&out, JOINED_MAX);
+    bool joined = w->ops->join((struct slice){ older->json, older->n },
+                               (struct slice){ newer->json, newer->n }, &out);
+    if (joined) {
+        newer->tries = older->tries;
+        free(newer->json);
+        newer->json = buf_take(&out, &newer->n);
+    }
+    buf_free(&out);
+    return joined;
+}
+
+static void gather(struct webhook *w)
+{
+    struct list apart = LIST_INIT(apart);
+    struct post *sum = NULL;
+    if (!w->down || w->fetch)
+        return;
+    list_splice_back(&apart, &w->posts);
+    for (struct list *node; (node = list_pop_front(&apart));) {
+        struct post *p = CONTAINER_OF(node, struct post, node);
+        if (sum && join(w, sum, p)) {
+            post_free(w, sum);
+            w->ops->gone(w->arg, false);
+        } else if (sum) {
+            list_push_back(&w->posts, &sum->node);
+        }
+        sum = p;
+    }
+    if (sum)
+        list_push_back(&w->posts, &sum->node);
 }
 
 /* ---- one after the other ---- */
@@ -114,13 +160,16 @@ static void on_answer(void *arg, const struct fetch_result *result)
                  (is_refused(result) && p->tries > PAUSES);
     unsigned at = p->tries < PAUSES ? p->tries : PAUSES;
     w->fetch = NULL;
+    w->down = !good && !is_refused(result);
     if (!good)
         complain(w, result, final);
     timer_set(w->loop, &w->next, good || final ? APART_MS : pauses[at - 1]);
-    if (!good && !final)
+    if (!good && !final) {
+        gather(w);
         return;
+    }
     post_free(w, p);
-    w->gone(w->arg, !good);
+    w->ops->gone(w->arg, !good);
 }
 
 /* Newer ones tell more; the one under way stays. */
@@ -129,7 +178,7 @@ static void make_room(struct webhook *w)
     struct list *oldest = w->fetch ? w->posts.next->next : w->posts.next;
     log_warning(NULL, "webhook_given_up", "reason", "too many are waiting", NULL);
     post_free(w, CONTAINER_OF(oldest, struct post, node));
-    w->gone(w->arg, true);
+    w->ops->gone(w->arg, true);
 }
 
 void webhook_post(struct webhook *w, struct slice json, int64_t age_ms)
@@ -141,6 +190,7 @@ void webhook_post(struct webhook *w, struct slice json, int64_t age_ms)
     list_init(&p->node);
     list_push_back(&w->posts, &p->node);
     w->n++;
+    gather(w);
     start(w);
     if (w->n > WEBHOOK_WAITING_MAX)
         make_room(w);
@@ -197,11 +247,11 @@ void webhook_configure(struct webhook *w, const struct conf *conf)
         drop_all(w); /* nobody wants them any more */
 }
 
-struct webhook *webhook_new(struct loop *loop, void (*gone)(void *arg, bool lost), void *arg)
+struct webhook *webhook_new(struct loop *loop, const struct webhook_ops *ops, void *arg)
 {
     struct webhook *w = mem_zero(sizeof *w);
     w->loop = loop;
-    w->gone = gone;
+    w->ops = ops;
     w->arg = arg;
     w->fetcher = fetcher_new(loop);
     list_init(&w->posts);

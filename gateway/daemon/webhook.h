@@ -2,9 +2,10 @@
  * daemon/webhook — JSON is posted to a URL of the operator's, again when it fails
  *
  *   One request at a time, in order, a second apart. Any answer but 2xx is a failure: tried again
- *   after 10 s, 1 m, 5 m, then every 20 m, and given up after a day; a server that is down for
- *   hours gets everything when it is back. One that was refused (4yz) five times is given up at
- *   once: the server is there. When too many are waiting the oldest is given up.
+ *   after 10 s, 1 m, 5 m, then every 20 m, and given up after a day. What waits for a server that
+ *   is down becomes one message: when it is back it gets that, and not all that it has missed. One
+ *   that was refused (4yz) five times is given up at once: the server is there, and the others do
+ *   not become one with it. When too many are waiting the oldest is given up.
  *   Redirects are failures, too. A 2xx is one whatever follows it: a body that is too large, or
  *   ends early, is nobody's business. The URL may hold a secret: the log has its host alone.
  *
@@ -13,6 +14,7 @@
 #ifndef WAYPOST_DAEMON_WEBHOOK_H
 #define WAYPOST_DAEMON_WEBHOOK_H
 
+#include "gateway/base/buf.h"
 #include "gateway/conf/conf.h"
 #include "gateway/io/loop.h"
 
@@ -20,9 +22,15 @@ enum { WEBHOOK_WAITING_MAX = 32 };
 
 struct webhook;
 
-/* `gone` is called when a message is not waiting any more: taken, or `lost`; from the loop or from
- * inside webhook_post(). */
-struct webhook *webhook_new(struct loop *loop, void (*gone)(void *arg, bool lost), void *arg);
+struct webhook_ops {
+    /* A message is not waiting any more: taken, or a part of another, or `lost`; from the loop or
+     * from inside webhook_post(). */
+    void (*gone)(void *arg, bool lost);
+    /* Both as one; false: that cannot be. */
+    bool (*join)(struct slice older, struct slice newer, struct buf *out);
+};
+
+struct webhook *webhook_new(struct loop *loop, const struct webhook_ops *ops, void *arg);
 void webhook_free(struct webhook **webhook);
 /* Takes reputation.notify.webhook; what waits goes there from now on. */
 void webhook_configure(struct webhook *webhook, const struct conf *conf);

@@ -104,11 +104,21 @@ static void on_advice(void *worker, struct advice *advice)
         advice_unref(&advice);
 }
 
-static void on_letter(void *worker, const struct link_letter *letter)
+static void on_letter_done(void *arg, enum rc rc)
+{
+    relay_letter_done(arg, rc == RC_OK      ? LETTER_KEPT
+                           : rc == RC_AGAIN ? LETTER_LATER
+                                            : LETTER_NEVER);
+}
+
+static void on_letter(void *worker, const struct link_letter *letter, struct errand *errand)
 {
     struct worker *w = worker;
     if (w->delivery)
-        delivery_letter(w->delivery, letter->to, letter->subject, letter->text);
+        delivery_letter(w->delivery, letter->to, letter->subject, letter->text, on_letter_done,
+                        errand);
+    else
+        relay_letter_done(errand, LETTER_LATER);
 }
 
 static void on_geo(struct mail *mail)

@@ -75,9 +75,11 @@ typedef void delivery_under_way_fn(void *arg, struct slice egress, const struct 
 int64_t delivery_under_way(struct delivery *delivery, delivery_under_way_fn *fn, void *arg);
 
 /* Mail of ours to a person: stored and queued like any other, in the lane `high`. Texts are copied;
- * failures are logged. Not while draining. */
+ * failures are logged. `done` is called once, now or later: RC_OK: it is on stable storage;
+ * RC_AGAIN: not now; else there is no such mail. */
+typedef void delivery_letter_fn(void *arg, enum rc rc);
 void delivery_letter(struct delivery *delivery, struct slice to, struct slice subject,
-                     struct slice text);
+                     struct slice text, delivery_letter_fn *done, void *arg);
 
 /* What would be chosen for a mail now, and why, without choosing: nothing changes by it. */
 struct delivery_question {

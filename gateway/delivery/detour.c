@@ -18,6 +18,7 @@ static void record(struct session *s, const struct finding *finding)
     attempt_find_all(a, finding);
     for (uint32_t i = 0; i < a->env.recipients_n; i++)
         record_recipient(a, &hop, i, EVENT_REROUTED, &v, 0);
+    record_detour(a, &hop);
 }
 
 /* Indexes mean something only in the configuration the session began with. */

@@ -14,13 +14,16 @@ enum { LETTER_MAX = 256 * 1024 };
 struct writing {
     struct own_mail mail;
     struct delivery *delivery;
+    delivery_letter_fn *done;
+    void *arg;
 };
 
-static void end(struct writing *w, const char *failure)
+static void end(struct writing *w, enum rc rc, const char *failure)
 {
     struct delivery *d = w->delivery;
     if (failure)
         log_error(NULL, "letter_not_sent", "reason", failure, NULL);
+    w->done(w->arg, rc);
     own_mail_free(&w->mail);
     free(w);
     d->notices--;
@@ -32,7 +35,7 @@ static void on_committed(void *arg, enum spool_rc rc, uint64_t fence)
     struct writing *w = arg;
     if (rc == SPOOL_OK)
         own_mail_submit(&w->mail, fence);
-    end(w, rc == SPOOL_OK ? NULL : spool_rc_name(rc));
+    end(w, rc == SPOOL_OK ? RC_OK : RC_AGAIN, rc == SPOOL_OK ? NULL : spool_rc_name(rc));
 }
 
 static enum rc write_text(struct writing *w, struct slice subject, struct slice text)
@@ -60,17 +63,20 @@ static enum rc write_text(struct writing *w, struct slice subject, struct slice 
     return rc;
 }
 
-void delivery_letter(struct delivery *d, struct slice to, struct slice subject, struct slice text)
+void delivery_letter(struct delivery *d, struct slice to, struct slice subject, struct slice text,
+                     delivery_letter_fn *done, void *arg)
 {
     struct writing *w = mem_zero(sizeof *w);
     struct spool_op op;
     w->delivery = d;
+    w->done = done;
+    w->arg = arg;
     d->notices++;
     enum rc rc = own_mail_begin(&w->mail, d, to, LANE_HIGH) ? RC_OK : RC_PARSE;
     if (rc == RC_OK)
         rc = write_text(w, subject, text);
     if (rc != RC_OK) {
-        end(w, rc_name(rc));
+        end(w, rc, rc_name(rc));
         return;
     }
     own_mail_op(&w->mail, &op);

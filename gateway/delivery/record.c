@@ -8,7 +8,7 @@
 #include "gateway/geo/group.h"
 #include "gateway/queue/site.h"
 
-enum { CODES_MAX = 32 };
+enum { CODES_MAX = 32, SAID_MAX = 500, REASON_MAX = 700 };
 
 static void put_item(struct delivery_event *e, const struct item *item)
 {
@@ -19,6 +19,14 @@ static void put_item(struct delivery_event *e, const struct item *item)
     e->route = item_route(item);
     if (item->site)
         e->site = slice_of(item->site->name);
+}
+
+static void put_detour(struct delivery_event *e, const struct item *item)
+{
+    if (!item->detour)
+        return;
+    e->previous = item->detour->egress;
+    e->reason = item->detour->reason;
 }
 
 static void put_hop(struct delivery_event *e, const struct hop *hop)
@@ -75,6 +83,7 @@ void record_recipient(const struct attempt *a, const struct hop *hop, uint32_t r
     struct delivery_event e;
     delivery_event_init(&e, kind);
     put_item(&e, a->item);
+    put_detour(&e, a->item);
     if (hop)
         put_hop(&e, hop);
     put_place(&e, a->delivery);
@@ -96,6 +105,35 @@ void record_recipient(const struct attempt *a, const struct hop *hop, uint32_t r
         note_on_site(a->item->site, &e);
     }
     delivery_log_write(a->delivery->log, &e);
+}
+
+/* The reply about our address, or else the first that is no good. */
+static const struct finding *finding_against(const struct attempt *a)
+{
+    const struct finding *bad = NULL;
+    for (uint32_t i = 0; i < a->env.recipients_n; i++) {
+        const struct finding *f = &a->findings[i];
+        if (outcome_is_address(f))
+            return f;
+        if (!bad && (f->fault != FAULT_NONE || f->code >= 400))
+            bad = f;
+    }
+    return bad;
+}
+
+void record_detour(const struct attempt *a, const struct hop *hop)
+{
+    const struct finding *f = hop ? finding_against(a) : NULL;
+    char address[ADDR_TEXT_MAX];
+    struct buf text;
+    buf_init(&text, REASON_MAX);
+    if (f && hop->source.family != ADDR_NONE)
+        buf_printf(&text, "from %s: ", addr_host_text(&hop->source, address));
+    if (f)
+        status_put_reply(&text, f->code, f->status,
+                         (struct slice){ f->text.p, f->text.n < SAID_MAX ? f->text.n : SAID_MAX });
+    item_set_detour(a->item, f ? hop->egress : slice_of(""), buf_slice(&text));
+    buf_free(&text);
 }
 
 void record_note(struct delivery *d, const struct item *item, enum delivery_event_kind kind,

@@ -296,6 +296,7 @@ void settle_attempt(struct attempt **attempt, const struct hop *hop)
             r->state = event == EVENT_DELIVERED ? RECIPIENT_DELIVERED : RECIPIENT_FAILED;
     }
     late_told(a);
+    record_detour(a, rerouted ? hop : NULL);
     keep_rest(&st, verdicts, VERDICT_REROUTED); /* next time these have their turn first */
     keep_rest(&st, verdicts, VERDICT_DEFERRED);
     carry_out(&st);

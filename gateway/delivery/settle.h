@@ -48,6 +48,9 @@ bool notice_start(const struct settlement *st);
 void record_recipient(const struct attempt *a, const struct hop *hop, uint32_t recipient,
                       enum delivery_event_kind kind, const struct verdict *verdict,
                       int64_t next_ms);
+/* The mail goes by another egress than that of `hop`: the lines about what comes of it say why.
+ * NULL: it does not. */
+void record_detour(const struct attempt *a, const struct hop *hop);
 void record_note(struct delivery *d, const struct item *item, enum delivery_event_kind kind,
                  const char *text);
 

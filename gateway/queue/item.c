@@ -135,6 +135,7 @@ void item_free(struct item **item)
         return;
     assert(list_empty(&(*item)->node) && !wheel_armed(&(*item)->wake));
     item_drop_body(*item);
+    free((*item)->detour);
     block_free(*item);
     *item = NULL;
 }
@@ -258,4 +259,20 @@ bool item_try_other(struct item *item, int egress)
         return false;
     item->tried[item->tried_n++] = (uint16_t)egress;
     return true;
+}
+
+void item_set_detour(struct item *item, struct slice egress, struct slice reason)
+{
+    free(item->detour);
+    item->detour = NULL;
+    if (!egress.n)
+        return;
+    struct item_detour *d = mem_zero(sizeof *d + egress.n + reason.n);
+    char *text = (char *)(d + 1);
+    memcpy(text, egress.p, egress.n);
+    if (reason.n)
+        memcpy(text + egress.n, reason.p, reason.n);
+    d->egress = (struct slice){ text, egress.n };
+    d->reason = (struct slice){ text + egress.n, reason.n };
+    item->detour = d;
 }

@@ -41,6 +41,11 @@ struct site;
 
 enum { ITEM_TRIED_MAX = 2, ITEM_REFUSED_MAX = 2 };
 
+/* The try before went by this egress, and why this one does not. */
+struct item_detour {
+    struct slice egress, reason;
+};
+
 struct item {
     union {
         struct {
@@ -76,6 +81,7 @@ struct item {
     uint16_t tried[ITEM_TRIED_MAX];     /* egresses that failed for it since it became ready */
     uint32_t refused[ITEM_REFUSED_MAX]; /* stable hashes: of our addresses that the receiver did not
                                            take it from since it was put off (delivery/refusal) */
+    struct item_detour *detour;         /* NULL: it goes the way it was given */
     bool delay_told;       /* for retry.delay_notice: whoever wants to know was told of it */
     int64_t release_ms;    /* wall clock: no attempt before (RFC 4865); 0: none */
     int64_t deadline_ms;   /* wall clock: to be delivered by then (RFC 2852); 0: none */
@@ -94,6 +100,8 @@ bool item_refuse(struct item *item, struct slice egress);
 bool item_tried(const struct item *item, int egress);
 /* False: it has tried enough of them. */
 bool item_try_other(struct item *item, int egress);
+/* Copies the texts; instead of the one before. `egress` empty: none. */
+void item_set_detour(struct item *item, struct slice egress, struct slice reason);
 
 enum item_order { ORDER_NONE, ORDER_HOLD, ORDER_DROP, ORDER_BOUNCE };
 

@@ -82,10 +82,12 @@ struct delivery_event {
     struct slice site, mx; /* site's name; host name of the mail exchanger */
     struct addr address;   /* its address and port */
     struct slice carrier, region, provider;
-    struct slice previous, state, reason; /* of an egress; see the last two kinds */
-    uint32_t attempt;                     /* counts from 1; 0: absent */
-    uint16_t code;                        /* SMTP reply code; 0: absent */
-    struct enhanced enhanced;             /* class_ 0: absent */
+    /* Of an egress, see the last three kinds. Of mail: by which egress it was tried right before,
+     * and what became of that. */
+    struct slice previous, state, reason;
+    uint32_t attempt;         /* counts from 1; 0: absent */
+    uint16_t code;            /* SMTP reply code; 0: absent */
+    struct enhanced enhanced; /* class_ 0: absent */
     struct slice reply; /* text of the reply, or what went wrong on our side; first 512 bytes */
     struct slice class; /* of the reply */
     struct slice tls;   /* "TLSv1.3 TLS_AES_256_GCM_SHA384"; empty: plain */

@@ -120,6 +120,7 @@ bool standing_row_put(struct buf *json, const struct standing *s, int member, in
     json_bool(json, "wants_acknowledge", v.wants_ack);
     json_int(json, "relapses", v.relapses);
     put_text(json, "reason", v.reason);
+    put_text(json, "does", slice_of(v.does));
     put_text(json, "todo", slice_of(v.todo));
     put_providers(json, s, member, now_ms);
     put_evidence(json, s, member, &v.address, now_ms);

@@ -5,9 +5,11 @@ Every machine accepts on ADDRESS:PORT from 127/8 and sends everything to one sin
 memory are those of its process tree, with children that have ended.
 """
 import dataclasses
+import datetime
 import os
 import subprocess
 import tempfile
+import time
 
 from wp import net, process, servers, waypost
 
@@ -47,6 +49,11 @@ class Setting:
     clients: tuple = ()             # addresses that are clients of their own
     memory: str = "256MiB"          # for bodies
     queue_memory: str = "1GiB"      # for what waits
+    watched: bool = False           # an address and a reserve, and a feed that may list the first
+
+
+FEED = "bad.netset"
+ELSEWHERE = "192.0.2.0/24\n"        # a feed that has none of ours
 
 
 class Machine:
@@ -70,18 +77,25 @@ class Waypost(Machine):
     name = "waypost"
 
     def __init__(self, sink, setting=Setting()):
+        self.address_in_use, reserve = net.loopback(), net.loopback()
+        watched = {"egress": [{"name": "a", "address": self.address_in_use},
+                              {"name": "b", "address": reserve, "weight": 0}],
+                   "reputation": {"feeds": [{"file": FEED, "format": "netset", "points": 100}]},
+                   "dns": {"servers": [net.loopback() + ":53"]}} if setting.watched else {}
         networks = [*(f"{a}/32" for a in setting.clients), "127.0.0.0/8"]
         routes = [{"name": domain.split(".")[0], "when": {"recipient_domain": domain},
                    "hosts": [host], "tls": "none"} for domain, host in setting.elsewhere.items()]
         self.here = waypost.Waypost({
-            "workers": "auto", "log": {"level": "warning", "deliveries": ""},
+            "workers": "auto", "log": {"level": "warning",
+                                       **({} if watched else {"deliveries": ""})}, **watched,
             "clients": [{"network": n, "connections": 10000} for n in networks],
             "limits": {"message_size": "4GiB", "connections": 10000, "memory": setting.memory,
                        "queue_memory": setting.queue_memory, "connections_per_client": 10000}},
             {"routes": [*routes, {"name": "all", "hosts": [sink], "tls": "none"}],
              "priorities": [{"when": {"sender": sender}, "priority": lane}
                             for sender, lane in setting.priorities.items()],
-             "traffic": [{"when": {"recipient": "*"}, "connections": setting.connections}]})
+             "traffic": [{"when": {"recipient": "*"}, "connections": setting.connections}]},
+            files={FEED: ELSEWHERE})
         self.address, self.port = self.here.address, self.here.port
         self.start()
 
@@ -98,6 +112,14 @@ class Waypost(Machine):
 
     def waiting(self):
         return len(self.here.queue())
+
+    def be_listed(self):
+        """The feed has the address that is in use. Seconds until mail was taken from the other."""
+        begun = time.time()
+        self.here.write(FEED, ELSEWHERE + self.address_in_use + "\n")
+        row = self.here.wait_log("delivered", 1, 60, egress="b")[0]
+        at = datetime.datetime.fromisoformat(row["time"].replace("Z", "+00:00"))
+        return at.timestamp() - begun
 
     def close(self):
         self.here.close()

@@ -203,4 +203,16 @@ def flood(bench, divide):
             "lost": missing(bench, phase.sent["bulk"] + phase.sent["urgent"])}
 
 
-SCENARIOS = (urgent, tarpit, limit7, clients, flood)
+def listed(bench, divide):
+    """10,000 messages wait for one address of Waypost, which a feed's file lists then"""
+    machine = bench.start(*TAKES, setting=Setting(connections=5, watched=True))
+    sent = bench.generate(10000 // divide, "-c", "50", *KEEP)
+    waiting = machine.waiting()
+    first = machine.be_listed()
+    lost = missing(bench, sent)
+    run = figures.Run(sent, figures.read(bench.sink_log))
+    return {"waiting": waiting, "by the other after s": first, "lost": lost,
+            "doubled": len(run.duplicates)}
+
+
+SCENARIOS = (urgent, tarpit, limit7, clients, flood, listed)

@@ -63,6 +63,12 @@ def test_the_order_of_mail(tmp_path, scenario):
     assert got["lost"] == 0 and got.get("urgent out %", 100) == 100
 
 
+def test_mail_that_waits_leaves_by_another_address(tmp_path):
+    table = run(tmp_path, "--scenario", "listed", "--divide", "20", "--machine", "waypost")
+    got = table["listed"]["waypost"]
+    assert got["waiting"] > 0 and got["lost"] == got["doubled"] == 0
+
+
 def row(seq, *rest):
     return (seq, *rest)
 

@@ -61,8 +61,16 @@ def refused_then_taken(relay, sink, refuses):
     for i in range(8):
         here.send(mail.message(), sender=f"u@s{i}.test")
     assert {m.peer for m in server.wait(8, 30)} == {b}
-    assert len(here.wait_log("delivered", 8)) == len(server.messages) == 8      # none doubled
-    assert here.log("rerouted") and not here.log("bounced") and not here.log("deferred")
+    rows = here.wait_log("delivered", 8)
+    assert len(rows) == len(server.messages) == 8                               # none doubled
+    refused = {r["id"]: r for r in here.log("rerouted")}
+    assert refused and not here.log("bounced") and not here.log("deferred")
+    for row in rows:                    # one line: which mail, who took it, who did not, and why
+        if row["id"] in refused:
+            assert (row["egress"], row["source"], row["previous"]) == ("b", b, "a"), row
+            assert refused[row["id"]]["reply"] in row["reason"], row
+        else:
+            assert "previous" not in row and "reason" not in row, row
     return here
 
 

@@ -21,6 +21,19 @@ static void check_letter(struct slice content)
     buf_free(&again);
 }
 
+static void check_fate(struct slice content)
+{
+    uint64_t ticket;
+    enum letter_fate fate;
+    struct buf again;
+    if (link_read_fate(content, &ticket, &fate) != RC_OK)
+        return;
+    buf_init(&again, 64);
+    link_put_fate(&again, ticket, fate);
+    assert(slice_eq(slice_skip(buf_slice(&again), LINK_HEAD), content));
+    buf_free(&again);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_observation(void *arg, const struct observation *o)
@@ -100,6 +113,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 check_observations(frame.content);
             else if (frame.type == LINK_LETTER)
                 check_letter(frame.content);
+            else if (frame.type == LINK_LETTER_FATE)
+                check_fate(frame.content);
             else if (frame.type == LINK_ADVICE)
                 check_advice(frame.content);
             else if (frame.type == LINK_REPORTS)

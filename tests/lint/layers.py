@@ -25,7 +25,7 @@ LIBRARIES = {
     r"maxminddb\.h": {"gateway/geo"},
     r"rocksdb/.*": {"gateway/spool"},
     r"sqlite3\.h": {"gateway/report"},
-    r"jansson\.h": {"reputation", "gateway/report", "gateway/admin"},
+    r"jansson\.h": {"reputation", "gateway/report", "gateway/admin", "gateway/daemon"},
     r"crypt\.h": {"gateway/ingress"},
     r"(seccomp\.h|cap-ng\.h|linux/(landlock|seccomp)\.h)": {"gateway/daemon"},
     r"uthash\.h": {"gateway/base"},

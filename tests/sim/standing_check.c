@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "reputation/standing_advice.h"
 #include "tests/sim/standing_life.h"
 
 static const int64_t HOUR = 3600000, DAY = 24 * 3600000LL;
@@ -262,6 +263,55 @@ static void check_pools(struct life *l)
     }
 }
 
+/* ---- what the relay is told ---- */
+
+static struct advice *table_of(const struct life *l, int twin)
+{
+    struct advice *a = advice_new(l->config.member_n, 0);
+    for (uint32_t m = 0; m < l->config.member_n; m++)
+        a->egress[m].name = advice_text(a, l->member[m].egress);
+    standing_put_advice(l->twin[twin], l->wall, a);
+    return a;
+}
+
+/* Each member is an egress of its own: the relay chooses among those that are not barred, and of
+ * the others only for receivers that take their mail. */
+static void check_row(struct life *l, const struct advice *a, int m)
+{
+    const struct life_shadow *s = &l->shadow[m];
+    struct standing_view v;
+    (void)standing_view(l->twin[0], m, l->wall, &v);
+    bool barred = a->egress[m].fault == EGRESS_BARRED;
+    must(l, barred == !(v.eligible || v.last_resort), "the relay is told of another state", m);
+    must(l, barred || life_carries(s->state) || l->config.last_resort == STANDING_SEND,
+         "the relay may use an address that is out", m);
+    for (int p = 0; p < LIFE_PROVIDERS && !barred; p++) {
+        const struct advice_standing *row = advice_standing(a, m, slice_of(life_provider(p)));
+        must(l,
+             s->provider[p] != STANDING_BLOCKED ||
+                 (row && (row->share <= 0 ||
+                          (row->per_hour && l->inner - s->provider_since[p] >= 2 * HOUR))),
+             "the relay may bother a provider that blocks us", m);
+    }
+}
+
+/* A new table goes out when standing says that something has changed. The checks are drawn evenly:
+ * each would cost as much as all of the rest. */
+static void check_told(struct life *l)
+{
+    if (standing_version(l->twin[0]) == l->told || l->figures->steps % 8 != 0)
+        return;
+    l->told = standing_version(l->twin[0]);
+    struct advice *a = table_of(l, 0), *b = table_of(l, 1);
+    for (int m = 0; m < (int)l->config.member_n; m++)
+        check_row(l, a, m);
+    must(l, advice_same_standing(a, b), "the twin that was restarted tells the relay otherwise",
+         -1);
+    advice_unref(&a);
+    advice_unref(&b);
+    l->figures->tables++;
+}
+
 void life_check_step(struct life *l)
 {
     double hours = (double)(l->inner - l->hour) / (double)HOUR;
@@ -282,6 +332,7 @@ void life_check_step(struct life *l)
             check_quota(l, m, p, hours);
     }
     check_pools(l);
+    check_told(l);
     must(l, l->heard[0] == l->heard[1], "the twin that was restarted behaves differently", -1);
 }
 

@@ -5,9 +5,10 @@
  *   time pass in steps of minutes. Mail goes by what standing_take() permits. Storms come and go:
  *   a provider refuses everybody, a list names the world, an address is really burnt and relapses,
  *   limits, broken names, faults, orders, reloads, clocks that are set. At every step it is checked
- *   (standing_check.c) that nothing ineligible is used, that evidence only decays, that soft
- *   evidence leaves half of each pool, that every change was an event and every dwell was kept;
- *   and a twin that is packed and unpacked all the time must behave the same.
+ *   (standing_check.c) that nothing ineligible is used, nor the relay told that it may be, that
+ *   evidence only decays, that soft evidence leaves half of each pool, that every change was an
+ *   event and every dwell was kept; and a twin that is packed and unpacked all the time must behave
+ *   the same and tell the relay the same.
  *   In the end everything is quiet for weeks, and all addresses must be back.
  *
  * Guarantees: the same seed, the same life. Deterministic, no clock.
@@ -21,7 +22,7 @@
 enum { LIFE_MEMBERS = 8, LIFE_PROVIDERS = 7, LIFE_POOLS = 3, LIFE_TWINS = 2 };
 
 struct life_figures {
-    uint64_t steps, transitions, restarts, mails, canaries, alarms;
+    uint64_t steps, transitions, restarts, mails, canaries, alarms, tables;
     uint64_t to[STANDING_STATES]; /* transitions into each, of members and providers */
     char broken[300];             /* "" when every property held */
 };
@@ -54,6 +55,7 @@ struct life_trouble { /* until when, in inner time */
 struct life {
     struct standing *twin[LIFE_TWINS];
     uint64_t heard[LIFE_TWINS]; /* hash over their events */
+    uint64_t told;              /* version of standing that the relay has last been told */
     struct life_shadow shadow[LIFE_MEMBERS];
     struct life_trouble trouble;
     struct life_figures *figures;

@@ -34,12 +34,13 @@ static void test_lives(void **state)
         all.alarms += f.alarms;
         all.canaries += f.canaries;
         all.restarts += f.restarts;
+        all.tables += f.tables;
         for (int i = 0; i < STANDING_STATES; i++)
             all.to[i] += f.to[i];
     }
     for (int i = 0; i < STANDING_STATES; i++)
         assert_true(all.to[i] > 20); /* the worlds visit everything */
-    assert_true(all.alarms > 5 && all.canaries > 100 && all.restarts > 1000);
+    assert_true(all.alarms > 5 && all.canaries > 100 && all.restarts > 1000 && all.tables > 1000);
 }
 
 int main(void)

@@ -2,7 +2,8 @@
  * tests/unit/dnsbl_rig — a list, its resolvers and their faults, in virtual time
  *
  *   The world holds a list with its entries and up to four resolvers, each of which tells the truth
- *   or has a fault. Answers come 20 ms after the question, "no answer" after two seconds.
+ *   or has a fault. Answers come 20 ms after the question or as late as the test says, "no answer"
+ *   when the product stops waiting.
  */
 #ifndef WAYPOST_TESTS_UNIT_DNSBL_RIG_H
 #define WAYPOST_TESTS_UNIT_DNSBL_RIG_H
@@ -16,9 +17,15 @@
 
 #include <cmocka.h>
 
-#include "reputation/dnsbl.h"
+#include "reputation/run_dnsbl.h"
 
-enum { SECOND = 1000, MINUTE = 60 * SECOND, TICK = 100, PENDING_MAX = 4096, RESOLVERS = 4 };
+enum {
+    SECOND = 1000,
+    MINUTE = 60 * SECOND,
+    TICK = DNSBL_TICK_MS,
+    PENDING_MAX = 4096,
+    RESOLVERS = 4
+};
 
 enum fault {
     HONEST,
@@ -46,6 +53,7 @@ struct world {
     const char *entries[8]; /* reversed, as asked: "4.3.2.1" */
     const char *answers[8]; /* what they answer; NULL: 127.0.0.2 */
     uint32_t ttl;
+    int64_t late_ms; /* answers are; beside the 20 ms */
     bool everything; /* the list itself lists every address but 127.0.0.1 */
     struct pending pending[PENDING_MAX];
     size_t pending_n;
@@ -98,12 +106,12 @@ static void answer(struct world *w, unsigned resolver, const char *name, struct 
         [WILDCARD] = "127.0.0.2", [QUOTA] = "127.255.255.255", [PARKED] = "192.0.2.80"
     };
     enum fault fault = w->fault[resolver];
-    p->at = w->now + 20;
+    p->at = w->now + 20 + w->late_ms;
     if (fault == FLAKY)
         fault = w->asked % 2 ? SILENT : HONEST;
     if (fault == SILENT || fault == REFUSED) {
         p->answer.why = fault == SILENT ? "no answer" : "REFUSED";
-        p->at = w->now + (fault == SILENT ? 2 * SECOND : 20);
+        p->at = w->now + (fault == SILENT ? DNSBL_TRY_MS : 20 + w->late_ms);
     } else if (fault == LIAR_CLEAR) {
         p->answer.state = LIST_CLEAR;
     } else if (fault != HONEST && fault != STALE) {

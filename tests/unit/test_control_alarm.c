@@ -2,7 +2,7 @@
  * tests/unit/test_control_alarm — letters that waited while control was not there, to a relay
  *
  *   Control's end and the relay's are on one loop; the relay's is served by a real admin server on
- *   a UNIX socket, and its worker is a function that takes letters.
+ *   a UNIX socket, and its worker is a function that takes letters, or does not.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,13 +16,33 @@
 
 #include <cmocka.h>
 
+#include "gateway/conf/bundle.h"
+#include "gateway/conf/errors.h"
 #include "gateway/daemon/alarm_unsent.h"
 #include "gateway/daemon/control_alarm.h"
 #include "gateway/daemon/keeper.h"
 #include "gateway/daemon/relay_links.h"
 #include "tests/support/temp_dir.h"
 
-enum { LETTERS = 4, TURNS_MAX = 2000 };
+/* The linker gives these to whoever asks for the time (tests/CMakeLists.txt). */
+int64_t real_mono_ms(void) __asm__("__real_clock_mono_ms");
+int64_t real_wall_ms(void) __asm__("__real_clock_wall_ms");
+int64_t ahead_mono_ms(void) __asm__("__wrap_clock_mono_ms");
+int64_t ahead_wall_ms(void) __asm__("__wrap_clock_wall_ms");
+
+static int64_t ahead_ms, stopped_ms; /* of the real clock; where it stands, 0: it runs */
+
+int64_t ahead_mono_ms(void)
+{
+    return ahead_ms + (stopped_ms ? stopped_ms : real_mono_ms());
+}
+
+int64_t ahead_wall_ms(void)
+{
+    return ahead_mono_ms() + (real_wall_ms() - real_mono_ms());
+}
+
+enum { LETTERS = 4, TURNS_MAX = 2000, LATER_MS = 10 * 1000 };
 
 static struct {
     struct loop *loop;
@@ -32,8 +52,11 @@ static struct {
     struct admin_server *server;
     struct control_links *control;
     struct control_alarm *alarm;
-    unsigned letters; /* that came */
+    unsigned letters, again; /* that came, and such as had come before */
     bool in_order;
+    enum letter_fate fate; /* what the worker makes of them */
+    bool hangs;            /* it takes one and says nothing */
+    struct errand *errand; /* that one */
 } rig;
 
 static void no_advice(void *worker, struct advice *advice)
@@ -42,12 +65,24 @@ static void no_advice(void *worker, struct advice *advice)
     advice_unref(&advice);
 }
 
-static void on_letter(void *worker, const struct link_letter *letter)
+static void on_letter(void *worker, const struct link_letter *letter, struct errand *errand)
 {
     char text[16];
     (void)worker;
-    snprintf(text, sizeof text, "letter %u", rig.letters++);
+    snprintf(text, sizeof text, "letter %u", rig.letters);
     rig.in_order = rig.in_order && slice_eq_str(letter->text, text);
+    rig.letters += rig.fate == LETTER_KEPT && !rig.hangs;
+    rig.again += rig.fate != LETTER_KEPT || rig.hangs;
+    rig.errand = errand;
+    if (!rig.hangs)
+        relay_letter_done(errand, rig.fate);
+}
+
+static void on_fate(void *arg, uint64_t ticket, enum letter_fate fate)
+{
+    (void)arg;
+    if (rig.alarm)
+        control_alarm_letter(rig.alarm, ticket, fate);
 }
 
 static void serve(void *arg, struct call *call, const struct request *request)
@@ -86,6 +121,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    stopped_ms = 0;
     control_alarm_free(&rig.alarm);
     control_links_free(&rig.control);
     relay_links_hang_up(rig.relay);
@@ -120,7 +156,9 @@ static void leave_letters(int64_t since_ms)
 
 static void begin_control(void)
 {
-    struct control_links_env env = { .loop = rig.loop, .relay_path = rig.path, .folder = rig.dir };
+    struct control_links_env env = {
+        .loop = rig.loop, .relay_path = rig.path, .folder = rig.dir, .letter = on_fate
+    };
     rig.control = control_links_new(&env);
     struct control_alarm_env alarm = { .loop = rig.loop, .links = rig.control, .folder = rig.dir };
     rig.alarm = control_alarm_new(&alarm);
@@ -143,6 +181,120 @@ static void test_one_at_a_time(void **state)
     assert_int_equal(control_alarm_stats(rig.alarm).lost, 0);
 }
 
+static void until(const unsigned *count, unsigned n)
+{
+    for (int i = 0; i < TURNS_MAX && *count < n; i++)
+        loop_turn(rig.loop, 10);
+    assert_int_equal(*count, n);
+}
+
+static void turns(int n)
+{
+    for (int i = 0; i < n; i++)
+        loop_turn(rig.loop, 1);
+}
+
+static void count_one(void *arg, const struct unsent *m)
+{
+    (void)m;
+    ++*(unsigned *)arg;
+}
+
+static bool count_kept(void *arg, struct slice bytes, struct err *err)
+{
+    return unsent_read(bytes, count_one, arg, err) == RC_OK;
+}
+
+/* Messages that a control begun now would find. */
+static unsigned kept(void)
+{
+    struct keeper *keeper = keeper_new(rig.dir);
+    unsigned n = 0;
+    assert_int_equal(keeper_load(keeper, "unsent.bin", UNSENT_PACK_MAX, count_kept, &n), RC_OK);
+    keeper_free(&keeper);
+    return n;
+}
+
+/* The relay dies when it has taken one and not stored it: that one is given to the next relay, and
+ * is kept on disk until one says that it has it. */
+static void test_one_that_the_relay_died_with(void **state)
+{
+    (void)state;
+    rig.hangs = true;
+    leave_letters(loop_wall_ms(rig.loop));
+    begin_control();
+    until(&rig.again, 1);
+    turns(50);
+    assert_int_equal(rig.again, 1); /* the next one waits for what becomes of it */
+    assert_int_equal(kept(), LETTERS);
+    struct errand *first = rig.errand;
+    relay_links_hang_up(rig.relay);
+    rig.hangs = false;
+    turns(50);
+    ahead_ms += LATER_MS;
+    until(&rig.letters, LETTERS);
+    assert_true(rig.in_order);
+    assert_int_equal(rig.again, 1);
+    relay_letter_done(first, LETTER_KEPT); /* too late to be about anything */
+    turns(50);
+    assert_int_equal(control_alarm_stats(rig.alarm).lost, 0);
+}
+
+/* Such mail cannot be sent by any relay: it does not hold up the others. */
+static void test_one_that_can_never_be_sent(void **state)
+{
+    (void)state;
+    rig.fate = LETTER_NEVER;
+    leave_letters(loop_wall_ms(rig.loop));
+    begin_control();
+    until(&rig.again, 1);
+    rig.fate = LETTER_KEPT;
+    rig.letters = 1; /* they go on with the second */
+    until(&rig.letters, LETTERS);
+    assert_true(rig.in_order);
+    assert_int_equal(control_alarm_stats(rig.alarm).lost, 1);
+}
+
+static void listen_by_mail(void)
+{
+    struct bundle *b = bundle_new();
+    struct conf_errors *errors = conf_errors_new();
+    struct policies *p = NULL;
+    bundle_put(b, "/w.yaml",
+               slice_of("hostname: gw.example\nstate: /tmp\n"
+                        "listen: [ { address: \"127.0.0.1:2525\" } ]\n"
+                        "clients: [ { network: 127.0.0.0/8 } ]\n"
+                        "reputation: { notify: { mail: p@x.test } }\n"));
+    assert_int_equal(policies_load(b, "/w.yaml", &p, errors), RC_OK);
+    control_alarm_configure(rig.alarm, p);
+    policies_unref(&p);
+    conf_errors_free(&errors);
+    bundle_free(&b);
+}
+
+/* The relay says that it can store nothing now: it is left alone for a while, also when there is
+ * more to tell meanwhile. The clock is stopped. */
+static void test_a_pause_is_kept(void **state)
+{
+    (void)state;
+    rig.fate = LETTER_LATER;
+    leave_letters(loop_wall_ms(rig.loop));
+    begin_control();
+    listen_by_mail();
+    until(&rig.again, 1);
+    turns(20);
+    stopped_ms = real_mono_ms();
+    control_alarm_list(rig.alarm, SLICE_LIT("zen.test"), LIST_SILENT, "no answer");
+    ahead_ms += 2000; /* what belongs together is gathered for a second */
+    turns(50);
+    assert_int_equal(control_alarm_stats(rig.alarm).messages, 1);
+    assert_int_equal(rig.again, 1);
+    ahead_ms += LATER_MS;
+    turns(50);
+    assert_int_equal(rig.again, 2);
+    assert_int_equal(control_alarm_stats(rig.alarm).lost, 0);
+}
+
 /* What has waited for too long is given up, and counted. */
 static void test_a_day_of_patience(void **state)
 {
@@ -157,6 +309,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_one_at_a_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_day_of_patience, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_that_the_relay_died_with, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_that_can_never_be_sent, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_pause_is_kept, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -29,7 +29,11 @@ static struct {
     struct admin_server *server;
     struct control_line *line;
     struct advice *taken; /* by the worker, the last one */
-    unsigned opened, observed, tables, reported, letters;
+    unsigned opened, observed, tables, reported, letters, fates;
+    enum letter_fate fate; /* of the last letter */
+    uint64_t ticket;       /* its */
+    struct errand *errand; /* of one that the worker is still at; NULL: it is quick */
+    bool slow;
     struct reply_report report;
     struct observation last;
     char letter[128];
@@ -84,17 +88,29 @@ static void on_report(void *arg, const struct reply_report *r)
     rig.report = *r;
 }
 
-static void on_letter(void *worker, const struct link_letter *letter)
+static void on_fate(void *arg, uint64_t ticket, enum letter_fate fate)
+{
+    (void)arg;
+    rig.fates++;
+    rig.ticket = ticket;
+    rig.fate = fate;
+}
+
+static void on_letter(void *worker, const struct link_letter *letter, struct errand *errand)
 {
     (void)worker;
     rig.letters++;
+    if (rig.slow)
+        rig.errand = errand;
+    else
+        relay_letter_done(errand, LETTER_KEPT);
     snprintf(rig.letter, sizeof rig.letter, "%.*s|%.*s|%.*s", SLICE_FMT(letter->to),
              SLICE_FMT(letter->subject), SLICE_FMT(letter->text));
 }
 
 static int set_up(void **state)
 {
-    static const struct control_line_ops ops = { on_open, on_observation, on_report };
+    static const struct control_line_ops ops = { on_open, on_observation, on_report, on_fate };
     (void)state;
     memset(&rig, 0, sizeof rig);
     temp_dir_make(rig.dir, sizeof rig.dir);
@@ -261,18 +277,23 @@ static void test_the_line_is_made_again(void **state)
     until(&rig.opened, 2);
 }
 
-/* More than are ever under way at once: each is taken before the next is sent. */
+/* More than there is room for at once: one is under way at a time, and its fate comes back. */
 static void test_letters_reach_a_worker(void **state)
 {
     (void)state;
-    struct link_letter letter = { SLICE_LIT("p@x.test"), SLICE_LIT("subject"),
+    struct link_letter letter = { 0, SLICE_LIT("p@x.test"), SLICE_LIT("subject"),
                                   SLICE_LIT("a\nb\n") };
     assert_false(control_line_letter(rig.line, &letter)); /* nobody answers yet */
     listen_now();
     until(&rig.opened, 1);
     for (unsigned i = 1; i <= 20; i++) {
+        letter.ticket = 100 + i;
         assert_true(control_line_letter(rig.line, &letter));
-        until(&rig.letters, i);
+        assert_false(control_line_letter(rig.line, &letter));
+        until(&rig.fates, i);
+        assert_int_equal(rig.letters, i);
+        assert_int_equal(rig.ticket, letter.ticket);
+        assert_int_equal(rig.fate, LETTER_KEPT);
     }
     assert_string_equal(rig.letter, "p@x.test|subject|a\nb\n");
     struct buf frame;
@@ -281,6 +302,34 @@ static void test_letters_reach_a_worker(void **state)
     link_put_letter(&frame, &letter);
     assert_int_equal(link_read_letter(slice_skip(buf_slice(&frame), LINK_HEAD), &letter), RC_PARSE);
     buf_free(&frame);
+}
+
+/* The line goes while the worker is at it: its sender hears at once, and not of what comes of it on
+ * the next line, where another may be under way. */
+static void test_a_letter_of_a_line_that_is_lost(void **state)
+{
+    (void)state;
+    struct link_letter letter = { 7, SLICE_LIT("p@x.test"), SLICE_LIT("s"), SLICE_LIT("a\n") };
+    rig.slow = true;
+    listen_now();
+    until(&rig.opened, 1);
+    assert_true(control_line_letter(rig.line, &letter));
+    until(&rig.letters, 1);
+    relay_links_hang_up(rig.links);
+    until(&rig.fates, 1);
+    assert_true(rig.ticket == 7 && rig.fate == LETTER_LATER);
+    until(&rig.opened, 2);
+    struct errand *first = rig.errand;
+    letter.ticket = 8;
+    assert_true(control_line_letter(rig.line, &letter));
+    until(&rig.letters, 2);
+    relay_letter_done(first, LETTER_KEPT);
+    for (int i = 0; i < 20; i++)
+        loop_turn(rig.loop, 1);
+    assert_int_equal(rig.fates, 1);
+    relay_letter_done(rig.errand, LETTER_NEVER);
+    until(&rig.fates, 2);
+    assert_true(rig.ticket == 8 && rig.fate == LETTER_NEVER);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -294,6 +343,7 @@ int main(void)
         T(test_the_line_is_made_again),
         T(test_reports_and_notes),
         T(test_letters_reach_a_worker),
+        T(test_a_letter_of_a_line_that_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,42 @@ static void test_questions_keep_to_budget_and_interval(void **state)
     end();
 }
 
+/* Whenever the entry appears, in the middle of a self-test or right after a look: within the
+ * interval and five seconds two resolvers are enough. They may be slow, and a third one may have
+ * just fallen silent. What control makes of it takes no time (test_control_listed). */
+static void test_a_listing_is_found_in_time(void **state)
+{
+    static const struct {
+        int64_t late_ms;
+        size_t resolvers;
+    } worlds[] = { { 0, 2 }, { 1000, 2 }, { 0, 3 }, { 400, 3 } };
+    enum { EARLIEST = 3 * SECOND, APART = 7 * SECOND, PROMISED = 5 * MINUTE + 5 * SECOND };
+    int64_t longest = 0;
+    (void)state;
+    for (size_t i = 0; i < sizeof worlds / sizeof worlds[0]; i++) {
+        for (int64_t phase = EARLIEST; phase < 5 * MINUTE + EARLIEST; phase += APART) {
+            begin(&w, four, worlds[i].resolvers);
+            w.late_ms = worlds[i].late_ms;
+            run(&w, phase + 56 * MINUTE); /* the next self-tests are about to be due */
+            assert_int_equal(w.clearings, 4);
+            if (worlds[i].resolvers > 2)
+                w.fault[2] = SILENT;
+            w.entries[0] = "3.2.0.192";
+            int64_t appeared = w.now;
+            run(&w, 2 * PROMISED);
+            assert_int_equal(w.listings, 1);
+            int64_t took = w.listed_at - appeared;
+            longest = took > longest ? took : longest;
+            if (took > PROMISED)
+                print_error("world %zu, phase %lld: %lld ms\n", i, (long long)phase,
+                            (long long)took);
+            assert_true(took <= PROMISED);
+            end();
+        }
+    }
+    print_message("found after %lld ms at most\n", (long long)longest);
+}
+
 static void test_ttl_and_suspicion_move_the_next_check(void **state)
 {
     (void)state;
@@ -154,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_questions_keep_to_budget_and_interval),
+        cmocka_unit_test(test_a_listing_is_found_in_time),
         cmocka_unit_test(test_ttl_and_suspicion_move_the_next_check),
         cmocka_unit_test(test_failed_tests_back_off),
         cmocka_unit_test(test_a_list_dies),

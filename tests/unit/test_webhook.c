@@ -65,7 +65,7 @@ static const struct row rows[] = {
 };
 
 static struct {
-    const struct row *row;
+    _Atomic(const struct row *) row;
     int listening;
     uint16_t port;
     pthread_t thread;
@@ -138,6 +138,16 @@ static void on_gone(void *arg, bool lost)
     *(unsigned *)arg += lost;
 }
 
+static bool never(struct slice older, struct slice newer, struct buf *out)
+{
+    (void)older;
+    (void)newer;
+    (void)out;
+    return false;
+}
+
+static const struct webhook_ops apart = { on_gone, never };
+
 static void test_what_counts_as_taken(void **state)
 {
     (void)state;
@@ -145,7 +155,7 @@ static void test_what_counts_as_taken(void **state)
         char url[64];
         unsigned lost = 0;
         struct loop *loop = loop_new();
-        struct webhook *hook = webhook_new(loop, on_gone, &lost);
+        struct webhook *hook = webhook_new(loop, &apart, &lost);
         web_start(&rows[i]);
         snprintf(url, sizeof url, "http://127.0.0.1:%u/hook?key=secret", (unsigned)web.port);
         struct conf conf = { .reputation.notify.webhook = slice_of(url) };
@@ -191,7 +201,7 @@ static void test_the_newest_are_kept(void **state)
     struct kept kept = { 0 };
     (void)state;
     struct loop *loop = loop_new();
-    struct webhook *hook = webhook_new(loop, on_gone, &lost);
+    struct webhook *hook = webhook_new(loop, &apart, &lost);
     web_start(&silent);
     snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned)web.port);
     struct conf conf = { .reputation.notify.webhook = slice_of(url) };
@@ -223,7 +233,7 @@ static void test_a_day_of_patience(void **state)
         unsigned lost = 0;
         struct kept kept = { 0 };
         struct loop *loop = loop_new();
-        struct webhook *hook = webhook_new(loop, on_gone, &lost);
+        struct webhook *hook = webhook_new(loop, &apart, &lost);
         web_start(&broken);
         snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned)web.port);
         struct conf conf = { .reputation.notify.webhook = slice_of(url) };
@@ -275,7 +285,7 @@ static void test_one_that_is_refused(void **state)
         char url[64];
         unsigned lost = 0;
         struct loop *loop = loop_new();
-        struct webhook *hook = webhook_new(loop, on_gone, &lost);
+        struct webhook *hook = webhook_new(loop, &apart, &lost);
         web_start(&refusals[i].row);
         snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned)web.port);
         struct conf conf = { .reputation.notify.webhook = slice_of(url) };
@@ -295,6 +305,61 @@ static void test_one_that_is_refused(void **state)
     }
 }
 
+/* "1", "2": "12". */
+static bool side_by_side(struct slice older, struct slice newer, struct buf *out)
+{
+    older.n--; /* the brace: the server reads until there is one */
+    buf_put_slice(out, older);
+    buf_put_slice(out, newer);
+    return true;
+}
+
+/* Down for hours while a lot happens, then back: one message, with all of it. What comes later has
+ * one of its own again. */
+static void test_one_that_was_away_gets_one_message(void **state)
+{
+    static const struct row down = { .reply = "HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n" };
+    static const struct row up = { .reply = "HTTP/1.1 204 No Content\r\n\r\n" };
+    static const struct webhook_ops together = { on_gone, side_by_side };
+    enum { TRIES = 6, MESSAGES = 2 * WEBHOOK_WAITING_MAX };
+    char url[64];
+    unsigned lost = 0;
+    struct kept kept = { 0 };
+    (void)state;
+    struct loop *loop = loop_new();
+    struct webhook *hook = webhook_new(loop, &together, &lost);
+    web_start(&down);
+    snprintf(url, sizeof url, "http://127.0.0.1:%u/", (unsigned)web.port);
+    struct conf conf = { .reputation.notify.webhook = slice_of(url) };
+    webhook_configure(hook, &conf);
+    for (unsigned i = 0; i < MESSAGES; i++) {
+        webhook_post(hook, i + 1 < MESSAGES ? SLICE_LIT("1}") : SLICE_LIT("two}"), 0);
+        if (i % (MESSAGES / TRIES) == 0)
+            hurry(loop, atomic_load(&web.posts) + 1);
+    }
+    for (int n = 0; n < QUIET_TURNS; n++)
+        loop_turn(loop, 10);
+    webhook_each(hook, keep_one, &kept);
+    assert_int_equal(kept.n, 1);
+    assert_false(atomic_load(&web.second)); /* it came when it was down */
+    web.row = &up;
+    unsigned before = atomic_load(&web.posts);
+    hurry(loop, before + 1);
+    assert_true(atomic_load(&web.second));
+    webhook_post(hook, SLICE_LIT("3}"), 0);
+    hurry(loop, before + 2);
+    for (int n = 0; n < QUIET_TURNS; n++)
+        loop_turn(loop, 10);
+    assert_int_equal(atomic_load(&web.posts), before + 2);
+    kept.n = 0;
+    webhook_each(hook, keep_one, &kept);
+    assert_int_equal(kept.n, 0);
+    assert_int_equal(lost, 0);
+    webhook_free(&hook);
+    loop_free(&loop);
+    web_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -302,6 +367,7 @@ int main(void)
         cmocka_unit_test(test_the_newest_are_kept),
         cmocka_unit_test(test_a_day_of_patience),
         cmocka_unit_test(test_one_that_is_refused),
+        cmocka_unit_test(test_one_that_was_away_gets_one_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

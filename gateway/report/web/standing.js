@@ -26,7 +26,9 @@ const wayOut = (e) => (isLink(e.link)
 
 function ends(e) {
   if (!e.standing) return e.gone ? make('span', {}, 'fades by ', time(e.gone)) : '';
-  return e.expires ? 'stands; expires by itself' : 'stands until it is mended';
+  if (e.kind !== 'listed') return 'stands until it is mended';
+  const seen = e.clear_checks ? `, gone in ${e.clear_checks} of 3 looks` : '';
+  return (e.expires ? 'stands; expires by itself' : 'stands until the list drops it') + seen;
 }
 
 function trouble(a) {
@@ -63,8 +65,7 @@ function drawTable() {
 
 function drawFacts(a) {
   $('address-todo').textContent = a ? [a.state, `${points(a.points)} points`,
-    a.capped ? 'kept, because the others cannot do without it' : '', a.todo]
-    .filter(Boolean).join(' · ') : 'no longer configured';
+    a.does, a.todo ? `To do: ${a.todo}` : ''].filter(Boolean).join(' · ') : 'no longer configured';
   fillTable($('evidence'), 'Evidence against this address', [
     { head: 'evidence', cell: (e) => e.kind },
     { head: 'from', cell: (e) => e.source },

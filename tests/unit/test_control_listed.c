@@ -1,0 +1,253 @@
+/*
+ * tests/unit/test_control_listed — from a line in a feed's file to the table the workers obey
+ *
+ *   The supervisor's look at the file, control as a whole and the relay's end are on one loop, with
+ *   the timers they have in the daemon, and a clock that stands still but for what the test adds:
+ *   what is measured is what these timers add up to, whatever the machine is doing.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "gateway/conf/bundle.h"
+#include "gateway/conf/errors.h"
+#include "gateway/daemon/control_parts.h"
+#include "gateway/daemon/feed_files.h"
+#include "gateway/daemon/messages.h"
+#include "gateway/daemon/relay_links.h"
+#include "tests/support/temp_dir.h"
+
+/* The linker gives these to whoever asks for the time (tests/CMakeLists.txt). */
+int64_t real_mono_ms(void) __asm__("__real_clock_mono_ms");
+int64_t real_wall_ms(void) __asm__("__real_clock_wall_ms");
+int64_t stopped_mono_ms(void) __asm__("__wrap_clock_mono_ms");
+int64_t stopped_wall_ms(void) __asm__("__wrap_clock_wall_ms");
+
+static int64_t mono_ms, wall_ms;
+
+int64_t stopped_mono_ms(void)
+{
+    return mono_ms;
+}
+
+int64_t stopped_wall_ms(void)
+{
+    return wall_ms;
+}
+
+enum { STEP_MS = 10, TURNS = 6, EGRESSES = 21, START_MS = 4000, NEVER_MS = 60 * 1000 };
+
+static struct {
+    struct loop *loop;
+    char dir[64], path[80], feed[80], history[80];
+    struct delivery_log *log;
+    struct relay_links *relay;
+    struct admin_server *server;
+    struct control_parts parts;
+    struct policies *policies;
+    struct child control; /* as the supervisor sees it */
+    struct ipc *line;     /* control's end of it */
+    struct feed_files *files;
+    bool barred[EGRESSES]; /* in the table that the worker has */
+} rig;
+
+static void advance(int64_t ms)
+{
+    for (int64_t done = 0; done < ms; done += STEP_MS) {
+        mono_ms += STEP_MS;
+        wall_ms += STEP_MS;
+        for (int i = 0; i < TURNS; i++)
+            loop_turn(rig.loop, 0);
+    }
+}
+
+/* ---- the relay ---- */
+
+static void on_advice(void *worker, struct advice *advice)
+{
+    (void)worker;
+    for (int i = 0; i < EGRESSES; i++) {
+        char name[2] = { (char)('a' + i), '\0' };
+        int row = advice_egress(advice, slice_of(name));
+        rig.barred[i] = row != ADVICE_NONE && advice->egress[row].fault == EGRESS_BARRED;
+    }
+    advice_unref(&advice);
+}
+
+static void no_letter(void *worker, const struct link_letter *letter, struct errand *errand)
+{
+    (void)worker;
+    (void)letter;
+    relay_letter_done(errand, LETTER_NEVER);
+}
+
+static void serve(void *arg, struct call *call, const struct request *request)
+{
+    (void)arg;
+    (void)request;
+    relay_links_serve(rig.relay, call);
+}
+
+static void open_relay(void)
+{
+    static const struct admin_verb verbs[] = { { "links", serve }, { NULL, NULL } };
+    struct sockaddr_un sa = { .sun_family = AF_UNIX };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    memcpy(sa.sun_path, rig.path, strlen(rig.path));
+    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
+    assert_int_equal(listen(fd, 4), 0);
+    rig.server = admin_server_new(rig.loop, fd, verbs, NULL);
+    rig.relay = relay_links_new(rig.loop, 1, rig.log, NULL);
+    relay_links_worker(rig.relay, 0, loop_mailbox(rig.loop), on_advice, no_letter, NULL);
+}
+
+/* ---- the supervisor ---- */
+
+static void on_message(void *arg, struct ipc_message *m)
+{
+    (void)arg;
+    assert_int_equal(m->type, MSG_FEED);
+    control_lists_feed(rig.parts.lists, m->bytes, m->fd_count == 1 ? m->fds[0] : -1);
+    if (m->fd_count == 1)
+        m->fds[0] = -1;
+}
+
+static void on_closed(void *arg, const char *why)
+{
+    (void)arg;
+    (void)why;
+}
+
+/* The world, and so many of our addresses. As a whole: its content is swapped. */
+static void list_first(int n)
+{
+    char fresh[90];
+    snprintf(fresh, sizeof fresh, "%s.new", rig.feed);
+    FILE *f = fopen(fresh, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 100; i++)
+        fprintf(f, "198.51.%d.0/24\n", i);
+    for (int i = 0; i < n; i++)
+        fprintf(f, "203.0.113.%d\n", i + 1);
+    assert_int_equal(fclose(f), 0);
+    assert_int_equal(rename(fresh, rig.feed), 0);
+}
+
+/* ---- the configuration ---- */
+
+static struct policies *configuration(void)
+{
+    struct bundle *b = bundle_new();
+    struct conf_errors *errors = conf_errors_new();
+    struct policies *p = NULL;
+    struct buf text;
+    buf_init(&text, 4096);
+    buf_printf(&text,
+               "hostname: gw.example\nstate: /tmp\nlisten: [ { address: \"127.0.0.1:2525\" } ]\n"
+               "clients: [ { network: 127.0.0.0/8 } ]\ndns: { servers: [\"127.0.0.1:9\"] }\n"
+               "reputation: { feeds: [ { file: \"%s\", format: netset, points: 100 } ] }\n"
+               "egress:\n",
+               rig.feed);
+    for (int i = 0; i < EGRESSES; i++)
+        buf_printf(&text, "  - { name: %c, address: 203.0.113.%d }\n", 'a' + i, i + 1);
+    bundle_put(b, "/w.yaml", buf_slice(&text));
+    bundle_put(b, rig.feed, slice_of(""));
+    if (policies_load(b, "/w.yaml", &p, errors) != RC_OK) {
+        buf_clear(&text);
+        conf_errors_put_text(errors, &text);
+        fail_msg("%.*s", SLICE_FMT(buf_slice(&text)));
+    }
+    conf_errors_free(&errors);
+    bundle_free(&b);
+    buf_free(&text);
+    return p;
+}
+
+static int set_up(void **state)
+{
+    static const struct ipc_ops ops = { on_message, on_closed };
+    int fds[2];
+    (void)state;
+    memset(&rig, 0, sizeof rig);
+    mono_ms = real_mono_ms();
+    wall_ms = real_wall_ms();
+    temp_dir_make(rig.dir, sizeof rig.dir);
+    snprintf(rig.path, sizeof rig.path, "%s/relay.sock", rig.dir);
+    snprintf(rig.feed, sizeof rig.feed, "%s/feed", rig.dir);
+    snprintf(rig.history, sizeof rig.history, "%s/history", rig.dir);
+    assert_int_equal(mkdir(rig.history, 0700), 0);
+    list_first(0);
+    rig.loop = loop_new();
+    rig.log = delivery_log_new();
+    open_relay();
+    rig.policies = configuration();
+    control_parts_start(&rig.parts, rig.loop, rig.path, rig.history, rig.dir);
+    control_parts_configure(&rig.parts, rig.policies);
+    assert_int_equal(ipc_pair(fds, NULL), RC_OK);
+    rig.control.ipc = ipc_new(rig.loop, fds[0], &ops, NULL);
+    rig.line = ipc_new(rig.loop, fds[1], &ops, NULL);
+    rig.files = feed_files_new(rig.loop, &rig.control);
+    feed_files_configure(rig.files, policies_conf(rig.policies));
+    advance(START_MS);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    feed_files_free(&rig.files);
+    ipc_free(&rig.control.ipc);
+    ipc_free(&rig.line);
+    control_parts_free(&rig.parts);
+    relay_links_hang_up(rig.relay);
+    admin_server_free(&rig.server);
+    relay_links_free(&rig.relay);
+    delivery_log_free(&rig.log);
+    policies_unref(&rig.policies);
+    for (int i = 0; i < 20; i++)
+        loop_turn(rig.loop, 0);
+    loop_free(&rig.loop);
+    temp_dir_remove(rig.dir);
+    return 0;
+}
+
+/* One more address is listed, at another moment between two looks each time: within two seconds the
+ * table that bars it is at the worker, and bars no other. */
+static void test_a_line_in_a_file_bars_within_two_seconds(void **state)
+{
+    enum { PROMISED_MS = 2000, LISTED = EGRESSES / 2, APART_MS = 370 };
+    int64_t longest_ms = 0;
+    (void)state;
+    for (int i = 0; i < EGRESSES; i++)
+        assert_false(rig.barred[i]);
+    for (int n = 1; n <= LISTED; n++) {
+        int64_t took_ms = 0;
+        advance(3000 + n * APART_MS);
+        list_first(n);
+        for (; !rig.barred[n - 1] && took_ms < NEVER_MS; took_ms += STEP_MS)
+            advance(STEP_MS);
+        longest_ms = took_ms > longest_ms ? took_ms : longest_ms;
+        for (int i = 0; i < EGRESSES; i++)
+            assert_int_equal(rig.barred[i], i < n);
+    }
+    print_message("from the file to the worker: %lld ms of the timers\n", (long long)longest_ms);
+    assert_true(longest_ms <= PROMISED_MS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_line_in_a_file_bars_within_two_seconds, set_up,
+                                        tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
