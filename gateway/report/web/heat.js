@@ -28,6 +28,7 @@ function describe(p) {
   const words = [`${p.egress} to ${p.carrier}, ${p.region}: ${p.state}`];
   if (known(p.cost_ms)) words.push(`${ms(p.cost_ms)} predicted`);
   if (known(p.loss)) words.push(`${percent(p.loss)} loss`);
+  if (p.measured) words.push(`measured ${p.measured}`);
   if (p.preferred) words.push('preferred');
   if (p.destination_suspect) words.push('the destination itself seems to fail');
   if (faults.has(p.egress)) words.push(`the egress takes no mail: ${faults.get(p.egress)}`);

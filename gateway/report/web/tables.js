@@ -11,6 +11,7 @@ function what(e) {
   if (e.event === 'switch') {
     return `${e.mail === 'large' ? 'large mail: ' : ''}${e.from ?? 'none'} → ${e.to ?? 'none'}`;
   }
+  if (e.event === 'listing') return `${e.egress} ${e.address} · ${e.with}: ${e.to}`;
   return [e.event.replaceAll('_', ' '), e.from, e.fault].filter(Boolean).join(' · ');
 }
 
@@ -32,11 +33,12 @@ function drawEvents() {
 
 const identity = (e) => [e.time, e.event, e.from, e.to, e.carrier, e.region, e.mail].join('|');
 
+export const newestFirst = (a, b) => Date.parse(b.time) - Date.parse(a.time);
+
 // What is asked for and what comes by itself may cross: each event is kept once, newest first.
 function addEvents(more) {
   const all = new Map([...events, ...more].map((e) => [identity(e), e]));
-  events = [...all.values()].sort((a, b) => Date.parse(b.time) - Date.parse(a.time))
-    .slice(0, EVENTS_SHOWN);
+  events = [...all.values()].sort(newestFirst).slice(0, EVENTS_SHOWN);
   drawEvents();
 }
 
