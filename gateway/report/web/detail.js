@@ -1,7 +1,7 @@
 // detail — the history of one path: latency band, loss, goodput, with the switches of its group and
 // the listings of its egress
 
-import { $, make, ask, ms, percent, rate, age, known, clock } from './common.js';
+import { $, make, ask, ms, percent, rate, known, clock } from './common.js';
 import { choose, pathOf } from './heat.js';
 import { fillEvents, newestFirst } from './tables.js';
 
@@ -86,7 +86,7 @@ function showFacts(p) {
   const facts = p ? [p.state, `predicted ${ms(p.cost_ms)}`, `round trip ${ms(p.rtt_ms)}`,
     `loss ${percent(p.loss)}`, `goodput ${rate(p.goodput_bytes_s)}`,
     p.preferred ? 'preferred for small mail' : '', p.preferred_large ? 'and for large mail' : '',
-    known(p.age_s) ? `measured ${age(p.age_s)} ago` : 'never measured',
+    p.at ? `figures of ${clock(p.at)}` : 'never measured',
     p.measured ? `measured ${p.measured}` : ''] : [];
   $('facts').textContent = facts.filter(Boolean).join(' · ');
 }

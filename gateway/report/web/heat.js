@@ -118,15 +118,21 @@ export function draw() {
   if (focus && cells.has(focus)) first.focus();
 }
 
+// `at`: when its figures were measured. They come again when they are others, so an age would not
+// stay true.
+function keep(p) {
+  paths.set(keyOf(p), known(p.age_s) ? { ...p, at: Date.now() - 1000 * p.age_s } : p);
+}
+
 export function setAll(rows) {
   paths.clear();
-  rows.forEach((p) => paths.set(keyOf(p), p));
+  rows.forEach(keep);
   draw();
 }
 
 export function setSome(rows) {
   for (const p of rows) {
-    paths.set(keyOf(p), p);
+    keep(p);
     const button = cells.get(keyOf(p));
     if (button) paint(button, p);
   }
