@@ -52,8 +52,8 @@ class Load:
                 and copies[0].peer in {SOURCE[egress] for egress in killed})
 
     def check_all_arrived(self, timeout=60, killed=()):
-        """Every message that was accepted is at its sink, once. `killed`: egresses that were ended in
-        the middle of their work."""
+        """Every message that was accepted is at its sink, once. `killed`: egresses that were ended
+        in the middle of their work."""
         assert not self.errors, self.errors
 
         def arrived():
