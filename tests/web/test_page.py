@@ -10,7 +10,7 @@ from selenium.webdriver.common.keys import Keys
 from test_live import LISTENERS, Listener
 from wp.browser import assert_quiet, cell, visit, wait
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 WORST = 7               # class of the slowest colour
 
 
