@@ -295,9 +295,7 @@ static void ping(struct run *r)
 {
     struct dial_source source;
     way_source_now(r->egress, &source);
-    const struct addr *from = r->o.address.family == ADDR_V6 ? &source.v6 : &source.v4;
-    r->ping = dns_ping_start(r->prober->loop, &r->o.address, from, source.interface, r->timeout_ms,
-                             on_pinged, r);
+    r->ping = dns_ping_start(r->prober->loop, &r->o.address, &source, r->timeout_ms, on_pinged, r);
 }
 
 static void look_up(struct run *r, struct slice host)

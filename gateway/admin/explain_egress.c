@@ -1,6 +1,7 @@
 #include "gateway/admin/explain_egress.h"
 
 #include "gateway/base/json.h"
+#include "gateway/report/live.h"
 
 static void put_terms(struct buf *json, const struct cost *cost)
 {
@@ -90,7 +91,7 @@ void explain_put_egresses(struct buf *json, const struct conf *conf, struct egre
         json_str(json, "name", e->name);
         json_int(json, "weight", (int64_t)e->weight);
         if (e->via.kind == CONF_VIA_RELAY)
-            json_cstr(json, "measured", "to the relay only");
+            json_cstr(json, "measured", LIVE_MEASURED_LEG);
         if (choice)
             put_view(json, e, delivery_rewriting(delivery, (int)i));
         if (choice && c) {

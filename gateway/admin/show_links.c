@@ -185,7 +185,7 @@ static const char HTML_HEAD[] =
     "body { font: 15px/1.4 system-ui, sans-serif; margin: 1.5rem; }\n"
     "table { border-collapse: collapse; font-variant-numeric: tabular-nums; }\n"
     "th, td { padding: .25rem .6rem; border-bottom: 1px solid #8884; text-align: left; }\n"
-    "td.n { text-align: right; }\n"
+    "td.n, th:nth-child(n+5):nth-child(-n+12) { text-align: right; }\n"
     ".c0 { background: #4575b4; color: #fff; } .c1 { background: #74add1; color: #111; }\n"
     ".c2 { background: #abd9e9; color: #111; } .c3 { background: #e0f3f8; color: #111; }\n"
     ".c4 { background: #fee090; color: #111; } .c5 { background: #fdae61; color: #111; }\n"

@@ -70,6 +70,12 @@ bool detour_broken(struct session *s, const struct finding *finding)
     return true;
 }
 
+void detour_suspect(const struct session *s)
+{
+    if (s->via && current(s))
+        egress_suspect(s->delivery->egress, s->egress);
+}
+
 bool detour_stalled(struct session *s)
 {
     const struct finding f = { .where = WHERE_DATA,

@@ -17,6 +17,9 @@
 bool detour_take(struct session *s, const struct finding *finding);
 /* The connection of a transaction under way broke. True: as above. */
 bool detour_broken(struct session *s, const struct finding *finding);
+/* The connection ended without a word, whatever it was doing: the proxy or relay of its egress may
+ * have gone, and until somebody looks mail that has another session to go by notices nothing. */
+void detour_suspect(const struct session *s);
 /* Its bytes do not arrive. True: as above. */
 bool detour_stalled(struct session *s);
 /* The dial said that the egress is to blame. */

@@ -10,6 +10,7 @@
 
 #include "gateway/conf/conf.h"
 #include "gateway/delivery/crowd.h"
+#include "gateway/delivery/detour.h"
 #include "gateway/delivery/repute.h"
 #include "gateway/io/stream.h"
 
@@ -173,10 +174,13 @@ void session_on_broken(struct session *s, enum fault fault, const char *text)
     struct finding f = { .where = (uint8_t)where_of(s),
                          .fault = (uint8_t)fault,
                          .text = slice_of(whole) };
-    if (s->state == SESSION_OPENING)
+    if (s->state == SESSION_OPENING) {
         open_failed(s, &f);
-    else
-        session_kill(s, s->state == SESSION_IDLE ? NULL : &f);
+        return;
+    }
+    if (fault == FAULT_CLOSED)
+        detour_suspect(s);
+    session_kill(s, s->state == SESSION_IDLE ? NULL : &f);
 }
 
 /* ---- the stream's callbacks; each ends by giving what is free new work ---- */

@@ -5,6 +5,7 @@
 
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
+#include "gateway/io/way.h"
 
 enum { NAMES_MAX = 4000 }; /* kept of one name server */
 
@@ -64,14 +65,14 @@ static struct server *servers_of(struct views *v, int egress)
 static bool make(struct server *s)
 {
     struct resolver_conf conf = resolver_defaults;
+    struct dial_source source;
     struct err err;
     if (s->resolver)
         return true;
     conf.servers = s->address;
     conf.server_count = 1;
-    conf.sources = s->egress->addresses.at;
-    conf.source_count = s->egress->addresses.n;
-    conf.interface = s->egress->interface;
+    way_source_now(s->egress, &source);
+    conf.source = &source;
     conf.timeout_ms = s->views->env.conf->dns.timeout;
     conf.cache_max = NAMES_MAX;
     conf.allow_loopback = s->views->env.allow_loopback;

@@ -2,7 +2,7 @@
  * delivery/views — the addresses of hosts as the carrier's own name servers give them
  *
  *   Who answers by where the question comes from (GeoDNS) gives each carrier addresses of its own.
- *   An egress with `resolvers` asks those, from its own address, and its mail connects to what they
+ *   An egress with `resolvers` asks those, as it connects, and its mail connects to what they
  *   say. Mail never waits for it: what is not known is asked in the background, and until it is,
  *   or when they have nothing to say, the general addresses do.
  *

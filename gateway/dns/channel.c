@@ -2,12 +2,15 @@
 
 #include <ares.h>
 #include <assert.h>
+#include <net/if.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/base/rnd.h"
+#include "gateway/io/dial_socket.h"
 #include "gateway/io/timer.h"
 
 enum { WATCHES = 8, TICK_MS = 50, UDP_MAX = 1232, IDS = 128 };
@@ -16,6 +19,8 @@ struct channel {
     struct loop *loop;
     ares_channel ares;
     struct addr server;
+    struct dial_source source; /* once channel_leave_by() was called */
+    char interface[IF_NAMESIZE];
     struct timer tick;
     struct {
         struct loop_watch *watch;
@@ -126,16 +131,28 @@ enum rc channel_new(struct loop *loop, const struct addr *server, int64_t try_ms
     return rc;
 }
 
-void channel_leave_by(struct channel *c, const struct addr *source, const char *interface)
+/* ares_set_local_dev() would go on by any interface when it may not by this one. */
+static int on_socket(ares_socket_t fd, int type, void *arg)
 {
-    const uint8_t *b = source->bytes;
-    if (source->family == ADDR_V4)
+    const struct channel *c = arg;
+    (void)type;
+    return dial_socket_tie(fd, &c->source) ? 0 : -1;
+}
+
+void channel_leave_by(struct channel *c, const struct dial_source *source)
+{
+    const uint8_t *b = source->v4.bytes;
+    if (c->server.family == ADDR_V4 && source->v4.family != ADDR_NONE)
         ares_set_local_ip4(c->ares, (unsigned)b[0] << 24 | (unsigned)b[1] << 16 |
                                         (unsigned)b[2] << 8 | b[3]);
-    else if (source->family == ADDR_V6)
-        ares_set_local_ip6(c->ares, b);
-    if (interface)
-        ares_set_local_dev(c->ares, interface);
+    else if (c->server.family == ADDR_V6 && source->v6.family != ADDR_NONE)
+        ares_set_local_ip6(c->ares, source->v6.bytes);
+    c->source = *source;
+    if (source->interface) {
+        snprintf(c->interface, sizeof c->interface, "%s", source->interface);
+        c->source.interface = c->interface;
+    }
+    ares_set_socket_configure_callback(c->ares, on_socket, c);
 }
 
 void channel_free(struct channel **channel)

@@ -14,6 +14,7 @@
 
 #include "gateway/base/addr.h"
 #include "gateway/base/rc.h"
+#include "gateway/io/dial.h"
 #include "gateway/io/loop.h"
 
 struct channel;
@@ -23,9 +24,10 @@ typedef void channel_fn(void *arg, enum rc rc, const unsigned char *packet, size
 
 enum rc channel_new(struct loop *loop, const struct addr *server, int64_t try_ms,
                     struct channel **channel_r, struct err *err);
-/* Questions leave from this address (ADDR_NONE: any) and interface (NULL: any). An address that is
- * not ours: each ends with RC_IO. */
-void channel_leave_by(struct channel *channel, const struct addr *source, const char *interface);
+/* Questions leave as connections from this source do: by its address of the server's family
+ * (ADDR_NONE: any), its interface and with its mark. Copied. What the system refuses of that ends
+ * each of them with RC_IO. */
+void channel_leave_by(struct channel *channel, const struct dial_source *source);
 void channel_free(struct channel **channel); /* open questions end with RC_CLOSED */
 void channel_send(struct channel *channel, const char *name, uint16_t type, channel_fn *fn,
                   void *arg);

@@ -55,8 +55,8 @@ static void on_answer(void *arg, enum rc rc, const unsigned char *packet, size_t
 }
 
 struct dns_ping *dns_ping_start(struct loop *loop, const struct addr *server,
-                                const struct addr *source, const char *interface,
-                                int64_t timeout_ms, dns_ping_fn *fn, void *arg)
+                                const struct dial_source *source, int64_t timeout_ms,
+                                dns_ping_fn *fn, void *arg)
 {
     struct dns_ping *p = mem_zero(sizeof *p);
     struct err err;
@@ -69,7 +69,7 @@ struct dns_ping *dns_ping_start(struct loop *loop, const struct addr *server,
         end(p, RC_IO);
         return p;
     }
-    channel_leave_by(p->channel, source, interface);
+    channel_leave_by(p->channel, source);
     channel_send(p->channel, ".", TYPE_NS, on_answer, p);
     return p;
 }

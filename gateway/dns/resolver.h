@@ -26,6 +26,7 @@
 #include "gateway/base/addr.h"
 #include "gateway/base/rc.h"
 #include "gateway/base/slice.h"
+#include "gateway/io/dial.h"
 #include "gateway/io/loop.h"
 
 enum dns_status {
@@ -75,20 +76,16 @@ void host_set_unref(struct host_set **set);
 struct resolver_conf {
     const struct addr *servers; /* port 0 means 53; none at all: the system's resolv.conf */
     size_t server_count;
-    /* Questions leave by the first of these of the server's family, and by this interface; none,
-     * and empty: as the system likes. */
-    const struct addr *sources;
-    size_t source_count;
-    struct slice interface;
-    int64_t timeout_ms;             /* of one lookup in all; 3000 */
-    int64_t try_ms;                 /* of one server; 700 */
-    unsigned tries;                 /* rounds over the servers; 2 */
-    size_t cache_max;               /* names kept; 20000; least recently used go first */
-    int64_t ttl_min_ms, ttl_max_ms; /* 30 s, 1 h */
-    int64_t negative_max_ms;        /* 5 min */
-    int64_t stale_ms;               /* 1 h */
-    int64_t prefer_v6_ms;           /* wait so long for the slower of A and AAAA; 50 */
-    bool allow_loopback;            /* MX hosts may live on 127/8, ::1: laboratories and tests */
+    const struct dial_source *source; /* where questions leave from; NULL: as the system likes */
+    int64_t timeout_ms;               /* of one lookup in all; 3000 */
+    int64_t try_ms;                   /* of one server; 700 */
+    unsigned tries;                   /* rounds over the servers; 2 */
+    size_t cache_max;                 /* names kept; 20000; least recently used go first */
+    int64_t ttl_min_ms, ttl_max_ms;   /* 30 s, 1 h */
+    int64_t negative_max_ms;          /* 5 min */
+    int64_t stale_ms;                 /* 1 h */
+    int64_t prefer_v6_ms;             /* wait so long for the slower of A and AAAA; 50 */
+    bool allow_loopback;              /* MX hosts may live on 127/8, ::1: laboratories and tests */
 };
 extern const struct resolver_conf resolver_defaults;
 

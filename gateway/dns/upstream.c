@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "gateway/dns/channel.h"
 #include "gateway/io/timer.h"
@@ -187,19 +186,6 @@ void upstream_drop(struct ask **ask_p)
         ask_free(ask);
 }
 
-static void leave_by(struct channel *channel, const struct addr *server,
-                     const struct resolver_conf *conf)
-{
-    struct addr source = { .family = ADDR_NONE };
-    char interface[64] = "";
-    for (size_t i = conf->source_count; i-- > 0;)
-        if (conf->sources[i].family == server->family)
-            source = conf->sources[i];
-    if (conf->interface.n && conf->interface.n < sizeof interface)
-        memcpy(interface, conf->interface.p, conf->interface.n);
-    channel_leave_by(channel, &source, interface[0] ? interface : NULL);
-}
-
 static enum rc open_channels(struct upstream *u, const struct resolver_conf *conf, struct err *err)
 {
     struct addr system[SERVERS_MAX];
@@ -215,8 +201,9 @@ static enum rc open_channels(struct upstream *u, const struct resolver_conf *con
         if (!server.port)
             server.port = 53;
         rc = channel_new(u->loop, &server, conf->try_ms, &u->channels[i], err);
-        if (rc == RC_OK)
-            leave_by(u->channels[u->count++], &server, conf);
+        u->count += rc == RC_OK;
+        if (rc == RC_OK && conf->source)
+            channel_leave_by(u->channels[i], conf->source);
     }
     return rc;
 }

@@ -46,15 +46,20 @@ bool dial_lacked_ours(const struct dial_result *r)
     return lacked;
 }
 
+bool dial_socket_tie(int fd, const struct dial_source *source)
+{
+    if (source->interface && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, source->interface,
+                                        (socklen_t)strlen(source->interface)) != 0)
+        return false;
+    return !source->mark ||
+           setsockopt(fd, SOL_SOCKET, SO_MARK, &source->mark, sizeof source->mark) == 0;
+}
+
 /* Source address, interface and mark. Whatever the system refuses here is the egress's fault. */
 static bool bind_source(int fd, const struct addr *from, const struct dial_source *source)
 {
     const int on = 1;
-    if (source->interface && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, source->interface,
-                                        (socklen_t)strlen(source->interface)) != 0)
-        return false;
-    if (source->mark &&
-        setsockopt(fd, SOL_SOCKET, SO_MARK, &source->mark, sizeof source->mark) != 0)
+    if (!dial_socket_tie(fd, source))
         return false;
     if (from->family == ADDR_NONE)
         return true;

@@ -88,6 +88,9 @@ void live_path_put(struct buf *json, const struct live *l, uint32_t path)
     json_bool(json, "preferred", live_path_preferred(l, path));
     json_bool(json, "preferred_large", g->preferred_large == (int)egress_of(l, path));
     json_bool(json, "destination_suspect", g->destination_suspect);
+    const struct conf_egress *e = find_conf(l, egress_of(l, path));
+    if (e && e->via.kind == CONF_VIA_RELAY)
+        json_cstr(json, "measured", LIVE_MEASURED_LEG);
     put_known(json, "cost_ms", live_path_cost(l, path));
     put_known(json, "rtt_ms", (double)p->rtt_ms);
     if (p->samples > 0) {

@@ -15,6 +15,8 @@
 #include "probes/links.h"
 #include "reputation/standing.h"
 
+#define LIVE_MEASURED_LEG "to the relay only" /* `measured` of what goes by a relay */
+
 struct live {
     const struct advice *advice;     /* NULL: none yet */
     const struct conf *conf;         /* NULL: none yet */

@@ -1,6 +1,7 @@
 """
 test_report — the HTTP side of a running gateway: page, metrics, API, who may ask, what it survives
 """
+import contextlib
 import csv
 import http.client
 import io
@@ -9,6 +10,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import time
 
 import pytest
@@ -170,6 +172,35 @@ def the_first_leg_is_told_apart(here, row):
     assert "(first leg)" in here.cli("report", "links", "--format", "html").stdout
 
 
+def the_dashboard_draws_what_is_there(here):
+    """Here with the figures of control, which tests/web has not."""
+    with open(os.path.join(waypost.ROOT, "docs/grafana.json"), encoding="utf-8") as f:
+        drawn = {n for p in json.load(f)["panels"] for t in p.get("targets", [])
+                 for n in re.findall(r"waypost_\w+", t["expr"])}
+    there = set(re.findall(r"^(waypost_\w+)[ {]", ask(here, "/metrics")[2], re.M))
+    assert drawn - there == {"waypost_address_provider_state"}      # all are fine with us
+
+
+DAY = 24 * 3600
+
+
+def remember(here, *days):
+    """Starts it with switches in its history, so many days ago: each to an egress `of-N`."""
+    assert remembered(here) == set()                # now there is a database
+    here.stop()
+    path = here.path("state", "history", "links.db")
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.executemany("INSERT INTO event(at, kind, came_from, went_to, large, fault) "
+                       "VALUES(?, 0, 'default', ?, 0, 0)",
+                       [((time.time() - n * DAY) * 1000, f"of-{n}") for n in days])
+    here.start()
+
+
+def remembered(here):
+    return {row["to"] for row in api(here, "switches?since=30d") if
+            row.get("to", "").startswith("of-")}
+
+
 def a_wrong_name_is_told(here):
     """Not "nothing was measured": that would be believed."""
     for report in ("links", "switches", "reputation"):
@@ -188,18 +219,23 @@ def test_links_are_kept_and_reported(web, relay, sink, zone):
     (names, server), gw2, out = zone, relay(to=sink()), sink()
     names.mail("dest.test", net.loopback())
     here = web(out=out, conf={
-        "dns": {"servers": [server.host]},
+        "dns": {"servers": [server.host]}, "report": {"history": "2d"},
         "egress": [{"name": "default"},
                    {"name": "far", "via": {"relay": f"{gw2.address}:2525"}, "weight": 0}]},
         policies={"routes": [{"name": "far", "when": {"recipient": "far@*"}, "egress": ["far"]},
                              {"name": "all", "hosts": [out.host], "tls": "none"}]})
+    remember(here, 1, 3)
     for to in ("near@dest.test", "far@dest.test") * 3:
         here.send(mail.message(), to=to)
     here.out.wait(3)
     gw2.wait_log("delivered", 3)
     rows = {r["egress"]: r for r in net.wait_for(
         "the figures of a minute", lambda: len(api(here, "links")) == 2 and api(here, "links"), 80)}
+    net.wait_for("an end of what is too old", lambda: remembered(here) == {"of-1"})
+    the_dashboard_draws_what_is_there(here)
     the_first_leg_is_told_apart(here, rows["far"])
+    path = next(p for p in api(here, "paths") if p["egress"] == "far")
+    assert path["measured"] == "to the relay only"
     mail_by_it = ("explain", "--from", "a@client.test", "--to", "far@dest.test")
     far = egress_in(here.json(*mail_by_it), "far")
     assert far["measured"] == "to the relay only" and far["chosen"] and far["state"] == "up"

@@ -108,6 +108,11 @@ class World:
         """A blackhole: what is sent there vanishes, both ways."""
         self.lab.both(SOURCE[name], GROUPS[group], down=True)
 
+    def plumb(self, name, there):
+        """The address of a local egress goes, or is back; with the first one all would go."""
+        netns.ip("-n", self.lab.names["gw"], "addr", "add" if there else "del",
+                 f"{LOCAL[name]}/{netns.WIDTH}", "dev", netns.DEVICE)
+
     # --- mail
     def send(self, data, group, user="b"):
         with self.lab.inside("gw"):

@@ -287,6 +287,25 @@ static void test_no_descriptor_to_look_with(void **state)
     assert_int_equal(answer(), OBS_OK);
 }
 
+/* Nothing is under way by it, and there is no mail to notice: its session rests and ends. */
+static void test_a_proxy_that_goes_while_its_session_rests(void **state)
+{
+    static const struct line behind[] = { { "\r\nQUIT\n", "220 peer\r\n", GO_ON },
+                                          { "EHLO gw.example\r\n", "250 peer\r\n", GO_ON },
+                                          TAKES,
+                                          SILENT };
+    (void)state;
+    play(1, behind);
+    start_with_proxy();
+    rig_mail(&mail);
+    until_logged(DELIVERED, 1);
+    turns(20);
+    rig.seen_n = 0;
+    peer_shut(&rig.peers[1]);
+    shutdown(rig.peers[1].conns[0].fd, SHUT_RDWR);
+    assert_int_equal(answer(), OBS_PROXY_DOWN);
+}
+
 /* ---- a proxy that answers and connects us to nobody ---- */
 
 static unsigned backs;
@@ -349,6 +368,7 @@ int main(void)
                                         T(test_a_probe_found_no_source_that_is_back),
                                         T(test_a_probe_found_no_proxy),
                                         T(test_a_probe_found_no_proxy_that_is_back),
+                                        T(test_a_proxy_that_goes_while_its_session_rests),
                                         T(test_a_source_that_goes_during_a_check),
                                         T(test_no_descriptor_to_look_with),
                                         T(test_a_proxy_that_denies),

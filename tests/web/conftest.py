@@ -58,7 +58,7 @@ class World:
         fields = {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(self.url + path, headers=fields, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=20) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return answer.status, answer.headers, answer.read().decode()
         except urllib.error.HTTPError as answer:
             return answer.code, answer.headers, answer.read().decode()
@@ -66,7 +66,7 @@ class World:
     def close(self):
         """Ends it: it must go in order, with nothing leaked."""
         self.process.stdin.close()
-        assert self.process.wait(20) == 0
+        assert self.process.wait(120) == 0      # what it has recorded is written first
 
 
 @pytest.fixture

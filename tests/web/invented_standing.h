@@ -54,7 +54,19 @@ static void invented_begin(struct invented *i, const struct conf *conf, int64_t 
     standing_configure(i->core, &config, now_ms);
 }
 
-/* Points of the first egress that rose four hours ago, and fade. */
+static struct standing_note invented_listing_note(struct slice egress, struct slice address)
+{
+    return (struct standing_note){ .kind = STANDING_NOTE_LISTING,
+                                   .egress = egress,
+                                   .address = address,
+                                   .with = slice_of("zen.spamhaus.org"),
+                                   .from = slice_of("clear"),
+                                   .to = slice_of("listed"),
+                                   .points = 100,
+                                   .reason = slice_of("<img src=x onerror=alert(1)>") };
+}
+
+/* Points of the first egress that rose four hours ago, and fade; a listing of three hours ago. */
 static void invented_past(struct history *history, struct slice egress, struct slice address,
                           int64_t now_ms)
 {
@@ -74,6 +86,8 @@ static void invented_past(struct history *history, struct slice egress, struct s
         }
         history_standing(history, at_ms, &note);
     }
+    struct standing_note listing = invented_listing_note(egress, address);
+    history_standing(history, now_ms - 3 * 3600ll * 1000, &listing);
 }
 
 static int invented_member(const struct standing *s, const char *egress)
@@ -85,14 +99,22 @@ static int invented_member(const struct standing *s, const char *egress)
     return STANDING_NONE;
 }
 
-static void invented_listing(struct standing *s, const char *egress, int64_t now_ms)
+static void invented_listing(struct invented *i, const char *egress, int64_t now_ms)
 {
+    int member = invented_member(i->core, egress);
+    struct standing_view v;
+    char address[ADDR_TEXT_MAX];
     struct standing_check check = { .source = slice_of("zen.spamhaus.org"),
                                     .text = slice_of("<img src=x onerror=alert(1)>"),
                                     .points = 100,
                                     .hard = true,
                                     .verdict = STANDING_IS_LISTED };
-    standing_listing(s, invented_member(s, egress), &check, now_ms);
+    standing_listing(i->core, member, &check, now_ms);
+    standing_view(i->core, member, now_ms, &v);
+    struct standing_note note =
+        invented_listing_note(v.egress, slice_of(addr_host_text(&v.address, address)));
+    history_standing(i->history, now_ms, &note);
+    web_standing(i->web, now_ms, &note);
 }
 
 static void invented_block(struct standing *s, const char *egress, const char *provider,
@@ -111,7 +133,7 @@ static void invented_block(struct standing *s, const char *egress, const char *p
 static bool invented_obey(struct invented *i, char *const *words, size_t n, int64_t now_ms)
 {
     if (strcmp(words[0], "listed") == 0 && n == 2)
-        invented_listing(i->core, words[1], now_ms);
+        invented_listing(i, words[1], now_ms);
     else if (strcmp(words[0], "blocked") == 0 && n == 3)
         invented_block(i->core, words[1], words[2], now_ms);
     else

@@ -39,7 +39,7 @@ def newest(world):
 
 
 def wait(condition):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.1)

@@ -10,7 +10,7 @@ from selenium.webdriver.common.keys import Keys
 from test_live import LISTENERS, Listener
 from wp.browser import assert_quiet, cell, visit, wait
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 WORST = 7               # class of the slowest colour
 
 
@@ -104,12 +104,17 @@ def test_a_click_opens_the_history_and_keys_do_the_same(world, browser, shots):
          "four charts")
     assert "gz-ct-1 → china-mobile, north-china" in driver.find_element(By.ID, "detail-title").text
     assert "predicted" in driver.find_element(By.ID, "facts").text
-    assert "gz-ct-1 → gz-ct-2" in driver.find_element(By.ID, "detail-events").text
+    events = driver.find_element(By.ID, "detail-events").text
+    assert "gz-ct-1 → gz-ct-2" in events
+    assert "127.0.0.11 · zen.spamhaus.org: listed" in events and "<img src=x" in events
     driver.execute_script("document.getElementById('detail').scrollIntoView()")
     driver.save_screenshot(os.path.join(shots, "history.png"))
     driver.find_element(By.XPATH, "//button[text()='1 hour']").click()
     wait(driver, lambda: "Neither a switch" in driver.find_element(By.ID, "detail-events").text,
          "a shorter time")
+    world.do("listed gz-ct-1")                      # comes by itself
+    wait(driver, lambda: "127.0.0.11 · zen.spamhaus.org: listed" in
+         driver.find_element(By.ID, "detail-events").text, "the listing")
     driver.switch_to.active_element.send_keys(Keys.ESCAPE)
     wait(driver, lambda: not driver.find_element(By.ID, "detail").is_displayed(), "the end of it")
     focus = driver.switch_to.active_element
@@ -186,7 +191,12 @@ def test_phone_and_dark(world, browser, shots):
     driver.save_screenshot(os.path.join(shots, "phone-dark.png"))
     cell(driver, "us-1", "other", "europe").click()
     wait(driver, lambda: driver.find_elements(By.CSS_SELECTOR, "#charts canvas"), "charts")
+    assert "measured to the relay only" in driver.find_element(By.ID, "facts").text
+    assert "figures of" in driver.find_element(By.ID, "facts").text
     assert driver.execute_script(wide) <= 0
+    cut = driver.execute_script("return [...document.querySelectorAll('.wide:not(#heat)')]"
+                                ".filter(w => w.scrollWidth > w.clientWidth).map(w => w.innerText)")
+    assert not cut, cut                             # reasons are not out of sight
     driver.execute_script("document.getElementById('detail').scrollIntoView()")
     driver.save_screenshot(os.path.join(shots, "phone-history.png"))
     assert_quiet(driver)

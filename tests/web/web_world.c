@@ -17,7 +17,6 @@
  *
  *   Egresses are those of the configuration; the first ones have made-up history of six hours.
  */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,10 +28,11 @@
 #include "gateway/io/net.h"
 #include "policies/cost.h"
 #include "policies/policies.h"
+#include "tests/web/invented_minutes.h"
 #include "tests/web/invented_relay.h"
 #include "tests/web/invented_standing.h"
 
-enum { WITH_PAST = 4, MINUTES = 360, MINUTE_MS = 60 * 1000, GROUPS_MAX = 300, PLACES = 6 };
+enum { GROUPS_MAX = 300, PLACES = 6 };
 
 static const char *const places[PLACES][2] = {
     { "china-mobile", "north-china" }, { "china-mobile", "south-china" },
@@ -179,39 +179,6 @@ static const struct standing *give_standing(void *arg)
 
 /* ---- history ---- */
 
-static void record_minute(struct world *w, int64_t at_ms, int i)
-{
-    const struct advice *a = w->advice;
-    struct history_minute *minute = history_begin(w->history, at_ms);
-    uint32_t n = a->egress_n < WITH_PAST ? a->egress_n : WITH_PAST;
-    for (uint32_t p = 0; p < n * PLACES; p++) {
-        uint32_t e = p % n, g = p / n;
-        const struct advice_path *now = &a->path[e * a->group_n + g];
-        double bump = 1 + 0.25 * sin(i / 19.0 + p) + (i > 200 && i < 230 && e == 0 ? 1.5 : 0);
-        struct spread connect = { 0 };
-        for (int k = 0; k < 8; k++)
-            spread_add(&connect, (double)now->rtt_ms * bump * (1 + k * k / 60.0));
-        struct links_minute row = { .egress = a->egress[e].name,
-                                    .carrier = a->group[g].carrier,
-                                    .region = a->group[g].region,
-                                    .connect = &connect,
-                                    .rtt_ms = (double)now->rtt_ms * bump,
-                                    .loss = (double)now->loss * bump,
-                                    .goodput = (double)now->goodput / bump,
-                                    .cost_ms = (double)now->rtt_ms * bump * 11,
-                                    .cost_large_ms = (double)now->rtt_ms * bump * 90,
-                                    .samples = 8,
-                                    .tries = 6,
-                                    .first_ok = 6,
-                                    .mails = 9,
-                                    .probes = 4,
-                                    .state = now->state };
-        if (now->rtt_ms > 0)
-            history_row(minute, &row);
-    }
-    history_write(&minute);
-}
-
 static void tell(struct world *w, const struct links_event *event, int64_t at_ms)
 {
     history_event(w->history, at_ms, event);
@@ -221,8 +188,7 @@ static void tell(struct world *w, const struct links_event *event, int64_t at_ms
 static void make_history(struct world *w)
 {
     int64_t now = loop_wall_ms(w->loop);
-    for (int i = 0; i < MINUTES; i++)
-        record_minute(w, now - (int64_t)(MINUTES - i) * MINUTE_MS, i);
+    invented_minutes(w->history, w->advice, conf_of(w), now);
     struct links_event e = { .kind = LINKS_SWITCH,
                              .carrier = slice_of(places[0][0]),
                              .region = slice_of(places[0][1]),

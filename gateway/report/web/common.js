@@ -56,18 +56,19 @@ export function clock(time) {
 
 // columns: [{head, number, cell: row => text or element, class: row => name}]
 export function fillTable(table, caption, columns, rows, empty) {
+  table.setAttribute('role', 'table');          // on a phone rows are laid out as blocks
   table.replaceChildren(make('caption', { class: 'skip' }, caption));
   if (!rows.length) {
     table.append(make('tbody', {}, make('tr', {}, make('td', { class: 'empty' }, empty))));
     return;
   }
-  const heads = columns.map((c) => make('th', { scope: 'col', class: c.number ? 'number' : '' },
-    c.head));
+  const heads = columns.map((c) => make('th', { scope: 'col', role: 'columnheader',
+    class: c.number ? 'number' : '' }, c.head));
   const body = make('tbody');
   for (const row of rows) {
-    body.append(make('tr', {}, ...columns.map((c) => make('td',
-      { class: [c.number ? 'number' : '', c.class ? c.class(row) : ''].join(' ').trim() },
-      c.cell(row) ?? ''))));
+    body.append(make('tr', { role: 'row' }, ...columns.map((c) => make('td',
+      { class: [c.number ? 'number' : '', c.class ? c.class(row) : ''].join(' ').trim(),
+        role: 'cell', 'data-head': c.head }, c.cell(row) ?? ''))));
   }
-  table.append(make('thead', {}, make('tr', {}, ...heads)), body);
+  table.append(make('thead', {}, make('tr', { role: 'row' }, ...heads)), body);
 }

@@ -1,13 +1,17 @@
-// detail — the history of one path: latency band, loss, goodput, with the switches of its group
+// detail — the history of one path: latency band, loss, goodput, with the switches of its group and
+// the listings of its egress
 
-import { $, make, ask, ms, percent, rate, age, known, clock } from './common.js';
+import { $, make, ask, ms, percent, rate, known, clock } from './common.js';
 import { choose, pathOf } from './heat.js';
-import { fillEvents } from './tables.js';
+import { fillEvents, newestFirst } from './tables.js';
 
 const SPANS = [['1h', '1 hour'], ['6h', '6 hours'], ['24h', '1 day'], ['7d', '7 days'],
   ['30d', '30 days']];
+// As the history calls the way to a relay; what is behind it nobody here can measure.
+const LEG = { carrier: '(relay)', region: '(first leg)' };
 let key = '';
 let span = '6h';
+const EVENTS = 500;
 let charts = [];
 let asked = 0;                          // answers of earlier questions are not shown
 
@@ -40,10 +44,10 @@ export function readOut(output, points) {
 
 export const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-export function drawEvents(events) {
+export function drawEvents(events, colour = '--warn', dash = [4, 3]) {
   return (canvas, area, g) => {
-    canvas.strokeStyle = style('--warn');
-    canvas.setLineDash([4, 3]);
+    canvas.strokeStyle = style(colour);
+    canvas.setLineDash(dash);
     for (const e of events) {
       const x = g.toDomXCoord(Date.parse(e.time));
       if (x < area.x || x > area.x + area.w) continue;
@@ -65,13 +69,13 @@ function frame(chart) {
   return { chart, box, output };
 }
 
-function drawChart({ chart, box, output }, rows, events, from, to) {
+function drawChart({ chart, box, output }, rows, marks, from, to) {
   const data = rows.map((r) => [new Date(r.time), ...chart.row(r)]);
   return new Dygraph(box, data, {
     labels: ['time', ...chart.labels], customBars: true, dateWindow: [from, to],
     colors: [style('--accent'), style('--warn')], strokeWidth: 2, includeZero: true,
     drawPoints: rows.length < 90, pointSize: 2, connectSeparatedPoints: false,
-    axisLineColor: style('--line'), gridLineColor: style('--line'), underlayCallback: drawEvents(events),
+    axisLineColor: style('--line'), gridLineColor: style('--line'), underlayCallback: (...on) => marks.forEach((mark) => mark(...on)),
     highlightCallback: (event, x, points) => readOut(output, points),
     unhighlightCallback: () => readOut(output, []),
     zoomCallback: (min, max) => charts.forEach((g) => g.updateOptions({ dateWindow: [min, max] })),
@@ -82,7 +86,8 @@ function showFacts(p) {
   const facts = p ? [p.state, `predicted ${ms(p.cost_ms)}`, `round trip ${ms(p.rtt_ms)}`,
     `loss ${percent(p.loss)}`, `goodput ${rate(p.goodput_bytes_s)}`,
     p.preferred ? 'preferred for small mail' : '', p.preferred_large ? 'and for large mail' : '',
-    known(p.age_s) ? `measured ${age(p.age_s)} ago` : 'never measured'] : [];
+    p.at ? `figures of ${clock(p.at)}` : 'never measured',
+    p.measured ? `measured ${p.measured}` : ''] : [];
   $('facts').textContent = facts.filter(Boolean).join(' · ');
 }
 
@@ -100,20 +105,25 @@ const since = (first, to) => Math.max(to - spanMs(), Math.min(first - 60e3, to -
 async function load() {
   const [egress, carrier, region] = key.split('\u0000');
   const mine = ++asked;
-  const [rows, events] = await Promise.all([
-    ask('series', { egress, carrier, region, since: span }),
-    ask('switches', { carrier, region, since: span, limit: 500 })]);
+  const place = pathOf(key)?.measured ? LEG : { carrier, region };
+  const [rows, events, notes] = await Promise.all([
+    ask('series', { egress, ...place, since: span }),
+    ask('switches', { carrier, region, since: span, limit: EVENTS }),
+    ask('reputation', { egress, since: span, limit: EVENTS })]);
   if (mine !== asked) return;
+  const listings = notes.filter((n) => n.event === 'listing');
+  const marks = [drawEvents(events), drawEvents(listings, '--fore', [1, 3])];
   const to = Date.now();
   const from = rows.length ? since(Date.parse(rows[0].time), to) : 0;
   clearCharts();
   if (rows.length) {
     const frames = CHARTS.map(frame); // all of them first: how wide one is depends on the others
-    charts = frames.map((f) => drawChart(f, rows, events, from, to));
+    charts = frames.map((f) => drawChart(f, rows, marks, from, to));
   } else {
     $('charts').append(make('p', { class: 'empty' }, 'Nothing was measured in this time.'));
   }
-  fillEvents($('detail-events'), events, 'Neither a switch nor a fault in this time.');
+  fillEvents($('detail-events'), [...events, ...listings].sort(newestFirst),
+    'Neither a switch nor a fault nor a listing in this time.');
 }
 
 function reload() {
@@ -141,6 +151,11 @@ export function closeDetail() {
   clearCharts();
   $('detail').hidden = true;
   choose('');
+}
+
+// Something happened to an address.
+export function addStanding(e) {
+  if (key && e.event === 'listing' && e.egress === key.split('\u0000')[0]) reload();
 }
 
 // New figures have come: the facts at once; the charts are asked for anew every minute.

@@ -28,6 +28,7 @@ function describe(p) {
   const words = [`${p.egress} to ${p.carrier}, ${p.region}: ${p.state}`];
   if (known(p.cost_ms)) words.push(`${ms(p.cost_ms)} predicted`);
   if (known(p.loss)) words.push(`${percent(p.loss)} loss`);
+  if (p.measured) words.push(`measured ${p.measured}`);
   if (p.preferred) words.push('preferred');
   if (p.destination_suspect) words.push('the destination itself seems to fail');
   if (faults.has(p.egress)) words.push(`the egress takes no mail: ${faults.get(p.egress)}`);
@@ -117,15 +118,21 @@ export function draw() {
   if (focus && cells.has(focus)) first.focus();
 }
 
+// `at`: when its figures were measured. They come again when they are others, so an age would not
+// stay true.
+function keep(p) {
+  paths.set(keyOf(p), known(p.age_s) ? { ...p, at: Date.now() - 1000 * p.age_s } : p);
+}
+
 export function setAll(rows) {
   paths.clear();
-  rows.forEach((p) => paths.set(keyOf(p), p));
+  rows.forEach(keep);
   draw();
 }
 
 export function setSome(rows) {
   for (const p of rows) {
-    paths.set(keyOf(p), p);
+    keep(p);
     const button = cells.get(keyOf(p));
     if (button) paint(button, p);
   }

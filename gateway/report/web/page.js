@@ -53,7 +53,7 @@ function follow() {
     heat.setFaults(rows);
     standing.drawAddresses(rows);
   });
-  on('standing', standing.addEvent);
+  on('standing', (e) => { standing.addEvent(e); detail.addStanding(e); });
   on('link', tables.addEvent);
   on('totals', drawTotals);
 }

@@ -4,6 +4,7 @@ import { $, make, ask, fillTable, ms, age, clock, known } from './common.js';
 
 const SITES_SHOWN = 100;
 const EVENTS_SHOWN = 200;
+const DAY_MS = 24 * 3600e3;
 const LANES = ['urgent', 'high', 'normal', 'bulk', 'busy', 'waiting', 'held'];
 let events = [];
 
@@ -11,6 +12,7 @@ function what(e) {
   if (e.event === 'switch') {
     return `${e.mail === 'large' ? 'large mail: ' : ''}${e.from ?? 'none'} → ${e.to ?? 'none'}`;
   }
+  if (e.event === 'listing') return `${e.address ?? e.egress} · ${e.with}: ${e.to}`;
   return [e.event.replaceAll('_', ' '), e.from, e.fault].filter(Boolean).join(' · ');
 }
 
@@ -32,11 +34,13 @@ function drawEvents() {
 
 const identity = (e) => [e.time, e.event, e.from, e.to, e.carrier, e.region, e.mail].join('|');
 
+export const newestFirst = (a, b) => Date.parse(b.time) - Date.parse(a.time);
+
 // What is asked for and what comes by itself may cross: each event is kept once, newest first.
 function addEvents(more) {
   const all = new Map([...events, ...more].map((e) => [identity(e), e]));
-  events = [...all.values()].sort((a, b) => Date.parse(b.time) - Date.parse(a.time))
-    .slice(0, EVENTS_SHOWN);
+  events = [...all.values()].filter((e) => Date.now() - Date.parse(e.time) < DAY_MS)
+    .sort(newestFirst).slice(0, EVENTS_SHOWN);
   drawEvents();
 }
 

@@ -40,7 +40,7 @@ class Browser:
 
 # --- Waypost's page
 
-def wait(driver, condition, why, seconds=20):
+def wait(driver, condition, why, seconds=60):     # only ends what hangs
     return WebDriverWait(driver, seconds, 0.1).until(lambda d: condition(), why)
 
 

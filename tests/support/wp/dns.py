@@ -131,10 +131,11 @@ class Server:
 
     def __init__(self, zone, address=None, tcp=True):
         self.zone, self.address, self.open = zone, address or net.loopback(), True
-        self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        self.udp = socket.socket(family, socket.SOCK_DGRAM)
         self.udp.bind((self.address, 53))
         threading.Thread(target=self._serve_udp, daemon=True).start()
-        self.tcp = socket.create_server((self.address, 53)) if tcp else None
+        self.tcp = socket.create_server((self.address, 53), family=family) if tcp else None
         if tcp:
             threading.Thread(target=self._serve_tcp, daemon=True).start()
 
@@ -156,7 +157,7 @@ class Server:
 
     @property
     def host(self):
-        return f"{self.address}:53"
+        return net.host(self.address, 53)
 
     def _serve_udp(self):
         while self.open:

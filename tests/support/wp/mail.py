@@ -5,6 +5,7 @@ import email
 import email.policy
 import itertools
 import os
+import re
 
 _serial = itertools.count(1)
 
@@ -22,6 +23,12 @@ def message(subject="test", size=0, extra=b"", sender="a@client.test", to="b@des
 
 def message_id(data):
     return parse(data)["Message-ID"]
+
+
+def received_id(data):
+    """Our name for it, as in the delivery log."""
+    trace = b" ".join(split_trace(data)[0].split())
+    return re.search(rb" id ([^ ;]+)", trace)[1].decode()
 
 
 def parse(data):

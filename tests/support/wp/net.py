@@ -35,6 +35,11 @@ def free_port(address="::1"):
         return s.getsockname()[1]
 
 
+def host(address, port):
+    """As configurations have it."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 def wait_for(what, condition, timeout=None, step=0.02):
     """Polls until condition() is true and gives its value; AssertionError names `what`."""
     end = time.monotonic() + (timeout or PATIENCE)

@@ -19,7 +19,7 @@ class Proxy:
 
     @property
     def host(self):
-        return f"{self.address}:{self.port}"
+        return net.host(self.address, self.port)
 
     def start(self):
         self.child = process.Child(self.argv(), self.log)
@@ -62,7 +62,7 @@ class Haproxy(Proxy):
             f.write(f"global\n maxconn 500\ndefaults\n mode tcp\n timeout connect 3s\n"
                     f" timeout client 60s\n timeout server 60s\n retries 0\n"
                     f"listen out\n bind {self.host} accept-proxy\n"
-                    f" server any 0.0.0.0 source {self.source}\n")
+                    f" server any 0.0.0.0 source {net.host(self.source, 0)}\n")
 
     def argv(self):
         return ["haproxy", "-db", "-f", self.conf]

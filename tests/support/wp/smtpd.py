@@ -209,8 +209,7 @@ class Server:
     @property
     def host(self):
         """As a route's `hosts` wants it."""
-        return f"[{self.address}]:{self.port}" if ":" in self.address else \
-            f"{self.address}:{self.port}"
+        return net.host(self.address, self.port)
 
     def wait(self, count=1, timeout=None):
         """Waits for so many messages and gives them all."""
