@@ -227,10 +227,12 @@ static void our_side_in_another_sentence(void **state)
         const char *around;
         struct floor floor;
     } rows[] = {
-        { "*. If your server is not a spam source, write to us", { 2400, 98, 99, 60 } },
+        { "*. If your server is not a spam source, write to us", { 2400, 98, 99, 100 } },
         { "*. Please contact your provider, your IP was logged", { 2400, 99, 99, 1000 } },
-        { "*. Your server: mail.example.com (203.0.113.42)", { 2400, 94, 98, 25 } },
-        { "*; your IP address is 203.0.113.42", { 2400, 92, 98, 15 } },
+        { "*. Your server: mail.example.com (203.0.113.42)", { 2400, 99, 99, 500 } },
+        { "*; your IP address is 203.0.113.42", { 2400, 99, 99, 500 } },
+        { "*. This message came from your IP 203.0.113.42.", { 2400, 99, 99, 500 } },
+        { "*. Connection from mail.example.com [203.0.113.42]", { 2400, 99, 99, 500 } },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_score(score_around(rows[i].around), rows[i].floor);
