@@ -144,13 +144,82 @@ static const struct reply_rule *find_rule(const struct reply_rules *rules, const
     find_providers(rules, &q->found, mx, &providers);
     for (size_t i = 0; i < rules->sections.n; i++) {
         const struct reply_section *section = &rules->sections.at[i];
-        if (section->last != last || !section_asked(section, &providers))
+        if (section->last != last || section->weighed || !section_asked(section, &providers))
             continue;
         for (size_t k = 0; k < section->rules.n; k++)
             if (rule_matches(&section->rules.at[k], q))
                 return &section->rules.at[k];
     }
     return NULL;
+}
+
+/* ---- what is weighed where rules have little to go by ---- */
+
+/* In tenths of a natural logarithm of the odds: by so much the heaviest class must lead. */
+enum { LEAD_MIN = 10, LEAD_MIN_IP = 30 };
+
+struct verdict {
+    enum reply_class class, next;
+    int lead;
+};
+
+static struct verdict heaviest(const int sums[REPLY_CLASSES])
+{
+    struct verdict v = { REPLY_NONE, REPLY_NONE, 0 };
+    for (unsigned c = REPLY_NONE + 1; c < REPLY_CLASSES; c++)
+        if (v.class == REPLY_NONE || sums[c] > sums[v.class])
+            v.class = (enum reply_class)c;
+    for (unsigned c = REPLY_NONE + 1; c < REPLY_CLASSES; c++)
+        if (c != v.class && (v.next == REPLY_NONE || sums[c] > sums[v.next]))
+            v.next = (enum reply_class)c;
+    v.lead = sums[v.class] - sums[v.next];
+    return v;
+}
+
+static void add_reason(struct reply_reason because[REPLY_REASONS], const char *line, int points)
+{
+    for (size_t i = 0; points > 0 && i < REPLY_REASONS; i++) {
+        if (because[i].line && because[i].points >= points)
+            continue;
+        memmove(because + i + 1, because + i, (REPLY_REASONS - 1 - i) * sizeof *because);
+        because[i] = (struct reply_reason){ line, points };
+        return;
+    }
+}
+
+/* The next weighed line that matches, behind `*at` of `*section`; NULL: none. */
+static const struct reply_rule *next_hit(const struct reply_rules *rules, const struct question *q,
+                                         size_t *section, size_t *at)
+{
+    for (; *section < rules->sections.n; ++*section, *at = 0) {
+        const struct reply_section *s = &rules->sections.at[*section];
+        while (s->weighed && *at < s->rules.n) {
+            const struct reply_rule *line = &s->rules.at[(*at)++];
+            if (rule_matches(line, q))
+                return line;
+        }
+    }
+    return NULL;
+}
+
+/* REPLY_NONE: no class leads by enough, or it is `known`. Of the session, the step tells. */
+static enum reply_class weigh(const struct reply_rules *rules, const struct question *q,
+                              enum reply_class known, struct reply_reason because[REPLY_REASONS])
+{
+    const struct reply_rule *line;
+    int sums[REPLY_CLASSES] = { 0 };
+    if (q->at >= REPLY_AT_GREETING && q->at <= REPLY_AT_AUTH)
+        return REPLY_NONE;
+    for (size_t section = 0, at = 0; (line = next_hit(rules, q, &section, &at));)
+        for (unsigned c = 0; c < REPLY_CLASSES; c++)
+            sums[c] += line->weights[c];
+    struct verdict v = heaviest(sums);
+    bool ip = v.class == REPLY_IP_BLOCKED || v.class == REPLY_IP_THROTTLED;
+    if (v.class == known || v.lead < (ip ? LEAD_MIN_IP : LEAD_MIN))
+        return REPLY_NONE;
+    for (size_t section = 0, at = 0; (line = next_hit(rules, q, &section, &at));)
+        add_reason(because, line->name, line->weights[v.class] - line->weights[v.next]);
+    return v.class;
 }
 
 /* ---- the judgement ---- */
@@ -217,61 +286,80 @@ static void look_at(const struct reply_rules *rules, struct slice text, struct q
     } while (text.n && q->clauses < CLAUSES_MAX);
 }
 
+struct answer {
+    const struct reply_rule *rule;
+    struct question q; /* with the facts the rule was found by */
+    struct reply_seen seen;
+};
+
 /* First by what is said; where that tells nothing, an address beside it may; then by the code. */
-static const struct reply_rule *judge(const struct reply_rules *rules,
-                                      const struct reply_facts *facts, struct slice normal,
-                                      struct reply_seen *seen_r)
+static void judge(const struct reply_rules *rules, const struct reply_facts *facts,
+                  struct slice normal, struct answer *a_r)
 {
     char buffer[REPLY_REASON_MAX];
     struct reply_seen without;
-    struct question q = { .code = facts->code, .status = status_of(facts), .at = facts->at };
+    struct question *q = &a_r->q;
+    *q = (struct question){ .code = facts->code, .status = status_of(facts), .at = facts->at };
     struct slice said = reply_said(normal, buffer);
     if (said.n == 0)
         said = normal;
-    look_at(rules, said, &q);
-    reply_look(rules, facts, said, &q.found, &without);
-    *seen_r = without;
+    look_at(rules, said, q);
+    reply_look(rules, facts, said, &q->found, &without);
+    a_r->seen = without;
     if (said.n < normal.n)
-        reply_look(rules, facts, normal, &q.found, seen_r);
-    q.facts = without.facts;
-    const struct reply_rule *rule = find_rule(rules, &q, facts->mx, false);
-    if (!rule && seen_r->facts != without.facts) {
-        q.facts = seen_r->facts;
-        rule = find_rule(rules, &q, facts->mx, false);
+        reply_look(rules, facts, normal, &q->found, &a_r->seen);
+    q->facts = without.facts;
+    a_r->rule = find_rule(rules, q, facts->mx, false);
+    if (!a_r->rule && a_r->seen.facts != without.facts) {
+        q->facts = a_r->seen.facts;
+        a_r->rule = find_rule(rules, q, facts->mx, false);
     }
-    return rule ? rule : find_rule(rules, &q, facts->mx, true);
+    if (!a_r->rule) {
+        q->facts = without.facts;
+        a_r->rule = find_rule(rules, q, facts->mx, true);
+    }
+}
+
+static void decide_by_rule(struct reply_judgement *j, uint16_t code, const struct reply_rule *rule)
+{
+    decide(j, code, rule->class, rule->name);
+    if (rule->scope != REPLY_SCOPE_NONE)
+        j->scope = rule->scope;
+    if (rule->ends && code >= 500)
+        j->ends_by_itself = true;
 }
 
 void reply_classify(const struct reply_rules *rules, const struct reply_facts *facts,
                     struct reply_judgement *judgement_r)
 {
     char reason[REPLY_REASON_MAX];
-    struct reply_seen seen;
+    struct answer a;
     *judgement_r = (struct reply_judgement){ .provider = reply_provider(rules, facts->mx) };
     if (facts->code < 400) {
         decide(judgement_r, facts->code, REPLY_NONE, "no-refusal");
         return;
     }
     struct slice normal = reply_reason(facts, reason);
-    const struct reply_rule *rule = judge(rules, facts, normal, &seen);
-    judgement_r->zone = seen.zone;
-    judgement_r->names_us = seen.facts & REPLY_FACT_US;
-    judgement_r->names_other = seen.names_other;
-    if (!rule) {
+    judge(rules, facts, normal, &a);
+    judgement_r->zone = a.seen.zone;
+    judgement_r->names_us = a.seen.facts & REPLY_FACT_US;
+    judgement_r->names_other = a.seen.names_other;
+    if (a.rule)
+        decide_by_rule(judgement_r, facts->code, a.rule);
+    else
         decide(judgement_r, facts->code, REPLY_NONE, "no-rule");
+    if (a.rule && !a.rule->little)
         return;
-    }
-    decide(judgement_r, facts->code, rule->class, rule->name);
-    if (rule->scope != REPLY_SCOPE_NONE)
-        judgement_r->scope = rule->scope;
-    if (rule->ends && facts->code >= 500)
-        judgement_r->ends_by_itself = true;
+    enum reply_class class = weigh(rules, &a.q, judgement_r->class, judgement_r->because);
+    if (class != REPLY_NONE)
+        decide(judgement_r, facts->code, class, "weighed");
 }
 
 void reply_overrule(struct reply_judgement *judgement, const struct reply_facts *facts,
                     enum reply_class class, const char *rule)
 {
     decide(judgement, facts->code, class, rule);
+    memset(judgement->because, 0, sizeof judgement->because);
     if (class == REPLY_TEMP) /* whoever calls it so wants it tried again */
         judgement->ends_by_itself = facts->code >= 500;
 }

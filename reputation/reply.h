@@ -24,7 +24,8 @@
 enum {
     REPLY_TEXT_MAX = 4096,    /* bytes of the normal text that are looked at */
     REPLY_PROVIDER_MAX = 255, /* bytes of an organisation's name */
-    REPLY_RULES_BYTES = 1 << 20
+    REPLY_RULES_BYTES = 1 << 20,
+    REPLY_REASONS = 4
 };
 
 /* The step of the dialogue that was answered. */
@@ -64,6 +65,12 @@ struct reply_facts {
     enum reply_at at;
 };
 
+/* A weighed line that speaks for the class, and by how much more than for the next one. */
+struct reply_reason {
+    const char *line; /* as written; NULL: none; lives as long as the rules */
+    int points;
+};
+
 struct reply_judgement {
     enum reply_class class;
     enum reply_scope scope;
@@ -74,6 +81,7 @@ struct reply_judgement {
     bool names_us;         /* the text has our address */
     bool names_other;      /* it has addresses, and ours is none of them */
     bool ends_by_itself;   /* a 5yz that is over in a while: may be tried again */
+    struct reply_reason because[REPLY_REASONS]; /* of the rule "weighed": the heaviest first */
 };
 
 struct reply_rules;

@@ -173,15 +173,61 @@ static struct slice without_query(struct slice word)
     return word;
 }
 
+/* ---- a sentence that only tells who we are ---- */
+
+/* Of an address, these say no more than whose it is: "This message came from your IP 192.0.2.1". */
+static const char *const telling[] = {
+    "a",       "an",    "the",      "this",       "that",     "your",   "our",        "you",
+    "we",      "is",    "are",      "was",        "were",     "has",    "have",       "been",
+    "it",      "its",   "of",       "by",         "at",       "to",     "for",        "via",
+    "and",     "on",    "message",  "mail",       "email",    "e-mail", "came",       "coming",
+    "sent",    "got",   "seen",     "originated", "origin",   "server", "mailserver", "ips",
+    "sending", "saw",   "smtp",     "connection", "network",  "system", "connected",  "connecting",
+    "machine", "relay", "client's", "received",   "sender's", "name",   "helo",       NULL
+};
+
+static bool is_telling(struct slice word)
+{
+    struct slice bare = bare_word(word);
+    if (slice_ends_with(bare, ":"))
+        bare.n--;
+    return bare.n == 0 || is_label(bare) || is_one_of(bare, telling) ||
+           (memchr(bare.p, '.', bare.n) && !memchr(bare.p, '/', bare.n) &&
+            !memchr(bare.p, '@', bare.n));
+}
+
+/* A sentence behind another one that only tells which address we have: where it ends. */
+static bool tells_at(struct slice text, size_t at, size_t *end_r)
+{
+    bool ended = at < 2 || !strchr(".;", text.p[at - 2]), names = false;
+    while (at < text.n && !ended) {
+        struct slice word = word_at(text, at);
+        if (!is_telling(word))
+            return false;
+        names = names || is_address(bare_word(word));
+        ended = word.n && strchr(".;", word.p[word.n - 1]);
+        at += word.n + 1;
+    }
+    *end_r = at;
+    return names;
+}
+
+/* ---- the text without both ---- */
+
 struct slice reply_said(struct slice normal, char *text)
 {
     struct words_before before = { { NULL, 0 }, { NULL, 0 } };
     size_t n = 0;
     for (size_t at = 0; at < normal.n;) {
+        size_t end;
         struct mention m;
         struct slice word = word_at(normal, at);
         if (mention_at(normal, at, &m) && stands_beside(normal, at, &before, &m)) {
             at = m.end + 1;
+            continue;
+        }
+        if (tells_at(normal, at, &end)) {
+            at = end;
             continue;
         }
         before = (struct words_before){ word, before.last };

@@ -8,6 +8,6 @@
 
 #include "gateway/base/slice.h"
 
-extern const struct slice reply_data_providers, reply_data_replies;
+extern const struct slice reply_data_providers, reply_data_replies, reply_data_weights;
 
 #endif

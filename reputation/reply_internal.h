@@ -130,8 +130,10 @@ struct reply_rule {
     enum reply_class class;
     enum reply_scope scope;
     bool ends;
-    unsigned needs, forbids; /* enum reply_fact */
-    unsigned at;             /* bit per enum reply_at; 0: anywhere */
+    bool little;                    /* it has little to go by: what is weighed may overrule it */
+    int16_t weights[REPLY_CLASSES]; /* of a weighed line */
+    unsigned needs, forbids;        /* enum reply_fact */
+    unsigned at;                    /* bit per enum reply_at; 0: anywhere */
     REPLY_ARRAY(struct reply_code) codes;
     REPLY_ARRAY(struct reply_status) statuses;
     REPLY_ARRAY(struct reply_group) groups;
@@ -141,6 +143,7 @@ struct reply_rule {
 struct reply_section {
     bool all;
     bool last; /* when no other section has an answer, not even with asides */
+    bool little, weighed;
     REPLY_ARRAY(uint16_t) providers;
     REPLY_ARRAY(struct reply_rule) rules;
 };

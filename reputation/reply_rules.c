@@ -6,8 +6,13 @@
  *     list ip|domain NAME ...   DNS lists, by names that stand in texts; the first of them counts
  *     words NAME "this|that"    words many rules ask for; a second line of that name adds to them
  *     [PROVIDER ...]  or  [*]   whose replies the rules below are asked about
+ *     [* little]                of all receivers, but with little to go by
  *     [otherwise]               asked when none before matched: what only the code tells
  *     NAME CLASS CONDITION ...  a rule; the first that matches wins, in the order of the file
+ *
+ *     [weighed]                 asked where only the last two have an answer: of all lines that
+ *                               match the weights are added up, and the highest class wins
+ *     CONDITION ... CLASS=+N    a weighed line, for one class or more
  *
  *   Conditions, all of which must hold; `!` in front of words or a fact turns it round:
  *
@@ -30,7 +35,47 @@
 #include "reputation/reply_data.h"
 #include "reputation/reply_internal.h"
 
+enum { WEIGHT_MAX = 999 };
+
 /* ---- lines ---- */
+
+/* "ip-blocked=+12"; false: something else. */
+static bool read_weight(struct reply_rule *rule, const struct reply_token *token)
+{
+    struct slice name, value;
+    unsigned class;
+    uint64_t weight;
+    if (token->quoted || token->negated || !slice_cut(token->text, '=', &name, &value) ||
+        !reply_name_find(reply_class_names, name, &class) || value.n == 0 ||
+        !strchr("+-", value.p[0]) || !slice_to_u64(slice_skip(value, 1), WEIGHT_MAX, &weight))
+        return false;
+    rule->weights[class] = (int16_t)(value.p[0] == '-' ? -(int)weight : (int)weight);
+    return true;
+}
+
+/* Its name is its conditions as written. */
+static enum rc read_weighed(struct reply_rules *rules, struct slice whole, struct reply_line *line,
+                            struct err *err)
+{
+    struct reply_token token;
+    enum rc rc;
+    size_t conditions = 0;
+    if (rules->rule_count++ == REPLY_RULES_MAX)
+        return reply_too_many(line, err, REPLY_RULES_MAX, "rules");
+    struct reply_rule *rule = REPLY_PUSH(&rules->sections.at[rules->sections.n - 1].rules);
+    *rule = (struct reply_rule){ .name = "" };
+    while ((rc = reply_token_next(line, &token, err)) == RC_OK) {
+        if (read_weight(rule, &token))
+            continue;
+        rc = reply_condition_read(rules, rule, line, &token, err);
+        if (rc != RC_OK)
+            return rc;
+        conditions = whole.n - line->rest.n;
+    }
+    struct slice name = slice_trim((struct slice){ whole.p, conditions });
+    rule->name = arena_strndup(rules->arena, name.p, name.n);
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
 
 static enum rc read_rule(struct reply_rules *rules, const struct reply_token *name,
                          struct reply_line *line, struct err *err)
@@ -44,7 +89,8 @@ static enum rc read_rule(struct reply_rules *rules, const struct reply_token *na
     if (rules->rule_count++ == REPLY_RULES_MAX)
         return reply_too_many(line, err, REPLY_RULES_MAX, "rules");
     struct reply_rule *rule = REPLY_PUSH(&rules->sections.at[rules->sections.n - 1].rules);
-    *rule = (struct reply_rule){ .name = arena_strndup(rules->arena, name->text.p, name->text.n) };
+    *rule = (struct reply_rule){ .name = arena_strndup(rules->arena, name->text.p, name->text.n),
+                                 .little = rules->sections.at[rules->sections.n - 1].little };
     map_put(rules->names, name->text, rules);
     enum rc rc = reply_token_next(line, &token, err);
     if (rc == RC_PARSE)
@@ -82,7 +128,9 @@ static enum rc read_section(struct reply_rules *rules, const struct reply_line *
         return reply_line_error(line, err, line->rest, "\"]\" at the end of the line");
     rest.n--;
     section->last = slice_eq_str(rest, "otherwise");
-    section->all = section->last || slice_eq_str(rest, "*");
+    section->little = section->last || slice_eq_str(rest, "* little");
+    section->weighed = slice_eq_str(rest, "weighed");
+    section->all = section->little || section->weighed || slice_eq_str(rest, "*");
     for (bool more = !section->all; more;) {
         more = slice_cut(rest, ' ', &name, &rest);
         if (!provider_named(rules, name, REPLY_PUSH(&section->providers)))
@@ -130,6 +178,8 @@ enum rc reply_sections_read(struct reply_rules *rules, struct slice text, struct
         enum rc rc = RC_OK;
         if (line.rest.p[0] == '[')
             rc = read_section(rules, &line, err);
+        else if (rules->sections.n && rules->sections.at[rules->sections.n - 1].weighed)
+            rc = read_weighed(rules, line.rest, &line, err);
         else if ((rc = reply_token_next(&line, &token, err)) == RC_OK)
             rc = read_other(rules, &token, &line, err);
         if (rc != RC_OK)
@@ -172,7 +222,13 @@ enum rc reply_rules_read(struct slice providers, struct slice text, struct reply
 struct reply_rules *reply_rules_shipped(void)
 {
     struct reply_rules *rules = NULL;
-    enum rc rc = reply_rules_read(reply_data_providers, reply_data_replies, &rules, NULL);
+    size_t n = reply_data_replies.n;
+    char *text = mem_zero(n + reply_data_weights.n);
+    memcpy(text, reply_data_replies.p, n);
+    memcpy(text + n, reply_data_weights.p, reply_data_weights.n);
+    enum rc rc = reply_rules_read(reply_data_providers,
+                                  (struct slice){ text, n + reply_data_weights.n }, &rules, NULL);
+    free(text);
     assert(rc == RC_OK);
     return rules;
 }

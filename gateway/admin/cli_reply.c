@@ -144,11 +144,27 @@ static const char *next_text(enum reply_next next, const struct question *q,
                                       : "waits, and is tried again";
 }
 
+/* The weighed lines that speak most for the class. */
+static void put_json_reasons(const struct reply_judgement *j, struct buf *out)
+{
+    json_key(out, "because");
+    json_open(out, '[');
+    for (size_t i = 0; i < REPLY_REASONS && j->because[i].line; i++) {
+        json_open(out, '{');
+        json_cstr(out, "line", j->because[i].line);
+        json_int(out, "points", j->because[i].points);
+        json_close(out, '}');
+    }
+    json_close(out, ']');
+}
+
 static void put_json(const struct question *q, const struct reply_judgement *j, struct buf *out)
 {
     json_open(out, '{');
     json_cstr(out, "class", reply_class_names[j->class]);
     json_cstr(out, "rule", j->rule);
+    if (j->because[0].line)
+        put_json_reasons(j, out);
     json_cstr(out, "scope", reply_scope_names[j->scope]);
     json_str(out, "provider", j->provider);
     if (j->zone.n)
@@ -169,6 +185,8 @@ static void put_text(const struct question *q, const struct reply_judgement *j, 
     buf_printf(out, "class     %s%s\n", reply_class_names[j->class],
                j->ends_by_itself ? ", for a while only" : "");
     buf_printf(out, "rule      %s\n", j->rule);
+    for (size_t i = 0; i < REPLY_REASONS && j->because[i].line; i++)
+        buf_printf(out, "because   %s (+%d)\n", j->because[i].line, j->because[i].points);
     buf_printf(out, "about     %s%s\n", reply_scope_names[j->scope],
                j->names_us      ? " (names our address)"
                : j->names_other ? " (names another address)"

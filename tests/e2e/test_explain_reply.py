@@ -45,6 +45,18 @@ def test_class_cost_and_consequence(ask, mx, reply, fields):
     assert answer["rule"]
 
 
+def test_what_was_weighed_is_told(relay):
+    """Which lines of weights.rules spoke for the class, the heaviest first."""
+    here = relay(start=False)
+    for reply, weighed in (("450 no", True), (LISTED, False)):
+        answer = here.json("explain-reply", "--mx", "mx.example.net", reply)
+        points = [reason["points"] for reason in answer.get("because", [])]
+        assert (answer["rule"] == "weighed") == weighed == bool(points)
+        assert points == sorted(points, reverse=True) and len(points) <= 4
+    told = here.cli("explain-reply", "--mx", "mx.example.net", "450 no")
+    assert "because   " in told.stdout
+
+
 def test_the_operators_rules_come_first(ask):
     mine = [{"when": {"mx": "*.other.example"}, "class": "content"},
             {"when": {"mx": "*.example.net", "text": "*blocked using zen*"}, "class": "temp"},

@@ -33,6 +33,17 @@ static const struct {
     { "Client 203.0.113.42: box shut", "a.box" },
     { "mx.example.net [203.0.113.42] box shut", "a.box" },
     { "<203.0.113.42>: box shut", "a.box" },
+    /* A sentence behind another that only tells which address we have. */
+    { "box shut. This message came from your IP 203.0.113.42.", "a.box" },
+    { "box shut; your IP address is 203.0.113.42", "a.box" },
+    { "box shut. Your server: mail.example.com (203.0.113.42)", "a.box" },
+    { "box shut. Connection from mail.example.com [203.0.113.42]; box", "a.box" },
+    { "box shut. Remote host is 203.0.113.42. Ask", "a.box" },
+    { "box shut. Your IP 203.0.113.42 is no friend", "a.us" },
+    { "box shut. Write to u@example.net from 203.0.113.42", "a.us" },
+    { "box shut, this message came from your IP 203.0.113.42", "a.us" },
+    { "This message came from your IP 203.0.113.42. box shut", "a.us" },
+    { "shut. This message came from your IP 203.0.113.42.", "a.us" },
     /* It is what the text speaks of. */
     { "box shut for [203.0.113.42]", "a.us" },
     { "box shut to host [203.0.113.42]", "a.us" },

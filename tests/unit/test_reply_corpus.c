@@ -153,7 +153,8 @@ static void add_score(struct score *sum, struct score s)
 static const char *const further[] = {
     "tests/corpus/replies-further.tsv", "tests/corpus/replies-unseen.tsv",
     "tests/corpus/replies-third.tsv",   "tests/corpus/replies-fourth.tsv",
-    "tests/corpus/replies-sixth.tsv",   "tests/corpus/replies-eighth.tsv"
+    "tests/corpus/replies-sixth.tsv",   "tests/corpus/replies-eighth.tsv",
+    "tests/corpus/replies-twelfth.tsv"
 };
 
 static struct score score_half(const char *half, bool tell)
@@ -167,17 +168,18 @@ static struct score score_half(const char *half, bool tell)
 static void replies_rules_were_written_on(void **state)
 {
     (void)state;
-    assert_score(score_half("rules", true), (struct floor){ 300, 98, 97, 10000 });
+    assert_score(score_half("rules", true), (struct floor){ 700, 98, 98, 1000 });
 }
 
 static void replies_that_only_measure(void **state)
 {
     (void)state;
-    assert_score(score_half("measure", false), (struct floor){ 300, 90, 95, 50 });
+    assert_score(score_half("measure", false), (struct floor){ 690, 96, 97, 400 });
 }
 
 /* Sets that measured when they were first run, and whose misses were used then; of the fifth and
- * the seventh no rule was written for most. What is known now must stay so. */
+ * the seventh no rule was written for most, for the thirteenth none. What is known now must stay
+ * so. */
 static void replies_that_came_last(void **state)
 {
     (void)state;
@@ -185,11 +187,12 @@ static void replies_that_came_last(void **state)
         const char *path;
         struct floor floor;
     } sets[] = {
-        { "tests/corpus/replies-fifth.tsv", { 60, 97, 94, 10000 } },
-        { "tests/corpus/replies-seventh.tsv", { 50, 90, 100, 10000 } },
+        { "tests/corpus/replies-fifth.tsv", { 60, 98, 94, 10000 } },
+        { "tests/corpus/replies-seventh.tsv", { 50, 94, 100, 10000 } },
         { "tests/corpus/replies-ninth.tsv", { 50, 100, 100, 10000 } },
         { "tests/corpus/replies-tenth.tsv", { 50, 98, 100, 10000 } },
         { "tests/corpus/replies-eleventh.tsv", { 34, 91, 100, 22 } },
+        { "tests/corpus/replies-thirteenth.tsv", { 52, 88, 87, 18 } },
     };
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
         assert_score(score_file(sets[i].path, "measure", ALONE, false), sets[i].floor);
@@ -227,10 +230,12 @@ static void our_side_in_another_sentence(void **state)
         const char *around;
         struct floor floor;
     } rows[] = {
-        { "*. If your server is not a spam source, write to us", { 2400, 98, 99, 60 } },
+        { "*. If your server is not a spam source, write to us", { 2400, 98, 99, 80 } },
         { "*. Please contact your provider, your IP was logged", { 2400, 99, 99, 1000 } },
-        { "*. Your server: mail.example.com (203.0.113.42)", { 2400, 94, 98, 25 } },
-        { "*; your IP address is 203.0.113.42", { 2400, 92, 98, 15 } },
+        { "*. Your server: mail.example.com (203.0.113.42)", { 2400, 99, 99, 500 } },
+        { "*; your IP address is 203.0.113.42", { 2400, 99, 99, 500 } },
+        { "*. This message came from your IP 203.0.113.42.", { 2400, 99, 99, 500 } },
+        { "*. Connection from mail.example.com [203.0.113.42]", { 2400, 99, 99, 500 } },
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_score(score_around(rows[i].around), rows[i].floor);
