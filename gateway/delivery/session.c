@@ -113,6 +113,7 @@ void session_opened(struct session *s)
     s->transactions_max = tolls_messages_max(s);
     t->open_us = t->open_us ? (t->open_us * 3 + took) / 4 : took;
     t->opens_us = ahead_learn(t->opens_us, took);
+    t->mail_max = s->caps.mail_max;
     t->at_once += t->opening >= t->at_once;
     t->opening--;
     tolls_opened(s);
