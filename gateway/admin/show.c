@@ -44,10 +44,23 @@ static const char *age_text(long long seconds, char text[24])
 
 struct table *show_sites_begin(bool color)
 {
-    static const char *const heads[] = { "SITE",  ">URGENT",      ">HIGH",      ">NORMAL",
-                                         ">BULK", ">BUSY",        ">WAITING",   ">HELD",
-                                         ">AGE",  "HELD BACK BY", "LAST ERROR", NULL };
+    static const char *const heads[] = { "SITE",  ">URGENT",  ">HIGH",        ">NORMAL",
+                                         ">BULK", ">BUSY",    ">WAITING",     ">HELD",
+                                         ">AGE",  "SESSIONS", "HELD BACK BY", "LAST ERROR",
+                                         NULL };
     return table_new(heads, color);
+}
+
+/* Those there are, of as many as it may have. */
+static const char *sessions_text(const json_t *row, char text[48])
+{
+    long long most = number_of(row, "connections"), n = number_of(row, "sessions");
+    text[0] = '\0';
+    if (most)
+        snprintf(text, 48, "%lld of %lld", n, most);
+    else if (n)
+        snprintf(text, 48, "%lld", n);
+    return text;
 }
 
 /* With the number that says how far it goes. */
@@ -73,12 +86,13 @@ void show_site(void *table, const json_t *row)
 {
     static const char *const numbers[] = { "urgent", "high",    "normal", "bulk",
                                            "busy",   "waiting", "held" };
-    char age[24], why[80];
+    char age[24], sessions[48], why[80];
     const char *site = text_of(row, "site");
     table_cell(table, site[0] ? site : "(not looked up yet)");
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
         table_number(table, number_of(row, numbers[i]));
     table_cell(table, age_text(number_of(row, "age_s"), age));
+    table_cell(table, sessions_text(row, sessions));
     table_cell(table, held_back(row, why, sizeof why));
     table_cell(table, text_of(row, "last_error"));
 }

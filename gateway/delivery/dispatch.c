@@ -179,18 +179,18 @@ static bool slots_are_found(const struct site *site)
 static bool carry(struct target *t, struct flow *flow, struct need *need, struct session *s)
 {
     int egress = s ? s->egress : need->way.egress;
-    bool granted = s && s->granted;
-    if (!granted && !repute_take(t, egress, need->way.spilled)) {
+    struct grant fresh = { 0 }, *grant = s ? &s->grant : &fresh;
+    if (!grant->held && !repute_take(t, egress, need->way.spilled, grant)) {
         paths_forget(t); /* the last of its allowance is gone: choose again */
         return true;
     }
-    if (s)
-        s->granted = true; /* until MAIL is sent */
     struct attempt *a = take(t, flow, need->item, need->what);
     if (a && s)
         session_give(s, a);
     else if (a)
-        session_open(t, flow->route, &need->way, a);
+        session_open(t, flow->route, &need->way, grant, a);
+    else
+        repute_give_back(t, grant);
     return true;
 }
 
@@ -277,17 +277,30 @@ static bool may_take_over(const struct target *t, struct session *session, const
            tolls_may_go(session, (enum lane)s->front->lane);
 }
 
+/* What was taken for mail goes with it, but not to another egress. */
+static bool pass_grant(struct target *t, struct session *from, struct session *to)
+{
+    if (to->grant.held)
+        return true;
+    if (from->egress != to->egress)
+        return repute_take(t, to->egress, EGRESS_NONE, &to->grant);
+    for (enum grant_part part = GRANT_EGRESS; part <= GRANT_SPILL; part++) {
+        to->grant.of[part] = from->grant.of[part];
+        from->grant.of[part] = (struct grant_of){ 0 };
+    }
+    to->grant.held = from->grant.held;
+    from->grant.held = false;
+    return true;
+}
+
 /* For a session that is free: mail bound to one that is still opening, if it suits. */
 static struct attempt *steal(struct target *t, struct session *session, enum lane before)
 {
     LIST_EACH (at, &t->others) {
         struct session *s = CONTAINER_OF(at, struct session, link);
-        if (may_take_over(t, session, s, before)) {
+        if (may_take_over(t, session, s, before) && pass_grant(t, s, session)) {
             struct attempt *a = s->front;
             s->front = NULL;
-            bool both = s->granted && session->granted; /* what was taken for it goes with it */
-            session->granted = s->granted || session->granted;
-            s->granted = both;
             return a;
         }
     }

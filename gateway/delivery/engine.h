@@ -98,6 +98,7 @@ struct target {
     int64_t final_us;    /* smoothed: from the end of data to the reply */
     int64_t opens_us;    /* ahead_learn(): what a new session takes */
     int64_t busy_us;     /* smoothed: a transaction */
+    uint32_t mail_max;   /* MAILMAX of the session that was opened last; 0: none */
     struct addr address; /* where its mail goes, for the group; ADDR_NONE: not known yet */
     struct kept_way kept[PATHS_KEPT];
     char provider[REPORT_PROVIDER_MAX]; /* repute_provider(); empty: not asked yet */

@@ -149,6 +149,11 @@ bool gauge_take(struct gauge *g, enum traffic_rate kind, struct rate rate, uint6
     return bucket_take(&g->bucket[kind], rate, n, now_us);
 }
 
+void gauge_give_back(struct gauge *g, enum traffic_rate kind, struct rate rate, uint64_t n)
+{
+    bucket_give_back(&g->bucket[kind], rate, n);
+}
+
 void gauge_charge(struct gauge *g, enum traffic_rate kind, struct rate rate, uint64_t n,
                   int64_t now_us)
 {

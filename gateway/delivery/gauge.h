@@ -34,6 +34,8 @@ int64_t gauge_wait_us(struct gauge *g, enum traffic_rate kind, struct rate rate,
                       int64_t now_us);
 bool gauge_take(struct gauge *g, enum traffic_rate kind, struct rate rate, uint64_t n,
                 int64_t now_us);
+/* What was taken is of no use: others may have it. */
+void gauge_give_back(struct gauge *g, enum traffic_rate kind, struct rate rate, uint64_t n);
 void gauge_charge(struct gauge *g, enum traffic_rate kind, struct rate rate, uint64_t n,
                   int64_t now_us);
 

@@ -32,8 +32,7 @@ bool race_place(struct session *s)
         s->way.placed = true;
         return true;
     }
-    repute_give_back(s); /* not one byte was sent: it may be this egress's turn all the same */
-    session_kill(s, NULL);
+    session_kill(s, NULL); /* not one byte was sent: it may be this egress's turn all the same */
     return false;
 }
 
@@ -141,9 +140,16 @@ static void start_rival(struct session *s)
         return;
     struct item *item = holder->front->item;
     if (!find_other(s, item, &way) || !crowd_has_room(s->target, way.egress) ||
-        !tolls_room(s->target, way.egress, LANE_BULK) || !make_way(s, item))
+        !tolls_room(s->target, way.egress, LANE_BULK))
         return;
-    struct session *rival = session_open(s->target, s->route, &way, NULL);
+    struct grant grant = { 0 }; /* two of them hold one, until one has won */
+    if (!repute_take(s->target, way.egress, way.spilled, &grant))
+        return;
+    if (!make_way(s, item)) {
+        repute_give_back(s->target, &grant);
+        return;
+    }
+    struct session *rival = session_open(s->target, s->route, &way, &grant, NULL);
     if (!rival)
         return;
     rival->rival = s;

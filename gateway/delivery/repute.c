@@ -269,6 +269,30 @@ bool repute_suits(const struct session *s, const struct item *item)
            !row_of(s, &s->source);
 }
 
+/* ---- what is taken for a mail ---- */
+
+static bool take_part(const struct delivery *d, struct grant_of *of, uint64_t key,
+                      uint32_t per_hour)
+{
+    if (!allowance_take(d->allowances, key, per_hour, clock_mono_us()))
+        return false;
+    *of = (struct grant_of){ key, per_hour };
+    return true;
+}
+
+static bool give_parts_back(const struct delivery *d, struct grant *grant, enum grant_part from)
+{
+    bool any = false;
+    for (enum grant_part part = from; part < GRANT_PARTS; part++) {
+        struct grant_of *of = &grant->of[part];
+        if (of->key)
+            allowance_give_back(d->allowances, of->key, of->per_hour, clock_mono_us());
+        any = any || of->key;
+        *of = (struct grant_of){ 0 };
+    }
+    return any;
+}
+
 /* ---- which address of the egress ---- */
 
 static uint64_t address_key(const struct session *s, const struct addr *source)
@@ -303,8 +327,8 @@ static bool rather_not(const struct session *s, const struct conf_egress *e,
 }
 
 /* Only what is used counts against a limit. False: another worker has had the last of it. */
-static bool take_turn(const struct session *s, const struct conf_egress *e,
-                      const struct addr *source, bool rest[REPUTE_ADDRESSES_MAX])
+static bool take_turn(struct session *s, const struct conf_egress *e, const struct addr *source,
+                      enum grant_part part, bool rest[REPUTE_ADDRESSES_MAX])
 {
     const struct advice_standing *row = row_of(s, source);
     size_t i = 0;
@@ -312,8 +336,7 @@ static bool take_turn(const struct session *s, const struct conf_egress *e,
         i++;
     if (!row || i == e->addresses.n || rest[i] || !s->delivery->allowances)
         return true;
-    rest[i] = !allowance_take(s->delivery->allowances, address_key(s, source), row->per_hour,
-                              clock_mono_us());
+    rest[i] = !take_part(s->delivery, &s->grant.of[part], address_key(s, source), row->per_hour);
     return !rest[i];
 }
 
@@ -328,42 +351,38 @@ void repute_source(struct session *s, struct dial_source *source_r)
     }
     bool any = rather_not(s, e, rest);
     do {
+        (void)give_parts_back(s->delivery, &s->grant, GRANT_V4); /* of the dial before */
         egress_source(table, s->egress, any ? rest : NULL, source_r);
-        again = !take_turn(s, e, &source_r->v4, rest) || !take_turn(s, e, &source_r->v6, rest);
+        again = !take_turn(s, e, &source_r->v4, GRANT_V4, rest) ||
+                !take_turn(s, e, &source_r->v6, GRANT_V6, rest);
         any = any || again;
     } while (again);
 }
 
-bool repute_take(struct target *t, int egress, int spilled)
+bool repute_take(struct target *t, int egress, int spilled, struct grant *grant)
 {
     struct delivery *d = t->delivery;
     if (!d->allowances || nothing_known(d))
-        return true;
-    int64_t now_us = clock_mono_us();
+        return grant->held = true;
     struct slice provider = repute_provider(t);
     const struct advice_standing *s =
         spilled == EGRESS_NONE ? NULL : standing_of(d, spilled, provider);
     if (s && s->per_hour && s->share > 0 &&
-        !allowance_take(d->allowances, spill_key(key_of(d, spilled, provider)), spill_per_hour(s),
-                        now_us))
+        !take_part(d, &grant->of[GRANT_SPILL], spill_key(key_of(d, spilled, provider)),
+                   spill_per_hour(s)))
         return false;
     s = standing_of(d, egress, provider);
-    return !s || !s->per_hour ||
-           allowance_take(d->allowances, key_of(d, egress, provider), s->per_hour, now_us);
+    grant->held = !s || !s->per_hour ||
+                  take_part(d, &grant->of[GRANT_EGRESS], key_of(d, egress, provider), s->per_hour);
+    if (!grant->held)
+        (void)give_parts_back(d, grant, GRANT_EGRESS);
+    return grant->held;
 }
 
-void repute_give_back(struct session *s)
+void repute_give_back(struct target *t, struct grant *grant)
 {
-    const struct delivery *d = s->delivery;
-    bool granted = s->granted;
-    s->granted = false;
-    if (!granted || !d->allowances || nothing_known(d) || s->policies != d->policies)
-        return;
-    struct slice provider = repute_provider(s->target);
-    const struct advice_standing *row = standing_of(d, s->egress, provider);
-    if (!row || !row->per_hour)
-        return;
-    allowance_give_back(d->allowances, key_of(d, s->egress, provider), row->per_hour,
-                        clock_mono_us());
-    queue_wake(d->queue, s->target->site); /* what found none left meanwhile */
+    struct delivery *d = t->delivery;
+    grant->held = false;
+    if (give_parts_back(d, grant, GRANT_EGRESS))
+        queue_wake(d->queue, t->site); /* what found none left meanwhile */
 }

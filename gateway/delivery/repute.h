@@ -40,9 +40,9 @@ enum { REPUTE_ADDRESSES_MAX = 256 }; /* of an egress; with more all are alike */
  * out while there are others. */
 void repute_source(struct session *s, struct dial_source *source_r);
 /* One mail is about to be given to this egress; `spilled`: instead of that one, or EGRESS_NONE.
- * False: the allowance is used up meanwhile. */
-bool repute_take(struct target *t, int egress, int spilled);
-/* The session has not used what was taken for it: any mail may have it. */
-void repute_give_back(struct session *s);
+ * False: the allowance is used up meanwhile. Nothing may be held yet. */
+bool repute_take(struct target *t, int egress, int spilled, struct grant *grant);
+/* What was taken is not used: any mail may have it. Nothing is held afterwards. */
+void repute_give_back(struct target *t, struct grant *grant);
 
 #endif

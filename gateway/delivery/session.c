@@ -64,7 +64,8 @@ static void on_pause(struct timer *timer)
 }
 
 struct session *session_open(struct target *target, const struct conf_route *route,
-                             const struct way_out *way, struct attempt *attempt)
+                             const struct way_out *way, const struct grant *grant,
+                             struct attempt *attempt)
 {
     struct delivery *d = target->delivery;
     struct session *s = mem_zero(sizeof *s);
@@ -74,6 +75,7 @@ struct session *session_open(struct target *target, const struct conf_route *rou
     s->route = route;
     s->egress = way->egress;
     s->way = *way;
+    s->grant = *grant;
     s->is_rival = attempt == NULL;
     s->front = attempt;
     s->started_ms = loop_now_ms(d->loop);
@@ -94,7 +96,6 @@ struct session *session_open(struct target *target, const struct conf_route *rou
         attempt_hold_slot(attempt);
         attempt->session = s;
         body_prepare(attempt);
-        s->granted = true;
     }
     take_way(s);
     if (tolls_connect(s))
@@ -112,6 +113,7 @@ void session_opened(struct session *s)
     s->transactions_max = tolls_messages_max(s);
     t->open_us = t->open_us ? (t->open_us * 3 + took) / 4 : took;
     t->opens_us = ahead_learn(t->opens_us, took);
+    t->mail_max = s->caps.mail_max;
     t->at_once += t->opening >= t->at_once;
     t->opening--;
     tolls_opened(s);
@@ -192,7 +194,7 @@ void session_rest(struct session *s)
 {
     assert(s->state == SESSION_WORKING && !s->front && !s->behind && !s->expected_n);
     struct delivery *d = s->delivery;
-    repute_give_back(s);
+    repute_give_back(s->target, &s->grant);
     s->state = SESSION_IDLE;
     s->rests_ms = loop_now_ms(d->loop);
     list_del(&s->link);
@@ -267,6 +269,7 @@ static void take_out(struct session *s)
     }
     race_leave(s);
     timer_stop(d->loop, &s->pause);
+    repute_give_back(t, &s->grant);
     tolls_end(s);
     crowd_ended(s);
     s->state = SESSION_DEAD;

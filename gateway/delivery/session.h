@@ -56,6 +56,17 @@ struct terms {
     struct slice user, password;
 };
 
+/* What was taken for one mail that is about to go, of the allowances of its egress and of the
+ * address it leaves from (repute.h); its MAIL uses it, else it is given back. */
+enum grant_part { GRANT_EGRESS, GRANT_SPILL, GRANT_V4, GRANT_V6, GRANT_PARTS };
+struct grant {
+    bool held;
+    struct grant_of {
+        uint64_t key; /* 0: nothing was taken of it */
+        uint32_t per_hour;
+    } of[GRANT_PARTS];
+};
+
 struct session {
     struct list link; /* of the target: idle or others; or delivery->dead */
     struct list lru;  /* delivery->idle */
@@ -123,15 +134,16 @@ struct session {
     int64_t stalled_ms;               /* its bytes do not arrive since; 0: they do (stall.c) */
     uint32_t domains_n;
     uint64_t paced[TRAFFIC_BYTES + 1]; /* opened for mail of a rate, counted as that much; 0: not */
-    bool granted; /* what its egress may send was taken for it (repute_take), and not used yet */
+    struct grant grant;                /* not used yet */
     bool tcp_known;
     bool sending_slowly; /* the body comes in slower than it goes out */
 };
 
-/* Opens one more by way->egress; `attempt` is what it is opened for, NULL: a rival. Returns NULL
- * when it is dead already. */
+/* Opens one more by way->egress, with what was taken for its mail; `attempt` is what it is opened
+ * for, NULL: a rival. Returns NULL when it is dead already. */
 struct session *session_open(struct target *target, const struct conf_route *route,
-                             const struct way_out *way, struct attempt *attempt);
+                             const struct way_out *way, const struct grant *grant,
+                             struct attempt *attempt);
 /* Gives an attempt to an idle session, or to a working one that session_takes_more(). */
 void session_give(struct session *s, struct attempt *attempt);
 /* May another transaction travel behind the running one? */

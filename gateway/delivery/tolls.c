@@ -160,17 +160,30 @@ static uint64_t bytes_of(const struct attempt *a)
     return body_is_streamed(a) ? 0 : a->item->body_size;
 }
 
-/* What one of several has given when another refuses is lost to it: that is rare, as all were asked
- * just before. */
-static bool take(struct tolls *ts, const uint64_t n[TRAFFIC_BYTES + 1])
+bool tolls_take(const struct tolls *ts, enum traffic_rate first, enum traffic_rate last,
+                const uint64_t n[TRAFFIC_RATES])
 {
+    size_t kinds = (size_t)(last - first) + 1;
     int64_t now = clock_mono_us();
-    for (size_t i = 0; i < ts->n; i++) {
-        const struct toll *toll = &ts->at[i];
-        for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++)
-            if (!gauge_take(toll->gauge, k, toll->is.rate[k], n[k], now))
-                return false;
+    for (size_t at = 0; at < ts->n * kinds; at++) {
+        const struct toll *toll = &ts->at[at / kinds];
+        enum traffic_rate k = first + (enum traffic_rate)(at % kinds);
+        if (gauge_take(toll->gauge, k, toll->is.rate[k], n[k], now))
+            continue;
+        while (at-- > 0) {
+            toll = &ts->at[at / kinds];
+            k = first + (enum traffic_rate)(at % kinds);
+            gauge_give_back(toll->gauge, k, toll->is.rate[k], n[k]);
+        }
+        return false;
     }
+    return true;
+}
+
+static bool take(struct tolls *ts, const uint64_t n[TRAFFIC_RATES])
+{
+    if (!tolls_take(ts, TRAFFIC_MESSAGES, TRAFFIC_BYTES, n))
+        return false;
     for (enum traffic_rate k = TRAFFIC_MESSAGES; k <= TRAFFIC_BYTES; k++) {
         uint64_t usual = (ts->usual[k] * (USUAL - 1) + n[k] + USUAL / 2) / USUAL;
         ts->usual[k] = usual ? usual : 1;
@@ -200,7 +213,7 @@ bool tolls_may_go(struct session *s, enum lane lane)
 int64_t tolls_pay_ms(struct session *s, const struct attempt *a)
 {
     struct tolls *ts = is_current(s) ? tolls_of(s->target, s->egress) : s->tolls;
-    const uint64_t n[] = {
+    const uint64_t n[TRAFFIC_RATES] = {
         [TRAFFIC_MESSAGES] = 1, [TRAFFIC_RECIPIENTS] = a->batch_n, [TRAFFIC_BYTES] = bytes_of(a)
     };
     if (!tolls_is_rated(ts))

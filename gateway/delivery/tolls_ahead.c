@@ -41,11 +41,11 @@ bool tolls_is_rated(const struct tolls *ts)
     return ts && next_rated(ts, &r);
 }
 
+/* What the site said last of how many messages a session may carry, the next one hears as well. */
 static struct ahead ahead_of(const struct target *t, const struct tolls *ts)
 {
-    return (struct ahead){ .messages = ts->limits.messages_per_connection,
-                           .open_us = t->opens_us,
-                           .busy_us = t->busy_us };
+    uint64_t messages = tolls_stricter(ts->limits.messages_per_connection, t->mail_max);
+    return (struct ahead){ .messages = messages, .open_us = t->opens_us, .busy_us = t->busy_us };
 }
 
 static int64_t wait_us(const struct rated *r, int64_t now_us)

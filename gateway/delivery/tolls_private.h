@@ -46,8 +46,15 @@ struct hold tolls_hold_of_rates(const struct tolls *ts, enum traffic_rate first,
 extern const char *const tolls_rate_names[TRAFFIC_RATES];
 struct hold tolls_hold_of_mail(const struct tolls *ts, enum lane lane);
 struct hold tolls_hold_of_sessions(const struct tolls *ts, enum lane lane, bool relay);
+/* n[kind] of each rate from `first` to `last`: all of them or, when another worker was faster,
+ * nothing. */
+bool tolls_take(const struct tolls *ts, enum traffic_rate first, enum traffic_rate last,
+                const uint64_t n[TRAFFIC_RATES]);
 /* Into the site's hold, and the target looks again. True: nothing holds. */
 bool tolls_note(struct target *t, const struct hold *h);
+
+/* The smaller of two limits; 0: none. */
+uint64_t tolls_stricter(uint64_t a, uint64_t b);
 
 /* ---- tolls_ahead.c ---- */
 bool tolls_is_rated(const struct tolls *ts); /* ts may be NULL */

@@ -9,7 +9,7 @@ enum { LOOK_AT_MAX = 64, TICK_MS = 100 };
 
 /* ---- what it may carry ---- */
 
-static uint64_t smaller(uint64_t a, uint64_t b) /* 0: none */
+uint64_t tolls_stricter(uint64_t a, uint64_t b)
 {
     return a == 0 || (b != 0 && b < a) ? b : a;
 }
@@ -21,13 +21,13 @@ static const struct traffic_limits *limits_of(const struct session *s)
 
 uint32_t tolls_recipients_max(const struct session *s)
 {
-    uint64_t max = smaller(limits_of(s)->recipients_per_message, s->caps.rcpt_max);
+    uint64_t max = tolls_stricter(limits_of(s)->recipients_per_message, s->caps.rcpt_max);
     return max == 0 || max > UINT32_MAX ? UINT32_MAX : (uint32_t)max;
 }
 
 uint64_t tolls_messages_max(const struct session *s)
 {
-    return smaller(limits_of(s)->messages_per_connection, s->caps.mail_max);
+    return tolls_stricter(limits_of(s)->messages_per_connection, s->caps.mail_max);
 }
 
 int64_t tolls_bytes_wait_ms(const struct session *s)
@@ -91,13 +91,8 @@ static void leave(struct tolls *ts, size_t n, bool relay)
 
 static bool open_one(const struct tolls *ts)
 {
-    int64_t now = clock_mono_us();
-    for (size_t i = 0; i < ts->n; i++) {
-        const struct toll *toll = &ts->at[i];
-        if (!gauge_take(toll->gauge, TRAFFIC_OPENED, toll->is.rate[TRAFFIC_OPENED], 1, now))
-            return false;
-    }
-    return true;
+    static const uint64_t n[TRAFFIC_RATES] = { [TRAFFIC_OPENED] = 1 };
+    return tolls_take(ts, TRAFFIC_OPENED, TRAFFIC_OPENED, n);
 }
 
 bool tolls_connect(struct session *s)

@@ -158,7 +158,7 @@ static void put_rset(struct session *s, struct attempt *a)
 /* MAIL, and with PIPELINING all that may follow it. */
 static void send_envelope(struct session *s, struct attempt *a)
 {
-    s->granted = false;
+    s->grant = (struct grant){ 0 };
     mailparams_put_mail(&s->out, attempt_env(a), &a->plan, loop_wall_ms(s->delivery->loop));
     session_expect(s, STEP_MAIL, 1, a);
     if (s->transactions > 0 && !a->touched)

@@ -178,8 +178,10 @@ struct list *sched_next(struct sched *s, struct sched_flow *only, enum sched_for
     struct fronts small, large, *turn = &small;
     look_at_fronts(s, only, SCHED_SMALL_MAIL, what, now_ms, &small);
     look_at_fronts(s, only, SCHED_LARGE_MAIL, what, now_ms, &large);
+    /* Urgent mail that has to let others go first, for what they are owed, lets no large ones. */
+    enum lane first = small.cost[LANE_URGENT] ? LANE_URGENT : small.lane;
     if (large.lane != LANE_COUNT &&
-        (small.lane == LANE_COUNT || slots_large_first(&s->slots, small.lane, large.lane)))
+        (first == LANE_COUNT || slots_large_first(&s->slots, first, large.lane)))
         turn = &large;
     if (turn->lane == LANE_COUNT)
         return NULL;

@@ -197,6 +197,7 @@ static void local_close(struct spool *spool)
     if (local->lock_fd >= 0)
         close(local->lock_fd);
     free(local->dir);
+    noted_forget(local);
     free(local->notes_dir);
     free(local);
 }
@@ -218,10 +219,14 @@ static enum rc local_open(const struct spool_conf *conf, struct spool **spool_r,
         rc = key_open(local, seal, err);
     if (rc == RC_OK)
         rc = next_epoch(local, err);
+    if (rc == RC_OK)
+        noted_read(local);
     if (rc == RC_OK && local->main.mode == DB_WRITABLE)
-        rc = notes_replay(local, err);
+        rc = noted_write(local, err);
     if (rc == RC_OK && local->main.mode == DB_WRITABLE)
         rc = epoch_write(local, err);
+    if (local->main.mode == DB_WRITABLE)
+        noted_forget(local);
     if (rc == RC_OK) {
         prepare_threads(local, conf);
         bulk_open(local);

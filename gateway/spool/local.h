@@ -112,6 +112,8 @@ struct local {
     struct spool_events events;
     char *dir;
     char *notes_dir;                /* NULL: nothing is noted */
+    struct map *noted;              /* local_notes.c; never changed while the threads run */
+    bool noted_written;             /* the store has it, too; the committer's */
     int lock_fd;                    /* dir, locked */
     const struct spool_tier *tiers; /* of main */
     unsigned tier_count;
@@ -198,9 +200,13 @@ void note_written(const struct group *group); /* on the committer, in the order 
 /* The form of one write of a group in its note. */
 void note_put_write(struct buf *out, const struct write *w, struct slice record);
 struct write note_take_write(struct cursor *c, struct slice *record_r);
-/* What earlier processes left; while the store is opened for writing, before the new epoch is
- * written. */
-enum rc notes_replay(struct local *local, struct err *err);
+/* What earlier processes left: read when the stores are opened, written to them, once, as soon as
+ * they can be written and before the new epoch is. Until then a scan shows items as they are by
+ * their notes; false: it has ended. */
+void noted_read(struct local *local);
+enum rc noted_write(struct local *local, struct err *err);
+bool noted_item(const struct local *local, struct slice key, struct slice *stored);
+void noted_forget(struct local *local);
 
 /* local_siblings.c: remaining items of messages with several; true when `sub` was the last. */
 bool siblings_done(struct local *local, struct spool_id id, uint16_t sub);

@@ -9,14 +9,21 @@
  *   Groups with a new message are not noted: they happen as a whole or not at all, and the log
  *   alone decides. The same goes for what finds no room: then a crash repeats a delivery.
  *
- *   The next opening writes what is noted to the store, as far as the items are still there. Doing
- *   that to a group which the log has, too, changes nothing, so it does not matter at which moment
- *   the process died, or whether this one dies as well. One thing it can take back: a deferral that
- *   found no room, when an older one of the item is noted still.
+ *   The next opening reads what is noted: of each item the last word, which an end is in any case.
+ *   It is written to the store, as far as the items are still there. Doing that to a group which
+ *   the log has, too, changes nothing, so it does not matter at which moment the process died, or
+ *   whether this one dies as well. One thing it can take back: a deferral that found no room, when
+ *   an older one of the item is noted still.
+ *
+ *   When the disk takes nothing yet, the notes stay where they are, what waits is shown as they
+ *   have it, and they are written with the first thing that can be (local_recover.c), before what
+ *   this process itself has to say.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "gateway/base/log.h"
+#include "gateway/base/mem.h"
 #include "gateway/spool/local.h"
 #include "gateway/spool/notes.h"
 
@@ -86,58 +93,116 @@ void notes_end(struct local_port *port)
 
 /* ---- what another process left ---- */
 
-struct replay {
-    struct local *local;
-    enum write_kind kind; /* the ones to be written now */
-    int64_t count;
+/* The last word on an item. */
+struct noted {
+    struct write write;
+    size_t n;
+    char record[];
 };
 
-static bool is_there(struct local *local, struct spool_id id, uint16_t sub)
+static void noted_free(void *noted)
 {
-    struct record_key key = record_item_key(id, sub);
+    free(noted);
+}
+
+static void note_last_word(struct map *noted, const struct write *w, struct slice record)
+{
+    struct record_key key = record_item_key(w->id, w->sub);
+    const struct noted *before = map_get(noted, record_key_slice(&key));
+    if (before && before->write.kind == WRITE_DONE)
+        return;
+    struct noted *now = mem_zero(sizeof(*now) + record.n);
+    now->write = *w;
+    now->n = record.n;
+    memcpy(now->record, record.p, record.n);
+    noted_free(map_put(noted, record_key_slice(&key), now));
+}
+
+static void read_group(void *arg, struct slice group)
+{
+    struct cursor c = cur_of(group.p, group.n);
+    while (cur_left(&c) > 0) {
+        struct slice record;
+        struct write w = note_take_write(&c, &record);
+        if (c.bad)
+            return;
+        if (w.kind == WRITE_ITEM || w.kind == WRITE_DONE)
+            note_last_word(arg, &w, record);
+    }
+}
+
+void noted_read(struct local *local)
+{
+    uint32_t since = local->stored_epoch; /* the last one that could write, and who could not */
+    if (!local->notes_dir)
+        return;
+    local->noted = map_new();
+    notes_each(local->notes_dir, since, read_group, local->noted);
+}
+
+bool noted_item(const struct local *local, struct slice key, struct slice *stored)
+{
+    const struct noted *noted = local->noted ? map_get(local->noted, key) : NULL;
+    if (!noted)
+        return true;
+    *stored = (struct slice){ noted->record, noted->n };
+    return noted->write.kind != WRITE_DONE;
+}
+
+void noted_forget(struct local *local)
+{
+    if (local->noted)
+        map_free(&local->noted, noted_free);
+}
+
+static bool is_there(struct local *local, struct slice key)
+{
     char *value = NULL;
     size_t len = 0;
     struct err err;
-    bool there =
-        db_get(&local->main, FAMILY_ITEM, record_key_slice(&key), &value, &len, &err) == RC_OK;
+    bool there = db_get(&local->main, FAMILY_ITEM, key, &value, &len, &err) == RC_OK;
     rocksdb_free(value);
     return there;
 }
 
-static void replay_group(void *arg, struct slice record)
+struct writing {
+    struct local *local;
+    int64_t ends, deferrals;
+};
+
+static bool write_noted(void *arg, struct slice key, void *value)
 {
-    struct replay *replay = arg;
-    struct cursor c = cur_of(record.p, record.n);
-    while (cur_left(&c) > 0) {
-        struct slice value;
-        struct write w = note_take_write(&c, &value);
-        if (c.bad)
-            return;
-        if (w.kind != replay->kind || !is_there(replay->local, w.id, w.sub))
-            continue;
-        batch_add_write(replay->local, &w, value);
-        replay->count++;
-    }
+    struct writing *writing = arg;
+    const struct noted *noted = value;
+    if (!is_there(writing->local, key))
+        return true;
+    batch_add_write(writing->local, &noted->write, (struct slice){ noted->record, noted->n });
+    if (noted->write.kind == WRITE_DONE)
+        writing->ends++;
+    else
+        writing->deferrals++;
+    return true;
 }
 
-enum rc notes_replay(struct local *local, struct err *err)
+enum rc noted_write(struct local *local, struct err *err)
 {
-    if (!local->notes_dir)
-        return RC_OK;
-    uint32_t since = local->stored_epoch; /* the last one that could write, and who could not */
-    struct replay deferrals = { local, WRITE_ITEM, 0 }, ends = { local, WRITE_DONE, 0 };
-    notes_each(local->notes_dir, since, replay_group, &deferrals);
-    notes_each(local->notes_dir, since, replay_group, &ends); /* an end is the last word */
+    struct writing writing = { local, 0, 0 };
     enum rc rc = RC_OK;
-    if (deferrals.count + ends.count > 0)
+    if (!local->noted || local->noted_written)
+        return RC_OK;
+    map_each(local->noted, write_noted, &writing);
+    if (writing.deferrals + writing.ends > 0)
         rc = db_write(&local->main, local->batch, DB_SYNC, err);
     rocksdb_writebatch_clear(local->batch);
-    local->drop_count = 0; /* chunks without a manifest go in any case */
-    if (rc != RC_OK)
+    local->drop_count = 0; /* chunks without a manifest go at the next start in any case */
+    if (rc != RC_OK) {
+        siblings_forget(local);
         return rc;
-    if (deferrals.count + ends.count > 0)
-        log_info(NULL, "spool_notes_written", "ends", LOG_INT(ends.count), "deferrals",
-                 LOG_INT(deferrals.count), NULL);
-    notes_remove_all(local->notes_dir);
+    }
+    if (writing.deferrals + writing.ends > 0)
+        log_info(NULL, "spool_notes_written", "ends", LOG_INT(writing.ends), "deferrals",
+                 LOG_INT(writing.deferrals), NULL);
+    notes_remove(local->notes_dir, local->epoch);
+    local->noted_written = true;
     return RC_OK;
 }

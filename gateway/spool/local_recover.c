@@ -9,8 +9,9 @@
  *   3. Twice a second a small file is written and flushed in the spool's folder. When that works,
  *      and there is space for the replay, the store is closed and opened again from its log: after
  *      a failed flush, memory and disk may differ, and only what the disk says counts.
- *   4. What the failed commits may have left is deleted, so that the client's second try is not a
- *      second message; then the held groups are written, and the gate opens.
+ *   4. What an earlier process has noted is written, if this one could not before. What the failed
+ *      commits may have left is deleted, so that the client's second try is not a second message;
+ *      then the held groups are written, and the gate opens.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -172,8 +173,8 @@ void sick_retry(struct local *local)
     if (!room_ready(local, &err))
         return;
     wal_keep(local);
-    if (db_reopen(&local->main, DB_WRITABLE, &err) != RC_OK || epoch_write(local, &err) != RC_OK ||
-        undo_failed_commits(local, &err) != RC_OK)
+    if (db_reopen(&local->main, DB_WRITABLE, &err) != RC_OK || noted_write(local, &err) != RC_OK ||
+        epoch_write(local, &err) != RC_OK || undo_failed_commits(local, &err) != RC_OK)
         return;
     wal_check(local);
     sick->sick = false;

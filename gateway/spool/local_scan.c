@@ -2,7 +2,8 @@
  * spool/local_scan — all items of earlier processes, page by page
  *
  *   A page is read on a reader thread, shown on the loop, and only then is the next one read. What
- *   this process itself has committed is told apart by its epoch, and left out.
+ *   this process itself has committed is told apart by its epoch, and left out. Items of which a
+ *   note says something later are shown as the note has them (local_notes.c).
  *
  *   Damage: a record that makes no sense is set aside. Where RocksDB cannot read a whole block, the
  *   scan feels its way to the first key behind it (skip_damage) and goes on.
@@ -48,12 +49,18 @@ static void take_record(struct scan *scan, struct local *local, struct seal *sea
 {
     struct spool_item item;
     struct record_owner owner;
-    if (record_get_item(key, stored, seal, &scan->plain, &item, &owner) != RC_OK) {
+    struct slice latest = stored;
+    enum rc rc = record_get_item(key, stored, seal, &scan->plain, &item, &owner);
+    if (rc == RC_OK && owner.epoch == local->epoch)
+        return;
+    if (!noted_item(local, key, &latest))
+        return;
+    if (latest.p != stored.p)
+        rc = record_get_item(key, latest, seal, &scan->plain, &item, &owner);
+    if (rc != RC_OK) {
         aside_move(local, FAMILY_ITEM, key, "the item's record fails its check");
         return;
     }
-    if (owner.epoch == local->epoch)
-        return;
     item.fence = (uint64_t)local->epoch << 32 | owner.chunks;
     buf_put_slice(&scan->text, item.dest);
     buf_put_slice(&scan->text, item.env);

@@ -207,16 +207,15 @@ void notes_each(const char *dir, uint32_t since, notes_fn *fn, void *arg)
     for_files(dir, walk_file, &walk);
 }
 
-static void remove_file(void *arg, const char *path, uint32_t epoch)
+static void remove_file(void *before, const char *path, uint32_t epoch)
 {
-    (void)arg;
-    (void)epoch;
-    (void)unlink(path);
+    if (epoch < *(uint32_t *)before)
+        (void)unlink(path);
 }
 
-void notes_remove_all(const char *dir)
+void notes_remove(const char *dir, uint32_t before)
 {
-    for_files(dir, remove_file, NULL);
+    for_files(dir, remove_file, &before);
 }
 
 static void note_newest(void *arg, const char *path, uint32_t epoch)

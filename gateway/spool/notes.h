@@ -39,7 +39,7 @@ void notes_strike(struct notes *notes, uint64_t position); /* all records up to 
  * from `since` on. What makes no sense ends its file. `record` is valid inside fn. */
 typedef void notes_fn(void *arg, struct slice record);
 void notes_each(const char *dir, uint32_t since, notes_fn *fn, void *arg);
-void notes_remove_all(const char *dir);
+void notes_remove(const char *dir, uint32_t before); /* the files of earlier epochs */
 uint32_t notes_newest(const char *dir); /* epoch of the newest file; 0: there is none */
 /* One file's bytes; false: it is not one, or damaged. */
 bool notes_walk(struct slice file, notes_fn *fn, void *arg);

@@ -198,7 +198,8 @@ def flood(bench, divide):
     return {"bulk accepted/s": bulk / phase.seconds, "bulk/s": phase.rate(bench.sink, 1),
             "waiting": waiting, "MiB": late / 1024, "MiB grown": (late - early) / 1024,
             "bytes each": 1024 * (late - idle) / max(1, waiting),
-            "urgent": len(run.sent), "urgent out %": 100 * len(run.arrivals) / len(run.sent),
+            "urgent": len(run.sent), "urgent accepted %": 100 * len(run.acked) / len(run.sent),
+            "urgent out %": 100 * len(run.arrivals) / len(run.sent),
             "urgent p99 ms": p99(waits),
             "lost": missing(bench, phase.sent["bulk"] + phase.sent["urgent"])}
 

@@ -1,10 +1,13 @@
 """
-test_bench — the benchmark runs, nothing is lost or damaged in it; figures are printed, not judged
+test_bench — the benchmark runs, nothing is lost or damaged in it, and goals are judged as they say
 
-Rates depend on the machine, so the only ratios judged are far from what noise can do.
+Rates depend on the machine, so of a run here the only ratios judged are far from what noise can do;
+whether it reached the goals of a quiet machine is not asked. That they are judged rightly is shown
+with figures on either side of each.
 """
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -13,6 +16,8 @@ import pytest
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import figures                                                  # noqa: E402
+import goals                                                    # noqa: E402
+import run as bench                                             # noqa: E402
 
 
 def run(tmp_path, *args):
@@ -20,7 +25,8 @@ def run(tmp_path, *args):
     done = subprocess.run([os.path.join(HERE, "run.py"), "--json", out, *args],
                           capture_output=True, text=True, timeout=400)
     print(done.stdout)
-    assert done.returncode == 0, done.stdout + done.stderr
+    missed = re.search(r"^\d+ goals reached, (\d+) missed$", done.stdout, re.M)
+    assert missed and done.returncode == (missed[1] != "0"), done.stdout + done.stderr
     with open(out) as f:
         return json.load(f)
 
@@ -67,6 +73,69 @@ def test_mail_that_waits_leaves_by_another_address(tmp_path):
     table = run(tmp_path, "--scenario", "listed", "--divide", "20", "--machine", "waypost")
     got = table["listed"]["waypost"]
     assert got["waiting"] > 0 and got["lost"] == got["doubled"] == 0
+
+
+STEP = 0.001            # a figure that much on the wrong side misses
+
+
+def table_with(goal, figure, theirs=3.0):
+    """A run of this goal's scenario alone, in which all other goals are reached."""
+    ours = {}
+    for other in goals.GOALS:
+        if other.scenario == goal.scenario:
+            ours[other.figure] = other.bound * (theirs if other.times else 1)
+    ours[goal.figure] = figure * (theirs if goal.times else 1)
+    return {goal.scenario: {"waypost": ours, "postfix": dict.fromkeys(ours, theirs)}}
+
+
+def missed_of(table):
+    return [v.goal for v in goals.judge(table) if not v.reached]
+
+
+@pytest.mark.parametrize("goal", goals.GOALS, ids=lambda g: f"{g.scenario} {g.figure}")
+def test_a_goal_is_judged_on_either_side(goal):
+    beyond = STEP if goal.words == "at most" else -STEP
+    assert not missed_of(table_with(goal, goal.bound))
+    assert not missed_of(table_with(goal, goal.bound - beyond))
+    assert missed_of(table_with(goal, goal.bound + beyond)) == [goal]
+    assert missed_of(table_with(goal, float("nan"))) == [goal]
+
+
+def test_a_figure_that_is_not_there_is_a_miss():
+    goal = goals.GOALS[-1]
+    table = table_with(goal, goal.bound)
+    del table[goal.scenario]["waypost"][goal.figure]
+    assert missed_of(table) == [goal]
+
+
+def test_what_was_not_run_is_not_judged():
+    goal = next(g for g in goals.GOALS if g.times)
+    table = table_with(goal, goal.bound)
+    del table[goal.scenario]["postfix"]
+    assert goal not in [v.goal for v in goals.judge(table)]
+    assert {v.goal.scenario for v in goals.judge(table)} == {goal.scenario}
+    assert not goals.judge({})
+
+
+@pytest.mark.parametrize("off,status", [(0, 0), (-1, 1)])
+def test_the_exit_status_is_that_of_the_goals(monkeypatch, capsys, off, status):
+    goal = next(g for g in goals.GOALS if g.figure == "used %")
+    row_ = table_with(goal, goal.bound + off)[goal.scenario]["waypost"]
+    monkeypatch.setattr(bench, "measure", lambda name, machine, divide: row_)
+    monkeypatch.setattr(sys, "argv", ["run.py", "--scenario", "limit7", "--machine", "waypost"])
+    assert bench.main() == status
+    verdict = "missed" if off else "reached"
+    assert f"| limit7 | used % | at least 95 | {95 + off} | {verdict} |" in capsys.readouterr().out
+
+
+def test_every_goal_of_the_order_of_mail_is_there():
+    """As the project set them."""
+    assert {(g.scenario, g.figure, g.words, g.bound) for g in goals.GOALS} >= {
+        ("urgent", "p99 transactions", "at most", 2.5), ("urgent", "bulk kept %", "at least", 95),
+        ("tarpit", "throughput kept %", "at least", 97), ("tarpit", "p99 grown %", "at most", 10),
+        ("limit7", "used %", "at least", 95), ("limit7", "refused %", "at most", 2),
+        ("clients", "p99 grown %", "at most", 20), ("flood", "urgent out %", "at least", 100),
+        ("flood", "lost", "at most", 0), ("flood", "MiB grown", "at most", 16)}
 
 
 def row(seq, *rest):

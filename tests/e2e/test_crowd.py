@@ -122,7 +122,8 @@ def test_queue_tells_what_holds_a_site_back(relay, sink, connections, mails, say
     row = row_of(here)
     assert row["sessions"] == row["bears"] == sessions
     assert row["connections"] == connections
-    assert number in here.cli("queue").stdout
+    table = here.cli("queue").stdout
+    assert number in table and f"{sessions} of {connections}" in table
     holding.may.set()
     server.wait(mails)
     here.wait_empty()

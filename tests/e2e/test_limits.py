@@ -307,9 +307,15 @@ def test_connections_to_a_relay_count_until_they_are_closed(world, sink, reloads
                     policies={"traffic": [{**rule, **({"connections": 2} if reloads else {})}]})
     for i in range(SITES):
         z.add(f"d{i}.test", f"MX 5 mx{i}.big.test.").host(f"mx{i}.big.test", "127.0.0.9")
+    if not reloads:
+        noting.may.clear()
     send_to_all(here, 4 * SITES)
     if reloads:
         here.reload()
+    else:
+        net.wait_for("a reason", lambda: "connections in all" in
+                     {r.get("held_back_by") for r in here.rows("queue")})
+        noting.may.set()
     wait_all([far], 4 * SITES)
     assert noting.peak <= 2
     here.wait_empty()

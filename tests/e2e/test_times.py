@@ -145,6 +145,32 @@ def test_a_rule_sets_a_deadline(pair):
     assert [r["recipients"] for r in here.queue()] == [["soon@dest.test"]]
 
 
+def test_a_rule_holds_mail(pair):
+    """`hold_for` of a rule; what the client asks for wins, a retry does not help."""
+    behaviour = Putting()
+    behaviour.on = False
+    here, out, _ = pair(behaviour, policies={"priorities": [
+        {"when": {"recipient": "later@*"}, "priority": "normal", "hold_for": "1h"},
+        {"when": {"recipient": "soon@*"}, "priority": "normal", "hold_for": "2s"}]})
+    said = here.json("explain", "--to", "later@dest.test")
+    assert said["hold_for"] == "1h" and said["priority_by"] == "rule"
+    here.send(mail.message(), to="later@dest.test")
+    here.send(mail.message(), to="later@dest.test", mail=["HOLDFOR=1"])
+    here.send(mail.message(), to="soon@dest.test")
+    here.retry()
+    got = here.wait_log("delivered", 2)
+    assert sorted(r["recipient"] for r in got) == ["later@dest.test", "soon@dest.test"]
+    taken = here.log("received", recipient="soon@dest.test")[0]
+    left = next(r for r in got if r["recipient"] == "soon@dest.test")
+    assert at(left) - at(taken) >= datetime.timedelta(seconds=1.5)
+    row, = here.queue()
+    assert row["recipients"] == ["later@dest.test"] and row["attempts"] == 0
+    held = datetime.datetime.fromisoformat(row["held_until"].replace("Z", "+00:00"))
+    waits = held - at(here.log("received", id=row["id"])[0])
+    assert datetime.timedelta(minutes=59) < waits < datetime.timedelta(minutes=61)
+    assert len(out.commands("MAIL")) == 2
+
+
 @pytest.mark.parametrize("until", [False, True])
 def test_mail_is_held_until_its_release(pair, until):
     behaviour = Putting()

@@ -7,7 +7,7 @@ import smtplib
 import ssl
 import threading
 
-from wp import certs, mail, net, waypost
+from wp import certs, mail, net, smtpd, waypost
 
 OFFICE = {"network": "127.0.0.0/8", "name": "office", "may_set_priority": True}
 
@@ -39,9 +39,20 @@ def test_every_kind_of_rule(relay, sink):
         here.send(header + mail.message(size=size), sender=sender, to=to)
     got = lanes(here, len(cases))
     assert [got[c[1]] for c in cases] == [c[4] for c in cases]
-    said = here.json("explain", "--from", "x@corp.test", "--to", "vip@d.test")
-    assert said["priority"] == "high" and said["priority_by"] == "rule"
-    assert re.search(r"policies.yaml:\d+$", said["priority_rule"])
+    for args, lane, word in [(("--from", "x@corp.test", "--to", "vip@d.test"), "high", "vip@"),
+                             (("--from", "ceo@corp.test", "--to", "b@d.test"), "urgent", "ceo@"),
+                             (("--from", "x@corp.test", "--to", "b@d.test", "--header",
+                               "X-Priority: 1"), "urgent", "X-Priority")]:
+        said = here.json("explain", *args)
+        assert (said["priority"], said["priority_by"]) == (lane, "rule")
+        assert word in rule_at(here, said["priority_rule"])
+
+
+def rule_at(here, place):
+    """The rule of `priorities` that stands at FILE:LINE, as it was written."""
+    line = int(re.search(r"policies.yaml:(\d+)$", place)[1])
+    with open(here.path("policies.yaml"), encoding="utf-8") as f:
+        return "".join(f.readlines()[line - 1:]).split('"priority"')[0]
 
 
 def burst(here, count, to):
@@ -79,25 +90,71 @@ def test_the_quota_is_exact_over_all_workers_and_a_reload(relay, sink):
     here.wait_empty()                                       # none was refused, all are delivered
 
 
-def test_a_user_has_a_quota(relay, sink):
-    ann = {"password": waypost.hash_of("secret"), "may_set_priority": True}
-    users = {"joe": {**ann, "urgent": "2/day"}, "ann": ann}
-    here = relay(to=sink(), users=users, start=False, policies={"priorities": [
-        {"when": {"user": "ann", "recipient": "slow@*"}, "priority": "bulk"}]},
-        conf={"tls": {"certificate": "relay.pem", "key": "relay.key"}})
+def with_users(relay, to, users, policies):
+    """A relay whose listener takes passwords."""
+    here = relay(to=to, users=users, start=False, policies=policies,
+                 conf={"tls": {"certificate": "relay.pem", "key": "relay.key"}})
     pem, key = certs.certificate("relay.test")
     shutil.copy(pem, here.path("relay.pem"))
     shutil.copy(key, here.path("relay.key"))
     here.write_conf({"listen": [{"address": f"{here.address}:{here.port}", "tls": "opportunistic",
                                  "auth": "optional"}]})
-    here.start()
-    for n, (user, to) in enumerate([("joe", "a0"), ("joe", "a1"), ("joe", "a2"), ("ann", "a3"),
-                                    ("ann", "a4"), ("ann", "a5"), ("ann", "slow")]):
-        with smtplib.SMTP(here.address, here.port, timeout=60) as s:
-            s.starttls(context=ssl._create_unverified_context())    # pylint: disable=W0212
-            s.login(user, "secret")
-            s.sendmail("a@client.test", f"{to}@d.test", mail.message(),
-                       mail_options=["MT-PRIORITY=6"])
+    return here.start()
+
+
+def send_as(here, user, to, *options):
+    """One message of a user; gives the answer to MAIL."""
+    with smtplib.SMTP(here.address, here.port, timeout=60) as s:
+        s.starttls(context=ssl._create_unverified_context())        # pylint: disable=W0212
+        s.login(user, "secret")
+        answer = s.mail("a@client.test", options)
+        s.rcpt(f"{to}@d.test")
+        code, text = s.data(mail.message())
+        assert code == 250, text
+        return answer[1]
+
+
+class Ranking(smtpd.Behaviour):
+    """Knows MT-PRIORITY."""
+    extensions = (*smtpd.EXTENSIONS, "MT-PRIORITY")
+
+
+def test_one_user_marks_and_another_does_not(relay, sink):
+    """By a rule for the user, and by MT-PRIORITY, which of others is lowered and said to be; a next
+    hop is told what holds."""
+    secret = waypost.hash_of("secret")
+    server = sink(Ranking())
+    here = with_users(relay, server, {"boss": {"password": secret},
+                                      "app": {"password": secret, "may_set_priority": True},
+                                      "news": {"password": secret}},
+                      {"priorities": [{"when": {"user": "boss"}, "priority": "urgent"},
+                                      {"when": {"user": "ne*"}, "priority": "bulk"}]})
+    cases = [("boss", (), "urgent", "4"), ("app", (), "normal", None),
+             ("app", ("MT-PRIORITY=6",), "urgent", "6"), ("app", ("MT-PRIORITY=2",), "high", "2"),
+             ("news", ("MT-PRIORITY=6",), "bulk", "-1"),
+             ("boss", ("MT-PRIORITY=-5",), "urgent", "4")]
+    for n, (user, options, _, _) in enumerate(cases):
+        answer = send_as(here, user, f"u{n}", *options)
+        assert (b"2.3.6" in answer) == (user == "news"), answer     # 6 becomes 0, and then the rule
+    got = lanes(here, len(cases))
+    assert [got[f"u{n}@d.test"] for n in range(len(cases))] == [c[2] for c in cases]
+    told = {m.rcpts[0][0]: re.search(r"MT-PRIORITY=(\S+)", m.mail_args)
+            for m in server.wait(len(cases))}
+    assert [told[f"u{n}@d.test"] and told[f"u{n}@d.test"][1] for n in range(len(cases))] == \
+        [c[3] for c in cases]
+    said = here.json("explain", "--user", "boss", "--to", "x@d.test")
+    assert said["priority"] == "urgent" and "boss" in rule_at(here, said["priority_rule"])
+    assert here.json("explain", "--user", "app", "--to", "x@d.test")["priority"] == "normal"
+
+
+def test_a_user_has_a_quota(relay, sink):
+    ann = {"password": waypost.hash_of("secret"), "may_set_priority": True}
+    here = with_users(relay, sink(), {"joe": {**ann, "urgent": "2/day"}, "ann": ann},
+                      {"priorities": [{"when": {"user": "ann", "recipient": "slow@*"},
+                                       "priority": "bulk"}]})
+    for user, to in [("joe", "a0"), ("joe", "a1"), ("joe", "a2"), ("ann", "a3"), ("ann", "a4"),
+                     ("ann", "a5"), ("ann", "slow")]:
+        send_as(here, user, to, "MT-PRIORITY=6")
     got = lanes(here, 7)
     assert [got[f"a{n}@d.test"] for n in range(6)] == ["urgent"] * 2 + ["high"] + ["urgent"] * 3
     assert got["slow@d.test"] == "bulk"

@@ -58,6 +58,8 @@ static struct sim {
     int64_t now_us;
     int64_t mail_us[MAILS_MOST]; /* when the receiver saw each */
     size_t mail_n;
+    int64_t opened_us[MAILS_MOST];
+    size_t opened_n;
     uint32_t peak; /* of sessions that do not carry a message */
 } sim;
 
@@ -122,6 +124,8 @@ static bool open_one(struct sim_site *site, int64_t wait_us)
     assert_true(at < SESSIONS_MOST);
     struct sim_session *s = &site->session[at];
     gauge_pace(sim.gauge, TRAFFIC_MESSAGES, rate, 1, sim.now_us);
+    assert_true(sim.opened_n < MAILS_MOST);
+    sim.opened_us[sim.opened_n++] = sim.now_us;
     s->carried = 0;
     int64_t took = drawn(sim.terms.open_us[0], sim.terms.open_us[1]);
     enter(site, s, OPENING, sim.now_us + took);
@@ -240,6 +244,15 @@ static void check_never_exceeded(void)
         assert_true(sim.mail_us[i] - sim.mail_us[i - rate.count] >= rate.per_ms * 1000);
 }
 
+/* All sites together open at its pace, a quarter faster at most; those that come to nothing do not
+ * count. */
+static void check_paced(void)
+{
+    size_t most = sim.terms.rate.count * 5 / 4 + 1;
+    for (size_t i = most; sim.terms.fail_percent == 0 && i < sim.opened_n; i++)
+        assert_true(sim.opened_us[i] - sim.opened_us[i - most] >= sim.terms.rate.per_ms * 1000);
+}
+
 /* Of what the rate lets through after `from_us`. */
 static double used(int64_t from_us, int64_t to_us)
 {
@@ -280,6 +293,7 @@ static void the_receiver_never_counts_more_and_all_is_used(void **state)
             int64_t end_us = 200 * SECOND + cases[k].rate.per_ms * 10000;
             run(seed, cases[k], end_us);
             check_never_exceeded();
+            check_paced();
             assert_true(used(end_us / 5, end_us) >= 0.98);
             assert_true(sim.peak <= 1.1 * most_waiting(&cases[k]) + 2 * (double)cases[k].sites);
         }

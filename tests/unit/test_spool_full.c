@@ -103,29 +103,34 @@ static void no_sync(void **state)
     start_while(*state, FAULT_SYNC, EIO, SPOOL_GATE_SICK);
 }
 
-/* It comes to its end, and to life again, while the disk still refuses: nothing is forgotten. */
+/* It comes to its end, and to life again, while the disk still refuses: nothing is forgotten, and
+ * what has ended is not shown again. */
 static void several_starts(void **state)
 {
     enum { STARTS = 3 };
     struct rig *rig = *state;
     struct rig_answer ended[STARTS] = { { .done = false } };
+    struct spool_id id[STARTS];
     rig_open(rig);
-    rig_commit(rig, SLICE_LIT("one"), 1);
+    for (int i = 0; i < STARTS; i++)
+        id[i] = rig_commit(rig, SLICE_LIT("text"), 1);
     fault_on(FAULT_WRITE, ENOSPC);
     for (int i = 0; i < STARTS; i++) {
         rig_close(rig);
         rig_open(rig);
         struct rig_items all = rig_scan(rig, 10);
-        assert_int_equal(all.count, 1);
-        end_item(rig, &all.items[0], &ended[i]); /* not written: it comes again */
+        assert_int_equal(all.count, STARTS - i);
+        end_item(rig, rig_find(&all, id[i], 0), &ended[i]);
         rig_items_free(&all);
     }
     fault_off();
     rig_wait(rig, &ended[STARTS - 1].done);
     assert_int_equal(ended[STARTS - 1].rc, SPOOL_OK);
-    struct rig_items all = rig_restart(rig);
-    assert_int_equal(all.count, 0);
-    rig_items_free(&all);
+    for (int i = 0; i < 2; i++) {
+        struct rig_items all = rig_restart(rig);
+        assert_int_equal(all.count, 0);
+        rig_items_free(&all);
+    }
 }
 
 /* ---- what it noted meanwhile ---- */
@@ -189,6 +194,98 @@ static void the_later_of_two_deferrals_stays(void **state)
     assert_attempts(rig, 9);
 }
 
+static void tell(struct rig *rig, enum spool_op_kind kind, const struct spool_item *item,
+                 unsigned attempts, struct rig_answer *answer)
+{
+    struct spool_op op = { .kind = kind, .item = *item };
+    op.item.attempts = (uint16_t)attempts;
+    spool_apply(rig->port, &op, 1, rig_answered, answer);
+}
+
+enum { ENDED, PUT_OFF, IN_PART, MESSAGES };
+
+/* As it was told before: one has ended, one was put off, and of the items of a third the first two
+ * have ended. */
+static void assert_as_told(struct rig *rig, const struct spool_id *id)
+{
+    struct rig_items all = rig_scan(rig, 2);
+    enum spool_rc rc;
+    assert_int_equal(all.rc, SPOOL_OK);
+    assert_int_equal(all.count, 2);
+    assert_int_equal(rig_find(&all, id[PUT_OFF], 0)->attempts, 3);
+    assert_non_null(rig_find(&all, id[IN_PART], 2));
+    assert_readable(rig, &all);
+    rig_items_free(&all);
+    if (spool_gate(rig->spool) != SPOOL_GATE_OPEN)
+        return;
+    assert_null(rig_load(rig, id[ENDED], &rc));
+    assert_int_equal(rc, SPOOL_NOT_FOUND);
+}
+
+static void tell_on_a_full_disk(struct rig *rig, struct spool_id *id)
+{
+    static struct rig_answer never[5];
+    memset(never, 0, sizeof never);
+    rig_open(rig);
+    for (int i = 0; i < MESSAGES; i++)
+        id[i] = rig_commit(rig, SLICE_LIT("text"), i == IN_PART ? 3 : 1);
+    open_on_full_disk(rig);
+    struct rig_items all = rig_scan(rig, 10);
+    tell(rig, SPOOL_DEFER, rig_find(&all, id[ENDED], 0), 7, &never[0]);
+    tell(rig, SPOOL_DONE, rig_find(&all, id[ENDED], 0), 7, &never[1]);
+    tell(rig, SPOOL_DEFER, rig_find(&all, id[PUT_OFF], 0), 3, &never[2]);
+    for (uint16_t sub = 0; sub < 2; sub++)
+        tell(rig, SPOOL_DONE, rig_find(&all, id[IN_PART], sub), 0, &never[3 + sub]);
+    rig_items_free(&all);
+}
+
+/* One that cannot write either shows it so, and writes it when there is room: what was noted is not
+ * thrown away with the notes of an earlier life, and nothing of it is done twice. */
+static void a_start_on_a_disk_that_is_still_full_knows_it(void **state)
+{
+    struct rig *rig = *state;
+    struct spool_id id[MESSAGES];
+    tell_on_a_full_disk(rig, id);
+    open_on_full_disk(rig);
+    assert_as_told(rig, id);
+    fault_off();
+    wait_for_gate(rig, SPOOL_GATE_OPEN);
+    rig_commit(rig, SLICE_LIT("room"), 1);
+    struct rig_items all = rig_scan(rig, 10);
+    for (unsigned i = 0; i < all.count; i++) /* and it can be ended as usual */
+        if (spool_id_cmp(all.items[i].id, id[IN_PART]) == 0)
+            assert_int_equal(rig_done(rig, &all.items[i]), SPOOL_OK);
+    rig_items_free(&all);
+    for (int i = 0; i < 2; i++) {
+        all = rig_restart(rig);
+        assert_int_equal(all.count, 2);
+        assert_int_equal(rig_find(&all, id[PUT_OFF], 0)->attempts, 3);
+        assert_readable(rig, &all);
+        rig_items_free(&all);
+        enum spool_rc rc;
+        assert_null(rig_load(rig, id[ENDED], &rc));
+        assert_null(rig_load(rig, id[IN_PART], &rc));
+    }
+}
+
+/* Several such starts, of which none gets to write: the next one that can does. */
+static void notes_wait_for_a_start_that_can_write(void **state)
+{
+    struct rig *rig = *state;
+    struct spool_id id[MESSAGES];
+    tell_on_a_full_disk(rig, id);
+    for (int i = 0; i < 3; i++) {
+        open_on_full_disk(rig);
+        assert_as_told(rig, id);
+    }
+    rig_close(rig);
+    fault_off();
+    for (int i = 0; i < 2; i++) {
+        rig_reopen(rig);
+        assert_as_told(rig, id);
+    }
+}
+
 /* There is nothing to be read yet: an error that says why. */
 static void first_start(void **state)
 {
@@ -214,6 +311,8 @@ int main(void)
         RIG_TEST(first_start),
         RIG_TEST(a_deferral_is_no_newer_than_the_next_start),
         RIG_TEST(the_later_of_two_deferrals_stays),
+        RIG_TEST(a_start_on_a_disk_that_is_still_full_knows_it),
+        RIG_TEST(notes_wait_for_a_start_that_can_write),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

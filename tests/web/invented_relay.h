@@ -33,6 +33,33 @@ static void verb_totals(void *arg, struct call *call, const struct request *requ
     call_end(&call, true, slice_of(""));
 }
 
+/* A site for each thing that may hold one back, with the number that goes with it. */
+static void put_held_sites(struct call *call)
+{
+    static const struct {
+        const char *by, *more;
+    } rows[] = { { "connecting", "\"sessions\":2,\"connections\":20" },
+                 { "what it bears", "\"sessions\":6,\"connections\":20,\"bears\":6" },
+                 { "rate of provider big.example", "\"sessions\":1,\"connections\":20" },
+                 { "recipient rate", "\"sessions\":1" },
+                 { "byte rate of egress hk-1", "\"sessions\":1" },
+                 { "connection rate", "\"sessions\":1" },
+                 { "connections of carrier china-mobile", "\"sessions\":3,\"connections\":20" },
+                 { "connections in all", "\"connections\":20" },
+                 { "no egress", "\"connections\":20" } };
+    struct buf row;
+    buf_init(&row, 4096);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        buf_clear(&row);
+        buf_printf(&row,
+                   "{\"site\":\"held-%zu.example\",\"key\":\"h%zu\",\"normal\":1,\"ages\":{},"
+                   "\"held_back_by\":\"%s\",%s}",
+                   i, i, rows[i].by, rows[i].more);
+        call_row(call, buf_slice(&row));
+    }
+    buf_free(&row);
+}
+
 static void verb_queue(void *arg, struct call *call, const struct request *request)
 {
     (void)arg;
@@ -45,7 +72,7 @@ static void verb_queue(void *arg, struct call *call, const struct request *reque
                             "\"normal\":20,\"bulk\":0,\"busy\":2,\"waiting\":3,\"held\":0,"
                             "\"ages\":{\"urgent\":[1,0,0,0,0,0,0,0,0,0,0],"
                             "\"normal\":[20,3,0,0,0,0,0,0,0,0,2]},"
-                            "\"connections\":7,\"held_back_by\":\"connections\","
+                            "\"connections\":7,\"sessions\":7,\"held_back_by\":\"connections\","
                             "\"age_s\":95,\"last_error\":\"451 <img src=x onerror=alert(1)>\"}"));
     call_row(
         call,
@@ -54,6 +81,7 @@ static void verb_queue(void *arg, struct call *call, const struct request *reque
             "\"normal\":0,\"bulk\":400,\"busy\":3,\"waiting\":57,\"held\":7,"
             "\"ages\":{\"bulk\":[0,0,0,0,467,0,0,0,0,0,0]},"
             "\"backoff_s\":9,\"held_back_by\":\"back-off\",\"age_s\":4000,\"last_error\":\"\"}"));
+    put_held_sites(call);
     call_end(&call, true, slice_of(""));
 }
 

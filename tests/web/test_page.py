@@ -50,7 +50,18 @@ def test_the_page_shows_all_parts_and_loads_nothing_from_elsewhere(world, browse
     assert "<b>not bold</b>" in switches            # text stays text
     assert "<img src=x" in driver.find_element(By.ID, "queue").text
     queue = driver.find_element(By.ID, "queue").text
-    assert "connections (7)" in queue and "back-off (9 s)" in queue
+    cells = driver.execute_script(
+        "return Object.fromEntries([...document.querySelectorAll('#queue tbody tr')]"
+        ".map(row => [...row.cells].map(cell => cell.textContent))"
+        ".map(cells => [cells[0], cells.slice(9, 11)]))")
+    assert cells == {"mx.example.net": ["7 of 7", "connections (7)"],
+                     "bulk.example.org": ["", "back-off (9 s)"], **{
+        f"held-{n}.example": row for n, row in enumerate([
+            ["2 of 20", "connecting (2)"], ["6 of 20", "what it bears (6)"],
+            ["1 of 20", "rate of provider big.example"], ["1", "recipient rate"],
+            ["1", "byte rate of egress hk-1"], ["1", "connection rate"],
+            ["3 of 20", "connections of carrier china-mobile"],
+            ["0 of 20", "connections in all"], ["0 of 20", "no egress"]])}}
     ages = driver.execute_script(                   # in one go: the table is drawn every 5 s
         "return [...document.querySelectorAll('#ages tbody tr')]"
         ".map(row => [...row.cells].map(cell => cell.textContent))")

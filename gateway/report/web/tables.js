@@ -80,6 +80,10 @@ const heldBack = (r) => {
   return [r.held_back_by, known(number) ? `(${number})` : ''].filter(Boolean).join(' ');
 };
 
+// Those there are, of as many as it may have.
+const sessions = (r) => (r.connections ? `${r.sessions ?? 0} of ${r.connections}`
+  : String(r.sessions || ''));
+
 // Of each site and lane with mail; the oldest of all come first.
 function ageRows(rows) {
   const list = rows.flatMap((r) => MAIL_LANES.filter((lane) => r.ages?.[lane]).map((lane) => ({
@@ -110,6 +114,7 @@ export async function loadQueue() {
     { head: 'site', cell: (r) => r.site || '(not looked up yet)' },
     ...LANES.map((lane) => ({ head: lane, number: true, cell: (r) => String(r[lane] || '') })),
     { head: 'oldest', number: true, cell: (r) => age(r.age_s) },
+    { head: 'sessions', cell: sessions },
     { head: 'held back by', cell: heldBack },
     { head: 'last error', cell: (r) => r.last_error, class: (r) => (r.last_error ? 'text' : '') },
   ], rows.slice(0, SITES_SHOWN), 'No mail waits.');
