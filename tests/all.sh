@@ -4,8 +4,8 @@
 #
 #   FAST=1   for developers: sanitizer build, units and e2e only
 #   SEED=n   of the crash rounds (default: today's date, so that days differ and a day repeats)
-#   ROUNDS=200 FUZZ_SECONDS=60 LAB=   the long run; LAB= takes in the laboratory's tests that judge
-#            times and so want a quiet machine
+#   ROUNDS=200 FUZZ_SECONDS=60 TIDY=--deep LAB=   the long run; LAB= takes in the laboratory's tests
+#            that judge times and so want a quiet machine
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/packages.sh
 FAST=${FAST:-}
@@ -13,6 +13,7 @@ LOGS=build/all
 ROUNDS=${ROUNDS:-20}
 FUZZ_SECONDS=${FUZZ_SECONDS:-3}
 LAB=${LAB-not figures}
+TIDY=${TIDY:-}
 started=$(date +%s) before=$(date +%s)
 PYTHON=/usr/bin/python3
 export PYTHONDONTWRITEBYTECODE=1 CCACHE_BASEDIR="$PWD" CMAKE_C_COMPILER_LAUNCHER=ccache
@@ -101,11 +102,11 @@ together() {
     [ -z "$broken" ] || add beside 0 1
 }
 
-# Nothing in it judges times, not even those of two things in one run.
+# What needs no quiet machine, and the steps before `together` do without.
 builds_and_checks() {
     check build-clang build fuzz
-    counted tidy $PYTHON tests/lint/tidy.py build/fuzz
-    check build-release build release
+    # shellcheck disable=SC2086
+    counted tidy $PYTHON tests/lint/tidy.py $TIDY build/fuzz
     check build-tsan build tsan --target threads
     ctests threads tsan -L threads
 }
@@ -117,17 +118,21 @@ mkdir -p $LOGS
 check lint tests/lint/run.py
 pytests lint-rules tests/lint
 check build-asan build asan
-[ -n "$FAST" ] || beside builds_and_checks
+if [ -z "$FAST" ]; then
+    beside builds_and_checks
+    check build-release build release
+fi
 ctests unit asan -L 'unit|fuzz'
 WAYPOST_BIN=$PWD/build/asan/waypost pytests e2e -n 8 tests/e2e
 if [ -z "$FAST" ]; then
     WAYPOST_BUILD=$PWD/build/asan pytests web -n 2 tests/web
-    together
     export WAYPOST_BIN=$PWD/build/release/waypost
+    [ -z "$LAB" ] || pytests lab -m "$LAB" tests/lab
+    together
     counted fuzz $PYTHON tests/fuzz/run.py --seconds "$FUZZ_SECONDS"
     pytests e2e-release -n 2 -m release tests/e2e
     pytests bench tests/bench
-    pytests lab -m "$LAB" tests/lab
+    [ -n "$LAB" ] || pytests lab tests/lab
     counted crash $PYTHON tests/crash/run.py --rounds "$ROUNDS" --seed "${SEED:-$(date +%Y%m%d)}"
 fi
 
