@@ -4,8 +4,8 @@
 #
 #   FAST=1   for developers: sanitizer build, units and e2e only
 #   SEED=n   of the crash rounds (default: today's date, so that days differ and a day repeats)
-#   ROUNDS=200 FUZZ_SECONDS=60 LAB=   the long run; LAB= takes in the laboratory's tests that judge
-#            times and so want a quiet machine
+#   ROUNDS=200 FUZZ_SECONDS=60 TIDY=--deep LAB=   the long run; LAB= takes in the laboratory's tests
+#            that judge times and so want a quiet machine
 cd "$(dirname "$0")/.." || exit 1
 . tests/support/packages.sh
 FAST=${FAST:-}
@@ -13,7 +13,7 @@ LOGS=build/all
 ROUNDS=${ROUNDS:-20}
 FUZZ_SECONDS=${FUZZ_SECONDS:-3}
 LAB=${LAB-not figures}
-passed=0 failed=0
+TIDY=${TIDY:-}
 started=$(date +%s) before=$(date +%s)
 PYTHON=/usr/bin/python3
 export PYTHONDONTWRITEBYTECODE=1 CCACHE_BASEDIR="$PWD" CMAKE_C_COMPILER_LAUNCHER=ccache
@@ -22,7 +22,7 @@ export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS="suppressions=$PWD/tests/su
 # add LABEL PASSED FAILED: one line of the summary, with the seconds since the line before; the log
 # is shown when something failed
 add() {
-    passed=$((passed + $2)) failed=$((failed + $3))
+    echo "$2 $3" >>$LOGS/sums
     now=$(date +%s)
     printf '%-34s %5s passed %3s failed   %4ss\n' "$1" "$2" "$3" $((now - before))
     before=$now
@@ -74,42 +74,68 @@ pytests() {
 ctests() {
     name=$1 preset=$2
     shift 2
-    suite "$name" ctest --test-dir "build/$preset" -j 2 --output-on-failure \
+    suite "$name" ctest --test-dir "build/$preset" -j 4 --output-on-failure \
         --output-junit "$PWD/$LOGS/$name.xml" "$@"
 }
 
+# build PRESET ARGS...
 build() {
-    cmake --preset "$1" && cmake --build "build/$1" -j 2
+    preset=$1
+    shift
+    cmake --preset "$preset" && cmake --build "build/$preset" -j 2 "$@"
+}
+
+# beside FUNCTION: its steps run with what the tests leave of the machine, for tests mostly wait
+beside() {
+    "$1" >$LOGS/beside.lines 2>$LOGS/beside.log &
+    lane=$!
+    renice -n 19 -p $lane >/dev/null
+    trap 'kill $lane; exit 1' INT TERM
+}
+
+# together: waits for those steps and shows their lines; if they broke off, that is a failure
+together() {
+    wait $lane && broken= || broken=1
+    trap - INT TERM
+    cat $LOGS/beside.lines
+    before=$(date +%s)
+    [ -z "$broken" ] || add beside 0 1
+}
+
+# What needs no quiet machine, and the steps before `together` do without.
+builds_and_checks() {
+    check build-clang build fuzz
+    # shellcheck disable=SC2086
+    counted tidy $PYTHON tests/lint/tidy.py $TIDY build/fuzz
+    check build-tsan build tsan --target threads
+    ctests threads tsan -L threads
 }
 
 install_missing tests/support/packages.txt tests/support/packages-test.txt || exit 1
 mkdir -p $LOGS
+: >$LOGS/sums
 
 check lint tests/lint/run.py
 pytests lint-rules tests/lint
 check build-asan build asan
-ctests unit asan -L 'unit|fuzz'
 if [ -z "$FAST" ]; then
+    beside builds_and_checks
     check build-release build release
-    check build-clang build fuzz
-    check build-tsan build tsan
-    # test_spool_crash and _killed fork beside threads, which ThreadSanitizer cannot follow; what
-    # moves tiers has one
-    shared='links|sense|mailbox|loop|stream|spool|queue|timer|body|report|log|allow|keeper|rates'
-    ctests threads tsan -E 'spool_(crash|killed|layout|tier)' -R "$shared|quota|gauge|bucket|honest"
-    counted fuzz $PYTHON tests/fuzz/run.py --seconds "$FUZZ_SECONDS"
 fi
+ctests unit asan -L 'unit|fuzz'
 WAYPOST_BIN=$PWD/build/asan/waypost pytests e2e -n 8 tests/e2e
 if [ -z "$FAST" ]; then
     WAYPOST_BUILD=$PWD/build/asan pytests web -n 2 tests/web
     export WAYPOST_BIN=$PWD/build/release/waypost
+    [ -z "$LAB" ] || pytests lab -m "$LAB" tests/lab
+    together
+    counted fuzz $PYTHON tests/fuzz/run.py --seconds "$FUZZ_SECONDS"
     pytests e2e-release -n 2 -m release tests/e2e
-    counted tidy $PYTHON tests/lint/tidy.py build/fuzz
     pytests bench tests/bench
-    pytests lab -m "$LAB" tests/lab
+    [ -n "$LAB" ] || pytests lab tests/lab
     counted crash $PYTHON tests/crash/run.py --rounds "$ROUNDS" --seed "${SEED:-$(date +%Y%m%d)}"
 fi
 
 echo "$(($(date +%s) - started)) seconds; logs in $LOGS"
-echo "$passed passed, $failed failed"
-[ "$failed" = 0 ]
+awk '{ passed += $1; failed += $2 }
+    END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 || NR == 0 }' $LOGS/sums
