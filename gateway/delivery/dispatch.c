@@ -35,24 +35,33 @@ static uint32_t live_sessions(const struct target *t)
     return t->site->sessions - t->opening;
 }
 
-/* The one of all idle sessions that was used least recently makes room. */
-static bool make_room(struct delivery *d)
+bool delivery_has_room(const struct delivery *d)
 {
-    if (list_empty(&d->idle))
-        return false;
-    session_quit(CONTAINER_OF(d->idle.prev, struct session, lru));
-    return true;
+    return d->sessions + d->parting < d->sessions_max;
+}
+
+/* Do more stand in line than connections are being closed? */
+static bool more_is_wanted(const struct delivery *d)
+{
+    uint32_t n = 0;
+    LIST_EACH (at, &d->wanting)
+        if (n++ == d->parting)
+            return true;
+    return false;
 }
 
 /* At the limit of all sessions together a target stands in line; nothing of its own may ever
- * happen that would make it look again. */
+ * happen that would make it look again. The one of all idle sessions that was used least recently
+ * makes room: there is some when its connection is closed. */
 static bool room(struct target *t)
 {
     struct delivery *d = t->delivery;
-    if (d->sessions < d->sessions_max || make_room(d))
+    if (delivery_has_room(d))
         return true;
     if (list_empty(&t->want))
         list_push_back(&d->wanting, &t->want);
+    if (!list_empty(&d->idle) && more_is_wanted(d))
+        session_quit(CONTAINER_OF(d->idle.prev, struct session, lru));
     return false;
 }
 
@@ -62,13 +71,18 @@ void delivery_room(struct delivery *d)
         loop_task_schedule(d->loop, &d->room);
 }
 
-/* The first in line may have nothing left to send: then the room is the next one's. */
+/* The first in line may have nothing left to send: then the room is the next one's. Each looks
+ * once: one that finds nothing stands in line again, behind those that have not. */
 void delivery_let_in(struct loop_task *task)
 {
     struct delivery *d = CONTAINER_OF(task, struct delivery, room);
+    struct list waiting = LIST_INIT(waiting);
     relay_let_in(d);
-    while ((d->sessions < d->sessions_max || !list_empty(&d->idle)) && !list_empty(&d->wanting))
-        target_run(CONTAINER_OF(list_pop_front(&d->wanting), struct target, want));
+    list_splice_back(&waiting, &d->wanting);
+    while (!list_empty(&waiting) && (delivery_has_room(d) || !list_empty(&d->idle)))
+        target_run(CONTAINER_OF(list_pop_front(&waiting), struct target, want));
+    list_splice_back(&waiting, &d->wanting);
+    list_splice_back(&d->wanting, &waiting);
 }
 
 /* Those that take too long for their path hold up no other path. */

@@ -68,6 +68,7 @@ struct delivery {
     struct loop_task room;    /* lets in those that stand in line */
     struct loop_task cut_off; /* ends sessions whose source is gone */
     uint32_t sessions, sessions_max, idle_n, opening_n, attempts_n, notices, spare_n;
+    uint32_t parting; /* connections that are being closed; sessions_max bounds both */
     bool draining;
     struct timer drain_bound;
     struct loop_task drained;
@@ -113,8 +114,10 @@ enum { TARGET_OPENS_FIRST = 2 }; /* sessions at once towards a site that has not
 
 /* Gives ready mail to sessions, or opens some. Safe to call at any time, from anywhere. */
 void target_run(struct target *target);
-/* A session ended or came to rest: those that wait for room look again, at the end of the turn. */
+/* A session ended or came to rest, or a connection is closed: those that wait for room look again,
+ * at the end of the turn. */
 void delivery_room(struct delivery *d);
+bool delivery_has_room(const struct delivery *d);
 void delivery_let_in(struct loop_task *task); /* of struct delivery */
 /* Is mail more urgent than this waiting for a session? */
 bool target_outranks(const struct target *target, const struct item *item);

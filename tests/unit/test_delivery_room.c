@@ -102,6 +102,23 @@ static void test_another_site_rests(void **state)
     until_logged(DELIVERED, 2);
 }
 
+/* The server has it until it is closed, and so have we: it counts. */
+static void test_a_connection_that_is_being_closed_is_one(void **state)
+{
+    (void)state;
+    play(0, works);
+    play(1, works);
+    start_with_two_sites();
+    rig_mail(&mail);
+    until_logged(DELIVERED, 1);
+    loop_watch_free(&rig.peers[0].conns[0].watch); /* takes no notice of QUIT */
+    rig_mail(&to_second);
+    turns(10);
+    assert_int_equal(rig.peers[1].conns_n, 0);
+    conn_close(&rig.peers[0].conns[0]);
+    until_logged(DELIVERED, 2);
+}
+
 static bool is_of_s_or_t(const void *arg, const struct item *item)
 {
     (void)arg;
@@ -147,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = { T(test_no_session_is_left),
                                         T(test_another_site_had_all_sessions),
                                         T(test_another_site_rests),
+                                        T(test_a_connection_that_is_being_closed_is_one),
                                         T(test_the_first_in_line_want_no_more) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
