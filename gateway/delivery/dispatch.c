@@ -361,14 +361,21 @@ static void give_urgent_bound(struct target *t)
         give_bound(t, lane + 1);
 }
 
-/* When the mail whose turn it is has to wait, that of another route may still have a session. */
+/* When the mail whose turn it is has to wait, that of another route may still have a session, or
+ * one opened for it: by an egress that is not what the first one waits for. What holds back the
+ * first is what the site says. */
 static void run_other_flows(struct target *t)
 {
+    uint8_t hold = t->site->hold;
+    char held_by[sizeof t->site->held_by];
+    memcpy(held_by, t->site->held_by, sizeof held_by);
     LIST_EACH (at, &t->site->flows) {
         struct flow *flow = CONTAINER_OF(at, struct flow, link);
-        if (flow_ready(flow) && dispatch_one(t, flow, SCHED_SLOT, false))
+        if (flow_ready(flow) && dispatch_one(t, flow, SCHED_SLOT, true))
             t->again = true;
     }
+    t->site->hold = hold;
+    memcpy(t->site->held_by, held_by, sizeof held_by);
 }
 
 /* First what may have a session of its own; then, behind it, what may not. */

@@ -1,5 +1,6 @@
 /*
- * test_delivery_room — mail that found no session is looked at again when there is room
+ * test_delivery_room — mail that found no session is looked at again when there is room; what one
+ *   waits for holds up no other that has a way
  */
 #include "tests/unit/delivery_rig.h"
 
@@ -119,6 +120,40 @@ static void test_a_connection_that_is_being_closed_is_one(void **state)
     until_logged(DELIVERED, 2);
 }
 
+static void see_what_holds(void *arg, const struct queue_site_row *row)
+{
+    if (row->hold == SITE_LIMIT)
+        snprintf(arg, 96, "%s", row->held_by);
+}
+
+/* The mail in front waits an hour for its egress. That of another route to the same hosts has one of
+ * its own, and no session yet. */
+static void test_another_route_has_an_egress_of_its_own(void **state)
+{
+    static char second[160];
+    char held_by[96] = "";
+    struct mail_spec hurry = mail;
+    (void)state;
+    hurry.lane = LANE_URGENT;
+    play(0, works);
+    snprintf(second, sizeof second,
+             ", egress: [one] }\n"
+             "  - { name: s, hosts: [\"127.0.0.1:%u\", \"127.0.0.1:%u\"], egress: [two]",
+             rig.peers[0].port, rig.peers[1].port);
+    rig.route_extra = second;
+    rig_start("egress: [ { name: one }, { name: two } ]",
+              "traffic: [ { when: { egress: one }, rate: 1/h } ]");
+    rig_mail(&hurry);
+    until_logged(DELIVERED, 1);
+    rig_mail(&hurry);
+    turns(10);
+    rig_mail(&to_second);
+    until_logged(DELIVERED, 2);
+    assert_int_equal(rig.peers[0].conns_n, 2);
+    queue_each_site(rig.queue, see_what_holds, held_by);
+    assert_string_equal(held_by, "rate of egress one");
+}
+
 static bool is_of_s_or_t(const void *arg, const struct item *item)
 {
     (void)arg;
@@ -165,6 +200,7 @@ int main(void)
                                         T(test_another_site_had_all_sessions),
                                         T(test_another_site_rests),
                                         T(test_a_connection_that_is_being_closed_is_one),
+                                        T(test_another_route_has_an_egress_of_its_own),
                                         T(test_the_first_in_line_want_no_more) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
