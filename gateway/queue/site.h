@@ -91,7 +91,7 @@ struct item *site_front(struct site *site, struct flow *only, enum sched_for wha
  * is told by slots_take() and slots_leave() on site->order.slots. */
 void site_take(struct site *site, struct flow *flow, struct item *item, enum sched_for what);
 
-/* One that was taken begins a further transaction, for recipients that the first had no room for. */
+/* One that was taken begins a further transaction, for recipients the last had no room for. */
 void site_charge_again(struct item *item);
 
 /* The server bears that many sessions; 0: not known. Its lanes share those. */

@@ -126,8 +126,8 @@ static void see_what_holds(void *arg, const struct queue_site_row *row)
         snprintf(arg, 96, "%s", row->held_by);
 }
 
-/* The mail in front waits an hour for its egress. That of another route to the same hosts has one of
- * its own, and no session yet. */
+/* The mail in front waits an hour for its egress. That of another route to the same hosts has one
+ * of its own, and no session yet. */
 static void test_another_route_has_an_egress_of_its_own(void **state)
 {
     static char second[160];
