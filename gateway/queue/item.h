@@ -67,7 +67,7 @@ struct item {
     int64_t due_ms;      /* WAITING: not before; else when it became ready */
     int64_t expire_ms;
     uint64_t body_size;
-    uint64_t client;        /* hash of envelope_client(): fair shares are between these */
+    uint64_t client;        /* envelope_client(): fair shares are between these */
     uint16_t sub, siblings; /* item number inside the message, and how many it was born with */
     uint16_t attempts;      /* attempts that ended, whatever came of them */
     uint8_t state, lane;    /* enum item_state, enum lane */

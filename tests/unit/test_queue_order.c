@@ -94,6 +94,19 @@ static void the_client_is_in_the_record(void **state)
     item_free(&again);
 }
 
+/* One host has all addresses of a /64 to send from: they have one share. */
+static void addresses_of_one_host_are_one_client(void **state)
+{
+    static const char *const from[] = { "2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8::1" };
+    struct item *items[3];
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        items[i] = item_from(from[i], "fixed", LANE_NORMAL, 1);
+    assert_true(items[0]->client == items[1]->client && items[0]->client != items[2]->client);
+    for (int i = 0; i < 3; i++)
+        item_free(&items[i]);
+}
+
 /* Given out and returned untried, again and again: it stays next, and its client pays nothing. */
 static void what_comes_back_has_cost_nothing(void **state)
 {
@@ -173,9 +186,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_newcomer_is_not_behind_a_flood), T(what_takes_longer_costs_more),
-        T(the_client_is_in_the_record),      T(what_comes_back_has_cost_nothing),
-        T(slots_are_kept_for_those_above),   T(large_mail_has_a_quarter),
-        T(a_flow_is_put_off_whole),
+        T(the_client_is_in_the_record),      T(addresses_of_one_host_are_one_client),
+        T(what_comes_back_has_cost_nothing), T(slots_are_kept_for_those_above),
+        T(large_mail_has_a_quarter),         T(a_flow_is_put_off_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
