@@ -10,7 +10,7 @@
  *   READY     a lane of a flow         deadline  site_take (delivery); wheel
  *   BUSY      site's busy list         -         delivery: defer, finish or give back
  *   WAITING   site's or limbo's list   due       wheel, operator
- *   HELD      site's or limbo's list   -         operator: release, drop, bounce
+ *   HELD      site's or limbo's list   deadline  operator: release, drop, bounce; wheel
  *
  *   The spool has the durable record; the item is a cache of it. Whoever changes recipients, due
  *   time or attempts writes the record first (gateway/delivery/outcome).
