@@ -35,56 +35,6 @@ static uint32_t live_sessions(const struct target *t)
     return t->site->sessions - t->opening;
 }
 
-bool delivery_has_room(const struct delivery *d)
-{
-    return d->sessions + d->parting < d->sessions_max;
-}
-
-/* Do more stand in line than connections are being closed? */
-static bool more_is_wanted(const struct delivery *d)
-{
-    uint32_t n = 0;
-    LIST_EACH (at, &d->wanting)
-        if (n++ == d->parting)
-            return true;
-    return false;
-}
-
-/* At the limit of all sessions together a target stands in line; nothing of its own may ever
- * happen that would make it look again. The one of all idle sessions that was used least recently
- * makes room: there is some when its connection is closed. */
-static bool room(struct target *t)
-{
-    struct delivery *d = t->delivery;
-    if (delivery_has_room(d))
-        return true;
-    if (list_empty(&t->want))
-        list_push_back(&d->wanting, &t->want);
-    if (!list_empty(&d->idle) && more_is_wanted(d))
-        session_quit(CONTAINER_OF(d->idle.prev, struct session, lru));
-    return false;
-}
-
-void delivery_room(struct delivery *d)
-{
-    if (!list_empty(&d->wanting))
-        loop_task_schedule(d->loop, &d->room);
-}
-
-/* The first in line may have nothing left to send: then the room is the next one's. Each looks
- * once: one that finds nothing stands in line again, behind those that have not. */
-void delivery_let_in(struct loop_task *task)
-{
-    struct delivery *d = CONTAINER_OF(task, struct delivery, room);
-    struct list waiting = LIST_INIT(waiting);
-    relay_let_in(d);
-    list_splice_back(&waiting, &d->wanting);
-    while (!list_empty(&waiting) && (delivery_has_room(d) || !list_empty(&d->idle)))
-        target_run(CONTAINER_OF(list_pop_front(&waiting), struct target, want));
-    list_splice_back(&waiting, &d->wanting);
-    list_splice_back(&d->wanting, &waiting);
-}
-
 /* Those that take too long for their path hold up no other path. */
 static uint32_t opening_by(const struct target *t, int egress)
 {
@@ -136,7 +86,8 @@ static bool may_open(struct target *t, const struct need *need)
     if (!tolls_may_open(t, need->way.egress, lane) || !tolls_room(t, need->way.egress, lane))
         return false;
     t->site->hold = SITE_TOTAL;
-    return relay_has_room(t, need->way.egress) && site_has_room(t, need) && room(t);
+    return relay_has_room(t, need->way.egress) && site_has_room(t, need) &&
+           delivery_find_room(t, lane);
 }
 
 /* ---- one mail ---- */

@@ -77,7 +77,8 @@ static bool has_room(const struct session *s)
 {
     const struct target *t = s->target;
     uint64_t most = t->site->limit.connections;
-    return delivery_has_room(s->delivery) && (most == 0 || t->site->sessions + t->parting < most);
+    return delivery_has_room(s->delivery, LANE_BULK) &&
+           (most == 0 || t->site->sessions + t->parting < most);
 }
 
 static bool before_ehlo(const struct session *s)

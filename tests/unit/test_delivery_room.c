@@ -120,6 +120,37 @@ static void test_a_connection_that_is_being_closed_is_one(void **state)
     until_logged(DELIVERED, 2);
 }
 
+/* Servers that never come to an end do not have all sessions there may be: one is kept for urgent
+ * mail to another. */
+static void test_a_session_is_kept_for_urgent_mail(void **state)
+{
+    static const struct line never[] = { { "", "220 peer\r\n", GO_ON }, SILENT };
+    static char more[200];
+    struct mail_spec bulk[] = { mail, to_second, to_second }, hurry = mail;
+    unsigned first = rig.peers[0].port, second = rig.peers[1].port;
+    (void)state;
+    play(0, works);
+    play(1, never);
+    snprintf(more, sizeof more,
+             " }\n  - { name: s, hosts: [\"127.0.0.1:%u\"] }\n"
+             "  - { name: t, hosts: [\"127.0.0.1:%u\", \"127.0.0.1:%u\"] }\n"
+             "  - { name: u, hosts: [\"127.0.0.1:%u\"]",
+             second, second, first, first);
+    rig.route_extra = more;
+    rig_start("delivery: { connections_total: 3 }", "");
+    bulk[0].route = "t";
+    hurry.route = "u";
+    hurry.lane = LANE_URGENT;
+    for (int i = 0; i < 3; i++) {
+        bulk[i].lane = LANE_BULK;
+        rig_mail(&bulk[i]);
+        turns(5);
+    }
+    assert_int_equal(rig.peers[1].conns_n, 2);
+    rig_mail(&hurry);
+    until_logged(DELIVERED, 1);
+}
+
 static void see_what_holds(void *arg, const struct queue_site_row *row)
 {
     if (row->hold == SITE_LIMIT)
@@ -201,6 +232,7 @@ int main(void)
                                         T(test_another_site_rests),
                                         T(test_a_connection_that_is_being_closed_is_one),
                                         T(test_another_route_has_an_egress_of_its_own),
+                                        T(test_a_session_is_kept_for_urgent_mail),
                                         T(test_the_first_in_line_want_no_more) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
