@@ -204,10 +204,8 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     if (!tolls_let_go(t, EGRESS_NONE, lane))
         return open && open_ahead(t, flow, &need);
     paths_choose(t, flow->route, front, false, &need.way);
-    if (need.way.egress == EGRESS_NONE && paths_are_limited(t->delivery->paths)) {
-        tolls_hold(t, lane);
+    if (need.way.egress == EGRESS_NONE && tolls_hold(t, lane))
         return open && open_ahead(t, flow, &need);
-    }
     if (need.way.egress == EGRESS_NONE)
         return stranded(t, flow, &need, front);
     bool opening;

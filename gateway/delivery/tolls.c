@@ -10,6 +10,8 @@
 
 enum { LOOK_AT_MAX = 64, USUAL = 8 };
 
+static const char of_connections[] = "connections";
+
 const char *const tolls_rate_names[TRAFFIC_RATES] = { [TRAFFIC_MESSAGES] = "rate",
                                                       [TRAFFIC_RECIPIENTS] = "recipient rate",
                                                       [TRAFFIC_BYTES] = "byte rate",
@@ -154,7 +156,7 @@ struct hold tolls_hold_of_sessions(const struct tolls *ts, enum lane lane, bool 
     for (size_t i = 0; ts && i < ts->n; i++)
         if (toll_counts(&ts->at[i], relay) &&
             gauge_connections(ts->at[i].gauge) >= toll_most(&ts->at[i], lane))
-            worse(&h, &ts->at[i], "connections", INT64_C(1000) * TOLLS_LOOK_MS);
+            worse(&h, &ts->at[i], of_connections, INT64_C(1000) * TOLLS_LOOK_MS);
     return h;
 }
 
@@ -297,14 +299,21 @@ void tolls_facts(struct target *t, enum lane lane, bool ahead, struct egress_fac
                                                      : hold_of_way(t, (int)i, lane).toll != NULL);
 }
 
-void tolls_hold(struct target *t, enum lane lane)
+bool tolls_hold(struct target *t, enum lane lane)
 {
     struct hold soonest = { NULL, NULL, 0 };
+    bool any = false;
     for (size_t i = 0; i < ways(t); i++) {
+        if (!paths_limited(t->delivery->paths, (int)i))
+            continue;
+        any = true;
         struct hold h = hold_of_way(t, (int)i, lane);
+        if (h.what == of_connections)
+            tolls_want_room(t, (int)i, lane);
         if (h.toll && (!soonest.toll || h.wait_us < soonest.wait_us))
             soonest = h;
     }
-    if (tolls_note(t, &soonest)) /* meanwhile one may go */
+    if (any && tolls_note(t, &soonest)) /* meanwhile one may go */
         target_look_in(t, 1);
+    return any;
 }

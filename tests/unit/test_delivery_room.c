@@ -60,14 +60,16 @@ static void test_no_session_is_left(void **state)
     assert_int_equal(rig.peers[0].conns_n, 3);
 }
 
-static void start_with_two_sites(void)
+static void start_with_two_sites(const char *conf, const char *rules)
 {
     static char second[80];
     snprintf(second, sizeof second, " }\n  - { name: s, hosts: [\"127.0.0.1:%u\"]",
              rig.peers[1].port);
     rig.route_extra = second;
-    rig_start("delivery: { connections_total: 1 }", "");
+    rig_start(conf, rules);
 }
+
+static const char one_in_all[] = "delivery: { connections_total: 1 }";
 
 static const struct mail_spec to_second = { .from = "a@s.example",
                                             .to = { "b@d.example" },
@@ -79,7 +81,7 @@ static void test_another_site_had_all_sessions(void **state)
     (void)state;
     play(0, keeps_silent);
     play(1, works);
-    start_with_two_sites();
+    start_with_two_sites(one_in_all, "");
     rig_mail(&mail);
     turns(40);
     rig_mail(&to_second);
@@ -94,7 +96,7 @@ static void test_another_site_rests(void **state)
     (void)state;
     play(0, keeps_silent);
     play(1, works);
-    start_with_two_sites();
+    start_with_two_sites(one_in_all, "");
     rig_mail(&mail);
     turns(40);
     rig_mail(&to_second);
@@ -109,7 +111,7 @@ static void test_a_connection_that_is_being_closed_is_one(void **state)
     (void)state;
     play(0, works);
     play(1, works);
-    start_with_two_sites();
+    start_with_two_sites(one_in_all, "");
     rig_mail(&mail);
     until_logged(DELIVERED, 1);
     loop_watch_free(&rig.peers[0].conns[0].watch); /* takes no notice of QUIT */
@@ -117,6 +119,21 @@ static void test_a_connection_that_is_being_closed_is_one(void **state)
     turns(10);
     assert_int_equal(rig.peers[1].conns_n, 0);
     conn_close(&rig.peers[0].conns[0]);
+    until_logged(DELIVERED, 2);
+}
+
+/* The only connection that an egress may have is at rest at another site: it ends at once, as one
+ * that a limit of both sites' provider held back would. */
+static void test_a_session_at_rest_makes_way_for_another_site(void **state)
+{
+    (void)state;
+    play(0, works);
+    play(1, works);
+    start_with_two_sites("egress: [ { name: one } ]\ndelivery: { idle: 1h }",
+                         "traffic: [ { when: { egress: one }, connections: 1 } ]");
+    rig_mail(&mail);
+    until_logged(DELIVERED, 1);
+    rig_mail(&to_second);
     until_logged(DELIVERED, 2);
 }
 
@@ -173,7 +190,8 @@ static void test_another_route_has_an_egress_of_its_own(void **state)
              rig.peers[0].port, rig.peers[1].port);
     rig.route_extra = second;
     rig_start("egress: [ { name: one }, { name: two } ]",
-              "traffic: [ { when: { egress: one }, rate: 1/h } ]");
+              "traffic: [ { when: { egress: one }, rate: 1/h },"
+              " { when: { egress: two }, rate: 60/h } ]");
     rig_mail(&hurry);
     until_logged(DELIVERED, 1);
     rig_mail(&hurry);
@@ -232,6 +250,7 @@ int main(void)
                                         T(test_another_site_rests),
                                         T(test_a_connection_that_is_being_closed_is_one),
                                         T(test_another_route_has_an_egress_of_its_own),
+                                        T(test_a_session_at_rest_makes_way_for_another_site),
                                         T(test_a_session_is_kept_for_urgent_mail),
                                         T(test_the_first_in_line_want_no_more) };
     return cmocka_run_group_tests(tests, NULL, NULL);
