@@ -180,9 +180,10 @@ static void test_another_route_has_an_egress_of_its_own(void **state)
 {
     static char second[160];
     char held_by[96] = "";
-    struct mail_spec hurry = mail;
+    struct mail_spec hurry = mail, other = to_second;
     (void)state;
     hurry.lane = LANE_URGENT;
+    other.lane = LANE_NORMAL;
     play(0, works);
     snprintf(second, sizeof second,
              ", egress: [one] }\n"
@@ -196,7 +197,7 @@ static void test_another_route_has_an_egress_of_its_own(void **state)
     until_logged(DELIVERED, 1);
     rig_mail(&hurry);
     turns(10);
-    rig_mail(&to_second);
+    rig_mail(&other);
     until_logged(DELIVERED, 2);
     assert_int_equal(rig.peers[0].conns_n, 2);
     queue_each_site(rig.queue, see_what_holds, held_by);
