@@ -30,6 +30,14 @@ const char *const choice_reason_texts[CHOICE_REASONS] = {
     [RULED_OUT_ROUND] = "ruled out: the mail waits for another's allowance",
 };
 
+bool choice_rules_out(const struct choice *c, int egress, enum choice_reason reason)
+{
+    for (uint32_t i = 0; i < c->n; i++)
+        if (c->at[i].egress == egress)
+            return c->at[i].reason == reason;
+    return false;
+}
+
 bool choice_has(const struct choice *c, enum choice_reason reason)
 {
     for (uint32_t i = 0; i < c->n; i++)

@@ -149,6 +149,7 @@ struct choice_request {
 
 /* Fills *choice_r and returns choice_r->egress. */
 int choose(const struct choice_request *request, struct rnd *rnd, struct choice *choice_r);
+bool choice_rules_out(const struct choice *choice, int egress, enum choice_reason reason);
 bool choice_has(const struct choice *choice, enum choice_reason reason); /* some candidate has it */
 
 /* After how long without a connection the second egress shall be tried beside the first, in ms:

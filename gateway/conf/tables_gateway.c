@@ -83,7 +83,8 @@ static const struct conf_key delivery_keys[] = {
           "connections at a time to one site, some of them kept for urgent mail; `traffic` may say "
           "less or more" },
     { "connections_total", &type_uint, DELIVERY(connections_total), 1, 1000000, "5000",
-      .help = "outgoing connections at a time to all sites" },
+      .help = "outgoing connections at a time to all sites, shared out among the workers (one each "
+              "at least); some are kept for urgent and high mail, as of those to one site" },
     { "messages_per_connection", &type_uint, DELIVERY(messages_per_connection), 1, 1000000, "100",
       .help = "then the session ends; `traffic` may say less or more" },
     { "recipients_per_message", &type_uint, DELIVERY(recipients_per_message), 1, 10000, "100",

@@ -115,6 +115,20 @@ void attempt_return(struct attempt **attempt)
     queue_return(d->queue, item);
 }
 
+void attempt_stick(struct attempt *a, struct slice egress)
+{
+    a->item->sticky_until_ms = 0;
+    for (size_t i = 0; egress.n && i < a->env.recipients_n; i++) {
+        const struct finding *f = &a->findings[i];
+        if (f->fault != FAULT_NONE || f->where < WHERE_MAIL || f->code / 100 != 4 ||
+            f->class == REPLY_IP_BLOCKED)
+            continue;
+        a->item->sticky = (uint32_t)slice_hash_stable(egress);
+        a->item->sticky_until_ms = loop_now_ms(a->delivery->loop) + CHOICE_STICKY_MS;
+        return;
+    }
+}
+
 uint32_t attempt_next_batch(struct attempt *a, struct session *s, uint32_t max)
 {
     a->batch_n = a->answered = a->accepted = 0;

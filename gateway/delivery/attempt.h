@@ -77,6 +77,9 @@ void attempt_make_plan(struct attempt *a, const struct session *s);
 uint32_t attempt_next_batch(struct attempt *a, struct session *s, uint32_t max);
 /* The figures of its lane. */
 const struct conf_retry *attempt_retry(const struct attempt *a);
+/* A destination that asks for patience (greylisting) knows the address it asked: the next try goes
+ * by this egress, too. Empty: by none. */
+void attempt_stick(struct attempt *a, struct slice egress);
 /* Nothing of it can have been taken by the peer: it may go another way. */
 bool attempt_untaken(const struct attempt *a);
 bool attempt_has_more(const struct attempt *a); /* some recipient needs another batch */

@@ -186,7 +186,8 @@ struct delivery *delivery_new(const struct delivery_env *env)
     list_init(&d->targets);
     list_init(&d->idle);
     list_init(&d->dead);
-    list_init(&d->wanting);
+    for (int lane = 0; lane < LANE_COUNT; lane++)
+        list_init(&d->wanting[lane]);
     list_init(&d->spare);
     list_init(&d->large);
     timer_init(&d->sense_tick, sense_on_tick);

@@ -35,42 +35,6 @@ static uint32_t live_sessions(const struct target *t)
     return t->site->sessions - t->opening;
 }
 
-/* The one of all idle sessions that was used least recently makes room. */
-static bool make_room(struct delivery *d)
-{
-    if (list_empty(&d->idle))
-        return false;
-    session_quit(CONTAINER_OF(d->idle.prev, struct session, lru));
-    return true;
-}
-
-/* At the limit of all sessions together a target stands in line; nothing of its own may ever
- * happen that would make it look again. */
-static bool room(struct target *t)
-{
-    struct delivery *d = t->delivery;
-    if (d->sessions < d->sessions_max || make_room(d))
-        return true;
-    if (list_empty(&t->want))
-        list_push_back(&d->wanting, &t->want);
-    return false;
-}
-
-void delivery_room(struct delivery *d)
-{
-    if (!list_empty(&d->wanting))
-        loop_task_schedule(d->loop, &d->room);
-}
-
-/* The first in line may have nothing left to send: then the room is the next one's. */
-void delivery_let_in(struct loop_task *task)
-{
-    struct delivery *d = CONTAINER_OF(task, struct delivery, room);
-    relay_let_in(d);
-    while ((d->sessions < d->sessions_max || !list_empty(&d->idle)) && !list_empty(&d->wanting))
-        target_run(CONTAINER_OF(list_pop_front(&d->wanting), struct target, want));
-}
-
 /* Those that take too long for their path hold up no other path. */
 static uint32_t opening_by(const struct target *t, int egress)
 {
@@ -122,7 +86,8 @@ static bool may_open(struct target *t, const struct need *need)
     if (!tolls_may_open(t, need->way.egress, lane) || !tolls_room(t, need->way.egress, lane))
         return false;
     t->site->hold = SITE_TOTAL;
-    return relay_has_room(t, need->way.egress) && site_has_room(t, need) && room(t);
+    return relay_has_room(t, need->way.egress) && site_has_room(t, need) &&
+           delivery_find_room(t, lane);
 }
 
 /* ---- one mail ---- */
@@ -239,10 +204,8 @@ static bool dispatch_one(struct target *t, struct flow *only, enum sched_for wha
     if (!tolls_let_go(t, EGRESS_NONE, lane))
         return open && open_ahead(t, flow, &need);
     paths_choose(t, flow->route, front, false, &need.way);
-    if (need.way.egress == EGRESS_NONE && paths_are_limited(t->delivery->paths)) {
-        tolls_hold(t, lane);
+    if (need.way.egress == EGRESS_NONE && tolls_hold(t, lane))
         return open && open_ahead(t, flow, &need);
-    }
     if (need.way.egress == EGRESS_NONE)
         return stranded(t, flow, &need, front);
     bool opening;
@@ -347,14 +310,21 @@ static void give_urgent_bound(struct target *t)
         give_bound(t, lane + 1);
 }
 
-/* When the mail whose turn it is has to wait, that of another route may still have a session. */
+/* When the mail whose turn it is has to wait, that of another route may still have a session, or
+ * one opened for it: by an egress that is not what the first one waits for. What holds back the
+ * first is what the site says. */
 static void run_other_flows(struct target *t)
 {
+    uint8_t hold = t->site->hold;
+    char held_by[sizeof t->site->held_by];
+    memcpy(held_by, t->site->held_by, sizeof held_by);
     LIST_EACH (at, &t->site->flows) {
         struct flow *flow = CONTAINER_OF(at, struct flow, link);
-        if (flow_ready(flow) && dispatch_one(t, flow, SCHED_SLOT, false))
+        if (flow_ready(flow) && dispatch_one(t, flow, SCHED_SLOT, true))
             t->again = true;
     }
+    t->site->hold = hold;
+    memcpy(t->site->held_by, held_by, sizeof held_by);
 }
 
 /* First what may have a session of its own; then, behind it, what may not. */

@@ -49,11 +49,12 @@ struct delivery {
     struct peers *peers;
     struct views *views;
     struct list targets;
-    struct list idle;    /* sessions without work, the most recently used first */
-    struct list dead;    /* sessions to be freed before the loop waits */
-    struct list wanting; /* targets that found no room for a session, the first to ask first */
-    struct list spare;   /* attempts to be used again */
-    struct list large;   /* attempts whose large body is being sent */
+    struct list idle;                /* sessions without work, the most recently used first */
+    struct list dead;                /* sessions to be freed before the loop waits */
+    struct list wanting[LANE_COUNT]; /* targets that found no room for a session for mail of this
+                                        lane, the first to ask first */
+    struct list spare;               /* attempts to be used again */
+    struct list large;               /* attempts whose large body is being sent */
     struct timer sense_tick, stall_tick;
     struct observer *observer;
     struct paths *paths;
@@ -66,8 +67,10 @@ struct delivery {
     struct timer tally_tick;
     struct loop_task bury;
     struct loop_task room;    /* lets in those that stand in line */
+    unsigned turn;            /* of the lanes below urgent: whose line is first */
     struct loop_task cut_off; /* ends sessions whose source is gone */
     uint32_t sessions, sessions_max, idle_n, opening_n, attempts_n, notices, spare_n;
+    uint32_t parting; /* connections that are being closed; sessions_max bounds both */
     bool draining;
     struct timer drain_bound;
     struct loop_task drained;
@@ -82,8 +85,9 @@ void delivery_check_drained(struct delivery *d);
 /* ---- dispatch.c: who carries what ---- */
 
 struct target {
-    struct list link; /* delivery->targets */
-    struct list want; /* delivery->wanting, or on no list */
+    struct list link;    /* delivery->targets */
+    struct list want;    /* delivery->wanting, that of a relay, or on no list */
+    enum lane want_lane; /* in delivery->wanting; LANE_COUNT: in that of a relay */
     struct delivery *delivery;
     struct site *site;
     struct list idle;     /* sessions ready for mail, the most recently used first */
@@ -113,11 +117,19 @@ enum { TARGET_OPENS_FIRST = 2 }; /* sessions at once towards a site that has not
 
 /* Gives ready mail to sessions, or opens some. Safe to call at any time, from anywhere. */
 void target_run(struct target *target);
-/* A session ended or came to rest: those that wait for room look again, at the end of the turn. */
-void delivery_room(struct delivery *d);
-void delivery_let_in(struct loop_task *task); /* of struct delivery */
 /* Is mail more urgent than this waiting for a session? */
 bool target_outranks(const struct target *target, const struct item *item);
+
+/* ---- room.c: all sessions of the worker ---- */
+
+/* Of all there may be, is one left for this lane? */
+bool delivery_has_room(const struct delivery *d, enum lane lane);
+/* False: there is none, and the target stands in line for it. One at rest may make way. */
+bool delivery_find_room(struct target *target, enum lane lane);
+/* A session ended or came to rest, or a connection is closed: those that stand in line look again,
+ * at the end of the turn. */
+void delivery_room(struct delivery *d);
+void delivery_let_in(struct loop_task *task); /* of struct delivery */
 
 /* ---- target.c ---- */
 

@@ -128,10 +128,16 @@ static int64_t until(const _Atomic int64_t *at_us, int64_t now_us)
     return atomic_load_explicit(at_us, memory_order_relaxed) - now_us;
 }
 
+int64_t gauge_token_us(const struct gauge *g, enum traffic_rate kind, struct rate rate,
+                       int64_t now_us)
+{
+    return bucket_wait_us(&g->bucket[kind], rate, now_us);
+}
+
 int64_t gauge_wait_us(struct gauge *g, enum traffic_rate kind, struct rate rate, enum lane lane,
                       int64_t now_us)
 {
-    int64_t wait = bucket_wait_us(&g->bucket[kind], rate, now_us);
+    int64_t wait = gauge_token_us(g, kind, rate, now_us);
     if (rate.count == 0)
         return 0;
     if (lane == LANE_URGENT) {

@@ -28,7 +28,10 @@ void gauges_free(struct gauges **gauges); /* nobody has one any more */
 struct gauge *gauge_get(struct gauges *gauges, const struct traffic_toll *toll, int64_t now_us);
 void gauge_put(struct gauges *gauges, struct gauge **gauge);
 
-/* The rates are those of the caller's toll. Urgent mail that has to wait goes first: others wait
+/* Until the next token comes, whoever gets it. The rates are those of the caller's toll. */
+int64_t gauge_token_us(const struct gauge *g, enum traffic_rate kind, struct rate rate,
+                       int64_t now_us);
+/* Until mail of this lane may take one. Urgent mail that has to wait goes first: others wait
  * until it has, or has not come back for it GAUGE_URGENT_US after its time. */
 int64_t gauge_wait_us(struct gauge *g, enum traffic_rate kind, struct rate rate, enum lane lane,
                       int64_t now_us);

@@ -16,19 +16,27 @@ struct parting {
     uint32_t egress; /* as crowd_parting() or relay_parting() gave it */
 };
 
+static void leave(struct parting *p)
+{
+    struct target *t = p->target;
+    list_del(&p->link);
+    t->delivery->parting--;
+    if (p->relay) {
+        relay_parted(t->delivery, p->egress);
+    } else {
+        t->parting--;
+        crowd_parted(t, p->egress);
+    }
+    delivery_room(t->delivery);
+}
+
 static void on_ended(void *arg)
 {
     struct parting *p = arg;
     struct target *t = p->target;
     tolls_closed(&p->tolls, p->relay);
     if (t)
-        list_del(&p->link);
-    if (t && p->relay) {
-        relay_parted(t->delivery, p->egress);
-    } else if (t) {
-        t->parting--;
-        crowd_parted(t, p->egress);
-    }
+        leave(p);
     free(p);
     if (t)
         target_run(t);
@@ -44,17 +52,16 @@ void parting_begin(struct session *s, struct tolls *tolls, int64_t linger_ms)
     p->egress = s->relay ? relay_parting(s) : crowd_parting(s);
     list_push_back(&t->partings, &p->link);
     t->parting += !s->relay;
+    t->delivery->parting++;
     stream_finish_then(&s->stream, linger_ms, on_ended, p);
 }
 
 void partings_forget(struct target *t)
 {
-    for (struct list *node; (node = list_pop_front(&t->partings));) {
+    LIST_EACH (node, &t->partings) {
         struct parting *p = CONTAINER_OF(node, struct parting, link);
         tolls_closed(&p->tolls, p->relay);
-        if (p->relay)
-            relay_parted(t->delivery, p->egress);
+        leave(p);
         p->target = NULL;
     }
-    t->parting = 0;
 }

@@ -8,7 +8,7 @@
  *   many. It lasts until the peer closes, two seconds at most.
  *
  *   Connections to a relay serve all sites: they count towards those that it has (relay.h), and
- *   towards what its egress may have.
+ *   towards what its egress may have. All count towards delivery.connections_total.
  */
 #ifndef WAYPOST_DELIVERY_PARTING_H
 #define WAYPOST_DELIVERY_PARTING_H

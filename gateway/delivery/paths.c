@@ -381,9 +381,9 @@ bool paths_has_way(struct target *t, const struct conf_route *route, const struc
            choice_has(&p->choice, RULED_OUT_LIMITED);
 }
 
-bool paths_are_limited(const struct paths *p)
+bool paths_limited(const struct paths *p, int egress)
 {
-    return choice_has(&p->choice, RULED_OUT_LIMITED);
+    return choice_rules_out(&p->choice, egress, RULED_OUT_LIMITED);
 }
 
 void paths_why_none(const struct paths *p, char *text, size_t n)

@@ -79,8 +79,8 @@ bool paths_has_standings(const struct paths *paths);
 /* Could the mail leave by another egress than those that refused or failed it: now, or when there
  * is something left of its allowance again? */
 bool paths_has_way(struct target *t, const struct conf_route *route, const struct item *item);
-/* Did the latest choice leave some out that a limit holds back for a moment? */
-bool paths_are_limited(const struct paths *paths);
+/* Did the latest choice leave this one out as a limit holds it back for a moment? */
+bool paths_limited(const struct paths *paths, int egress);
 /* Why the latest choice found none; leaves `text` alone when it does not know. */
 void paths_why_none(const struct paths *paths, char *text, size_t n);
 

@@ -75,9 +75,10 @@ void race_connected(struct session *s)
 
 static bool has_room(const struct session *s)
 {
-    const struct site *site = s->target->site;
-    return s->delivery->sessions < s->delivery->sessions_max &&
-           (site->limit.connections == 0 || site->sessions < site->limit.connections);
+    const struct target *t = s->target;
+    uint64_t most = t->site->limit.connections;
+    return delivery_has_room(s->delivery, LANE_BULK) &&
+           (most == 0 || t->site->sessions + t->parting < most);
 }
 
 static bool before_ehlo(const struct session *s)

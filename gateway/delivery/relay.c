@@ -85,8 +85,10 @@ bool relay_has_room(struct target *t, int egress)
     struct relay_line *line = egress_line(d->egress, egress);
     if (!relay_is(d, egress) || !is_full(d, line))
         return true;
-    if (list_empty(&t->want))
+    if (list_empty(&t->want)) {
         list_push_back(&line->wanting, &t->want);
+        t->want_lane = LANE_COUNT;
+    }
     return false;
 }
 

@@ -185,23 +185,6 @@ static bool by_relay(const struct hop *hop)
     return hop && hop->via == conf_via_names[CONF_VIA_RELAY];
 }
 
-/* A destination that asks for patience (greylisting) knows the address it asked. */
-static void note_sticky(struct attempt *a, const struct hop *hop)
-{
-    a->item->sticky_until_ms = 0;
-    if (!hop || !hop->egress.n || by_relay(hop))
-        return;
-    for (size_t i = 0; i < a->env.recipients_n; i++) {
-        const struct finding *f = &a->findings[i];
-        if (f->fault != FAULT_NONE || f->where < WHERE_MAIL || f->code / 100 != 4 ||
-            f->class == REPLY_IP_BLOCKED)
-            continue;
-        a->item->sticky = (uint32_t)slice_hash_stable(hop->egress);
-        a->item->sticky_until_ms = loop_now_ms(a->delivery->loop) + CHOICE_STICKY_MS;
-        return;
-    }
-}
-
 /* ---- refused for our address ---- */
 
 bool settle_other_address(struct attempt *a, const struct conf_route *route,
@@ -263,6 +246,25 @@ static void keep_rest(struct settlement *st, const struct verdict *verdicts, enu
             st->rest[st->rest_n++] = env->recipients[i];
 }
 
+/* Of one that was not tried, as no more of the message may go in one session, there is nothing to
+ * tell, and what it was told before stays. */
+static void settle_recipient(struct settlement *st, uint32_t i, struct verdict *verdict,
+                             const struct hop *hop)
+{
+    struct attempt *a = st->attempt;
+    struct recipient *r = &a->env.recipients[i];
+    enum delivery_event_kind event = event_of(a, verdict->kind);
+    if (a->findings[i].fault == FAULT_ELSEWHERE)
+        return;
+    if (late_returns(a, event))
+        verdict->status = late_returned;
+    record_recipient(a, hop, i, event, verdict, st->due_ms);
+    note_reply(a, r, &a->findings[i], verdict, hop);
+    consider_notice(st, r, event);
+    if (event != EVENT_DEFERRED && event != EVENT_REROUTED)
+        r->state = event == EVENT_DELIVERED ? RECIPIENT_DELIVERED : RECIPIENT_FAILED;
+}
+
 void settle_attempt(struct attempt **attempt, const struct hop *hop)
 {
     struct attempt *a = *attempt;
@@ -271,30 +273,25 @@ void settle_attempt(struct attempt **attempt, const struct hop *hop)
     struct verdict *verdicts = arena_alloc(a->arena, n * sizeof *verdicts);
     *attempt = NULL;
     body_forget(a);
-    note_sticky(a, hop);
+    attempt_stick(a, hop && !by_relay(hop) ? hop->egress : slice_of(""));
     repute_tell(a, hop);
     for (size_t i = 0; i < n; i++)
         verdicts[i] = outcome_judge(&a->findings[i]);
     size_t elsewhere = count(verdicts, n, VERDICT_REROUTED);
     size_t rerouted = reroute(a, hop, verdicts);
+    bool goes_on = elsewhere && !count(verdicts, n, VERDICT_DEFERRED);
+    bool at_once = rerouted || goes_on;
+    uint16_t before = a->item->attempts;
     if (rerouted + elsewhere < n)
         a->item->attempts++;
-    bool at_once = rerouted || (elsewhere && !count(verdicts, n, VERDICT_DEFERRED));
     if (!rerouted) /* what the receiver said holds; next time it may think otherwise */
         a->item->refused_n = 0;
     st.due_ms = at_once ? loop_wall_ms(a->delivery->loop) : next_due(a, verdicts);
     st.rest = arena_alloc(a->arena, n * sizeof *st.rest);
-    for (uint32_t i = 0; i < n; i++) {
-        struct recipient *r = &a->env.recipients[i];
-        enum delivery_event_kind event = event_of(a, verdicts[i].kind);
-        if (late_returns(a, event))
-            verdicts[i].status = late_returned;
-        record_recipient(a, hop, i, event, &verdicts[i], st.due_ms);
-        note_reply(a, r, &a->findings[i], &verdicts[i], hop);
-        consider_notice(&st, r, event);
-        if (event != EVENT_DEFERRED && event != EVENT_REROUTED)
-            r->state = event == EVENT_DELIVERED ? RECIPIENT_DELIVERED : RECIPIENT_FAILED;
-    }
+    for (uint32_t i = 0; i < n; i++)
+        settle_recipient(&st, i, &verdicts[i], hop);
+    if (goes_on) /* those that are left have not been tried */
+        a->item->attempts = before;
     late_told(a);
     record_detour(a, rerouted ? hop : NULL);
     keep_rest(&st, verdicts, VERDICT_REROUTED); /* next time these have their turn first */

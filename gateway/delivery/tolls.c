@@ -10,6 +10,8 @@
 
 enum { LOOK_AT_MAX = 64, USUAL = 8 };
 
+static const char of_connections[] = "connections";
+
 const char *const tolls_rate_names[TRAFFIC_RATES] = { [TRAFFIC_MESSAGES] = "rate",
                                                       [TRAFFIC_RECIPIENTS] = "recipient rate",
                                                       [TRAFFIC_BYTES] = "byte rate",
@@ -91,15 +93,44 @@ static void worse(struct hold *h, const struct toll *toll, const char *what, int
         *h = (struct hold){ toll, what, wait_us };
 }
 
+static int64_t token_us(const struct toll *toll, enum traffic_rate kind, int64_t now_us)
+{
+    return gauge_token_us(toll->gauge, kind, toll->is.rate[kind], now_us);
+}
+
+/* When urgent mail has all the tokens that it needs. */
+static int64_t longest_us(const struct tolls *ts, enum traffic_rate first, enum traffic_rate last,
+                          int64_t now_us)
+{
+    int64_t longest = 0;
+    for (size_t i = 0; i < ts->n; i++)
+        for (enum traffic_rate k = first; k <= last; k++) {
+            int64_t us = token_us(&ts->at[i], k, now_us);
+            longest = us > longest ? us : longest;
+        }
+    return longest;
+}
+
+/* Urgent mail makes others wait for the token that comes last: those that come before are of no use
+ * to it until then. */
+static int64_t wait_for(const struct toll *toll, enum traffic_rate kind, enum lane lane,
+                        int64_t all_us, int64_t now_us)
+{
+    int64_t us = token_us(toll, kind, now_us);
+    if (lane == LANE_URGENT && us + GAUGE_URGENT_US < all_us)
+        return us;
+    return gauge_wait_us(toll->gauge, kind, toll->is.rate[kind], lane, now_us);
+}
+
 struct hold tolls_hold_of_rates(const struct tolls *ts, enum traffic_rate first,
                                 enum traffic_rate last, enum lane lane)
 {
     struct hold h = { NULL, NULL, 0 };
     int64_t now = ts && ts->n ? clock_mono_us() : 0;
+    int64_t all_us = ts && ts->n && lane == LANE_URGENT ? longest_us(ts, first, last, now) : 0;
     for (size_t i = 0; ts && i < ts->n; i++)
         for (enum traffic_rate k = first; k <= last; k++)
-            worse(&h, &ts->at[i], tolls_rate_names[k],
-                  gauge_wait_us(ts->at[i].gauge, k, ts->at[i].is.rate[k], lane, now));
+            worse(&h, &ts->at[i], tolls_rate_names[k], wait_for(&ts->at[i], k, lane, all_us, now));
     return h;
 }
 
@@ -125,7 +156,7 @@ struct hold tolls_hold_of_sessions(const struct tolls *ts, enum lane lane, bool 
     for (size_t i = 0; ts && i < ts->n; i++)
         if (toll_counts(&ts->at[i], relay) &&
             gauge_connections(ts->at[i].gauge) >= toll_most(&ts->at[i], lane))
-            worse(&h, &ts->at[i], "connections", INT64_C(1000) * TOLLS_LOOK_MS);
+            worse(&h, &ts->at[i], of_connections, INT64_C(1000) * TOLLS_LOOK_MS);
     return h;
 }
 
@@ -268,14 +299,21 @@ void tolls_facts(struct target *t, enum lane lane, bool ahead, struct egress_fac
                                                      : hold_of_way(t, (int)i, lane).toll != NULL);
 }
 
-void tolls_hold(struct target *t, enum lane lane)
+bool tolls_hold(struct target *t, enum lane lane)
 {
     struct hold soonest = { NULL, NULL, 0 };
+    bool any = false;
     for (size_t i = 0; i < ways(t); i++) {
+        if (!paths_limited(t->delivery->paths, (int)i))
+            continue;
+        any = true;
         struct hold h = hold_of_way(t, (int)i, lane);
+        if (h.what == of_connections)
+            tolls_want_room(t, (int)i, lane);
         if (h.toll && (!soonest.toll || h.wait_us < soonest.wait_us))
             soonest = h;
     }
-    if (tolls_note(t, &soonest)) /* meanwhile one may go */
+    if (any && tolls_note(t, &soonest)) /* meanwhile one may go */
         target_look_in(t, 1);
+    return any;
 }

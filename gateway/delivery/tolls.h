@@ -49,8 +49,9 @@ bool tolls_rated(struct target *t, int egress);
 /* For the choice of an egress: those that a limit of the egress holds back now; `ahead`, of a
  * session to be opened for later: those that tolls_run_short() does not say need one. */
 void tolls_facts(struct target *t, enum lane lane, bool ahead, struct egress_facts *facts);
-/* All that might are limited: says so in the site's hold, and the target looks again. */
-void tolls_hold(struct target *t, enum lane lane);
+/* The latest choice found none. True: limits hold some back, the site's hold says which, and the
+ * target looks again; connections at rest make way. */
+bool tolls_hold(struct target *t, enum lane lane);
 /* MAIL is about to be sent for its batch. Returns how long to wait before it; 0: it is taken. */
 int64_t tolls_pay_ms(struct session *s, const struct attempt *a);
 /* The recipients that a transaction may have here, and the transactions of a session, by our rules

@@ -53,8 +53,12 @@ bool tolls_take(const struct tolls *ts, enum traffic_rate first, enum traffic_ra
 /* Into the site's hold, and the target looks again. True: nothing holds. */
 bool tolls_note(struct target *t, const struct hold *h);
 
+/* ---- tolls_session.c ---- */
+
 /* The smaller of two limits; 0: none. */
 uint64_t tolls_stricter(uint64_t a, uint64_t b);
+/* A session that rests makes way, or is asked to, where there are as many as may be. */
+void tolls_want_room(struct target *t, int egress, enum lane lane);
 
 /* ---- tolls_ahead.c ---- */
 bool tolls_is_rated(const struct tolls *ts); /* ts may be NULL */

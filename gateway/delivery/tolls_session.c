@@ -68,7 +68,7 @@ static bool end_one(struct delivery *d, const struct gauge *gauge)
     return false;
 }
 
-bool tolls_room(struct target *t, int egress, enum lane lane)
+void tolls_want_room(struct target *t, int egress, enum lane lane)
 {
     struct tolls *ts = tolls_of(t, egress);
     bool relay = relay_is(t->delivery, egress);
@@ -78,7 +78,13 @@ bool tolls_room(struct target *t, int egress, enum lane lane)
             !end_one(t->delivery, toll->gauge))
             gauge_want(toll->gauge, clock_mono_us());
     }
-    struct hold h = tolls_hold_of_sessions(ts, lane, relay);
+}
+
+bool tolls_room(struct target *t, int egress, enum lane lane)
+{
+    tolls_want_room(t, egress, lane);
+    struct hold h =
+        tolls_hold_of_sessions(tolls_of(t, egress), lane, relay_is(t->delivery, egress));
     return tolls_note(t, &h);
 }
 

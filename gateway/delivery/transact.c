@@ -10,7 +10,8 @@
  *     MAIL refused        all recipients of the batch get that reply; the rest is read and dropped
  *     all RCPT refused    no body; RSET goes in front of the next MAIL. If DATA was accepted
  *                         all the same, a lone dot ends it (RFC 2920 section 3.1)
- *     452 too many        the remaining recipients go in the next batch, on this session
+ *     452 too many        the remaining recipients go in the next batch, on this session; when more
+ *                         urgent mail waits, they go back to their place in the queue
  *     reply while sending the message is refused: finding, and the connection ends
  */
 #include "gateway/base/clock.h"
@@ -182,7 +183,10 @@ static void send_envelope(struct session *s, struct attempt *a)
 static void transact_batch(struct session *s, struct attempt *a)
 {
     uint32_t named = s->domains_n;
-    if (session_is_spent(s) || attempt_next_batch(a, s, tolls_recipients_max(s)) == 0) {
+    bool again = a->begun_us; /* a transaction of it has been here */
+    bool gives_way = again && target_outranks(s->target, a->item);
+    if (session_is_spent(s) || gives_way ||
+        attempt_next_batch(a, s, tolls_recipients_max(s)) == 0) {
         struct finding f = outcome_elsewhere(); /* of those that are left */
         attempt_find_all(a, &f);
         attempt_over(s, a);
@@ -201,6 +205,8 @@ static void transact_batch(struct session *s, struct attempt *a)
         s->domains_n = named; /* none was named after all */
         return;
     }
+    if (again)
+        site_charge_again(a->item);
     a->step = ATTEMPT_ENVELOPE;
     stall_watch(s->delivery);
     a->begun_us = clock_mono_us();

@@ -36,7 +36,7 @@ static uint64_t client_of(const struct transaction *tx)
     struct origin from = { .user = s->user ? s->user->name : (struct slice){ 0 },
                            .name = s->client ? s->client->name : (struct slice){ 0 },
                            .address = slice_of(address) };
-    return slice_hash(origin_client(&from));
+    return origin_client(&from);
 }
 
 /* One client does not fill the room that there is for held mail. */

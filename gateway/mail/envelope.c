@@ -1,5 +1,6 @@
 #include "gateway/mail/envelope.h"
 
+#include "gateway/base/addr.h"
 #include "gateway/base/varint.h"
 
 /*
@@ -14,6 +15,8 @@
  *   count of recipients, then each: set of enum rcpt_field, address, optional parts in that order
  */
 enum { RECORD_VERSION = 1 };
+
+enum { HOST_BYTES = 8 }; /* of an IPv6 address: its /64 */
 
 enum field {
     FIELD_ENV_ID = 1 << 0,
@@ -242,20 +245,23 @@ static struct envelope peek_head(struct cursor *c)
     return e;
 }
 
-struct slice envelope_client(struct slice record)
+uint64_t envelope_client(struct slice record)
 {
     struct cursor c = cur_of(record.p, record.n);
     struct origin from = peek_head(&c).origin;
     if (c.bad)
-        return (struct slice){ NULL, 0 };
+        from = (struct origin){ 0 };
     return origin_client(&from);
 }
 
-struct slice origin_client(const struct origin *from)
+uint64_t origin_client(const struct origin *from)
 {
-    if (from->user.n)
-        return from->user;
-    return from->name.n ? from->name : from->address;
+    struct addr address;
+    if (from->user.n || from->name.n)
+        return slice_hash(from->user.n ? from->user : from->name);
+    if (addr_parse(from->address, &address) != RC_OK || address.family != ADDR_V6)
+        return slice_hash(from->address);
+    return slice_hash((struct slice){ (const char *)address.bytes, HOST_BYTES });
 }
 
 void envelope_peek_times(struct slice record, struct deliver_by *by_r, struct mail_hold *hold_r)

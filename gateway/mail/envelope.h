@@ -91,11 +91,12 @@ struct envelope {
 void envelope_pack(const struct envelope *envelope, struct buf *out);
 /* Sender and first recipient alone; slices of the record, empty when it is damaged. */
 void envelope_peek(struct slice record, struct slice *sender_r, struct slice *recipient_r);
-/* Whoever gave us the message: the user, else the client's name in `clients`, else its address; in
- * this order a client is known best. */
-struct slice origin_client(const struct origin *origin);
-/* The same of a record. Empty: we made it, or the record is damaged. */
-struct slice envelope_client(struct slice record);
+/* Tells who gave us the message from others: a hash of the user, else of the client's name in
+ * `clients`, else of its address; in this order a client is known best. An IPv6 /64 counts as one
+ * address: a host has all of it to choose from. */
+uint64_t origin_client(const struct origin *origin);
+/* The same of a record. What we made ourselves, or cannot be read, is of one client. */
+uint64_t envelope_client(struct slice record);
 /* When it may leave and until when it is to be delivered; nothing when the record is damaged. */
 void envelope_peek_times(struct slice record, struct deliver_by *by_r, struct mail_hold *hold_r);
 /* The recipients array comes from the arena, texts stay in `record`. RC_CORRUPT: not a record, or

@@ -257,19 +257,31 @@ struct list *fair_front(struct fair *f)
     return NULL;
 }
 
-void fair_charge(struct fair *f, uint64_t key, uint64_t cost)
+static void spend(struct fair *f, struct client *c, uint64_t cost)
 {
-    struct client *c = find(f, key);
-    assert(c);
     leave_round(f, c);
     c->spent += cost;
     c->served = true;
     file(f, c, false);
+}
+
+void fair_charge(struct fair *f, uint64_t key, uint64_t cost)
+{
+    struct client *c = find(f, key);
+    assert(c);
+    spend(f, c, cost);
     if (f->last && f->last != key)
         f->company = FAIR_COMPANY;
     else if (f->company)
         f->company--;
     f->last = key;
+}
+
+/* Where nobody waits, nobody's debt matters. */
+void fair_charge_again(struct fair *f, uint64_t key, uint64_t cost)
+{
+    if (fair_count(f))
+        spend(f, client_of(f, key), cost);
 }
 
 bool fair_front_leaves_room(struct fair *f)

@@ -52,6 +52,8 @@ struct list *fair_front(struct fair *fair);
 bool fair_front_leaves_room(struct fair *fair);
 /* The client spends that much: call it for the node that is taken, before fair_del(). */
 void fair_charge(struct fair *fair, uint64_t client, uint64_t cost);
+/* The same for more of a node that was taken before. `fair` may be NULL. */
+void fair_charge_again(struct fair *fair, uint64_t client, uint64_t cost);
 
 /* Each line in turn, in no special order. The call may remove nodes, and add none here. Stops on
  * false, which it returns. */

@@ -306,6 +306,10 @@ static bool hold(struct queue *q, struct item *item)
 
 static bool release(struct queue *q, struct item *item)
 {
+    if (item->state == ITEM_BUSY && item->order == ORDER_HOLD) { /* it was to be held after this */
+        item->order = ORDER_NONE;
+        return true;
+    }
     if (item->state != ITEM_HELD)
         return false;
     int64_t now = loop_wall_ms(q->env.loop);

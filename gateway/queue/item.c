@@ -117,7 +117,7 @@ struct item *item_new(const struct spool_item *record)
     item->due_ms = record->due_ms;
     item->expire_ms = record->expire_ms;
     item->body_size = record->body_size;
-    item->client = slice_hash(envelope_client(record->env));
+    item->client = envelope_client(record->env);
     item->sub = record->sub;
     item->siblings = record->count;
     item->attempts = record->attempts;

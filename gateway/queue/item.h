@@ -10,7 +10,7 @@
  *   READY     a lane of a flow         deadline  site_take (delivery); wheel
  *   BUSY      site's busy list         -         delivery: defer, finish or give back
  *   WAITING   site's or limbo's list   due       wheel, operator
- *   HELD      site's or limbo's list   -         operator: release, drop, bounce
+ *   HELD      site's or limbo's list   deadline  operator: release, drop, bounce; wheel
  *
  *   The spool has the durable record; the item is a cache of it. Whoever changes recipients, due
  *   time or attempts writes the record first (gateway/delivery/outcome).
@@ -67,7 +67,7 @@ struct item {
     int64_t due_ms;      /* WAITING: not before; else when it became ready */
     int64_t expire_ms;
     uint64_t body_size;
-    uint64_t client;        /* hash of envelope_client(): fair shares are between these */
+    uint64_t client;        /* envelope_client(): fair shares are between these */
     uint16_t sub, siblings; /* item number inside the message, and how many it was born with */
     uint16_t attempts;      /* attempts that ended, whatever came of them */
     uint8_t state, lane;    /* enum item_state, enum lane */

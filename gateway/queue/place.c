@@ -65,13 +65,6 @@ void place_busy(struct queue *q, struct item *item)
     settle(q, item, ITEM_BUSY);
 }
 
-void place_held(struct queue *q, struct item *item)
-{
-    item_drop_body(item);
-    item->due_ms = ITEM_DUE_HELD;
-    settle(q, item, ITEM_HELD);
-}
-
 static void arm(struct queue *q)
 {
     int64_t next = wheel_next_ms(q->wheel);
@@ -95,13 +88,27 @@ static int64_t tell_ms(const struct queue *q, const struct item *item)
     return sooner(item_late_ms(item), item_since_ms(item) + notice);
 }
 
+static void wake_then(struct queue *q, struct item *item, int64_t wall_ms)
+{
+    int64_t delay = wall_ms - loop_wall_ms(q->env.loop);
+    wheel_add(q->wheel, &item->wake, loop_now_ms(q->env.loop) + (delay > 0 ? delay : 0));
+    arm(q);
+}
+
 /* No later than its sender is to be told that it is late. */
 static void wake_at(struct queue *q, struct item *item, int64_t wall_ms)
 {
-    int64_t until = sooner(wall_ms, tell_ms(q, item));
-    int64_t delay = until - loop_wall_ms(q->env.loop);
-    wheel_add(q->wheel, &item->wake, loop_now_ms(q->env.loop) + (delay > 0 ? delay : 0));
-    arm(q);
+    wake_then(q, item, sooner(wall_ms, tell_ms(q, item)));
+}
+
+/* An operator stops its expiry, but not what its sender was promised for a deadline. */
+void place_held(struct queue *q, struct item *item)
+{
+    item_drop_body(item);
+    item->due_ms = ITEM_DUE_HELD;
+    settle(q, item, ITEM_HELD);
+    if (item->deadline_returns)
+        wake_then(q, item, item->deadline_ms);
 }
 
 void place_waiting(struct queue *q, struct item *item, int64_t due_ms)
@@ -160,6 +167,8 @@ static void wake(struct queue *q, struct item *item, int64_t wall_ms)
     bool ready = item->state == ITEM_READY, due = !ready && item->due_ms - wall_ms <= EARLY_MS;
     if (wall_ms >= item->expire_ms) {
         place_trouble(q, item, TROUBLE_EXPIRED, "waited too long");
+    } else if (item->state == ITEM_HELD) {
+        wake_then(q, item, item->deadline_ms);
     } else if (wall_ms >= item_late_ms(item)) {
         place_trouble(q, item, TROUBLE_LATE, "not delivered by the time asked for");
     } else if (due) {

@@ -189,19 +189,34 @@ struct list *sched_next(struct sched *s, struct sched_flow *only, enum sched_for
     return turn->node[turn->lane];
 }
 
+/* Its lane and its flow. */
+static void charge(struct sched *s, struct sched_flow *flow, const struct sched_mail *m,
+                   enum sched_for what, int64_t now_ms)
+{
+    enum sched_size size = size_of(m);
+    uint64_t cost = sched_cost(m->bytes);
+    struct fronts f;
+    look_at_fronts(s, NULL, size, what, now_ms, &f);
+    f.cost[m->lane] = cost;
+    lanes_charge(&s->lanes[size], m->lane, f.cost, now_ms);
+    if (s->flow_now[size][m->lane] < flow->spent[size][m->lane])
+        s->flow_now[size][m->lane] = flow->spent[size][m->lane];
+    flow->spent[size][m->lane] += cost;
+}
+
 void sched_charge(struct sched *s, struct sched_flow *flow, struct list *node, enum sched_for what,
                   int64_t now_ms)
 {
     struct sched_mail m;
     s->look(node, &m);
-    enum sched_size size = size_of(&m);
-    uint64_t cost = sched_cost(m.bytes);
-    struct fronts f;
-    look_at_fronts(s, NULL, size, what, now_ms, &f);
-    f.cost[m.lane] = cost;
-    lanes_charge(&s->lanes[size], m.lane, f.cost, now_ms);
-    fair_charge(flow->fair[size][m.lane], m.client, cost);
-    if (s->flow_now[size][m.lane] < flow->spent[size][m.lane])
-        s->flow_now[size][m.lane] = flow->spent[size][m.lane];
-    flow->spent[size][m.lane] += cost;
+    charge(s, flow, &m, what, now_ms);
+    fair_charge(flow->fair[size_of(&m)][m.lane], m.client, sched_cost(m.bytes));
+}
+
+void sched_charge_again(struct sched *s, struct sched_flow *flow, struct list *node, int64_t now_ms)
+{
+    struct sched_mail m;
+    s->look(node, &m);
+    charge(s, flow, &m, SCHED_SLOT, now_ms);
+    fair_charge_again(flow->fair[size_of(&m)][m.lane], m.client, sched_cost(m.bytes));
 }

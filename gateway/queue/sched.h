@@ -9,8 +9,9 @@
  *   Large messages (SCHED_LARGE bytes and more) stand in lines of their own and are never weighed
  *   against small ones: what a 1 GiB mail costs is paid by large mail.
  *
- *   The cost of a message is its bytes and SCHED_MESSAGE_COST: about what a transaction takes by
- *   itself. The worst cases that follow are in docs/SCHEDULER.md.
+ *   The cost of a message is its bytes and SCHED_MESSAGE_COST, about what a transaction takes by
+ *   itself; for each transaction, as it begins. The worst cases that follow are in
+ *   docs/SCHEDULER.md.
  *
  *   Nodes are the caller's; `look` says what the scheduler wants to know about one and must always
  *   say the same while it is here. Time is monotonic milliseconds and comes in. Pure.
@@ -96,5 +97,8 @@ struct list *sched_next(struct sched *s, struct sched_flow *only, enum sched_for
 /* This one goes: call it before sched_del(). It need not be the one sched_next() says. */
 void sched_charge(struct sched *s, struct sched_flow *flow, struct list *node, enum sched_for what,
                   int64_t now_ms);
+/* One that went takes a transaction more: it costs as much again. */
+void sched_charge_again(struct sched *s, struct sched_flow *flow, struct list *node,
+                        int64_t now_ms);
 
 #endif

@@ -71,6 +71,14 @@ void site_take(struct site *site, struct flow *flow, struct item *item, enum sch
     place_busy(q, item);
 }
 
+void site_charge_again(struct item *item)
+{
+    struct flow *flow = site_flow_named(item->site, item_route(item));
+    if (flow)
+        sched_charge_again(&item->site->order, &flow->order, &item->node,
+                           loop_now_ms(item->site->queue->env.loop));
+}
+
 static int64_t shorter(int64_t a, int64_t b)
 {
     return a < b ? a : b;

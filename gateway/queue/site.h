@@ -91,6 +91,9 @@ struct item *site_front(struct site *site, struct flow *only, enum sched_for wha
  * is told by slots_take() and slots_leave() on site->order.slots. */
 void site_take(struct site *site, struct flow *flow, struct item *item, enum sched_for what);
 
+/* One that was taken begins a further transaction, for recipients the last had no room for. */
+void site_charge_again(struct item *item);
+
 /* The server bears that many sessions; 0: not known. Its lanes share those. */
 void site_bears(struct site *site, uint64_t sessions);
 /* The whole host list failed: no session before backoff_until_ms (doubling from at most 15 s, with

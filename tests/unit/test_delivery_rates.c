@@ -109,26 +109,21 @@ static void test_a_session_of_no_use_gives_its_pace_back(void **state)
     until_logged(DELIVERED, 1);
 }
 
-static int64_t wait_of(enum lane lane, int64_t now_us)
+/* What others wait for longer than the token needs to come. */
+static int64_t kept_for_urgent_us(const struct traffic_toll *toll)
 {
-    struct traffic_toll toll = rig_toll("one");
-    struct gauge *g = gauge_get(rig.gauges, &toll, now_us);
-    int64_t us = gauge_wait_us(g, TRAFFIC_MESSAGES, toll.rate[TRAFFIC_MESSAGES], lane, now_us);
+    int64_t now_us = clock_mono_us();
+    struct rate rate = toll->rate[TRAFFIC_MESSAGES];
+    struct gauge *g = gauge_get(rig.gauges, toll, now_us);
+    int64_t us = gauge_wait_us(g, TRAFFIC_MESSAGES, rate, LANE_BULK, now_us) -
+                 gauge_token_us(g, TRAFFIC_MESSAGES, rate, now_us);
     gauge_put(rig.gauges, &g);
     return us;
 }
 
-/* What others wait for longer than the token needs to come. */
-static int64_t kept_for_urgent_us(void)
-{
-    int64_t now_us = clock_mono_us();
-    int64_t others = wait_of(LANE_BULK, now_us);
-    return others - wait_of(LANE_URGENT, now_us);
-}
-
 /* Urgent mail has the next token when there is a session to send it by; without one it makes nobody
  * wait for it. */
-static void check_who_waits_for_urgent_mail(const char *rules, bool session)
+static void urgent_mail_waits(const char *rules, bool session)
 {
     play(0, late);
     rig_start(session ? one_egress
@@ -143,31 +138,53 @@ static void check_who_waits_for_urgent_mail(const char *rules, bool session)
     hasty.route = "r";
     rig_mail(&hasty);
     turns(10);
-    assert_int_equal(kept_for_urgent_us(), session ? GAUGE_URGENT_US : 0);
+}
+
+static void check_kept_token(const char *rules, bool session)
+{
+    urgent_mail_waits(rules, session);
+    struct traffic_toll toll = rig_toll("one");
+    assert_int_equal(kept_for_urgent_us(&toll), session ? GAUGE_URGENT_US : 0);
+}
+
+/* Of an hour's wait and a minute's it keeps a token where it waits for the hour: what the others of
+ * its egress have meanwhile is not its own. */
+static void test_urgent_mail_keeps_only_what_it_waits_for(void **state)
+{
+    struct traffic_limits limits;
+    struct traffic_toll tolls[2];
+    struct facts facts;
+    struct queue_limits_question q = { .route = SLICE_LIT("r"), .egress = SLICE_LIT("one") };
+    (void)state;
+    urgent_mail_waits("traffic: [ { rate: 1/h }, { when: { egress: one }, rate: 60/h } ]", true);
+    assert_int_equal(queue_limits(rig.queue, &q, &limits, tolls, &facts), 2);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(kept_for_urgent_us(&tolls[i]),
+                         tolls[i].over == OVER_EGRESS ? 0 : GAUGE_URGENT_US);
 }
 
 static void test_urgent_mail_keeps_a_token_of_its_site(void **state)
 {
     (void)state;
-    check_who_waits_for_urgent_mail("traffic: [ { rate: 1/h } ]", true);
+    check_kept_token("traffic: [ { rate: 1/h } ]", true);
 }
 
 static void test_urgent_mail_without_session_keeps_none(void **state)
 {
     (void)state;
-    check_who_waits_for_urgent_mail("traffic: [ { rate: 1/h } ]", false);
+    check_kept_token("traffic: [ { rate: 1/h } ]", false);
 }
 
 static void test_urgent_mail_keeps_a_token_of_its_egress(void **state)
 {
     (void)state;
-    check_who_waits_for_urgent_mail("traffic: [ { when: { egress: one }, rate: 1/h } ]", true);
+    check_kept_token("traffic: [ { when: { egress: one }, rate: 1/h } ]", true);
 }
 
 static void test_urgent_mail_without_session_keeps_none_of_an_egress(void **state)
 {
     (void)state;
-    check_who_waits_for_urgent_mail("traffic: [ { when: { egress: one }, rate: 1/h } ]", false);
+    check_kept_token("traffic: [ { when: { egress: one }, rate: 1/h } ]", false);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
@@ -179,6 +196,7 @@ int main(void)
         T(test_a_reload_limits_what_is_being_opened),
         T(test_a_session_of_no_use_gives_its_pace_back),
         T(test_urgent_mail_keeps_a_token_of_its_site),
+        T(test_urgent_mail_keeps_only_what_it_waits_for),
         T(test_urgent_mail_without_session_keeps_none),
         T(test_urgent_mail_keeps_a_token_of_its_egress),
         T(test_urgent_mail_without_session_keeps_none_of_an_egress),

@@ -59,7 +59,7 @@ static void start(const char *conf, const char *rules)
 }
 
 /* Parts of one message are messages to the server: those it takes no more of go by another session,
- * at once. */
+ * at once. They have not been tried: nothing is logged of them, and it is no attempt of theirs. */
 static void check_parts(const struct line *first, const struct line *then)
 {
     play(0, first);
@@ -73,7 +73,8 @@ static void check_parts(const struct line *first, const struct line *then)
     assert_int_equal(mails_on(0, 1), 1);
     assert_int_equal(recipients_on(0, 1), 1);
     until_got(0, 0, "QUIT\r\n", 1);
-    assert_int_equal(count_in(rig_log(), DEFERRED), 0);
+    assert_int_equal(count_in(rig_log(), "\"event\":"), 3);
+    assert_int_equal(count_in(rig_log(), "\"attempt\":1,"), 3);
 }
 
 static void test_mailmax_counts_parts(void **state)
@@ -107,6 +108,38 @@ static void test_messages_per_connection_counts_parts(void **state)
     assert_int_equal(rig.peers[0].conns_n, 2);
     assert_int_equal(mails_on(0, 0), 2);
     assert_int_equal(mails_on(0, 1), 1);
+}
+
+/* Urgent mail does not wait for all parts of a message that is under way. */
+static void test_urgent_mail_goes_between_parts(void **state)
+{
+    static const struct line script[] = {
+        HELLO("250-LIMITS RCPTMAX=1\r\n"), MAIL, RCPT, { "DATA\r\n", "354 go\r\n", GO_ON }, SILENT
+    };
+    struct mail_spec urgent = three, bulk = three;
+    (void)state;
+    bulk.lane = LANE_BULK;
+    urgent.from = "boss@s.example";
+    urgent.to[1] = NULL;
+    urgent.lane = LANE_URGENT;
+    play(0, script);
+    start("delivery: { connections: 1 }", "");
+    rig_mail(&bulk);
+    until_connected(0, 1);
+    until_got(0, 0, "\r\n.\r\n", 1);
+    rig_mail(&urgent);
+    turns(5);
+    say(0, 0, "250 ok\r\n");
+    until_got(0, 0, "MAIL FROM", 2);
+    assert_non_null(strstr(got(0, 0), "MAIL FROM:<boss@s.example>"));
+    say(0, 0, "250 ok\r\n");
+    until_got(0, 0, "RCPT TO", 2);
+    say(0, 0, "250 ok\r\n");
+    until_got(0, 0, "DATA\r\n", 2);
+    say(0, 0, "354 go\r\n");
+    until_got(0, 0, "\r\n.\r\n", 2);
+    say(0, 0, "250 ok\r\n");
+    until_got(0, 0, "MAIL FROM:<a@s.example>", 2); /* and so do the others, at once */
 }
 
 /* The server says something else to each connection. */
@@ -218,6 +251,7 @@ int main(void)
         T(test_mailmax_counts_parts),
         T(test_mailmax_counts_parts_in_a_row),
         T(test_messages_per_connection_counts_parts),
+        T(test_urgent_mail_goes_between_parts),
         T(test_each_session_goes_by_what_it_heard),
         T(test_each_site_has_its_own),
         T(test_absurd_limits_are_none),

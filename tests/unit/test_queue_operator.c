@@ -45,6 +45,27 @@ static void operator_holds_and_releases(void **state)
     finish_all();
 }
 
+/* Of what is on a session it is decided when the attempt ends, by what was said last. */
+static void what_is_to_be_held_is_released(void **state)
+{
+    struct queue_filter all = { 0 };
+    (void)state;
+    w.take = true;
+    queue_submit(w.queues[0], item_to("fixed", "u@fixed.example", LANE_NORMAL));
+    assert_true(turn_until_taken(1));
+    struct item *item = w.taken[--w.taken_n];
+    struct queue *q = w.taken_from[w.taken_n];
+    assert_int_equal(queue_act(q, &all, QUEUE_RELEASE), 0);
+    assert_int_equal(queue_act(q, &all, QUEUE_HOLD), 1);
+    assert_int_equal(queue_act(q, &all, QUEUE_RELEASE), 1);
+    queue_defer(q, item, clock_wall_ms() + 3600000);
+    assert_int_equal(item->state, ITEM_WAITING);
+    assert_int_equal(w.held_n, 0);
+    queue_act(q, &all, QUEUE_RETRY);
+    assert_true(turn_until_taken(1));
+    finish_all();
+}
+
 static void filters(void **state)
 {
     (void)state;
@@ -200,10 +221,8 @@ static void what_has_no_site_has_a_last_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(operator_holds_and_releases),
-        T(filters),
-        T(random_walk_keeps_count),
-        T(what_has_no_site_has_a_last_error),
+        T(operator_holds_and_releases), T(what_is_to_be_held_is_released),    T(filters),
+        T(random_walk_keeps_count),     T(what_has_no_site_has_a_last_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

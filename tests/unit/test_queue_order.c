@@ -58,6 +58,27 @@ static void a_newcomer_is_not_behind_a_flood(void **state)
     }
 }
 
+/* Many recipients are several transactions, and each of them costs. */
+static void what_takes_longer_costs_more(void **state)
+{
+    (void)state;
+    submit("192.0.2.1", LANE_NORMAL, 5000, 40);
+    submit("192.0.2.2", LANE_NORMAL, 5000, 40);
+    uint64_t many = 0;
+    int of_many = 0;
+    for (int i = 0; i < 40; i++) {
+        struct item *item = take_next(w.last_site);
+        many = i == 0 ? item->client : many;
+        if (item->client == many) {
+            site_charge_again(item);
+            site_charge_again(item);
+            of_many++;
+        }
+        queue_finish(w.last_site->queue, &item);
+    }
+    assert_in_range(of_many, 9, 11); /* as many transactions as the other has */
+}
+
 /* What a client is told apart by comes out of the record: a restart does not change it. */
 static void the_client_is_in_the_record(void **state)
 {
@@ -71,6 +92,19 @@ static void the_client_is_in_the_record(void **state)
     item_free(&one);
     item_free(&two);
     item_free(&again);
+}
+
+/* One host has all addresses of a /64 to send from: they have one share. */
+static void addresses_of_one_host_are_one_client(void **state)
+{
+    static const char *const from[] = { "2001:db8:0:1::1", "2001:db8:0:1:ffff::2", "2001:db8::1" };
+    struct item *items[3];
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        items[i] = item_from(from[i], "fixed", LANE_NORMAL, 1);
+    assert_true(items[0]->client == items[1]->client && items[0]->client != items[2]->client);
+    for (int i = 0; i < 3; i++)
+        item_free(&items[i]);
 }
 
 /* Given out and returned untried, again and again: it stays next, and its client pays nothing. */
@@ -151,7 +185,8 @@ static void a_flow_is_put_off_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(a_newcomer_is_not_behind_a_flood), T(the_client_is_in_the_record),
+        T(a_newcomer_is_not_behind_a_flood), T(what_takes_longer_costs_more),
+        T(the_client_is_in_the_record),      T(addresses_of_one_host_are_one_client),
         T(what_comes_back_has_cost_nothing), T(slots_are_kept_for_those_above),
         T(large_mail_has_a_quarter),         T(a_flow_is_put_off_whole),
     };

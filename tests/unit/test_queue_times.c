@@ -187,6 +187,24 @@ static void mail_to_be_returned_late_ends_in_its_lane(void **state)
 }
 
 /* While nothing ran its time was up: there is no last chance for it. */
+/* Its sender was promised to have it back by then. */
+static void mail_to_be_returned_late_is_not_held_longer(void **state)
+{
+    struct queue_filter all = { 0 };
+    (void)state;
+    struct item *item =
+        item_with((struct deliver_by){ .mode = BY_RETURN, .at_ms = clock_wall_ms() + 300 },
+                  (struct mail_hold){ 0 });
+    queue_submit(w.queues[0], item);
+    turn_a_little();
+    assert_int_equal(queue_act(w.last_site->queue, &all, QUEUE_HOLD), 1);
+    assert_int_equal(item->state, ITEM_HELD);
+    assert_true(turn_until_taken(1));
+    assert_int_equal(w.trouble[0], TROUBLE_EXPIRED);
+    assert_true(clock_wall_ms() >= item->deadline_ms);
+    finish_all();
+}
+
 static void returned_late_after_a_restart(void **state)
 {
     (void)state;
@@ -258,6 +276,7 @@ int main(void)
         T(mail_told_of_waits_for_an_egress_still),
         T(mail_that_can_leave_is_not_told_of),
         T(mail_to_be_returned_late_ends_in_its_lane),
+        T(mail_to_be_returned_late_is_not_held_longer),
         T(returned_late_after_a_restart),
         T(held_mail_is_not_tried_before),
         T(held_mail_goes_when_it_is_time),
