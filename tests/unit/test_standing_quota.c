@@ -189,7 +189,7 @@ static void test_listed_before_its_warmup(void **state)
 {
     struct standing_rig *r = *state;
     sr_list(r, 0, "z", 100, true);
-    assert_non_null(strstr(sr_view(r, 0).todo, "look the address up"));
+    assert_non_null(strstr(sr_view(r, 0).todo, "go by what the list says"));
 }
 
 static void test_warmup_grows(void **state)
