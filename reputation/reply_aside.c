@@ -180,7 +180,7 @@ static const char *const telling[] = {
     "a",       "an",    "the",      "this",       "that",     "your",   "our",        "you",
     "we",      "is",    "are",      "was",        "were",     "has",    "have",       "been",
     "it",      "its",   "of",       "by",         "at",       "to",     "for",        "via",
-    "and",     "on",    "message",  "mail",       "email",    "e-mail", "came",       "coming",
+    "and",     "us",    "message",  "mail",       "email",    "e-mail", "came",       "coming",
     "sent",    "got",   "seen",     "originated", "origin",   "server", "mailserver", "ips",
     "sending", "saw",   "smtp",     "connection", "network",  "system", "connected",  "connecting",
     "machine", "relay", "client's", "received",   "sender's", "name",   "helo",       NULL

@@ -60,18 +60,23 @@ static enum rc read_weighed(struct reply_rules *rules, struct slice whole, struc
     struct reply_token token;
     enum rc rc;
     size_t conditions = 0;
+    bool weighs = false;
     if (rules->rule_count++ == REPLY_RULES_MAX)
         return reply_too_many(line, err, REPLY_RULES_MAX, "rules");
     struct reply_rule *rule = REPLY_PUSH(&rules->sections.at[rules->sections.n - 1].rules);
     *rule = (struct reply_rule){ .name = "" };
     while ((rc = reply_token_next(line, &token, err)) == RC_OK) {
-        if (read_weight(rule, &token))
+        if (read_weight(rule, &token)) {
+            weighs = true;
             continue;
+        }
         rc = reply_condition_read(rules, rule, line, &token, err);
         if (rc != RC_OK)
             return rc;
         conditions = whole.n - line->rest.n;
     }
+    if (rc == RC_NOT_FOUND && (!weighs || !conditions || rule->ends || rule->scope))
+        return reply_line_error(line, err, whole, "conditions and weights, nothing else");
     struct slice name = slice_trim((struct slice){ whole.p, conditions });
     rule->name = arena_strndup(rules->arena, name.p, name.n);
     return rc == RC_NOT_FOUND ? RC_OK : rc;

@@ -85,18 +85,25 @@ build() {
     cmake --preset "$preset" && cmake --build "build/$preset" -j 2 "$@"
 }
 
+# end PID: ends it and all below it
+end() {
+    below=$(pgrep -P "$1")
+    kill "$1" 2>/dev/null
+    for child in $below; do end "$child"; done
+}
+
 # beside FUNCTION: its steps run with what the tests leave of the machine, for tests mostly wait
 beside() {
     "$1" >$LOGS/beside.lines 2>$LOGS/beside.log &
     lane=$!
     renice -n 19 -p $lane >/dev/null
-    trap 'kill $lane; exit 1' INT TERM
+    trap 'end $lane; exit 1' HUP INT TERM
 }
 
 # together: waits for those steps and shows their lines; if they broke off, that is a failure
 together() {
     wait $lane && broken= || broken=1
-    trap - INT TERM
+    trap - HUP INT TERM
     cat $LOGS/beside.lines
     before=$(date +%s)
     [ -z "$broken" ] || add beside 0 1

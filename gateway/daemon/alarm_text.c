@@ -3,7 +3,11 @@
 #include "gateway/base/json.h"
 #include "gateway/conf/zones.h"
 
-enum { LINK_MAX = 1024, SHOWN_REASON_MAX = 160 };
+enum {
+    LINK_MAX = 1024,
+    SHOWN_REASON_MAX = 160,
+    TEXT_ENOUGH = 40 << 10 /* then no alarm begins: a letter takes LINK_LETTER_MAX */
+};
 
 /* ---- lists ---- */
 
@@ -228,8 +232,10 @@ static void put_alarm(struct buf *out, const struct alarm_message *m, const stru
 static void put_alarms(struct buf *out, const struct alarm_message *m, const struct alarm *at,
                        uint32_t n, uint32_t more)
 {
-    for (uint32_t i = 0; i < n; i++)
+    uint32_t i = 0;
+    for (; i < n && buf_len(out) < TEXT_ENOUGH; i++)
         put_alarm(out, m, &at[i]);
+    more += n - i;
     if (more)
         buf_printf(out, "- and %u more\n", (unsigned)more);
 }

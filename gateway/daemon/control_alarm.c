@@ -14,10 +14,10 @@
 
 enum {
     SUBJECT_MAX = 2048,
-    BODY_MAX = 128 << 10,
+    BODY_MAX = 384 << 10, /* 2 ALARM_LINES_MAX alarms, each by STANDING_LISTINGS_MAX lists */
     LETTERS_MAX = 16,
     AGAIN_MS = 500,       /* nobody took it; also between two */
-    LATER_MS = 10 * 1000, /* the relay could not store it */
+    LATER_MS = 60 * 1000, /* the relay could not store it */
 };
 static const char FILE_NAME[] = "alarms.bin", UNSENT_NAME[] = "unsent.bin";
 static const int64_t LETTER_PATIENCE_MS = 24 * 3600 * 1000;

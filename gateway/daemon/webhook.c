@@ -13,7 +13,7 @@
 enum {
     TIMEOUT_MS = 20 * 1000,
     ANSWER_MAX = 64 << 10,
-    JOINED_MAX = 256 << 10,
+    JOINED_MAX = 384 << 10, /* as long as one may be */
     SECOND = 1000,
     MINUTE = 60 * SECOND
 };
@@ -21,6 +21,7 @@ enum {
 static const int64_t pauses[] = { 10 * SECOND, MINUTE, 5 * MINUTE, 20 * MINUTE };
 enum {
     PAUSES = sizeof pauses / sizeof pauses[0],
+    REFUSALS_BORNE = 4,
     APART_MS = SECOND,
     PATIENCE_MS = 24 * 60 * MINUTE
 };
@@ -29,8 +30,8 @@ struct post {
     struct list node;
     char *json;
     size_t n;
-    unsigned tries;
-    int64_t since_ms; /* monotonic; before this process began it may be negative */
+    unsigned tries, refusals; /* refusals: of the tries, answers that it is not wanted */
+    int64_t since_ms;         /* monotonic; before this process began it may be negative */
 };
 
 struct webhook {
@@ -156,8 +157,8 @@ static void on_answer(void *arg, const struct fetch_result *result)
     struct post *p = first(w);
     assert(p);                             /* whose answer it is */
     bool good = result->status / 100 == 2; /* however long what it has to say about it is */
-    bool final = loop_now_ms(w->loop) - p->since_ms >= PATIENCE_MS ||
-                 (is_refused(result) && p->tries > PAUSES);
+    p->refusals += is_refused(result);
+    bool final = loop_now_ms(w->loop) - p->since_ms >= PATIENCE_MS || p->refusals > REFUSALS_BORNE;
     unsigned at = p->tries < PAUSES ? p->tries : PAUSES;
     w->fetch = NULL;
     w->down = !good && !is_refused(result);

@@ -131,22 +131,17 @@ enum rc channel_new(struct loop *loop, const struct addr *server, int64_t try_ms
     return rc;
 }
 
-/* ares_set_local_dev() would go on by any interface when it may not by this one. */
+/* c-ares would bind the address first, and go on by any interface when it may not by this one. */
 static int on_socket(ares_socket_t fd, int type, void *arg)
 {
     const struct channel *c = arg;
     (void)type;
-    return dial_socket_tie(fd, &c->source) ? 0 : -1;
+    const struct addr *from = c->server.family == ADDR_V4 ? &c->source.v4 : &c->source.v6;
+    return dial_socket_bind(fd, from, &c->source) ? 0 : -1;
 }
 
 void channel_leave_by(struct channel *c, const struct dial_source *source)
 {
-    const uint8_t *b = source->v4.bytes;
-    if (c->server.family == ADDR_V4 && source->v4.family != ADDR_NONE)
-        ares_set_local_ip4(c->ares, (unsigned)b[0] << 24 | (unsigned)b[1] << 16 |
-                                        (unsigned)b[2] << 8 | b[3]);
-    else if (c->server.family == ADDR_V6 && source->v6.family != ADDR_NONE)
-        ares_set_local_ip6(c->ares, source->v6.bytes);
     c->source = *source;
     if (source->interface) {
         snprintf(c->interface, sizeof c->interface, "%s", source->interface);

@@ -46,7 +46,7 @@ bool dial_lacked_ours(const struct dial_result *r)
     return lacked;
 }
 
-bool dial_socket_tie(int fd, const struct dial_source *source)
+static bool tie(int fd, const struct dial_source *source)
 {
     if (source->interface && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, source->interface,
                                         (socklen_t)strlen(source->interface)) != 0)
@@ -55,11 +55,11 @@ bool dial_socket_tie(int fd, const struct dial_source *source)
            setsockopt(fd, SOL_SOCKET, SO_MARK, &source->mark, sizeof source->mark) == 0;
 }
 
-/* Source address, interface and mark. Whatever the system refuses here is the egress's fault. */
-static bool bind_source(int fd, const struct addr *from, const struct dial_source *source)
+/* Whatever the system refuses here is the egress's fault. */
+bool dial_socket_bind(int fd, const struct addr *from, const struct dial_source *source)
 {
     const int on = 1;
-    if (!dial_socket_tie(fd, source))
+    if (!tie(fd, source))
         return false;
     if (from->family == ADDR_NONE)
         return true;
@@ -93,7 +93,7 @@ enum dial_fault dial_socket_connect(const struct addr *to, const struct dial_sou
     if (source->congestion)
         setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, source->congestion,
                    (socklen_t)strlen(source->congestion));
-    if (!bind_source(fd, to->family == ADDR_V4 ? &source->v4 : &source->v6, source)) {
+    if (!dial_socket_bind(fd, to->family == ADDR_V4 ? &source->v4 : &source->v6, source)) {
         *error_r = errno;
         fault = is_egress_error(errno) ? DIAL_UNPLUMBED : DIAL_FAILED;
     } else if (connect(fd, (struct sockaddr *)&ss, n) != 0 && errno != EINPROGRESS) {
@@ -113,7 +113,7 @@ static bool try_address(const struct addr *from, const struct dial_source *sourc
                     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return !is_egress_error(errno); /* out of descriptors says nothing about the source */
-    bool ours = bind_source(fd, from, source) || !is_egress_error(errno);
+    bool ours = dial_socket_bind(fd, from, source) || !is_egress_error(errno);
     close(fd);
     return ours;
 }

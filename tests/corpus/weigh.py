@@ -7,7 +7,8 @@ weigh — learns reputation/data/weights.rules from the labelled replies
 A multinomial logistic regression over what a rule's conditions can ask: a word (its first six
 letters), a word of the first clause, two words side by side, the reply code, the enhanced code,
 our address, a mail address. The best LINES of them are trained again and written as whole tenths.
-Composed replies count less than real ones; what measures is left out.
+Composed replies count less than real ones. The measure half of the twelfth set and all of the
+thirteenth are left out; of older sets both halves are learned from.
 """
 import math
 import random

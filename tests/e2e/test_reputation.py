@@ -154,7 +154,7 @@ def test_a_receiver_that_blocks_an_address_is_not_asked_again(relay, sink):
     """Three refusals that name the address: blocked there; no mail tries it for two hours."""
     a, b = net.loopback(), net.loopback()
     server = sink(Refuses(BLOCKED, a))
-    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+    here = relay(to=server, conf=one_and_a_reserve(a, b), policies=waypost.LATER)
 
     def blocked():
         for i in range(4):
@@ -175,7 +175,7 @@ def test_a_receiver_that_blocks_an_address_is_not_asked_again(relay, sink):
 def test_states_survive_a_restart_and_kills(relay, sink):
     a, b = net.loopback(), net.loopback()
     server = sink(Refuses(BLOCKED, a))
-    here = relay(to=server, conf=egresses(a, b), policies=waypost.LATER)
+    here = relay(to=server, conf=one_and_a_reserve(a, b), policies=waypost.LATER)
 
     def blocked():
         for i in range(4):

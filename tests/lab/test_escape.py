@@ -114,7 +114,8 @@ def delays(world, since):
     return [row["queue_ms"] / 1000 for row in world.here.log("delivered")[since:]]
 
 
-def test_control_killed_under_load_delays_no_mail():
+def control_killed_under_load():
+    """Nothing is lost or doubled or tried again; gives the longest that mail was in the queue."""
     with World(LOCALS) as world:
         set_paths(world, {group: "gz-1" for group in GROUPS})
         with Load(world, GROUPS, 8) as load:
@@ -126,9 +127,19 @@ def test_control_killed_under_load_delays_no_mail():
                 world.here.pid("control", old)
                 time.sleep(2)
         load.check_all_arrived()
-        worst = max(delays(world, before))
-        print("worst seconds in the queue:", worst)
-        assert worst < 1 and not world.here.log("deferred")
+        assert not world.here.log("deferred")
+        return max(delays(world, before))
+
+
+def test_control_killed_under_load_loses_no_mail():
+    control_killed_under_load()
+
+
+@pytest.mark.figures
+def test_control_killed_under_load_delays_no_mail():
+    worst = control_killed_under_load()
+    print("worst seconds in the queue:", worst)
+    assert worst < 1
 
 
 def switches(world, group):

@@ -12,6 +12,7 @@
 
 #include "gateway/daemon/alarm_join.h"
 #include "gateway/daemon/alarm_text.h"
+#include "gateway/daemon/link_frame.h"
 #include "tests/support/standing_rig.h"
 
 static const struct row {
@@ -209,12 +210,44 @@ static void test_a_summary_has_an_end(void **state)
     buf_free(&joined);
 }
 
+/* A whole network is listed by many: what a letter cannot hold is counted, and the text ends. */
+static void test_a_letter_has_an_end(void **state)
+{
+    struct standing_rig *r = *state;
+    char list[32], more[32];
+    struct alarm fresh[ALARM_LINES_MAX];
+    struct buf out;
+    for (int i = 0; i < STANDING_LISTINGS_MAX; i++) {
+        snprintf(list, sizeof list, "list-%d.test", i);
+        sr_list(r, 0, list, 40, false);
+    }
+    for (int i = 0; i < ALARM_LINES_MAX; i++)
+        fresh[i] = (struct alarm){ .kind = ALARM_ADDRESS,
+                                   .egress = slice_of("a"),
+                                   .address = r->member[0].address,
+                                   .state = slice_of("draining"),
+                                   .reason = slice_of("the reason") };
+    struct alarm_digest digest = { .fresh = fresh, .fresh_n = ALARM_LINES_MAX, .fresh_more = 7 };
+    struct alarm_message m = { slice_of("gw1.test"), r->now_ms, &digest, r->s };
+    buf_init(&out, LINK_LETTER_MAX);
+    alarm_put_text(&out, &m);
+    assert_false(out.full);
+    buf_putc(&out, '\0');
+    unsigned shown = times(buf_slice(&out).p, "- a (");
+    snprintf(more, sizeof more, "- and %u more\n", ALARM_LINES_MAX + 7 - shown);
+    assert_in_range(shown, 1, ALARM_LINES_MAX - 1);
+    assert_non_null(strstr(buf_slice(&out).p, more));
+    assert_non_null(strstr(buf_slice(&out).p, "asks for a person"));
+    buf_free(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_alarm_says_what_to_do, sr_set_up, sr_tear_down),
         cmocka_unit_test(test_what_was_missed_is_summed_up),
         cmocka_unit_test(test_a_summary_has_an_end),
+        cmocka_unit_test_setup_teardown(test_a_letter_has_an_end, sr_set_up, sr_tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,7 +42,7 @@ int64_t ahead_wall_ms(void)
     return ahead_mono_ms() + (real_wall_ms() - real_mono_ms());
 }
 
-enum { LETTERS = 4, TURNS_MAX = 2000, LATER_MS = 10 * 1000 };
+enum { LETTERS = 4, TURNS_MAX = 2000, LATER_MS = 60 * 1000 };
 
 static struct {
     struct loop *loop;

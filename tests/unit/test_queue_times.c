@@ -186,7 +186,6 @@ static void mail_to_be_returned_late_ends_in_its_lane(void **state)
     finish_all();
 }
 
-/* While nothing ran its time was up: there is no last chance for it. */
 /* Its sender was promised to have it back by then. */
 static void mail_to_be_returned_late_is_not_held_longer(void **state)
 {
@@ -205,6 +204,7 @@ static void mail_to_be_returned_late_is_not_held_longer(void **state)
     finish_all();
 }
 
+/* While nothing ran its time was up: there is no last chance for it. */
 static void returned_late_after_a_restart(void **state)
 {
     (void)state;

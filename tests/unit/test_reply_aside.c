@@ -40,6 +40,7 @@ static const struct {
     { "box shut. Connection from mail.example.com [203.0.113.42]; box", "a.box" },
     { "box shut. Remote host is 203.0.113.42. Ask", "a.box" },
     { "box shut. Your IP 203.0.113.42 is no friend", "a.us" },
+    { "box shut; 203.0.113.42 is on bl.example.org", "a.us" },
     { "box shut. Write to u@example.net from 203.0.113.42", "a.us" },
     { "box shut, this message came from your IP 203.0.113.42", "a.us" },
     { "This message came from your IP 203.0.113.42. box shut", "a.us" },

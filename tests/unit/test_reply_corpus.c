@@ -171,6 +171,7 @@ static void replies_rules_were_written_on(void **state)
     assert_score(score_half("rules", true), (struct floor){ 700, 98, 98, 1000 });
 }
 
+/* No rule was written for these; weights were learned from all but the twelfth's. */
 static void replies_that_only_measure(void **state)
 {
     (void)state;

@@ -130,10 +130,16 @@ static void the_reasons(void **state)
 static void bad_lines(void **state)
 {
     (void)state;
-    static const char *const lines[] = { "\"heavy\" auth=12",  "\"heavy\" auth=+1000",
-                                         "\"heavy\" auth=+",   "\"heavy\" none-such=+1",
-                                         "\"heavy\" !auth=+1", "a.name auth=+1",
-                                         "\"heavy auth=+1" };
+    static const char *const lines[] = { "\"heavy\" auth=12",
+                                         "\"heavy\" auth=+1000",
+                                         "\"heavy\" auth=+",
+                                         "\"heavy\" none-such=+1",
+                                         "\"heavy\" !auth=+1",
+                                         "a.name auth=+1",
+                                         "\"heavy auth=+1",
+                                         "\"heavy\"",
+                                         "auth=+1",
+                                         "ends \"heavy\" auth=+1" };
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         char text[200];
         struct err err = { .text = "" };

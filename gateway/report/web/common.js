@@ -59,7 +59,8 @@ export function fillTable(table, caption, columns, rows, empty) {
   table.setAttribute('role', 'table');          // on a phone rows are laid out as blocks
   table.replaceChildren(make('caption', { class: 'skip' }, caption));
   if (!rows.length) {
-    table.append(make('tbody', {}, make('tr', {}, make('td', { class: 'empty' }, empty))));
+    table.append(make('tbody', {}, make('tr', { role: 'row' },
+      make('td', { class: 'empty', role: 'cell' }, empty))));
     return;
   }
   const heads = columns.map((c) => make('th', { scope: 'col', role: 'columnheader',
