@@ -2,10 +2,10 @@
  * daemon/webhook — JSON is posted to a URL of the operator's, again when it fails
  *
  *   One request at a time, in order, a second apart. Any answer but 2xx is a failure: tried again
- *   after 10 s, 1 m, 5 m, then every 20 m, and given up after a day without a newer one. What waits for a server that
- *   is down becomes one message: when it is back it gets that, and not all that it has missed. One
- *   that was refused (4yz) five times is given up at once: the server is there, and the others do
- *   not become one with it. When too many are waiting the oldest is given up.
+ *   after 10 s, 1 m, 5 m, then every 20 m, and given up after a day without a newer one. What waits
+ *   for a server that is down becomes one message: when it is back it gets that, and not all that
+ *   it has missed. One that was refused (4yz) five times is given up at once: the server is there,
+ *   and the others do not become one with it. When too many are waiting the oldest is given up.
  *   Redirects are failures, too. A 2xx is one whatever follows it: a body that is too large, or
  *   ends early, is nobody's business. The URL may hold a secret: the log has its host alone.
  *

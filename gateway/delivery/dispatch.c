@@ -327,11 +327,28 @@ static void run_other_flows(struct target *t)
     memcpy(t->site->held_by, held_by, sizeof held_by);
 }
 
+/* Of all sessions some are kept for the lanes above: mail that waits for one of the others does not
+ * hold up theirs. */
+static void run_lanes_above(struct target *t)
+{
+    const struct delivery *d = t->delivery;
+    struct sched *order = &t->site->order;
+    if (t->site->hold != SITE_TOTAL)
+        return;
+    while (order->end > LANE_URGENT && !delivery_has_room(d, (enum lane)(order->end - 1)))
+        order->end--;
+    while (order->end < LANE_COUNT && !d->draining && dispatch_one(t, NULL, SCHED_SLOT, true))
+        ;
+    order->end = LANE_COUNT;
+    t->site->hold = SITE_TOTAL;
+}
+
 /* First what may have a session of its own; then, behind it, what may not. */
 static void run_in_order(struct target *t)
 {
     while (!t->delivery->draining && dispatch_one(t, NULL, SCHED_SLOT, true))
         ;
+    run_lanes_above(t);
     while (!t->delivery->draining && dispatch_one(t, NULL, SCHED_BEHIND, false))
         ;
 }

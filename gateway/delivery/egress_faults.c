@@ -127,7 +127,7 @@ static void on_checked(void *arg, enum egress_check_result result, const char *r
     bool doubted = w->doubted;
     w->check = NULL;
     w->doubted = false;
-    w->looks++;
+    w->looks += w->fault != EGRESS_FINE;
     if (result == CHECK_UNTRIED) {
         if (w->fault == EGRESS_PROXY_DOWN && !timer_is_set(&w->timer))
             timer_set(w->table->loop, &w->timer, next_look_ms(w));

@@ -319,8 +319,9 @@ void session_quit(struct session *s)
     delivery_check_drained(d);
 }
 
-/* The peer ended a kept session before it looked at this mail: that is no attempt. (On a new
- * session it is one, so that every session either makes progress or costs an attempt.) */
+/* The peer ended a kept session before it looked at this mail, in all likelihood: that is no
+ * attempt. When all of it was out it may have been taken, but a later try would double it as well.
+ * (On a new session it is one, so that every session either makes progress or costs an attempt.) */
 static bool untouched(const struct session *s, const struct finding *f)
 {
     if (s->delivered == 0 || s->front->touched)

@@ -284,7 +284,7 @@ void settle_attempt(struct attempt **attempt, const struct hop *hop)
     uint16_t before = a->item->attempts;
     if (rerouted + elsewhere < n)
         a->item->attempts++;
-    if (!rerouted) /* what the receiver said holds; next time it may think otherwise */
+    if (!at_once) /* what the receiver said holds; next time it may think otherwise */
         a->item->refused_n = 0;
     st.due_ms = at_once ? loop_wall_ms(a->delivery->loop) : next_due(a, verdicts);
     st.rest = arena_alloc(a->arena, n * sizeof *st.rest);
@@ -293,7 +293,8 @@ void settle_attempt(struct attempt **attempt, const struct hop *hop)
     if (goes_on) /* those that are left have not been tried */
         a->item->attempts = before;
     late_told(a);
-    record_detour(a, rerouted ? hop : NULL);
+    if (rerouted || !at_once) /* of those that are left it is still true */
+        record_detour(a, rerouted ? hop : NULL);
     keep_rest(&st, verdicts, VERDICT_REROUTED); /* next time these have their turn first */
     keep_rest(&st, verdicts, VERDICT_DEFERRED);
     carry_out(&st);

@@ -11,7 +11,7 @@
  *     all RCPT refused    no body; RSET goes in front of the next MAIL. If DATA was accepted
  *                         all the same, a lone dot ends it (RFC 2920 section 3.1)
  *     452 too many        the remaining recipients go in the next batch, on this session; when more
- *                         urgent mail waits, they go back to their place in the queue
+ *                         urgent mail waits that may go there, they go back to their place
  *     reply while sending the message is refused: finding, and the connection ends
  */
 #include "gateway/base/clock.h"
@@ -184,7 +184,7 @@ static void transact_batch(struct session *s, struct attempt *a)
 {
     uint32_t named = s->domains_n;
     bool again = a->begun_us; /* a transaction of it has been here */
-    bool gives_way = again && target_outranks(s->target, a->item);
+    bool gives_way = again && target_outranks(s->target, a->item) && tolls_may_go(s, LANE_HIGH);
     if (session_is_spent(s) || gives_way ||
         attempt_next_batch(a, s, tolls_recipients_max(s)) == 0) {
         struct finding f = outcome_elsewhere(); /* of those that are left */

@@ -15,8 +15,8 @@ enum dial_fault dial_socket_connect(const struct addr *to, const struct dial_sou
  * system refuses one, the interface or the mark. */
 bool dial_socket_try(const struct dial_source *source);
 /* A socket of any kind leaves by `from` (ADDR_NONE: any) of the source, its interface and with its
- * mark. These come first: they decide whose address it is. False: the system refuses one, errno says
- * why. */
+ * mark. These come first: they decide whose address it is. False: the system refuses one, errno
+ * says why. */
 bool dial_socket_bind(int fd, const struct addr *from, const struct dial_source *source);
 enum dial_fault dial_fault_of(int error); /* of a connect that failed with this errno */
 /* Are we out of descriptors, memory or ports? That says nothing about whom we connect to. */

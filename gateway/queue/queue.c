@@ -128,6 +128,8 @@ static void take_in(struct queue *q, struct item *item)
     clock_mend(q, item);
     if (item->expire_ms <= now && !item_returns_late(item, now))
         item->expire_ms = now + LAST_CHANCE_MS;
+    if (item->deadline_returns && item->expire_ms > item->deadline_ms) /* as it was accepted */
+        item->expire_ms = item->deadline_ms;
     if (item->due_ms == ITEM_DUE_HELD)
         place_held(q, item);
     else

@@ -4,7 +4,7 @@
 
 void sched_init(struct sched *s, sched_look_fn *look)
 {
-    *s = (struct sched){ .look = look, .slots = { .all = 1 } };
+    *s = (struct sched){ .look = look, .end = LANE_COUNT, .slots = { .all = 1 } };
     list_init(&s->flows);
 }
 
@@ -154,7 +154,7 @@ static void look_at_fronts(const struct sched *s, struct sched_flow *only, enum 
                            enum sched_for what, int64_t now_ms, struct fronts *f)
 {
     *f = (struct fronts){ .lane = LANE_COUNT };
-    for (enum lane lane = LANE_URGENT; lane < LANE_COUNT; lane++) {
+    for (enum lane lane = LANE_URGENT; lane < s->end; lane++) {
         if (!s->ready[size][lane] || !may_go(s, size, lane, what))
             continue;
         struct sched_flow *flow = only ? only : next_flow(s, size, lane);

@@ -55,6 +55,7 @@ struct sched_flow {
 struct sched {
     sched_look_fn *look;
     struct list flows;
+    enum lane end; /* the caller's: lanes from this one on are passed over; LANE_COUNT: none */
     struct lanes lanes[SCHED_SIZES];
     struct slots slots;                         /* the caller sets slots.all, takes and leaves */
     uint64_t flow_now[SCHED_SIZES][LANE_COUNT]; /* what the flow served last had spent */

@@ -155,12 +155,13 @@ void noted_forget(struct local *local)
         map_free(&local->noted, noted_free);
 }
 
+/* Or damaged: then the note is right. */
 static bool is_there(struct local *local, struct slice key)
 {
     char *value = NULL;
     size_t len = 0;
     struct err err;
-    bool there = db_get(&local->main, FAMILY_ITEM, key, &value, &len, &err) == RC_OK;
+    bool there = db_get(&local->main, FAMILY_ITEM, key, &value, &len, &err) != RC_NOT_FOUND;
     rocksdb_free(value);
     return there;
 }

@@ -168,6 +168,47 @@ static void test_a_session_is_kept_for_urgent_mail(void **state)
     until_logged(DELIVERED, 1);
 }
 
+/* High mail has had so much that it would be bulk mail's turn, which finds no room: that holds up
+ * no high mail, for which a session is kept. */
+static void test_bulk_mail_without_room_holds_up_no_high_mail(void **state)
+{
+    static const struct line never[] = { { "", "220 peer\r\n", GO_ON }, SILENT };
+    static const struct line one_each[] = {
+        HELLO, TAKES, { "\r\n.\r\n", "250 ok\r\n", CLOSE }, SILENT
+    };
+    static const char *const routes[] = { "s", "s", "t", "t", "u", "u", "v" };
+    static char more[400];
+    enum { ROUTES = sizeof routes / sizeof routes[0], HIGH_MAILS = 12 };
+    struct mail_spec bulk[ROUTES], high = to_second;
+    unsigned other = rig.peers[1].port;
+    (void)state;
+    play(0, one_each);
+    play(1, never);
+    snprintf(more, sizeof more,
+             " }\n  - { name: s, hosts: [\"127.0.0.1:%u\"] }\n"
+             "  - { name: t, hosts: [\"127.0.0.1:%u\", \"127.0.0.1:%u\"] }\n"
+             "  - { name: u, hosts: [\"127.0.0.1:%u\", \"127.0.0.1:%u\", \"127.0.0.1:%u\"] }\n"
+             "  - { name: v, hosts: [\"127.0.0.1:%u\"]",
+             other, other, other, other, other, other, rig.peers[0].port);
+    rig.route_extra = more;
+    rig_start("delivery: { connections_total: 8 }", "");
+    for (size_t i = 0; i < ROUTES; i++) {
+        bulk[i] = to_second;
+        bulk[i].route = routes[i];
+        bulk[i].lane = LANE_BULK;
+        rig_mail(&bulk[i]);
+        turns(5);
+    }
+    assert_int_equal(rig.peers[1].conns_n, ROUTES - 1);
+    assert_int_equal(rig.peers[0].conns_n, 0);
+    high.route = "v";
+    high.lane = LANE_HIGH;
+    for (unsigned i = 1; i <= HIGH_MAILS; i++) {
+        rig_mail(&high);
+        until_logged(DELIVERED, i);
+    }
+}
+
 static void see_what_holds(void *arg, const struct queue_site_row *row)
 {
     if (row->hold == SITE_LIMIT)
@@ -253,6 +294,7 @@ int main(void)
                                         T(test_another_route_has_an_egress_of_its_own),
                                         T(test_a_session_at_rest_makes_way_for_another_site),
                                         T(test_a_session_is_kept_for_urgent_mail),
+                                        T(test_bulk_mail_without_room_holds_up_no_high_mail),
                                         T(test_the_first_in_line_want_no_more) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
