@@ -110,6 +110,22 @@ static void test_messages_per_connection_counts_parts(void **state)
     assert_int_equal(mails_on(0, 1), 1);
 }
 
+/* Who refused it before is not asked again for those that are left. */
+static void test_parts_go_by_who_may_send_them(void **state)
+{
+    static const struct line script[] = { HELLO("250-LIMITS MAILMAX=1 RCPTMAX=1\r\n"), ONE,
+                                          SILENT };
+    struct mail_spec refused = three;
+    (void)state;
+    refused.refused[0] = "one";
+    play(0, script);
+    start("egress: [ { name: one }, { name: two, weight: 0 } ]", "");
+    rig_mail(&refused);
+    until_logged(DELIVERED, 3);
+    assert_int_equal(rig.peers[0].conns_n, 3);
+    assert_int_equal(count_in(rig_log(), "\"egress\":\"two\""), 3);
+}
+
 /* Urgent mail does not wait for all parts of a message that is under way. */
 static void test_urgent_mail_goes_between_parts(void **state)
 {
@@ -251,6 +267,7 @@ int main(void)
         T(test_mailmax_counts_parts),
         T(test_mailmax_counts_parts_in_a_row),
         T(test_messages_per_connection_counts_parts),
+        T(test_parts_go_by_who_may_send_them),
         T(test_urgent_mail_goes_between_parts),
         T(test_each_session_goes_by_what_it_heard),
         T(test_each_site_has_its_own),
