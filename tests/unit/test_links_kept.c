@@ -45,10 +45,10 @@ static void on_event(void *arg, const struct links_event *e)
     r->switches += e->kind == LINKS_SWITCH;
 }
 
-static void see(struct rig *r, int e, const struct addr *to, uint8_t kind)
+static void see_result(struct rig *r, int e, const struct addr *to, uint8_t kind, uint8_t result)
 {
     struct observation o = { .kind = kind,
-                             .result = r->dead[e] ? OBS_TIMEOUT : OBS_OK,
+                             .result = result,
                              .egress = slice_hash_stable(slice_of(names[e])),
                              .address = *to,
                              .at_us = r->now_ms * 1000,
@@ -59,6 +59,11 @@ static void see(struct rig *r, int e, const struct addr *to, uint8_t kind)
                              .app_rtt_us = -1,
                              .final_us = -1 };
     links_observe(r->links, &o, links_group(r->links, slice_of("c"), slice_of("r")), r->now_ms);
+}
+
+static void see(struct rig *r, int e, const struct addr *to, uint8_t kind)
+{
+    see_result(r, e, to, kind, r->dead[e] ? OBS_TIMEOUT : OBS_OK);
 }
 
 static struct addr address(int64_t i)
@@ -228,6 +233,21 @@ static void test_verdict(void **state)
     assert_int_equal(path(r, 0)->state, PATH_UP);
 }
 
+/* Who failed to reach a host is not kept, so its next failure may still be a path's. */
+static void test_host_that_failed(void **state)
+{
+    struct rig *r = *state;
+    struct addr fails = address(0), works = address(1);
+    see_result(r, 2, &fails, OBS_CONNECT, OBS_TIMEOUT);
+    restart(r, 1000);
+    configure(r, EGRESSES);
+    see(r, 0, &works, OBS_CONNECT);
+    wait(r, 100);
+    see_result(r, 1, &fails, OBS_CONNECT, OBS_TIMEOUT);
+    wait(r, 100);
+    assert_int_equal(path(r, 1)->state, PATH_SUSPECT);
+}
+
 static void test_forgotten(void **state)
 {
     struct rig *r = *state;
@@ -271,6 +291,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_known_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_verdict, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_host_that_failed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_forgotten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
     };
