@@ -43,7 +43,7 @@ struct advice *links_advice(struct links *l, int64_t now_ms)
         const struct slot *s = &l->slot[l->order[e]];
         a->egress[e] = (struct advice_egress){ .name = advice_text(a, text_slice(s->name)),
                                                .fault = s->fault,
-                                               .probed = s->fault_probed,
+                                               .probed = s->fault_word != WORD_OF_WORKER,
                                                .share = 1 };
     }
     for (uint32_t g = 0; g < l->group_n; g++) {

@@ -41,9 +41,11 @@ void links_ask_again(struct links *l)
 {
     for (uint32_t i = 0; i < l->egress_n; i++) {
         struct slot *s = &l->slot[l->order[i]];
-        bool told = s->fault == EGRESS_UNPLUMBED || s->fault == EGRESS_PROXY_DOWN;
-        l->changed |= told && !s->fault_probed;
-        s->fault_probed |= told;
+        if ((s->fault != EGRESS_UNPLUMBED && s->fault != EGRESS_PROXY_DOWN) ||
+            s->fault_word != WORD_OF_WORKER)
+            continue;
+        s->fault_word = WORD_OUTDATED;
+        l->changed = true;
     }
 }
 

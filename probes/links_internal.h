@@ -93,6 +93,10 @@ struct group {
     float carrier_rtt[SLOTS]; /* mean of the carrier's groups; 0: unknown */
 };
 
+/* By whom an egress is out. Unless it is a worker's word, nobody known looks until it is back: the
+ * workers are asked. */
+enum fault_word { WORD_OF_WORKER, WORD_OF_PROBE, WORD_OUTDATED /* a worker's, long ago */ };
+
 struct slot {
     bool used;
     char *name;
@@ -103,9 +107,9 @@ struct slot {
     int64_t leg_due_ms; /* of its next probe */
     int16_t conf_index;
     uint8_t fault;
-    bool fault_probed; /* nobody known looks until it is back: the workers are asked */
-    uint8_t denials;   /* of what a probe found, by workers; in a row */
-    int64_t deaf_ms;   /* until then probes are not believed that find a fault */
+    uint8_t fault_word; /* whose word that is */
+    uint8_t denials;    /* of what a probe found, by workers; in a row */
+    int64_t deaf_ms;    /* until then probes are not believed that find a fault */
     int64_t fault_ms;
     int64_t doubt_ms; /* nothing has got through by it since then; 0: no doubt */
     bool judge;

@@ -56,8 +56,9 @@ static void egress_out(struct links *l, int16_t slot, const struct observation *
     if (!probed)
         s->denials = 0;
     fault_set(l, slot, fault, reason, now_ms);
-    l->changed |= s->fault_probed != probed;
-    s->fault_probed = probed;
+    uint8_t word = probed ? WORD_OF_PROBE : WORD_OF_WORKER;
+    l->changed |= s->fault_word != word;
+    s->fault_word = word;
 }
 
 static void egress_denied(struct slot *s, int64_t now_ms)
@@ -80,10 +81,10 @@ static void observe_egress(struct links *l, int16_t slot, const struct observati
             now_ms);
     } else if (o->result == OBS_OK &&
                (s->fault == EGRESS_UNPLUMBED || s->fault == EGRESS_PROXY_DOWN)) {
-        if (s->fault_probed)
+        if (s->fault_word == WORD_OF_PROBE)
             egress_denied(s, now_ms);
         fault_set(l, slot, EGRESS_FINE, "it is back", now_ms);
-        s->fault_probed = false;
+        s->fault_word = WORD_OF_WORKER;
     }
 }
 

@@ -41,6 +41,24 @@ static void test_fault_asked_about_again(void **state)
     lr_finish(&r);
 }
 
+/* Asked again, a worker that says that it is back denies what a worker had told, and no probe. */
+static void test_outdated_word_is_no_probe_denied(void **state)
+{
+    struct links_rig r;
+    (void)state;
+    lr_start(&r, LINKS_RIG_ADDRESSES);
+    lr_learn(&r, 60);
+    now(&r, OBS_EGRESS, OBS_PROXY_DOWN);
+    links_ask_again(r.links);
+    now(&r, OBS_EGRESS, OBS_OK);
+    assert_int_equal(r.advice->egress[A].fault, EGRESS_FINE);
+    assert_false(r.advice->egress[A].probed);
+    now(&r, OBS_PROBE, OBS_PROXY_DOWN);
+    assert_int_equal(r.advice->egress[A].fault, EGRESS_PROXY_DOWN);
+    assert_true(r.advice->egress[A].probed);
+    lr_finish(&r);
+}
+
 /* A probe that finds the egress out has its answer: no path is suspected for want of one. */
 static void test_fault_is_an_answer(void **state)
 {
@@ -189,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fault_asked_about_again),
+        cmocka_unit_test(test_outdated_word_is_no_probe_denied),
         cmocka_unit_test(test_fault_is_an_answer),
         cmocka_unit_test(test_unsent_probes),
         cmocka_unit_test(test_beacon_brings_a_path_back),
