@@ -67,6 +67,11 @@ void blips_share(const struct links *l, struct group *g, int16_t slot)
     }
 }
 
+bool blips_shared(const struct cell *c)
+{
+    return c->shared && c->path.state == PATH_SUSPECT;
+}
+
 void blips_end(const struct links *l, struct group *g, int16_t slot, int64_t now_ms)
 {
     struct cell *c = g->cell[slot];

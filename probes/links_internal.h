@@ -181,6 +181,9 @@ void blips_note(struct links *l, struct group *g, int16_t slot, const struct add
                 int64_t start_ms, int64_t end_ms);
 void blips_share(const struct links *l, struct group *g, int16_t slot);
 void blips_end(const struct links *l, struct group *g, int16_t slot, int64_t now_ms);
+/* Is it in a run that another egress shares? One that did not end in a success has left its mark,
+ * which means nothing until the next begins. */
+bool blips_shared(const struct cell *c);
 
 /* links_lapse.c: each second */
 void lapse_all(struct links *l, int64_t now_ms);

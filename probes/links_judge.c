@@ -55,7 +55,7 @@ void judge_success(struct links *l, struct group *g, int16_t slot, const struct 
 {
     struct cell *c = links_cell(g, slot);
     struct target *t = target_find(g, address);
-    bool was_down = c->path.state == PATH_DOWN;
+    uint8_t before = c->path.state;
     enum path_change change = path_success(&c->path, start_ms, end_ms);
     touch(g, c, slot, end_ms);
     testify(l, g, slot, start_ms, end_ms);
@@ -68,10 +68,10 @@ void judge_success(struct links *l, struct group *g, int16_t slot, const struct 
     if (change != PATH_NOW_UP)
         return;
     g->hurry = l->changed = true;
-    if (was_down) {
+    if (before == PATH_DOWN) {
         estimate_forgive(&c->est);
         say_path(l, g, slot, LINKS_PATH_UP, "connections get through again", end_ms);
-    } else {
+    } else if (before == PATH_SUSPECT) {
         blips_end(l, g, slot, end_ms);
     }
     c->blips = c->shared = 0;

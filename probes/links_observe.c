@@ -244,8 +244,8 @@ static void observe_path(struct links *l, struct group *g, int16_t slot,
     } else if (failed) {
         judge_failure(l, g, slot, &o->address, true, start_ms, at_ms);
     } else {
-        bool away =
-            g->destination_suspect || c->shared || start_ms < g->fine_ms || start_ms < g->blink_ms;
+        bool away = g->destination_suspect || blips_shared(c) || start_ms < g->fine_ms ||
+                    start_ms < g->blink_ms;
         take_think(g, o, take_figures(c, o, !away, at_ms));
         l->dirty = true;
         judge_success(l, g, slot, &o->address, through_since(o, start_ms), at_ms);

@@ -149,6 +149,32 @@ static void test_what_a_blink_costs(void **state)
     assert_true(loss[WITNESSED] > 1.2F * loss[NOTHING]);
 }
 
+/* Such a run may also end in a word of another egress; then what is lost later is lost. */
+static void test_loss_after_an_acquittal(void **state)
+{
+    (void)state;
+    struct links_rig r;
+    start_with_one(&r);
+    r.silent = true; /* no probe of `a` ends its run */
+    for (unsigned i = 0; i < 2 * LINKS_RIG_EGRESSES; i++)
+        one(&r, (int)(i % LINKS_RIG_EGRESSES), OBS_REFUSED, r.now_ms - 6000 + 1000 * i, 1);
+    lr_run(&r, 100);
+    assert_int_equal(r.events[LINKS_DESTINATION_SUSPECT], 1);
+    one(&r, B, OBS_OK, r.now_ms - 1, 1);
+    lr_run(&r, 50);
+    assert_int_equal(r.events[LINKS_DESTINATION_FINE], 1);
+    r.silent = false;
+    lr_run(&r, 5000);
+    assert_int_equal(path_of_a(&r)->state, PATH_UP);
+    float loss = path_of_a(&r)->loss;
+    for (unsigned i = 0; i < 10; i++) {
+        one(&r, A, OBS_OK, r.now_ms - 1060, 1060); /* the first packet was lost */
+        lr_run(&r, 2000);
+    }
+    assert_true(path_of_a(&r)->loss > 2 * loss);
+    lr_finish(&r);
+}
+
 /* What mail that goes elsewhere for that time finds out is no reason to stay there at once. */
 static void test_nothing_soft_after_a_blink(void **state)
 {
@@ -222,6 +248,7 @@ int main(void)
         cmocka_unit_test(test_doubt_is_told_as_it_grows),
         cmocka_unit_test(test_overdue_and_through),
         cmocka_unit_test(test_what_a_blink_costs),
+        cmocka_unit_test(test_loss_after_an_acquittal),
         cmocka_unit_test(test_nothing_soft_after_a_blink),
         cmocka_unit_test(test_slower_is_watched_closely),
         cmocka_unit_test(test_flapping_path_is_looked_for),

@@ -159,6 +159,26 @@ static void test_a_path_that_nobody_can_ask(void **state)
     finish(&r);
 }
 
+/* What made it DOWN was held against it then. */
+static void test_a_lapsed_path_starts_afresh(void **state)
+{
+    (void)state;
+    struct rig r;
+    start(&r);
+    kill_path(&r);
+    r.mail = false;
+    configure(&r, false, false);
+    run(&r, 16 * MINUTE);
+    assert_int_equal(state_of(&r, A, 0), PATH_UNKNOWN);
+    float before = advice_path(r.advice, A, 0)->fail;
+    r.dead[A][0] = false;
+    connects(&r, A, 0, 1, OBS_CONNECT);
+    run(&r, 11000);
+    assert_int_equal(state_of(&r, A, 0), PATH_UP);
+    assert_true(advice_path(r.advice, A, 0)->fail <= before);
+    finish(&r);
+}
+
 /* Nobody watched while control was away. */
 static void test_a_restart_lets_nothing_lapse(void **state)
 {
@@ -225,6 +245,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_host_that_is_gone_keeps_no_path_down),
         cmocka_unit_test(test_a_path_that_nobody_can_ask),
+        cmocka_unit_test(test_a_lapsed_path_starts_afresh),
         cmocka_unit_test(test_a_restart_lets_nothing_lapse),
         cmocka_unit_test(test_a_destination_that_nobody_can_ask),
         cmocka_unit_test(test_an_egress_at_fault_that_becomes_a_relay),
