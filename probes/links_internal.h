@@ -32,6 +32,7 @@ struct minute {
  * costs more than what is done with it. */
 struct cell {
     int64_t sample_ms; /* newest evidence, good or bad */
+    int64_t asked_ms;  /* newest probe, whether or not it told anything; 0: none since the start */
     uint8_t near;      /* PATH_NEAR... */
     uint8_t blips;     /* failures of this run at addresses that were fine before */
     bool shared;       /* another egress failed in this run, and nothing got through meanwhile */

@@ -85,6 +85,14 @@ static bool is_the_host(struct group *g, const struct cell *c, const struct addr
     return t && (target_gone(g, t) || (c->path.state == PATH_DOWN && t->failing));
 }
 
+/* Would another probe at once go to a beacon or resolver that is gone, too? No limit of its own
+ * ends that, so it waits its turn. */
+static bool is_endless(struct links *l, struct group *g, int16_t slot, int64_t now_ms)
+{
+    const struct target *next = target_pick(l, g, slot, false, now_ms);
+    return next && next->kind != OBS_PROBE && target_gone(g, next);
+}
+
 void judge_failure(struct links *l, struct group *g, int16_t slot, const struct addr *address,
                    bool failed, int64_t start_ms, int64_t end_ms)
 {
@@ -93,7 +101,10 @@ void judge_failure(struct links *l, struct group *g, int16_t slot, const struct 
         return;
     c->failed_ms = failed ? end_ms : c->failed_ms;
     if (is_the_host(g, c, address)) {
-        touch(g, c, slot, c->path.state == PATH_DOWN ? end_ms : c->sample_ms);
+        if (c->path.state == PATH_DOWN)
+            touch(g, c, slot, end_ms);
+        else if (!is_endless(l, g, slot, end_ms))
+            touch(g, c, slot, c->sample_ms); /* at another address */
         return;
     }
     double doubt = path_doubt(&c->path);

@@ -140,7 +140,9 @@ static void send_probe(struct links *l, uint32_t group, int16_t slot, struct tar
     limiter_take(&l->slot[slot].limiter, now_ms);
     limiter_take(&l->total, now_ms);
     target_probed(t, slot, now_ms);
-    links_cell(g, slot)->minute.probes++;
+    struct cell *c = links_cell(g, slot);
+    c->asked_ms = now_ms;
+    c->minute.probes++;
     l->pending[l->pending_n++] = (struct pending){ .group = group,
                                                    .slot = slot,
                                                    .kind = t->kind,

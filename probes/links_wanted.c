@@ -95,6 +95,15 @@ static bool probeable(const struct links *l, const struct group *g, int16_t slot
            s->fault != EGRESS_PROXY_DOWN;
 }
 
+/* In intervals. Whom a probe told nothing has had its turn, too. */
+static double late_by(const struct cell *c, int64_t every_ms, int64_t now_ms)
+{
+    if (!c)
+        return 1;
+    int64_t turn_ms = c->asked_ms > c->sample_ms ? c->asked_ms : c->sample_ms;
+    return fmax((double)(now_ms - turn_ms - every_ms) / (double)every_ms, 0);
+}
+
 /* How much a path that is due wants to be probed; 0: not now, and its due time has moved. */
 static double want(const struct links *l, struct group *g, int16_t slot, int64_t now_ms)
 {
@@ -110,8 +119,7 @@ static double want(const struct links *l, struct group *g, int16_t slot, int64_t
             due > now_ms + PROBE_AGAIN_MS && prefer_in_use(g, slot) ? now_ms + PROBE_AGAIN_MS : due;
         return 0;
     }
-    double late_by = c ? (double)(now_ms - c->sample_ms - every) / (double)every : 1;
-    return (1 + late_by) * weight(g, slot);
+    return (1 + late_by(c, every, now_ms)) * weight(g, slot);
 }
 
 /* The most wanted first; of equals the first egress, of that the first group. */

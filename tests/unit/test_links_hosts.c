@@ -129,6 +129,72 @@ static void test_hosts_absolved(void **state)
     }
 }
 
+/* ---- a beacon that is gone ---- */
+
+enum { GONE, ALIVE, BEACONS };
+
+static void on_row(void *arg, const struct links_minute *row)
+{
+    unsigned *probes = arg;
+    if (slice_eq_str(row->egress, "a"))
+        probes[slice_eq_str(row->region, "s") ? ALIVE : GONE] += row->probes;
+}
+
+static void mail_by_b(struct links_rig *r, unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds; i++) {
+        for (r->group = 0; r->group < BEACONS; r->group++)
+            connect_to(r, B, i);
+        lr_run(r, 1000);
+    }
+}
+
+/* How often `a`, which may send one probe in `every_ms`, asks the beacons of two groups in ten
+ * minutes: all that it may ask, since mail goes by `b`, which has a view of its own. */
+static void ask_beacons(uint32_t every_ms, unsigned probes[BEACONS])
+{
+    const struct links_egress egress[] = {
+        { .name = SLICE_LIT("a"), .weight = 1, .v4 = true },
+        { .name = SLICE_LIT("b"), .weight = 1, .v4 = true, .own_view = true }
+    };
+    static const struct addr beacon[BEACONS] = { { ADDR_V4, { 192, 0, 2, 0 }, 25 },
+                                                 { ADDR_V4, { 192, 0, 2, 200 }, 25 } };
+    const struct links_config config = { egress, 2, 15000, { 1, every_ms }, { 30, 1000 } };
+    struct links_rig r;
+    lr_start(&r, 4);
+    r.rtt_ms[A] = 200; /* so that it is not preferred */
+    links_configure(r.links, &config, r.now_ms);
+    assert_int_equal(links_group(r.links, SLICE_LIT("c"), SLICE_LIT("s")), ALIVE);
+    for (int g = 0; g < BEACONS; g++)
+        links_target(r.links, g, OBS_BEACON, &beacon[g], -1);
+    mail_by_b(&r, 120);
+    links_minutes(r.links, r.now_ms, on_row, probes);
+    probes[GONE] = probes[ALIVE] = 0;
+    mail_by_b(&r, 600);
+    links_minutes(r.links, r.now_ms, on_row, probes);
+    lr_finish(&r);
+}
+
+/* Nothing limits how often it is asked but the interval. */
+static void test_beacon_gone_waits_its_turn(void **state)
+{
+    unsigned probes[BEACONS] = { 0 };
+    (void)state;
+    ask_beacons(500, probes);
+    assert_in_range(probes[ALIVE], 30, 60);
+    assert_in_range(probes[GONE], 30, 60);
+}
+
+/* Where the budget does not suffice both get their share. */
+static void test_beacon_gone_starves_nobody(void **state)
+{
+    unsigned probes[BEACONS] = { 0 };
+    (void)state;
+    ask_beacons(20000, probes);
+    assert_in_range(probes[ALIVE], 12, 18);
+    assert_in_range(probes[GONE], 12, 18);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -136,6 +202,8 @@ int main(void)
         cmocka_unit_test(test_path_to_the_rest),
         cmocka_unit_test(test_destination_of_one),
         cmocka_unit_test(test_hosts_absolved),
+        cmocka_unit_test(test_beacon_gone_waits_its_turn),
+        cmocka_unit_test(test_beacon_gone_starves_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
