@@ -298,7 +298,7 @@ static bool hold(struct queue *q, struct item *item)
         item->order = ORDER_HOLD;
         return true;
     }
-    if (item->state == ITEM_HELD || item->state == ITEM_ROUTING)
+    if (item->state == ITEM_HELD)
         return false;
     hold_item(q, item);
     return true;

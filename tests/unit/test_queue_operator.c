@@ -66,6 +66,25 @@ static void what_is_to_be_held_is_released(void **state)
     finish_all();
 }
 
+/* Nor does mail leave whose MX hosts are being asked for. */
+static void what_is_looked_up_is_held(void **state)
+{
+    struct queue_filter all = { 0 };
+    struct queue *q = w.queues[0];
+    (void)state;
+    struct item *item = item_to("default/nowhere.example", "u@nowhere.example", LANE_NORMAL);
+    queue_submit(q, item);
+    assert_int_equal(item->state, ITEM_ROUTING);
+    assert_int_equal(queue_act(q, &all, QUEUE_HOLD), 1);
+    assert_int_equal(item->state, ITEM_HELD);
+    turn_a_little();
+    assert_int_equal(item->state, ITEM_HELD);
+    assert_int_equal(w.held_n, 1);
+    assert_int_equal(queue_act(q, &all, QUEUE_RELEASE), 1);
+    assert_int_not_equal(item->state, ITEM_HELD);
+    finish_all();
+}
+
 static void filters(void **state)
 {
     (void)state;
@@ -221,7 +240,8 @@ static void what_has_no_site_has_a_last_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(operator_holds_and_releases), T(what_is_to_be_held_is_released),    T(filters),
+        T(operator_holds_and_releases), T(what_is_to_be_held_is_released),
+        T(what_is_looked_up_is_held),   T(filters),
         T(random_walk_keeps_count),     T(what_has_no_site_has_a_last_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
