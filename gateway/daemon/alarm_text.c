@@ -191,40 +191,45 @@ static const char *ending_of(const struct zone *zone)
                            : "look it up: what does not end by itself is removed there on request";
 }
 
-static void put_link(struct buf *out, const struct zone *zone, const struct addr *address)
-{
-    if (zone)
-        zone_put_link(zone->link, address, out);
-}
+/* One list that has the address, how that ends, and where; `link` may be empty. */
+typedef void put_listing_fn(struct buf *out, const struct standing_evidence *e, const char *ends,
+                            struct slice link);
 
-static void put_listings(struct buf *out, const struct alarm_message *m, const struct alarm *a)
+static void put_listings(struct buf *out, const struct listings *list, const struct addr *address,
+                         put_listing_fn *put)
 {
-    struct listings list;
-    find_listings(m, a, &list);
-    for (uint32_t i = 0; i < list.n; i++) {
-        const struct zone *zone = zones_find(zones_builtin(), list.at[i].source);
+    for (uint32_t i = 0; i < list->n; i++) {
+        const struct zone *zone = zones_find(zones_builtin(), list->at[i].source);
         struct buf link;
         buf_init(&link, LINK_MAX);
-        put_link(&link, zone, &a->address);
-        buf_printf(out, "  Listed by %.*s", SLICE_FMT(list.at[i].source));
-        if (list.at[i].text.n)
-            buf_printf(out, " (%.*s)", SLICE_FMT(list.at[i].text));
-        buf_printf(out, ": %s%s%.*s\n", ending_of(zone), buf_len(&link) ? ": " : "",
-                   SLICE_FMT(buf_slice(&link)));
+        if (zone)
+            zone_put_link(zone->link, address, &link);
+        put(out, &list->at[i], ending_of(zone), buf_slice(&link));
         buf_free(&link);
     }
+}
+
+static void put_listing_text(struct buf *out, const struct standing_evidence *e, const char *ends,
+                             struct slice link)
+{
+    buf_printf(out, "  Listed by %.*s", SLICE_FMT(e->source));
+    if (e->text.n)
+        buf_printf(out, " (%.*s)", SLICE_FMT(e->text));
+    buf_printf(out, ": %s%s%.*s\n", ends, link.n ? ": " : "", SLICE_FMT(link));
 }
 
 static void put_alarm(struct buf *out, const struct alarm_message *m, const struct alarm *a)
 {
     struct advice_words words = words_about(m, a);
+    struct listings list;
+    find_listings(m, a, &list);
     buf_puts(out, "- ");
     put_what(out, a);
     put_reason(out, a, SIZE_MAX);
     buf_putc(out, '\n');
     if (words.does[0])
         buf_printf(out, "  What Waypost does: %s.\n", words.does);
-    put_listings(out, m, a);
+    put_listings(out, &list, &a->address, put_listing_text);
     if (words.todo[0])
         buf_printf(out, "  What to do: %s.\n", words.todo);
 }
@@ -271,6 +276,17 @@ void alarm_put_text(struct buf *out, const struct alarm_message *m)
                   "The same thing is told once an hour at most.\n");
 }
 
+static void put_listing_json(struct buf *out, const struct standing_evidence *e, const char *ends,
+                             struct slice link)
+{
+    json_open(out, '{');
+    json_str(out, "list", e->source);
+    if (link.n)
+        json_str(out, "link", link);
+    json_cstr(out, "ends", ends);
+    json_close(out, '}');
+}
+
 static void put_ways_out(struct buf *out, const struct alarm_message *m, const struct alarm *a)
 {
     struct listings list;
@@ -279,19 +295,7 @@ static void put_ways_out(struct buf *out, const struct alarm_message *m, const s
         return;
     json_key(out, "listed_by");
     json_open(out, '[');
-    for (uint32_t i = 0; i < list.n; i++) {
-        const struct zone *zone = zones_find(zones_builtin(), list.at[i].source);
-        struct buf link;
-        buf_init(&link, LINK_MAX);
-        put_link(&link, zone, &a->address);
-        json_open(out, '{');
-        json_str(out, "list", list.at[i].source);
-        if (buf_len(&link))
-            json_str(out, "link", buf_slice(&link));
-        json_cstr(out, "ends", ending_of(zone));
-        json_close(out, '}');
-        buf_free(&link);
-    }
+    put_listings(out, &list, &a->address, put_listing_json);
     json_close(out, ']');
 }
 
