@@ -33,8 +33,9 @@ static const struct mail_spec normal = { .from = "n@s.example",
                                          .to = { "b@d.example" },
                                          .body = "Subject: x\r\n\r\nhello\r\n",
                                          .lane = LANE_NORMAL };
-/* The egress may send so much to every receiver, ten at once. */
-static void advise(uint32_t per_hour)
+
+/* The egress is fine; a row for each thing that is said of what it may send. */
+static struct advice *advice_with(uint32_t rows)
 {
     struct advice *a = advice_new(1, 1);
     a->version = 1;
@@ -42,7 +43,14 @@ static void advise(uint32_t per_hour)
     a->group[0].carrier = a->group[0].region = advice_text(a, SLICE_LIT("other"));
     a->egress[0].name = advice_text(a, SLICE_LIT("one"));
     a->egress[0].share = 1;
-    advice_standings(a, 1, 0);
+    advice_standings(a, rows, 0);
+    return a;
+}
+
+/* The egress may send so much to every receiver, ten at once. */
+static void advise(uint32_t per_hour)
+{
+    struct advice *a = advice_with(1);
     a->standing[0] = (struct advice_standing){
         .egress = 0, .provider = slice_of(""), .share = 1, .per_hour = per_hour
     };

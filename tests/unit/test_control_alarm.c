@@ -22,25 +22,8 @@
 #include "gateway/daemon/control_alarm.h"
 #include "gateway/daemon/keeper.h"
 #include "gateway/daemon/relay_links.h"
+#include "tests/support/clock_rig.h"
 #include "tests/support/temp_dir.h"
-
-/* The linker gives these to whoever asks for the time (tests/CMakeLists.txt). */
-int64_t real_mono_ms(void) __asm__("__real_clock_mono_ms");
-int64_t real_wall_ms(void) __asm__("__real_clock_wall_ms");
-int64_t ahead_mono_ms(void) __asm__("__wrap_clock_mono_ms");
-int64_t ahead_wall_ms(void) __asm__("__wrap_clock_wall_ms");
-
-static int64_t ahead_ms, stopped_ms; /* of the real clock; where it stands, 0: it runs */
-
-int64_t ahead_mono_ms(void)
-{
-    return ahead_ms + (stopped_ms ? stopped_ms : real_mono_ms());
-}
-
-int64_t ahead_wall_ms(void)
-{
-    return ahead_mono_ms() + (real_wall_ms() - real_mono_ms());
-}
 
 enum { LETTERS = 4, TURNS_MAX = 2000, LATER_MS = 60 * 1000 };
 
@@ -121,7 +104,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    stopped_ms = 0;
+    clocks_run();
     control_alarm_free(&rig.alarm);
     control_links_free(&rig.control);
     relay_links_hang_up(rig.relay);
@@ -231,7 +214,7 @@ static void test_one_that_the_relay_died_with(void **state)
     relay_links_hang_up(rig.relay);
     rig.hangs = false;
     turns(50);
-    ahead_ms += LATER_MS;
+    clocks.ahead_ms += LATER_MS;
     until(&rig.letters, LETTERS);
     assert_true(rig.in_order);
     assert_int_equal(rig.again, 1);
@@ -283,13 +266,13 @@ static void test_a_pause_is_kept(void **state)
     listen_by_mail();
     until(&rig.again, 1);
     turns(20);
-    stopped_ms = real_mono_ms();
+    clocks_stop();
     control_alarm_list(rig.alarm, SLICE_LIT("zen.test"), LIST_SILENT, "no answer");
-    ahead_ms += 2000; /* what belongs together is gathered for a second */
+    clocks.ahead_ms += 2000; /* what belongs together is gathered for a second */
     turns(50);
     assert_int_equal(control_alarm_stats(rig.alarm).messages, 1);
     assert_int_equal(rig.again, 1);
-    ahead_ms += LATER_MS;
+    clocks.ahead_ms += LATER_MS;
     turns(50);
     assert_int_equal(rig.again, 2);
     assert_int_equal(control_alarm_stats(rig.alarm).lost, 0);

@@ -24,25 +24,8 @@
 #include "gateway/daemon/feed_files.h"
 #include "gateway/daemon/messages.h"
 #include "gateway/daemon/relay_links.h"
+#include "tests/support/clock_rig.h"
 #include "tests/support/temp_dir.h"
-
-/* The linker gives these to whoever asks for the time (tests/CMakeLists.txt). */
-int64_t real_mono_ms(void) __asm__("__real_clock_mono_ms");
-int64_t real_wall_ms(void) __asm__("__real_clock_wall_ms");
-int64_t stopped_mono_ms(void) __asm__("__wrap_clock_mono_ms");
-int64_t stopped_wall_ms(void) __asm__("__wrap_clock_wall_ms");
-
-static int64_t mono_ms, wall_ms;
-
-int64_t stopped_mono_ms(void)
-{
-    return mono_ms;
-}
-
-int64_t stopped_wall_ms(void)
-{
-    return wall_ms;
-}
 
 enum { STEP_MS = 10, TURNS = 6, EGRESSES = 21, START_MS = 4000, NEVER_MS = 60 * 1000 };
 
@@ -63,8 +46,7 @@ static struct {
 static void advance(int64_t ms)
 {
     for (int64_t done = 0; done < ms; done += STEP_MS) {
-        mono_ms += STEP_MS;
-        wall_ms += STEP_MS;
+        clocks.ahead_ms += STEP_MS;
         for (int i = 0; i < TURNS; i++)
             loop_turn(rig.loop, 0);
     }
@@ -178,8 +160,7 @@ static int set_up(void **state)
     int fds[2];
     (void)state;
     memset(&rig, 0, sizeof rig);
-    mono_ms = real_mono_ms();
-    wall_ms = real_wall_ms();
+    clocks_stop();
     temp_dir_make(rig.dir, sizeof rig.dir);
     snprintf(rig.path, sizeof rig.path, "%s/relay.sock", rig.dir);
     snprintf(rig.feed, sizeof rig.feed, "%s/feed", rig.dir);

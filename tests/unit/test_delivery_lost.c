@@ -36,17 +36,22 @@ static const struct line knows_nothing[] = { { "EHLO gw.example\r\n", "502 what\
                                              { "HELO gw.example\r\n", "502 what\r\n", GO_ON },
                                              SILENT };
 
-static void until_put_off(const struct line *script, bool greets)
+/* On its way to a host, the other is gone: a mail that has the egress's only grant. */
+static void send_one(const struct line *script)
 {
     play(0, script);
     peer_shut(&rig.peers[1]);
     start("", "");
     advise(ONE_AN_HOUR);
     rig_mail(&normal);
-    if (greets) {
-        until_connected(0, 1);
+    until_connected(0, 1);
+}
+
+static void until_put_off(const struct line *script, bool greets)
+{
+    send_one(script);
+    if (greets)
         greet(0);
-    }
     until_logged(DEFERRED, 1);
     assert_int_equal(count_in(got(0, 0), "MAIL"), 0);
 }
@@ -93,12 +98,7 @@ static void test_what_mail_has_used_is_not_given_back(void **state)
 {
     static const struct line ends[] = { HELLO(""), { "MAIL FROM", NULL, RESET }, SILENT };
     (void)state;
-    play(0, ends);
-    peer_shut(&rig.peers[1]);
-    start("", "");
-    advise(ONE_AN_HOUR);
-    rig_mail(&normal);
-    until_connected(0, 1);
+    send_one(ends);
     greet(0);
     until_logged(DEFERRED, 1);
     assert_int_equal(keys_that_owe(), 1);
@@ -110,12 +110,7 @@ static void test_it_is_given_back_once(void **state)
 {
     uint64_t key = 0;
     (void)state;
-    play(0, peer);
-    peer_shut(&rig.peers[1]);
-    start("", "");
-    advise(ONE_AN_HOUR);
-    rig_mail(&normal);
-    until_connected(0, 1);
+    send_one(peer);
     allowances_each(rig.allowances, clock_mono_us(), note_key, &key);
     allowance_owe(rig.allowances, key, clock_mono_us() + 3 * HOUR_US);
     conn_end(&rig.peers[0].conns[0], RESET);
@@ -126,13 +121,7 @@ static void test_it_is_given_back_once(void **state)
 /* Each address of the egress may have one an hour. */
 static void advise_addresses(void)
 {
-    struct advice *a = advice_new(1, 1);
-    a->version = 1;
-    a->made_ms = loop_now_ms(rig.loop);
-    a->group[0].carrier = a->group[0].region = advice_text(a, SLICE_LIT("other"));
-    a->egress[0].name = advice_text(a, SLICE_LIT("one"));
-    a->egress[0].share = 1;
-    advice_standings(a, 2, 0);
+    struct advice *a = advice_with(2);
     for (uint8_t i = 0; i < 2; i++)
         a->standing[i] = (struct advice_standing){ .egress = 0,
                                                    .provider = slice_of(""),
@@ -166,12 +155,7 @@ static void test_an_address_gets_its_turn_back(void **state)
 static void test_a_reload_loses_none(void **state)
 {
     (void)state;
-    play(0, peer);
-    peer_shut(&rig.peers[1]);
-    start("", "");
-    advise(ONE_AN_HOUR);
-    rig_mail(&normal);
-    until_connected(0, 1);
+    send_one(peer);
     rig_reload("egress: [ { name: other, weight: 0 }, { name: one } ]", "");
     assert_int_equal(keys_that_owe(), 1);
     rig_act(QUEUE_DROP, LANE_COUNT);

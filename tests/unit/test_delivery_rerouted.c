@@ -4,45 +4,14 @@
  *   The clock is the test's: from the mail's coming to its leaving it goes on by a second at most,
  *   so whatever happens waits for no timer longer than that, however slow the machine is.
  */
+#include "tests/support/clock_rig.h"
 #include "tests/unit/delivery_rig.h"
-
-/* The linker gives these to whoever asks for the time (tests/CMakeLists.txt). */
-int64_t real_mono_us(void) __asm__("__real_clock_mono_us");
-int64_t real_mono_ms(void) __asm__("__real_clock_mono_ms");
-int64_t real_wall_ms(void) __asm__("__real_clock_wall_ms");
-int64_t test_mono_us(void) __asm__("__wrap_clock_mono_us");
-int64_t test_mono_ms(void) __asm__("__wrap_clock_mono_ms");
-int64_t test_wall_ms(void) __asm__("__wrap_clock_wall_ms");
-
-static int64_t stopped_us, stopped_wall_ms; /* 0: it is the real one */
-
-int64_t test_mono_us(void)
-{
-    return stopped_us ? stopped_us : real_mono_us();
-}
-
-int64_t test_mono_ms(void)
-{
-    return stopped_us ? stopped_us / 1000 : real_mono_ms();
-}
-
-int64_t test_wall_ms(void)
-{
-    return stopped_wall_ms ? stopped_wall_ms : real_wall_ms();
-}
-
-static void stop_clock(void)
-{
-    stopped_us = real_mono_us();
-    stopped_wall_ms = real_wall_ms();
-}
 
 /* A millisecond each turn. */
 static void until_in_time(bool (*done)(unsigned n), unsigned n)
 {
     for (int i = 0; i < 1000 && !done(n); i++) {
-        stopped_us += 1000;
-        stopped_wall_ms++;
+        clocks.ahead_ms++;
         loop_turn(rig.loop, 10);
     }
     for (int i = 0; i < 3000 && !done(n); i++)
@@ -64,7 +33,8 @@ static bool is_sent(unsigned connections)
 
 static int tear_down(void **state)
 {
-    stopped_us = stopped_wall_ms = 0;
+    clocks_run();
+    clocks.ahead_ms = 0;
     return rig_tear_down(state);
 }
 
@@ -173,7 +143,7 @@ static void test_at_once_and_one_line_says_why(void **state)
         if (i)
             rig_set_up(state);
         start(moments[i].script, takes, "");
-        stop_clock();
+        clocks_stop();
         rig_mail(&one_recipient);
         until_in_time(are_delivered, 1);
         until_logged(DELIVERED, 1);
@@ -190,7 +160,7 @@ static void test_of_each_recipient_its_own(void **state)
 {
     (void)state;
     start(at_second_rcpt, takes, "");
-    stop_clock();
+    clocks_stop();
     rig_mail(&two_recipients);
     until_in_time(are_delivered, 2);
     until_logged(DELIVERED, 2);
@@ -322,7 +292,7 @@ static void test_ten_thousand_in_line_leave_by_the_other(void **state)
     mail_many();
     until_connected(0, 1);
     until_got(0, 0, "\r\n.\r\n", 1);
-    stop_clock();
+    clocks_stop();
     bar(true, false);
     check_all_there(0);
     assert_int_equal(crowd.ready, MANY - 1);
@@ -349,7 +319,7 @@ static void test_ten_thousand_that_wait_for_an_egress(void **state)
     }
     assert_int_equal(crowd.waiting, MANY);
     assert_int_equal(rig.peers[0].conns_n, 0);
-    stop_clock();
+    clocks_stop();
     bar(true, false);
     check_all_there(0);
     assert_int_equal(crowd.ready, MANY);

@@ -19,24 +19,7 @@
 #include <cmocka.h>
 
 #include "gateway/daemon/webhook.h"
-
-/* The linker gives these to whoever asks for the time (tests/CMakeLists.txt). */
-int64_t real_mono_ms(void) __asm__("__real_clock_mono_ms");
-int64_t real_wall_ms(void) __asm__("__real_clock_wall_ms");
-int64_t ahead_mono_ms(void) __asm__("__wrap_clock_mono_ms");
-int64_t ahead_wall_ms(void) __asm__("__wrap_clock_wall_ms");
-
-static int64_t ahead_ms;
-
-int64_t ahead_mono_ms(void)
-{
-    return real_mono_ms() + ahead_ms;
-}
-
-int64_t ahead_wall_ms(void)
-{
-    return real_wall_ms() + ahead_ms;
-}
+#include "tests/support/clock_rig.h"
 
 enum { HUGE_BYTES = 10 << 20, TURNS_MAX = 2000, QUIET_TURNS = 20 };
 
@@ -264,7 +247,7 @@ static void hurry(struct loop *loop, unsigned posts)
         still = now == seen ? still + 1 : 0;
         seen = now;
         if (still % AGAIN_TURNS == JUMP_TURNS) /* again: it was not taken yet */
-            ahead_ms += LONGEST_MS;
+            clocks.ahead_ms += LONGEST_MS;
     }
 }
 
