@@ -10,8 +10,6 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -23,6 +21,7 @@
 #include "gateway/daemon/keeper.h"
 #include "gateway/daemon/relay_links.h"
 #include "tests/support/clock_rig.h"
+#include "tests/support/line_rig.h"
 #include "tests/support/temp_dir.h"
 
 enum { LETTERS = 4, TURNS_MAX = 2000, LATER_MS = 60 * 1000 };
@@ -68,22 +67,9 @@ static void on_fate(void *arg, uint64_t ticket, enum letter_fate fate)
         control_alarm_letter(rig.alarm, ticket, fate);
 }
 
-static void serve(void *arg, struct call *call, const struct request *request)
-{
-    (void)arg;
-    (void)request;
-    relay_links_serve(rig.relay, call);
-}
-
 static void open_relay(void)
 {
-    static const struct admin_verb verbs[] = { { "links", serve }, { NULL, NULL } };
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    memcpy(sa.sun_path, rig.path, strlen(rig.path));
-    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
-    assert_int_equal(listen(fd, 4), 0);
-    rig.server = admin_server_new(rig.loop, fd, verbs, NULL);
+    rig.server = line_listen(rig.loop, rig.path, &rig.relay);
     rig.relay = relay_links_new(rig.loop, 1, rig.log, rig.dir);
     relay_links_worker(rig.relay, 0, loop_mailbox(rig.loop), no_advice, on_letter, NULL);
 }

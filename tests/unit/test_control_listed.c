@@ -11,9 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -25,6 +23,7 @@
 #include "gateway/daemon/messages.h"
 #include "gateway/daemon/relay_links.h"
 #include "tests/support/clock_rig.h"
+#include "tests/support/line_rig.h"
 #include "tests/support/temp_dir.h"
 
 enum { STEP_MS = 10, TURNS = 6, EGRESSES = 21, START_MS = 4000, NEVER_MS = 60 * 1000 };
@@ -72,22 +71,9 @@ static void no_letter(void *worker, const struct link_letter *letter, struct err
     relay_letter_done(errand, LETTER_NEVER);
 }
 
-static void serve(void *arg, struct call *call, const struct request *request)
-{
-    (void)arg;
-    (void)request;
-    relay_links_serve(rig.relay, call);
-}
-
 static void open_relay(void)
 {
-    static const struct admin_verb verbs[] = { { "links", serve }, { NULL, NULL } };
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    memcpy(sa.sun_path, rig.path, strlen(rig.path));
-    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
-    assert_int_equal(listen(fd, 4), 0);
-    rig.server = admin_server_new(rig.loop, fd, verbs, NULL);
+    rig.server = line_listen(rig.loop, rig.path, &rig.relay);
     rig.relay = relay_links_new(rig.loop, 1, rig.log, NULL);
     relay_links_worker(rig.relay, 0, loop_mailbox(rig.loop), on_advice, no_letter, NULL);
 }

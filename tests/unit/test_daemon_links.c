@@ -13,12 +13,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "gateway/daemon/control_line.h"
 #include "gateway/daemon/relay_links.h"
+#include "tests/support/line_rig.h"
 #include "tests/support/temp_dir.h"
 
 static struct {
@@ -48,24 +47,9 @@ static void advise(void *worker, struct advice *advice)
     rig.tables++;
 }
 
-static void serve(void *arg, struct call *call, const struct request *request)
-{
-    (void)arg;
-    (void)request;
-    relay_links_serve(rig.links, call);
-}
-
-static const struct admin_verb verbs[] = { { "links", serve }, { NULL, NULL } };
-
 static void listen_now(void)
 {
-    struct sockaddr_un sa = { .sun_family = AF_UNIX };
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    memcpy(sa.sun_path, rig.path, strlen(rig.path));
-    unlink(rig.path);
-    assert_int_equal(bind(fd, (struct sockaddr *)&sa, sizeof sa), 0);
-    assert_int_equal(listen(fd, 4), 0);
-    rig.server = admin_server_new(rig.loop, fd, verbs, NULL);
+    rig.server = line_listen(rig.loop, rig.path, &rig.links);
 }
 
 static void on_open(void *arg)
