@@ -198,6 +198,8 @@ void member_prove_anew(const struct standing *s, struct member *m);
 bool pools_permit(const struct standing *s, const struct member *m);
 void pools_check(struct standing *s); /* alarms and last resort */
 bool pools_share(const struct standing *s, const struct member *a, const struct member *b);
+/* Is there a pool of it of which nobody else may carry mail to this provider? */
+bool pools_need(const struct standing *s, const struct member *m, const char *provider);
 
 /* standing_cell.c */
 struct cell cell_fresh(const struct member *m, int64_t now_ms); /* without texts */
