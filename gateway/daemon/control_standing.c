@@ -100,11 +100,21 @@ void control_standing_touched(struct control_standing *c)
         c->env.changed(c->env.arg);
 }
 
+/* What could not be written is tried again as figures are written: not with every tick. */
+static void try_again(struct control_standing *c)
+{
+    if (c->counted || !keeper_fails(c->keeper))
+        return;
+    c->counted = 1;
+    control_learned_save(c->learned);
+}
+
 static void on_tick(struct timer *timer)
 {
     struct control_standing *c = CONTAINER_OF(timer, struct control_standing, tick);
     standing_tick(c->core, now(c));
     control_standing_touched(c);
+    try_again(c);
     if (c->unsaved || c->counted > SAVE_TICKS)
         save(c);
     c->counted += c->counted > 0;

@@ -11,11 +11,12 @@
  *   by one, and one that a receiver blocks or limits is left out there (beyond its limit) while
  *   another of its family is fit. See standing_advice.c for what its limit means for the others.
  *
- *   Where neither `address` nor `source` says it, the address is the one that mail turns out to leave
- *   from (reputation/learned.h). It has no member of its own: its egress is what is judged.
+ *   Where neither `address` nor `source` says it, the address is the one that mail turns out to
+ *   leave from (reputation/learned.h). It has no member of its own: its egress is what is judged.
  *
  *   Everything runs on control's loop. State is written within a second of a change, an order into
- *   both copies (keeper.h). When neither can be read all addresses begin in doubt.
+ *   both copies (keeper.h); what could not be written is tried again. When neither can be read all
+ *   addresses begin in doubt.
  */
 #ifndef WAYPOST_DAEMON_CONTROL_STANDING_H
 #define WAYPOST_DAEMON_CONTROL_STANDING_H

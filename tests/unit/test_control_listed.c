@@ -293,10 +293,47 @@ static void test_an_address_that_turns_out_is_watched(void **state)
     assert_string_equal(far_state(), "quarantined");
 }
 
+static ino_t kept(void)
+{
+    struct stat st;
+    char path[96];
+    snprintf(path, sizeof path, "%s/standing.bin", rig.dir);
+    return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* The disk is full when an order is given, and then not any more: it is kept without another
+ * change, for there may come none before a kill. */
+static void test_what_could_not_be_written_is_when_it_can(void **state)
+{
+    enum { WAITS = 60 };
+    char aside[96];
+    struct err err;
+    (void)state;
+    snprintf(aside, sizeof aside, "%s.aside", rig.dir);
+    assert_true(control_standing_save_now(rig.parts.standing));
+    ino_t before = kept();
+    assert_int_equal(rename(rig.dir, aside), 0);
+    int64_t now_ms = loop_wall_ms(rig.loop);
+    assert_int_equal(standing_order(control_standing_core(rig.parts.standing), 0, STANDING_DISABLE,
+                                    now_ms, &err),
+                     RC_OK);
+    control_standing_touched(rig.parts.standing);
+    assert_false(control_standing_save_now(rig.parts.standing));
+    assert_int_equal(rename(aside, rig.dir), 0);
+    assert_int_equal(kept(), before);
+    for (int i = 0; i < WAITS && kept() == before; i++) {
+        pass(1000);
+        usleep(5000); /* it is written beside the loop */
+    }
+    assert_int_not_equal(kept(), before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_an_address_that_turns_out_is_watched, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_what_could_not_be_written_is_when_it_can, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_line_in_a_file_bars_within_two_seconds, set_up,
                                         tear_down),
