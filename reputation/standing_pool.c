@@ -71,6 +71,15 @@ bool pools_permit(const struct standing *s, const struct member *m)
 
 /* ---- letting back in ---- */
 
+/* What is left of a listing that ended is evidence like any other: a pool that cannot do without
+ * the address has it back, unless a person wanted to see it first. */
+bool pools_may_want(const struct standing *s, const struct member *m, enum standing_state to)
+{
+    bool stays = to == STANDING_PROBATION || to == STANDING_CLEAN || to == STANDING_SUSPECT;
+    return !stays && !member_hard_listed(m) &&
+           (m->soft || (to == STANDING_QUARANTINED && !s->acknowledge));
+}
+
 static bool is_short(const struct standing *s, uint32_t pool)
 {
     uint32_t there = 0, active = 0;

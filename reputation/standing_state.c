@@ -338,7 +338,7 @@ static bool follow(struct standing *s, struct member *m)
         }
         if (r->enter)
             r->enter(s, m);
-        m->soft = r->soft || (m->soft && !carries[r->to] && !member_hard_listed(m));
+        m->soft = r->soft || pools_may_want(s, m, r->to);
         standing_move(s, m, NULL, r->to, why);
         return true;
     }
