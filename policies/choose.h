@@ -4,9 +4,10 @@
  *   choose() decides for one mail at the moment of dispatch, from the advice table and what the
  *   relay knows itself. In this order:
  *     1. eligible: usable, not excluded for this mail, no fault, not refused by the receiver, with
- *        something left of its allowance there, not without weight while one with weight is left;
- *        DOWN only when nothing else is left; then the fallback set of the route. One that has less
- *        than its share (suspect, just released) sits out the rest.
+ *        something left of its allowance there, not without weight while one with weight is left
+ *        (but for mail that has been there before); DOWN only when nothing else is left; then the
+ *        fallback set of the route. One that has less than its share (suspect, just released) sits
+ *        out the rest.
  *     2. sticky: a retry (greylisting) goes by the egress of the earlier try.
  *     3. without advice (none, stale, unknown group): by weight, as if nothing were measured.
  *     4. the preferred egress of the group (hysteresis is control's work) or, when the route does

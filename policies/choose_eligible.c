@@ -91,14 +91,15 @@ static enum standing keep_best(struct choice *choice, uint32_t from, enum standi
     return best;
 }
 
-static void rule_out_below(struct choice *choice, enum standing best)
+/* A reserve that has had this mail before keeps it: elsewhere greylisting begins anew. */
+static void rule_out_below(struct choice *choice, enum standing best, int sticky)
 {
     for (uint32_t i = 0; i < choice->n; i++) {
         struct candidate *c = &choice->at[i];
         enum standing s = standing(c);
         if (s == STANDING_DOWN && s > best)
             c->reason = c->fault != EGRESS_FINE ? RULED_OUT_FAULT : RULED_OUT_DOWN;
-        else if (s == STANDING_RESERVE && s > best)
+        else if (s == STANDING_RESERVE && s > best && choice->at[i].egress != sticky)
             c->reason = RULED_OUT_RESERVE;
     }
 }
@@ -120,5 +121,5 @@ void choice_collect(const struct choice_request *q, struct choice *choice)
         }
         best = keep_best(choice, own, best);
     }
-    rule_out_below(choice, best);
+    rule_out_below(choice, best, q->sticky);
 }

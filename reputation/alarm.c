@@ -88,7 +88,7 @@ static bool judge_provider(struct alarms *a, const struct standing_event *e, int
     uint64_t subject = subject_of(alarm);
     bool again = met_within(&a->blocked, subject, ALARMS_MEMORY_MS, now_ms);
     remember(&a->blocked, subject, now_ms);
-    return again || e->from == STANDING_BLOCKED;
+    return again || e->alone || e->from == STANDING_BLOCKED;
 }
 
 bool alarms_judge(struct alarms *a, const struct standing_event *e, bool acknowledge,

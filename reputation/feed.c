@@ -7,7 +7,9 @@
 #include "gateway/base/mem.h"
 #include "reputation/feed_internal.h"
 
-enum { TEXT_MAX = 120, TEXTS_MAX = 64 << 20, V6_PREFIX_MIN = 16, HALF = 2 };
+enum { TEXT_MAX = 120, TEXTS_MAX = 64 << 20, V6_PREFIX_MIN = 16, HALF = 2, FEW = 8 };
+
+static const char BYTE_ORDER_MARK[] = "\xef\xbb\xbf";
 
 /* ---- building ---- */
 
@@ -126,6 +128,8 @@ static enum rc read_lines(struct feed *f, struct slice bytes, enum feed_format f
                           const char *name, struct err *err)
 {
     struct slice line;
+    if (slice_starts_with(bytes, BYTE_ORDER_MARK)) /* some editors put one in front of UTF-8 */
+        bytes = slice_skip(bytes, sizeof BYTE_ORDER_MARK - 1);
     for (unsigned number = 1; bytes.n; number++) {
         bool whole = slice_cut(bytes, '\n', &line, &bytes);
         if (whole && line.n && line.p[line.n - 1] == '\r')
@@ -191,8 +195,8 @@ enum rc feed_accept(const struct feed *next, const struct feed *before, struct e
                        (unsigned long long)next->v4_addresses);
     if (before && before->has_end && !next->has_end)
         return err_set(err, RC_DENIED, "its end is missing");
-    if (before && next->n * HALF < before->n)
-        return err_set(err, RC_DENIED, "it shrank from %zu to %zu entries", before->n, next->n);
+    if (before && next->n * HALF < before->n && (before->n > FEW || !next->n))
+        return err_set(err, RC_AGAIN, "it shrank from %zu to %zu entries", before->n, next->n);
     return RC_OK;
 }
 

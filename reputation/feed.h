@@ -2,8 +2,9 @@
  * reputation/feed — lists of networks: files and downloads read whole, looked up by address (pure)
  *
  *   feed_parse() gives an immutable set, or nothing and the first line that is wrong. feed_accept()
- *   then says whether it can be true: a list that lost more than half of its entries was cut off,
- *   one that covers more than a hundredth of IPv4 would take everybody out. Of the entries that
+ *   then says whether it can be true: a list that lost more than half of its entries was cut off
+ *   (of a few no share means anything, but nothing is nothing), one that covers more than a
+ *   hundredth of IPv4 would take everybody out. Of the entries that
  *   contain an address the narrowest one decides, and an exclusion wins over an equal entry.
  *
  *   format      is
@@ -12,8 +13,8 @@
  *   drop-json   a JSON object a line: cidr, perhaps sblid and rir; one with type "metadata" ends it
  *   rbldnsd     what rbldnsd reads as ip4set, ip4trie or ip6trie, one of them a file
  *
- * Errors: RC_PARSE "NAME:LINE: what", RC_LIMIT too large, feed_accept() RC_DENIED. Sets are freed
- *         with feed_free().
+ * Errors: RC_PARSE "NAME:LINE: what", RC_LIMIT too large, feed_accept() RC_DENIED, or RC_AGAIN
+ *         when it may be true if it stays so. Sets are freed with feed_free().
  * See:    rbldnsd(8).
  */
 #ifndef WAYPOST_REPUTATION_FEED_H

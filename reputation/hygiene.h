@@ -35,6 +35,7 @@ struct hygiene_lookup {
 struct hygiene_facts {
     struct addr address;
     char ehlo[HYGIENE_NAME_MAX];
+    bool relayed; /* a relay says EHLO to the world, in its own name: it is not ours to judge */
     struct hygiene_lookup of_ehlo;
     bool reverse_answered;
     char names[HYGIENE_NAMES_MAX][HYGIENE_NAME_MAX]; /* of the reverse DNS; the first ones */

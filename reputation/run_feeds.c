@@ -110,6 +110,7 @@ static void source_free(struct source *s)
     fetch_name_cancel(&s->fetch);
     feed_free(&s->feed);
     feed_free(&s->held);
+    feed_free(&s->less);
     free((char *)(uintptr_t)s->conf.file.p);
     free((char *)(uintptr_t)s->conf.url.p);
     free(s->verdicts);
@@ -146,7 +147,8 @@ static struct source *source_new(struct run_feeds *run, const struct conf_feed *
     s->feed = before->feed;
     s->held = before->held;
     s->held_until_ms = before->held_until_ms;
-    before->feed = before->held = NULL;
+    s->less = before->less;
+    before->feed = before->held = before->less = NULL;
     s->checked_ms = before->checked_ms;
     s->next_ms = before->next_ms;
     s->failures = before->failures;

@@ -33,6 +33,7 @@ struct source {
     struct feed *feed;     /* NULL: none yet */
     struct feed *held;     /* has most of our addresses: not believed before held_until_ms */
     int64_t held_until_ms;
+    struct feed *less; /* came last, and lacks most of `feed`: not believed for a day */
     struct verdict *verdicts;
     size_t n;
     int64_t checked_ms;

@@ -9,7 +9,8 @@
 enum {
     SWEEP_FROM = 3, /* addresses */
     HOLD_MS = 15 * 60 * 1000,
-    DEAD_MS = 3 * 60 * 60 * 1000 /* as a blocklist's */
+    DEAD_MS = 3 * 60 * 60 * 1000, /* as a blocklist's */
+    LESS_MS = 24 * 60 * 60 * 1000 /* by then what the set before said is forgotten, too */
 };
 
 struct slice source_name(const struct source *s)
@@ -170,6 +171,7 @@ void source_miss(struct source *s, const char *why)
     if (s->held) /* the next answer must bring a content again */
         s->etag[0] = s->modified[0] = '\0';
     feed_free(&s->held);
+    feed_free(&s->less);
     s->lame_ms = s->lame_ms ? s->lame_ms : loop_now_ms(s->run->loop);
     complain(s, LIST_REFUSED, why);
 }
@@ -193,18 +195,18 @@ static void adopt(struct source *s, struct feed *next, int64_t now_ms)
     say_well(s);
 }
 
-static void adopt_held(struct source *s, int64_t now_ms)
+static void adopt_kept(struct source *s, struct feed **kept, int64_t now_ms)
 {
-    struct feed *held = s->held;
-    s->held = NULL;
-    adopt(s, held, now_ms);
+    struct feed *next = *kept;
+    *kept = NULL;
+    adopt(s, next, now_ms);
 }
 
 void source_confirm(struct source *s)
 {
     s->checked_ms = loop_now_ms(s->run->loop);
     if (s->held && has_waited(s))
-        adopt_held(s, s->checked_ms);
+        adopt_kept(s, &s->held, s->checked_ms);
     else if (!s->held) {
         if (s->many) /* there may be more addresses by now */
             weigh(s, s->feed);
@@ -233,8 +235,11 @@ bool source_take(struct source *s, struct slice bytes)
     if (rc == RC_OK)
         rc = feed_accept(next, s->feed, &err);
     if (rc != RC_OK) {
-        feed_free(&next);
         source_miss(s, err.text);
+        if (rc == RC_AGAIN)
+            s->less = next;
+        else
+            feed_free(&next);
         return false;
     }
     if (is_sweep(s, next) && !has_waited(s)) {
@@ -242,6 +247,7 @@ bool source_take(struct source *s, struct slice bytes)
         return true;
     }
     feed_free(&s->held);
+    feed_free(&s->less);
     adopt(s, next, loop_now_ms(s->run->loop));
     return true;
 }
@@ -250,7 +256,9 @@ void source_look(struct source *s, int64_t now_ms)
 {
     bool is_file = s->conf.file.n > 0; /* one that is still the same; a URL has to be asked */
     if (s->held && is_file && now_ms >= s->held_until_ms) {
-        adopt_held(s, now_ms);
+        adopt_kept(s, &s->held, now_ms);
+    } else if (s->less && now_ms - s->lame_ms >= LESS_MS) {
+        adopt_kept(s, &s->less, now_ms);
     } else if (s->lame_ms) {
         look_lamely(s, now_ms);
     } else {

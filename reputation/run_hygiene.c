@@ -133,7 +133,7 @@ static void begin(struct check *c)
     dnsbl_name(&f->address, v6 ? SLICE_LIT("ip6.arpa") : SLICE_LIT("in-addr.arpa"), q->name);
     c->open = 1;
     q->ask = upstream_ask(c->run->upstream, q->name, DNS_PTR, on_reverse, q);
-    if (dns_is_host_name(f->ehlo))
+    if (!f->relayed && dns_is_host_name(f->ehlo))
         look_up(c, 1, f->ehlo, &f->of_ehlo);
 }
 
@@ -171,6 +171,7 @@ void run_hygiene_configure(struct run_hygiene *run, const struct hygiene_subject
         size_t length = subjects[i].ehlo.n < sizeof f->ehlo ? subjects[i].ehlo.n : 0;
         run->checks[i].run = run;
         f->address = subjects[i].address;
+        f->relayed = subjects[i].relayed;
         ascii_lower_copy(f->ehlo, subjects[i].ehlo.p, length);
     }
     timer_set(run->loop, &run->tick, 0);

@@ -26,6 +26,7 @@ void run_hygiene_free(struct run_hygiene **run);
 struct hygiene_subject {
     struct addr address;
     struct slice ehlo;
+    bool relayed; /* a relay says another */
 };
 /* Copies them; checks under way are forgotten, and all are due. */
 void run_hygiene_configure(struct run_hygiene *run, const struct hygiene_subject *subjects,

@@ -161,8 +161,9 @@ struct standing_event {
     struct addr address;
     struct slice provider;        /* empty: the member as a whole */
     enum standing_state from, to; /* both BLOCKED: again, for longer */
-    struct slice reason;          /* for people: "2 providers block it: gmail.com, qq.com" */
-    double points;                /* E */
+    bool alone; /* to BLOCKED: a pool of it has nobody else to carry mail to that provider */
+    struct slice reason; /* for people: "2 providers block it: gmail.com, qq.com" */
+    double points;       /* E */
     const struct standing_evidence *evidence; /* of the member, newest first */
     uint32_t evidence_n;
 };

@@ -196,8 +196,12 @@ void member_prove_anew(const struct standing *s, struct member *m);
 
 /* standing_pool.c */
 bool pools_permit(const struct standing *s, const struct member *m);
+/* Going there it is out for soft reasons alone. */
+bool pools_may_want(const struct standing *s, const struct member *m, enum standing_state to);
 void pools_check(struct standing *s); /* alarms and last resort */
 bool pools_share(const struct standing *s, const struct member *a, const struct member *b);
+/* Is there a pool of it of which nobody else may carry mail to this provider? */
+bool pools_need(const struct standing *s, const struct member *m, const char *provider);
 
 /* standing_cell.c */
 struct cell cell_fresh(const struct member *m, int64_t now_ms); /* without texts */

@@ -21,6 +21,27 @@ bool pools_share(const struct standing *s, const struct member *a, const struct 
     return false;
 }
 
+static bool has_another(const struct standing *s, uint32_t pool, const struct member *m,
+                        const char *provider)
+{
+    for (uint32_t i = 0; i < s->conf_n; i++) {
+        const struct member *o = s->member[i];
+        const struct cell *c = cell_find(o, slice_of(provider));
+        if (o != m && in_pool(s, pool, o) && member_works(o) &&
+            !(c && c->state == STANDING_BLOCKED))
+            return true;
+    }
+    return false;
+}
+
+bool pools_need(const struct standing *s, const struct member *m, const char *provider)
+{
+    for (uint32_t p = 0; p < pool_count(s); p++)
+        if (in_pool(s, p, m) && !has_another(s, p, m, provider))
+            return true;
+    return false;
+}
+
 /* Of the members that are there at all, how many work. */
 static void census(const struct standing *s, uint32_t pool, uint32_t *there_r, uint32_t *active_r)
 {
@@ -49,6 +70,15 @@ bool pools_permit(const struct standing *s, const struct member *m)
 }
 
 /* ---- letting back in ---- */
+
+/* What is left of a listing that ended is evidence like any other: a pool that cannot do without
+ * the address has it back, unless a person wanted to see it first. */
+bool pools_may_want(const struct standing *s, const struct member *m, enum standing_state to)
+{
+    bool stays = to == STANDING_PROBATION || to == STANDING_CLEAN || to == STANDING_SUSPECT;
+    return !stays && !member_hard_listed(m) &&
+           (m->soft || (to == STANDING_QUARANTINED && !s->acknowledge));
+}
 
 static bool is_short(const struct standing *s, uint32_t pool)
 {

@@ -18,11 +18,8 @@ const char *const standing_state_names[STANDING_STATES] = {
     "draining",  "listed", "quarantined", "disabled",
 };
 
-const char *const standing_event_names[STANDING_EVENT_KINDS] = {
-    "egress_state",
-    "pool_empty",
-    "pool_back",
-};
+const char *const standing_event_names[STANDING_EVENT_KINDS] = { "egress_state", "pool_empty",
+                                                                 "pool_back" };
 
 static const bool carries[STANDING_STATES] = {
     [STANDING_PROBATION] = true,
@@ -46,12 +43,11 @@ static void emit(const struct standing *s, const struct member *m, const struct 
                  enum standing_state from)
 {
     struct standing_evidence evidence[STANDING_EVIDENCE_MAX];
-    int64_t at_ms = s->wall_ms;
     if (!s->hooks.event)
         return;
     struct standing_event event = {
         .kind = STANDING_TRANSITION,
-        .at_ms = at_ms,
+        .at_ms = s->wall_ms,
         .member = (int)m->index,
         .pool = STANDING_NONE,
         .egress = slice_of(m->egress),
@@ -59,11 +55,13 @@ static void emit(const struct standing *s, const struct member *m, const struct 
         .provider = slice_of(c ? c->provider : ""),
         .from = from,
         .to = c ? c->state : m->state,
+        .alone = c && c->state == STANDING_BLOCKED && pools_need(s, m, c->provider),
         .reason = slice_of(c ? c->reason : m->reason),
         .points = member_points(m, s->now_ms),
         .evidence = evidence,
     };
-    event.evidence_n = standing_evidence(s, (int)m->index, at_ms, evidence, STANDING_EVIDENCE_MAX);
+    event.evidence_n =
+        standing_evidence(s, event.member, event.at_ms, evidence, STANDING_EVIDENCE_MAX);
     s->hooks.event(s->hooks.arg, &event);
 }
 
@@ -340,7 +338,7 @@ static bool follow(struct standing *s, struct member *m)
         }
         if (r->enter)
             r->enter(s, m);
-        m->soft = r->soft || (m->soft && !carries[r->to] && !member_hard_listed(m));
+        m->soft = r->soft || pools_may_want(s, m, r->to);
         standing_move(s, m, NULL, r->to, why);
         return true;
     }

@@ -56,8 +56,7 @@ static void check_via_keys(struct conf_reader *r, const struct yaml_node *node, 
     static const struct {
         const char *key, *with;
         unsigned kinds; /* bits */
-    } rows[] = { { "source", "proxy", 1u << CONF_VIA_PROXY },
-                 { "tls", "relay", 1u << CONF_VIA_RELAY },
+    } rows[] = { { "tls", "relay", 1u << CONF_VIA_RELAY },
                  { "user", "socks5 or relay", 1u << CONF_VIA_SOCKS5 | 1u << CONF_VIA_RELAY } };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct yaml_node *value = yaml_get(node, rows[i].key);
@@ -133,7 +132,8 @@ static const struct conf_key via_keys[] = {
           "an SMTP server that takes the mail instead of the destination and passes it on, such "
           "as another Waypost. Not for routes with `hosts`. Port: delivery.port" },
     { "source", &type_addr, VIA(source),
-      .help = "proxy: the source address to ask for; without: ours" },
+      .help = "the address that receivers see, for lists, feeds and names; proxy: it is asked for "
+              "this one; without: ours. socks5 without it: the one that the proxy tells" },
     { "tls", &type_enum, VIA(tls), .value = "opportunistic", .more = conf_tls_out_names,
       .help = "relay: as delivery.tls; a route that asks for more gets more" },
     { "user", &type_string, VIA(user), .help = "socks5, relay: login there" },

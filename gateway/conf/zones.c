@@ -288,6 +288,8 @@ void zone_put_link(const char *link, const struct addr *address, struct buf *out
     static const char mark[] = "{address}";
     char text[ADDR_TEXT_MAX];
     const char *at = strstr(link, mark);
+    if (at && address->family == ADDR_NONE)
+        return;
     buf_put(out, link, at ? (size_t)(at - link) : strlen(link));
     if (at) {
         buf_puts(out, addr_host_text(address, text));

@@ -63,7 +63,7 @@ const struct zones *zones_builtin(void); /* any thread */
 const struct zone *zones_find(const struct zones *zones, struct slice name);
 /* Why `name` cannot be used; NULL: it can. */
 const char *zones_refusal(const struct zones *zones, struct slice name);
-/* The link of a zone, about this address. */
+/* The link of a zone, about this address; nothing when it is not known and the link names it. */
 void zone_put_link(const char *link, const struct addr *address, struct buf *out);
 /* NULL: not in this table. */
 const struct zone_code *zone_code_find(const struct zone_code *codes, size_t n, uint32_t answer);

@@ -83,7 +83,7 @@ static void put_what(struct buf *out, const struct alarm *a)
         break;
     case ALARM_PROVIDER:
         put_who(out, a);
-        buf_printf(out, " is blocked by %.*s again", SLICE_FMT(a->with));
+        buf_printf(out, " is blocked by %.*s", SLICE_FMT(a->with));
         break;
     case ALARM_POOL:
         buf_printf(out,

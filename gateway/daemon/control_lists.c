@@ -95,6 +95,14 @@ static void own(struct control_lists *c, const struct conf_egress *egress, struc
     c->owned[c->owned_n++] = (struct owned){ .address = address, .egress = egress };
 }
 
+static void own_learned(struct control_lists *c, const struct conf_egress *e)
+{
+    struct addr address[LEARNED_EACH];
+    size_t n = c->hooks.learned ? c->hooks.learned(c->hooks.arg, e->name, address) : 0;
+    for (size_t k = 0; k < n; k++)
+        own(c, e, address[k]);
+}
+
 static void collect_addresses(struct control_lists *c)
 {
     const struct conf *conf = conf_of(c);
@@ -104,11 +112,14 @@ static void collect_addresses(struct control_lists *c)
         size_t before = c->owned_n;
         for (size_t k = 0; k < e->addresses.n; k++)
             own(c, e, e->addresses.at[k]);
-        if (e->via.kind == CONF_VIA_PROXY && e->via.source.family != ADDR_NONE)
+        if (e->via.source.family != ADDR_NONE)
             own(c, e, e->via.source);
+        if (c->owned_n == before)
+            own_learned(c, e);
         if (c->owned_n == before && (conf->reputation.blocklists.n || conf->reputation.feeds.n))
             log_info(NULL, "egress_not_watched", "egress", e->name.p, "reason",
-                     "its address is not known: configure address, or source for a proxy", NULL);
+                     "its address is not known yet: mail tells it, or address, or source in via",
+                     NULL);
     }
 }
 
@@ -215,7 +226,8 @@ static void configure_hygiene(struct control_lists *c)
 {
     struct hygiene_subject *subjects = mem_array(c->owned_n + 1, sizeof *subjects);
     for (size_t i = 0; i < c->owned_n; i++)
-        subjects[i] = (struct hygiene_subject){ c->owned[i].address, c->owned[i].egress->ehlo };
+        subjects[i] = (struct hygiene_subject){ c->owned[i].address, c->owned[i].egress->ehlo,
+                                                c->owned[i].egress->via.kind == CONF_VIA_RELAY };
     if (c->hygiene)
         run_hygiene_configure(c->hygiene, subjects, c->owned_n);
     free(subjects);
@@ -236,19 +248,24 @@ static void open_resolvers(struct control_lists *c)
         log_error(NULL, "reputation_without_dns", "error", err.text, NULL);
 }
 
-void control_lists_configure(struct control_lists *c, struct policies *policies)
+void control_lists_renew(struct control_lists *c)
 {
-    struct policies *old = c->policies;
     size_t n;
-    c->policies = policies_ref(policies);
-    if (!old)
-        open_resolvers(c);
     collect_addresses(c);
     struct addr *addresses = each_address(c, &n);
     configure_lists(c, addresses, n);
     configure_feeds(c, addresses, n);
     configure_hygiene(c);
     free(addresses);
+}
+
+void control_lists_configure(struct control_lists *c, struct policies *policies)
+{
+    struct policies *old = c->policies;
+    c->policies = policies_ref(policies);
+    if (!old)
+        open_resolvers(c);
+    control_lists_renew(c);
     if (old)
         policies_unref(&old);
 }
@@ -276,16 +293,30 @@ void control_lists_feed(struct control_lists *c, struct slice message, int fd)
     free(text);
 }
 
-void control_lists_believed(struct control_lists *c, struct slice source,
-                            const struct addr *address, bool many)
+static bool is_meant(const struct owned *o, const struct control_lists_subject *subject)
 {
-    dnsbl_believed(run_dnsbl_core(c->dnsbl), source, address, many);
-    run_feeds_believed(c->feeds, source, address, many);
+    return subject->address.family == ADDR_NONE ? slice_eq(o->egress->name, subject->egress)
+                                                : addr_same_host(&o->address, &subject->address);
 }
 
-void control_lists_suspect(struct control_lists *c, const struct addr *address, bool suspect)
+void control_lists_believed(struct control_lists *c, const struct control_lists_subject *subject,
+                            struct slice source, bool many)
 {
-    dnsbl_suspect(run_dnsbl_core(c->dnsbl), address, suspect, loop_now_ms(c->loop));
+    for (size_t i = 0; i < c->owned_n; i++) {
+        if (!is_meant(&c->owned[i], subject))
+            continue;
+        dnsbl_believed(run_dnsbl_core(c->dnsbl), source, &c->owned[i].address, many);
+        run_feeds_believed(c->feeds, source, &c->owned[i].address, many);
+    }
+}
+
+void control_lists_suspect(struct control_lists *c, const struct control_lists_subject *subject,
+                           bool suspect)
+{
+    for (size_t i = 0; i < c->owned_n; i++)
+        if (is_meant(&c->owned[i], subject))
+            dnsbl_suspect(run_dnsbl_core(c->dnsbl), &c->owned[i].address, suspect,
+                          loop_now_ms(c->loop));
 }
 
 /* ---- life ---- */

@@ -1,13 +1,12 @@
 /*
  * daemon/control_lists — what the world holds against our egress addresses, in control
  *
- *   From a configuration: which addresses are ours (those of local egresses, and the `source` of
- *   those behind a proxy), which lists and feeds to watch, which names to check. Runs them
- *   (reputation/run_dnsbl.h, run_feeds.h, run_hygiene.h), logs what changes as events `listing`,
- *   `hygiene` and `reputation_alarm`, and tells whoever listens.
+ *   From a configuration: which addresses are ours (those of local egresses, the `source` of those
+ *   that begin elsewhere, and what was learned of the others), which lists and feeds to watch,
+ *   which names to check. Runs them (reputation/run_dnsbl.h, run_feeds.h, run_hygiene.h), logs what
+ *   changes as events `listing`, `hygiene` and `reputation_alarm`, and tells whoever listens.
  *
- *   An egress without an address of its own leaves by the system's choice, which may be behind a
- *   translation: nothing is known to ask about, and that is logged once (`egress_not_watched`).
+ *   An egress of which none is known yet cannot be watched, which is logged (`egress_not_watched`).
  *
  * Everything runs on control's loop. Hooks run from the loop; they must not configure or free.
  */
@@ -17,6 +16,7 @@
 #include "gateway/admin/web.h"
 #include "policies/policies.h"
 #include "reputation/hygiene.h"
+#include "reputation/learned.h"
 #include "reputation/listing.h"
 
 struct control_lists;
@@ -30,6 +30,8 @@ struct control_lists_hooks {
     void (*hygiene)(void *arg, struct slice egress, const struct hygiene *hygiene);
     /* Something is wrong with a list itself, or that is over; `text` is "" when nothing was. */
     void (*fault)(void *arg, struct slice source, enum list_fault fault, const char *text);
+    /* The addresses of an egress of which the configuration names none; how many. */
+    size_t (*learned)(void *arg, struct slice egress, struct addr address_r[LEARNED_EACH]);
     void *arg;
 };
 
@@ -38,13 +40,22 @@ void control_lists_free(struct control_lists **lists);
 
 /* At the start and after each reload. Takes a reference. */
 void control_lists_configure(struct control_lists *lists, struct policies *policies);
+/* More was learned. */
+void control_lists_renew(struct control_lists *lists);
 /* MSG_FEED: its content, and a descriptor that is taken over (-1: none). */
 void control_lists_feed(struct control_lists *lists, struct slice message, int fd);
+/* Whom of an egress is meant: one address, or ADDR_NONE: whatever was learned. */
+struct control_lists_subject {
+    struct slice egress;
+    struct addr address;
+};
 /* What was believed before this process began is no news. */
-void control_lists_believed(struct control_lists *lists, struct slice source,
-                            const struct addr *address, bool many);
-/* Ask more often about this address. */
-void control_lists_suspect(struct control_lists *lists, const struct addr *address, bool suspect);
+void control_lists_believed(struct control_lists *lists,
+                            const struct control_lists_subject *subject, struct slice source,
+                            bool many);
+/* Ask more often. */
+void control_lists_suspect(struct control_lists *lists, const struct control_lists_subject *subject,
+                           bool suspect);
 /* A row, a JSON object, for each address and list, and for the names of each address; of egresses
  * that match the glob (NULL: all). */
 void control_lists_rows(struct control_lists *lists, const char *glob, web_row_fn *row, void *to);

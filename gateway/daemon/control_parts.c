@@ -61,8 +61,9 @@ static void on_standing_event(void *arg, const struct standing_event *event)
     if (event->kind != STANDING_TRANSITION || !c->links)
         return;
     note_standing(c->links, event);
+    struct control_lists_subject subject = { event->egress, event->address };
     if (c->lists && !event->provider.n)
-        control_lists_suspect(c->lists, &event->address, is_suspect(event->to));
+        control_lists_suspect(c->lists, &subject, is_suspect(event->to));
 }
 
 /* What is not clean from the start, or by another configuration, is no event. */
@@ -71,8 +72,9 @@ static void tell_suspects(const struct control_parts *c)
     const struct standing *core = control_standing_core(c->standing);
     struct standing_view v;
     for (int m = 0; standing_view(core, m, 0, &v); m++)
-        if (v.address.family != ADDR_NONE && is_suspect(v.state))
-            control_lists_suspect(c->lists, &v.address, true);
+        if (is_suspect(v.state))
+            control_lists_suspect(c->lists, &(struct control_lists_subject){ v.egress, v.address },
+                                  true);
 }
 
 /* Lists that an earlier process believed: nothing that happens now. */
@@ -82,10 +84,30 @@ static void tell_believed(const struct control_parts *c)
     struct standing_evidence e[STANDING_LISTINGS_MAX];
     struct standing_view v;
     for (int m = 0; standing_view(core, m, 0, &v); m++) {
+        struct control_lists_subject subject = { v.egress, v.address };
         uint32_t n = standing_evidence(core, m, 0, e, STANDING_LISTINGS_MAX);
         for (uint32_t i = 0; i < n && e[i].kind == STANDING_EV_LISTED && e[i].standing; i++)
-            control_lists_believed(c->lists, e[i].source, &v.address, e[i].many);
+            control_lists_believed(c->lists, &subject, e[i].source, e[i].many);
     }
+}
+
+static void tell_lists(const struct control_parts *c)
+{
+    tell_suspects(c);
+    tell_believed(c);
+}
+
+static size_t on_ask_learned(void *arg, struct slice egress, struct addr address_r[LEARNED_EACH])
+{
+    const struct control_parts *c = arg;
+    return learned_of(control_standing_learned(c->standing), egress, address_r);
+}
+
+static void on_learned(void *arg)
+{
+    const struct control_parts *c = arg;
+    control_lists_renew(c->lists);
+    tell_lists(c);
 }
 
 static void note_listing(struct control_links *links, struct slice egress, const struct listing *l)
@@ -137,6 +159,7 @@ void control_parts_start(struct control_parts *c, struct loop *loop, const char 
                                              .folder = reputation,
                                              .changed = on_standing_changed,
                                              .event = on_standing_event,
+                                             .learned = on_learned,
                                              .arg = c };
     struct control_links_env links = { .loop = loop,
                                        .relay_path = relay_path,
@@ -146,9 +169,11 @@ void control_parts_start(struct control_parts *c, struct loop *loop, const char 
                                        .report = on_report,
                                        .letter = on_letter,
                                        .arg = c };
-    struct control_lists_hooks lists = {
-        .listing = on_listing, .hygiene = on_hygiene, .fault = on_list_fault, .arg = c
-    };
+    struct control_lists_hooks lists = { .listing = on_listing,
+                                         .hygiene = on_hygiene,
+                                         .fault = on_list_fault,
+                                         .learned = on_ask_learned,
+                                         .arg = c };
     c->report = control_report_new(loop, relay_path, history);
     c->standing = control_standing_new(&standing);
     c->links = control_links_new(&links);
@@ -176,8 +201,7 @@ void control_parts_configure(struct control_parts *c, struct policies *policies)
     control_standing_configure(c->standing, policies);
     control_lists_configure(c->lists, policies);
     control_drains_configure(c->drains);
-    tell_suspects(c);
-    tell_believed(c);
+    tell_lists(c);
 }
 
 void control_parts_free(struct control_parts *c)

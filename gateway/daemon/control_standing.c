@@ -7,9 +7,10 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/conf/conf.h"
+#include "gateway/daemon/control_learned.h"
+#include "gateway/daemon/control_members.h"
 #include "gateway/daemon/keeper.h"
 #include "gateway/io/timer.h"
-#include "policies/route.h"
 #include "reputation/standing_advice.h"
 
 enum { TICK_MS = 1000, SAVE_TICKS = 10, COUNT_MAX = 10000 };
@@ -20,6 +21,7 @@ struct control_standing {
     struct control_standing_env env;
     struct policies *policies; /* NULL: not configured yet */
     struct standing *core;
+    struct control_learned *learned;
     struct keeper *keeper;
     uint64_t told;    /* the version that was in the last table */
     bool lost;        /* what was kept could not be read */
@@ -98,11 +100,21 @@ void control_standing_touched(struct control_standing *c)
         c->env.changed(c->env.arg);
 }
 
+/* What could not be written is tried again as figures are written: not with every tick. */
+static void try_again(struct control_standing *c)
+{
+    if (c->counted || !keeper_fails(c->keeper))
+        return;
+    c->counted = 1;
+    control_learned_save(c->learned);
+}
+
 static void on_tick(struct timer *timer)
 {
     struct control_standing *c = CONTAINER_OF(timer, struct control_standing, tick);
     standing_tick(c->core, now(c));
     control_standing_touched(c);
+    try_again(c);
     if (c->unsaved || c->counted > SAVE_TICKS)
         save(c);
     c->counted += c->counted > 0;
@@ -131,70 +143,7 @@ static void on_event(void *arg, const struct standing_event *event)
         c->env.event(c->env.arg, event);
 }
 
-/* ---- members ---- */
-
-/* The addresses of an egress as receivers and lists see them. */
-static size_t addresses_of(const struct conf_egress *e, struct addr *one, const struct addr **at_r)
-{
-    *one = e->via.source;
-    one->port = 0;
-    *at_r = e->addresses.n ? e->addresses.at : one;
-    return e->addresses.n ? e->addresses.n : 1;
-}
-
-static uint32_t name_members(const struct conf *conf, struct standing_member *at)
-{
-    uint32_t n = 0;
-    for (size_t i = 0; i < conf->egress.n; i++) {
-        const struct conf_egress *e = &conf->egress.at[i];
-        struct addr one;
-        const struct addr *address;
-        size_t count = addresses_of(e, &one, &address);
-        for (size_t k = 0; k < count && n < STANDING_MEMBERS_MAX; k++)
-            at[n++] = (struct standing_member){ .egress = e->name,
-                                                .address = address[k],
-                                                .warmup_ms = e->warmup_start,
-                                                .disabled = !e->usable };
-    }
-    return n;
-}
-
-/* Listings by others are of an earlier configuration. */
-static uint32_t name_sources(const struct conf *conf, struct slice *at)
-{
-    uint32_t n = 0;
-    for (size_t i = 0; i < conf->reputation.blocklists.n; i++)
-        at[n++] = conf->reputation.blocklists.at[i].zone;
-    for (size_t i = 0; i < conf->reputation.feeds.n; i++) {
-        const struct conf_feed *f = &conf->reputation.feeds.at[i];
-        at[n++] = f->file.n ? f->file : f->url;
-    }
-    return n;
-}
-
-static void add_egress(const struct conf *conf, const struct standing_member *member, uint32_t n,
-                       struct egress_set set, struct standing_set *pool)
-{
-    for (size_t i = 0; i < set.n; i++)
-        for (uint32_t m = 0; m < n; m++)
-            if (slice_eq(member[m].egress, conf->egress.at[set.at[i]].name))
-                pool->bits[m / 64] |= UINT64_C(1) << (m % 64);
-}
-
-/* A pool is what one route may use. */
-static uint32_t name_pools(const struct policies *p, const struct standing_member *member,
-                           uint32_t member_n, struct standing_set *pool)
-{
-    const struct conf *conf = policies_conf(p);
-    uint32_t n = 0;
-    for (size_t r = 0; r < conf->rules.routes.n && n < STANDING_POOLS_MAX; r++) {
-        const struct conf_route *route = &conf->rules.routes.at[r];
-        add_egress(conf, member, member_n, policies_route_egress(p, route), &pool[n]);
-        add_egress(conf, member, member_n, policies_route_fallback(p, route), &pool[n]);
-        n++;
-    }
-    return n;
-}
+/* ---- configuration ---- */
 
 void control_standing_configure(struct control_standing *c, struct policies *policies)
 {
@@ -211,10 +160,11 @@ void control_standing_configure(struct control_standing *c, struct policies *pol
                                       .min_active = (uint32_t)conf->reputation.min_active,
                                       .acknowledge = conf->reputation.acknowledge,
                                       .last_resort = (uint8_t)conf->reputation.last_resort };
-    config.member_n = name_members(conf, member);
-    config.source_n = name_sources(conf, source);
-    config.pool_n = name_pools(policies, member, config.member_n, pool);
+    config.member_n = members_name(conf, member);
+    config.source_n = members_sources(conf, source);
+    config.pool_n = members_pools(policies, member, config.member_n, pool);
     standing_configure(c->core, &config, now(c));
+    control_learned_configure(c->learned, conf);
     free(member);
     free(pool);
     free(source);
@@ -243,11 +193,20 @@ static int member_of(const struct control_standing *c, const struct conf_egress 
 {
     struct addr one;
     const struct addr *address;
-    size_t n = addresses_of(e, &one, &address);
+    size_t n = members_addresses(e, &one, &address);
     for (size_t i = 0; i < n; i++)
         if (addr_same_host(&address[i], source))
             return standing_find(c->core, e->name, &address[i]);
     return n == 1 ? standing_find(c->core, e->name, &address[0]) : STANDING_NONE;
+}
+
+/* By its egress, when that is all that is known of it. */
+static int member_at(const struct control_standing *c, struct slice egress,
+                     const struct addr *address)
+{
+    static const struct addr none = { .family = ADDR_NONE };
+    int member = standing_find(c->core, egress, address);
+    return member == STANDING_NONE ? standing_find(c->core, egress, &none) : member;
 }
 
 static int class_of(const struct reply_report *r)
@@ -279,6 +238,8 @@ void control_standing_report(struct control_standing *c, const struct reply_repo
     const struct conf_egress *e = c->policies ? egress_hashed(c, r->egress) : NULL;
     int member = e ? member_of(c, e, &r->source) : STANDING_NONE, class = class_of(r);
     struct slice provider = slice_of(r->provider);
+    if (e && control_learned_note(c->learned, e, &r->source) && c->env.learned)
+        c->env.learned(c->env.arg);
     if (member == STANDING_NONE || class == STANDING_NONE)
         return;
     struct standing_reply reply = { .reply_class = (uint8_t) class,
@@ -293,20 +254,33 @@ void control_standing_report(struct control_standing *c, const struct reply_repo
     control_standing_touched(c);
 }
 
+/* Where the egress is all that is judged, the text says which address was listed. */
+static void put_what(const struct control_standing *c, int member, const struct listing *l,
+                     char text[STANDING_TEXT_MAX])
+{
+    struct standing_view v;
+    char address[ADDR_TEXT_MAX];
+    bool names = standing_view(c->core, member, now(c), &v) && v.address.family == ADDR_NONE;
+    snprintf(text, STANDING_TEXT_MAX, "%s%s%s", names ? addr_host_text(&l->address, address) : "",
+             names ? ": " : "", l->text[0] ? l->text : l->what);
+}
+
 void control_standing_listing(struct control_standing *c, struct slice egress,
                               const struct listing *l)
 {
+    char text[STANDING_TEXT_MAX];
     static const uint8_t verdicts[] = { [LIST_UNKNOWN] = STANDING_UNKNOWN,
                                         [LIST_CLEAR] = STANDING_CLEARED,
                                         [LIST_LISTED] = STANDING_IS_LISTED };
-    int member = standing_find(c->core, egress, &l->address);
+    int member = member_at(c, egress, &l->address);
     struct standing_check check = { .source = l->source, .verdict = verdicts[l->state] };
     if (member == STANDING_NONE)
         return;
     if (l->dead)
         check.verdict = STANDING_SILENT;
     else if (l->state == LIST_LISTED) {
-        check.text = slice_of(l->text[0] ? l->text : l->what);
+        put_what(c, member, l, text);
+        check.text = slice_of(text);
         check.points = l->kind == ZONE_REPORT ? 0 : l->points;
         check.hard = l->kind == ZONE_HARD;
         check.many = l->many;
@@ -323,11 +297,18 @@ static enum standing_name name_of(enum hygiene_state state)
     return (enum standing_name)names[state];
 }
 
+/* Names of one address say nothing of an egress that has several. */
+static bool has_several(const struct control_standing *c, struct slice egress)
+{
+    struct addr address[LEARNED_EACH];
+    return learned_of(control_learned_core(c->learned), egress, address) > 1;
+}
+
 void control_standing_hygiene(struct control_standing *c, struct slice egress,
                               const struct hygiene *h)
 {
-    int member = standing_find(c->core, egress, &h->address);
-    if (member == STANDING_NONE || addr_is_private(&h->address))
+    int member = member_at(c, egress, &h->address);
+    if (member == STANDING_NONE || addr_is_private(&h->address) || has_several(c, egress))
         return;
     standing_hygiene(c->core, member, name_of(h->reverse), name_of(h->ehlo), now(c));
     control_standing_touched(c);
@@ -351,6 +332,11 @@ void control_standing_advise(struct control_standing *c, struct advice *a)
     control_standing_touched(c);
 }
 
+const struct learned *control_standing_learned(const struct control_standing *c)
+{
+    return control_learned_core(c->learned);
+}
+
 bool control_standing_lost(const struct control_standing *c)
 {
     return c->lost;
@@ -371,6 +357,7 @@ struct control_standing *control_standing_new(const struct control_standing_env 
     c->keeper = keeper_new(env->folder);
     struct standing_hooks hooks = { on_event, c };
     load(c, &hooks);
+    c->learned = control_learned_new(c->loop, c->keeper);
     timer_init(&c->tick, on_tick);
     return c;
 }
@@ -384,6 +371,7 @@ void control_standing_free(struct control_standing **standing)
     save(c);
     keeper_free(&c->keeper);
     standing_free(&c->core);
+    control_learned_free(&c->learned);
     if (c->policies)
         policies_unref(&c->policies);
     free(c);

@@ -11,8 +11,12 @@
  *   by one, and one that a receiver blocks or limits is left out there (beyond its limit) while
  *   another of its family is fit. See standing_advice.c for what its limit means for the others.
  *
+ *   Where neither `address` nor `source` says it, the address is the one that mail turns out to
+ *   leave from (reputation/learned.h). It has no member of its own: its egress is what is judged.
+ *
  *   Everything runs on control's loop. State is written within a second of a change, an order into
- *   both copies (keeper.h). When neither can be read all addresses begin in doubt.
+ *   both copies (keeper.h); what could not be written is tried again. When neither can be read all
+ *   addresses begin in doubt.
  */
 #ifndef WAYPOST_DAEMON_CONTROL_STANDING_H
 #define WAYPOST_DAEMON_CONTROL_STANDING_H
@@ -20,6 +24,7 @@
 #include "gateway/io/loop.h"
 #include "policies/policies.h"
 #include "reputation/hygiene.h"
+#include "reputation/learned.h"
 #include "reputation/listing.h"
 #include "reputation/report.h"
 #include "reputation/standing.h"
@@ -32,6 +37,7 @@ struct control_standing_env {
     void (*changed)(void *arg); /* a new advice table is wanted; may be NULL */
     /* Every event of the core: copy and return. May be NULL. */
     void (*event)(void *arg, const struct standing_event *event);
+    void (*learned)(void *arg); /* control_standing_learned() tells others; may be NULL */
     void *arg;
 };
 
@@ -44,7 +50,10 @@ bool control_standing_lost(const struct control_standing *standing);
 /* At the start and after each reload. Takes a reference. */
 void control_standing_configure(struct control_standing *standing, struct policies *policies);
 
-/* What a receiver said. */
+/* The addresses of egresses of which the configuration names none. */
+const struct learned *control_standing_learned(const struct control_standing *standing);
+
+/* What a receiver said, and to whom. */
 void control_standing_report(struct control_standing *standing, const struct reply_report *report);
 /* What a list says of an address of this egress, after each look: an address is free again only
  * after several that found nothing. */

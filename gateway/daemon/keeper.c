@@ -214,6 +214,14 @@ bool keeper_wait(struct keeper *k)
     return kept;
 }
 
+bool keeper_fails(struct keeper *k)
+{
+    pthread_mutex_lock(&k->mutex);
+    bool fails = !k->writing && k->failing; /* it is the writer's while it writes */
+    pthread_mutex_unlock(&k->mutex);
+    return fails;
+}
+
 /* ---- at the start ---- */
 
 static enum rc read_file(const char *path, struct buf *into, struct err *err)

@@ -33,6 +33,8 @@ void keeper_save(struct keeper *keeper, const char *name, struct slice bytes);
 
 /* Until all that was handed over is on the disk. False: the last write failed. */
 bool keeper_wait(struct keeper *keeper);
+/* The last write failed, and what it was to keep is only in memory. */
+bool keeper_fails(struct keeper *keeper);
 
 /* Takes the content of a copy, valid during the call. False, and why: it is damaged. */
 typedef bool keeper_take_fn(void *arg, struct slice bytes, struct err *err);

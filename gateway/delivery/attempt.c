@@ -131,7 +131,7 @@ void attempt_stick(struct attempt *a, struct slice egress)
 
 uint32_t attempt_next_batch(struct attempt *a, struct session *s, uint32_t max)
 {
-    a->batch_n = a->answered = a->accepted = 0;
+    a->batch_n = a->answered = a->accepted = a->farewell = 0;
     a->mail_ok = a->mail_refused = a->only_dot = false;
     a->end_mark = 0;
     for (uint32_t i = 0; i < a->env.recipients_n && a->batch_n < max; i++) {

@@ -33,6 +33,7 @@ struct attempt {
     struct finding *findings; /* one per recipient of env */
     uint32_t *batch; /* recipients of this transaction, by index; the accepted ones come first */
     uint32_t batch_n, answered, accepted;
+    uint32_t farewell; /* 1 + the recipient that was answered by 421; 0: none was */
     uint8_t step;
     uint8_t lane; /* that it was given out in */
     bool is_large;

@@ -30,14 +30,14 @@ bool terms_same(const struct terms *a, const struct terms *b)
     return a->tls == b->tls && slice_eq(a->user, b->user) && slice_eq(a->password, b->password);
 }
 
-/* What the other side takes for our address; ADDR_NONE: the proxy does not tell. */
+/* What the other side takes for our address; ADDR_NONE: nobody tells. */
 void open_note_source(struct session *s, const struct dial_result *r)
 {
     const struct conf_via *via = &egress_of(s)->via;
     s->source = *stream_local(s->stream);
     if (via->kind == CONF_VIA_SOCKS5)
         s->source = r->source;
-    else if (via->kind == CONF_VIA_PROXY && via->source.family != ADDR_NONE)
+    if (via->kind != CONF_VIA_RELAY && via->source.family != ADDR_NONE)
         s->source = via->source;
 }
 

@@ -252,4 +252,15 @@ void reply_final(struct session *s, struct expected *e, const struct reply *repl
 /* A reply that nothing asked for, while the body is being sent. */
 void transact_interrupted(struct session *s, const struct reply *reply);
 
+/* ---- farewell.c ---- */
+
+/* The kernel has the end of the message. */
+bool transact_all_out(const struct session *s, const struct attempt *a);
+/* A 421 came to a recipient. True: all of the message is out, so those that were accepted may have
+ * it. That is still to be told: the reply is one for this recipient. If nothing else comes in a
+ * while, or before the connection ends, it is for the others as well. */
+bool transact_farewell(struct session *s);
+/* The finding of that; NULL: there was none. */
+const struct finding *transact_farewell_of(const struct session *s);
+
 #endif

@@ -2,8 +2,9 @@
  * delivery/steps — the dialogue of a session: commands out, replies to the step that waits for them
  *
  *   Every command that is sent puts its step in the queue of expected replies; the reply in front
- *   belongs to it. A 421 ends the session wherever it comes (RFC 5321 section 3.8); a reply that
- *   nobody waits for ends it too. The deadline is always that of the step in front.
+ *   belongs to it. A 421 ends the session wherever it comes (RFC 5321 section 3.8), but for a
+ *   moment when the peer has all of the message (farewell.c); a reply that nobody waits for ends it
+ *   too. The deadline is always that of the step in front.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -59,6 +60,8 @@ void session_flush_out(struct session *s)
 
 /* ---- deadlines (RFC 5321 section 4.5.3.2) ---- */
 
+enum { FAREWELL_MS = 5000 }; /* who says 421 closes the connection */
+
 static int64_t patience(const struct session *s)
 {
     const struct conf_delivery *conf = &policies_conf(s->policies)->delivery;
@@ -66,6 +69,8 @@ static int64_t patience(const struct session *s)
         return conf->idle;
     if (s->tls_under_way)
         return conf->timeouts.greeting;
+    if (transact_farewell_of(s))
+        return FAREWELL_MS;
     if (!s->expected_n) /* sending a body: between two pieces of it */
         return conf->timeouts.data;
     switch ((enum step)s->expected[s->expected_at].step) {
@@ -133,7 +138,7 @@ void session_on_reply(struct session *s, const struct reply *reply)
         return;
     }
     struct expected *head = &s->expected[s->expected_at];
-    if (reply->code == 421) {
+    if (reply->code == 421 && !transact_farewell(s)) {
         on_closing(s, reply);
         return;
     }
@@ -170,6 +175,12 @@ static const char *awaited(const struct session *s)
 void session_on_broken(struct session *s, enum fault fault, const char *text)
 {
     char whole[200];
+    const struct finding *farewell = transact_farewell_of(s);
+    if (farewell) {
+        struct finding said = *farewell;
+        session_kill(s, &said);
+        return;
+    }
     snprintf(whole, sizeof whole, "%s (%s)", text, awaited(s));
     struct finding f = { .where = (uint8_t)where_of(s),
                          .fault = (uint8_t)fault,

@@ -315,6 +315,8 @@ void reply_rcpt(struct session *s, struct expected *e, const struct reply *reply
         a->batch[a->accepted++] = recipient;
     } else if (!a->mail_refused) {
         struct finding f = finding_of(s, WHERE_RCPT, reply);
+        if (reply->code == 421)
+            crowd_judge(s, &f);
         if (!(a->accepted && outcome_too_many_rcpt(&f)))
             attempt_find(a, recipient, &f);
     }
@@ -364,15 +366,10 @@ void transact_sent(struct session *s, struct attempt *a)
     s->target->again = true;
 }
 
-static bool all_taken(const struct session *s, const struct attempt *a)
-{
-    return stream_bytes_out(s->stream) - stream_queued(s->stream) >= a->end_mark;
-}
-
 void reply_final(struct session *s, struct expected *e, const struct reply *reply)
 {
     struct attempt *a = e->attempt;
-    if (a->step == ATTEMPT_SENDING || (a->accepted && !all_taken(s, a))) {
+    if (a->step == ATTEMPT_SENDING || (a->accepted && !transact_all_out(s, a))) {
         transact_interrupted(s, reply);
         return;
     }

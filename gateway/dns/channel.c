@@ -10,6 +10,7 @@
 
 #include "gateway/base/mem.h"
 #include "gateway/base/rnd.h"
+#include "gateway/dns/answer.h"
 #include "gateway/io/dial_socket.h"
 #include "gateway/io/timer.h"
 
@@ -27,6 +28,7 @@ struct channel {
         int fd;
     } watches[WATCHES];
     size_t open; /* questions under way */
+    bool plain;  /* the server does not know EDNS */
     bool closing;
     uint16_t ids[IDS]; /* random, from the system: ids must not be predictable */
     size_t ids_left;
@@ -36,6 +38,9 @@ struct question {
     struct channel *channel;
     channel_fn *fn;
     void *arg;
+    char *name;
+    uint16_t type;
+    bool plain; /* as it was sent */
 };
 
 static pthread_once_t library_once = PTHREAD_ONCE_INIT;
@@ -164,17 +169,26 @@ void channel_free(struct channel **channel)
     *channel = NULL;
 }
 
+static void send_question(struct question *q);
+
 static void on_answer(void *arg, int status, int timeouts, unsigned char *packet, int n)
 {
     struct question *q = arg;
     enum rc rc = status == ARES_ETIMEOUT ? RC_TIMEOUT : RC_IO;
     (void)timeouts;
+    bool formerr = status == ARES_SUCCESS && packet && n > 3 && (packet[3] & 15) == DNS_FORMERR;
+    if (formerr && !q->plain && !q->channel->closing) {
+        q->channel->plain = true;
+        send_question(q);
+        return;
+    }
     q->channel->open--;
     if (q->channel->closing || status == ARES_EDESTRUCTION)
         rc = RC_CLOSED;
     else if (status == ARES_SUCCESS && packet && n > 0)
         rc = RC_OK;
     q->fn(q->arg, rc, rc == RC_OK ? packet : NULL, rc == RC_OK ? (size_t)n : 0);
+    free(q->name);
     free(q);
 }
 
@@ -187,14 +201,14 @@ static uint16_t next_id(struct channel *c)
     return c->ids[--c->ids_left];
 }
 
-void channel_send(struct channel *c, const char *name, uint16_t type, channel_fn *fn, void *arg)
+static void send_question(struct question *q)
 {
+    struct channel *c = q->channel;
     unsigned char *packet = NULL;
     int n = 0;
-    struct question *q = mem_zero(sizeof *q);
-    *q = (struct question){ c, fn, arg };
-    c->open++;
-    int status = ares_create_query(name, 1, type, next_id(c), 1, &packet, &n, UDP_MAX);
+    q->plain = c->plain;
+    int status =
+        ares_create_query(q->name, 1, q->type, next_id(c), 1, &packet, &n, q->plain ? 0 : UDP_MAX);
     if (status != ARES_SUCCESS) {
         on_answer(q, status, 0, NULL, 0);
         return;
@@ -204,6 +218,14 @@ void channel_send(struct channel *c, const char *name, uint16_t type, channel_fn
         timer_set(c->loop, &c->tick, TICK_MS);
     ares_send(c->ares, packet, n, on_answer, q);
     ares_free_string(packet);
+}
+
+void channel_send(struct channel *c, const char *name, uint16_t type, channel_fn *fn, void *arg)
+{
+    struct question *q = mem_zero(sizeof *q);
+    *q = (struct question){ c, fn, arg, .name = mem_strdup(name), .type = type };
+    c->open++;
+    send_question(q);
 }
 
 const struct addr *channel_server(const struct channel *c)

@@ -141,6 +141,18 @@ def test_truncated_answers_are_asked_again_over_tcp(world, sink):
     assert ("dest.test", "MX", "tcp") in zone.queries
 
 
+def test_a_server_that_knows_no_edns(world, sink):
+    """More than one question to it, at once and after that it has said so."""
+    here, zone = world()
+    s = sink()
+    zone.fault("*", "no_edns")
+    for n in range(4):
+        zone.mail(f"d{n}.test", s.address)
+        here.send(mail.message(), to=[f"b@d{n}.test"])
+    s.wait(4)
+    assert not here.log("deferred")
+
+
 def test_answers_are_kept_for_their_ttl(world, sink):
     here, zone = world()
     s = sink()

@@ -4,6 +4,7 @@ test_listed — a list has one of our addresses: what waits leaves by the others
 The lists themselves are in test_lists, what receivers say in test_reputation.
 """
 import collections
+import socket
 import threading
 import time
 
@@ -225,3 +226,47 @@ def test_a_feed_that_lists_nearly_all_is_not_believed_at_once(relay, sink):
     here.write("bad.netset", ELSEWHERE + ours[0] + "\n")        # mended: the one is believed
     wait_state(here, "draining")
     assert [r["egress"] for r in here.log("listing", state="listed")] == ["a"]
+
+
+class Tells(smtpd.Server):
+    """A SOCKS5 proxy that is the destination, too; it tells where it connects from."""
+
+    def __init__(self, source):
+        self.told = socket.inet_aton(source)
+        super().__init__(port=1080)
+
+    def _serve(self, s):
+        s.exactly(3)
+        s.send(b"\5\0")
+        s.exactly(10)
+        s.send(b"\5\0\0\1" + self.told + b"\x12\x67")
+        super()._serve(s)
+
+
+def test_an_address_that_a_proxy_tells_is_watched(relay, sink, keep):
+    """No configuration names it. Listed, its mail leaves by the other egress; after a kill as well,
+    when there is no mail to tell it anew."""
+    b, seen = net.loopback(), "203.0.113.77"
+    server = sink()
+    proxy = keep(Tells(seen))
+    here = relay(to=server, start=False, policies=waypost.LATER)
+    path = here.write("bad.netset", ELSEWHERE)
+    conf = two(None, b, path, weights=(1, 0))
+    conf["egress"][0] = {"name": "a", "via": {"socks5": proxy.host}}
+    here.write_conf(conf)
+    here.start()
+    here.send(mail.message())
+    assert proxy.wait(1)
+    net.wait_for("it to be learned", lambda: seen in here.stderr(), 10)
+    here.write("bad.netset", ELSEWHERE + seen + "\n")
+    assert here.wait_log("listing", 1, 30, egress="a", state="listed")[0]["source"] == seen
+    wait_state(here, "draining")
+    here.kill_tree()
+    here.start()
+    net.wait_for("the relay to know", lambda: "barred" in explain(here), 20)
+    here.send(mail.message())
+    assert server.wait(1)[0].peer == b
+    feed = net.wait_for("the watch to go on", lambda: [
+        r for r in here.rows("report", "reputation") if r.get("kind") == "feed"
+        and r["address"] == seen], 20)
+    assert feed[0]["state"] == "listed" and feed[0]["egress"] == "a"

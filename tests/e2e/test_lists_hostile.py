@@ -66,6 +66,7 @@ HOSTILE = {
 # Odd ways to say something true.
 ODD = {
     "over-tcp": lambda *truth: broken("truncated", *truth),
+    "without-edns": lambda *truth: broken("no_edns", *truth),
     "alias": lambda *truth: right(*truth, "CNAME yes.test.").add("yes.test", "A 127.0.0.2"),
     "ttl-none": lambda *truth: right(*truth, ttl=0, negative=0),
     "ttl-longest": lambda *truth: right(*truth, ttl=2**31 - 1, negative=2**31 - 1),

@@ -27,9 +27,9 @@ static void on_event(void *arg, const struct standing_event *e)
     }
     assert_true((e->from != e->to || e->to == STANDING_BLOCKED) && e->reason.n > 0 &&
                 e->at_ms == r->now_ms);
-    (void)snprintf(r->log[line], sizeof r->log[0], "%.*s%s%.*s %s>%s: %.*s", SLICE_FMT(e->egress),
+    (void)snprintf(r->log[line], sizeof r->log[0], "%.*s%s%.*s %s>%s%s: %.*s", SLICE_FMT(e->egress),
                    e->provider.n ? "@" : "", SLICE_FMT(e->provider), standing_state_names[e->from],
-                   standing_state_names[e->to], SLICE_FMT(e->reason));
+                   standing_state_names[e->to], e->alone ? ", alone" : "", SLICE_FMT(e->reason));
 }
 
 static struct standing_hooks hooks_of(struct standing_rig *r)

@@ -20,8 +20,9 @@ struct standing_rig {
     bool idle; /* what drains has no transaction left: told after each piece of evidence */
     struct standing_member member[RIG_MEMBERS];
     struct standing_config config;
-    char log[RIG_EVENTS][200]; /* "a clean>suspect: reason", "a@gmail clean>blocked: reason" */
-    uint32_t events;           /* all of them; log holds the first RIG_EVENTS */
+    /* "a clean>suspect: reason", "a@gmail clean>blocked, alone: reason" */
+    char log[RIG_EVENTS][200];
+    uint32_t events; /* all of them; log holds the first RIG_EVENTS */
 };
 
 void sr_open(struct standing_rig *r, uint32_t members);

@@ -92,6 +92,10 @@ static void test_the_second_block_within_a_week(void **state)
     assert_true(alarms_judge(alarms, &e, false, week, &alarm));
     assert_int_equal(alarm.kind, ALARM_PROVIDER);
     assert_false(alarms_judge(alarms, &e, false, 2 * week + HOUR, &alarm));
+    e.provider = slice_of("yahoo"); /* the first one, and nobody else is left to carry its mail */
+    e.alone = true;
+    assert_true(alarms_judge(alarms, &e, false, 2 * week + HOUR, &alarm));
+    assert_int_equal(alarm.kind, ALARM_PROVIDER);
 }
 
 static void test_names_are_told_when_they_break(void **state)

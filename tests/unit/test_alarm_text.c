@@ -35,7 +35,7 @@ static const struct row {
       "its mail waits", "waypost egress list" },
     { ALARM_POOL, "overseas", "back", "route overseas has an address again that may carry mail", "",
       "" },
-    { ALARM_PROVIDER, "gmail", "blocked", "a (192.0.2.1) is blocked by gmail again",
+    { ALARM_PROVIDER, "gmail", "blocked", "a (192.0.2.1) is blocked by gmail",
       "goes by other addresses, or waits", "page to ask for removal" },
     { ALARM_ADDRESS, "", "draining", "a (192.0.2.1) carries no new mail (draining)",
       "what waits leaves by other egresses", "find out what was sent" },

@@ -64,6 +64,15 @@ static void test_reserve_and_fallback(void **state)
     r->egress[0].weight = 0;
     assert_int_equal(pick(r), 1);
     assert_int_equal(reason(r, 0), RULED_OUT_RESERVE);
+    for (int measured = 1; measured >= 0; measured--) {
+        r->q.sticky = 0; /* the others are back; elsewhere greylisting would begin anew */
+        r->q.now_ms = r->advice->made_ms + (measured ? 0 : ADVICE_STALE_MS + 1);
+        assert_int_equal(pick(r), 0);
+        assert_int_equal(reason(r, 0), CHOSEN_STICKY);
+        r->q.sticky = EGRESS_NONE;
+        assert_int_not_equal(pick(r), 0);
+    }
+    r->q.now_ms = r->advice->made_ms;
     for (int e = 1; e < N; e++)
         r->advice->path[e].state = PATH_DOWN;
     assert_int_equal(pick(r), 0); /* the reserve gets through */

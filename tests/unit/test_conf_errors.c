@@ -192,16 +192,13 @@ static const struct row plan_rows[] = {
       "egress:\n  - { name: b }\n  - { name: a, via: { socks5: \"192.0.2.1:1080\", user: u } }\n",
       NULL, "6:21: found no \"password_file\", expected both user and password_file" },
     { BASE "egress:\n"
-           "  - { name: a, via: { socks5: \"192.0.2.1\", source: 192.0.2.1, tls: verify } }\n"
+           "  - { name: a, via: { socks5: \"192.0.2.1\", tls: verify } }\n"
            "  - { name: b, via: { proxy: \"192.0.2.1:25\", user: u, password_file: p } }\n"
-           "  - { name: c, via: { proxy: haproxy.example } }\n"
-           "  - { name: d, via: { relay: r.example, source: 192.0.2.1 } }\n",
+           "  - { name: c, via: { proxy: haproxy.example } }\n",
       NULL,
-      "5:52: found \"source\", expected it only together with proxy\n"
-      "5:68: found \"tls\", expected it only together with relay\n"
+      "5:49: found \"tls\", expected it only together with relay\n"
       "6:52: found \"user\", expected it only together with socks5 or relay\n"
-      "7:30: found \"haproxy.example\" without port, expected the port that takes the header\n"
-      "8:49: found \"source\", expected it only together with proxy" },
+      "7:30: found \"haproxy.example\" without port, expected the port that takes the header" },
     { BASE "egress: [ { name: a, address: 192.0.2.1, via: { socks5: \"192.0.2.1\" } } ]\n", NULL,
       "4:11: found both address and via, expected one of them" },
     { BASE "egress: [ { name: a, interface: much-too-long-a-name, mark: 0 } ]\n", NULL,

@@ -26,13 +26,22 @@
 #include "tests/support/line_rig.h"
 #include "tests/support/temp_dir.h"
 
-enum { STEP_MS = 10, TURNS = 6, EGRESSES = 21, START_MS = 4000, NEVER_MS = 60 * 1000 };
+/* The last one is a proxy's, which tells where it leaves from. */
+enum {
+    STEP_MS = 10,
+    TURNS = 6,
+    EGRESSES = 22,
+    FAR = EGRESSES - 1,
+    START_MS = 4000,
+    NEVER_MS = 60 * 1000
+};
 
 static struct {
     struct loop *loop;
     char dir[64], path[80], feed[80], history[80];
     struct delivery_log *log;
     struct relay_links *relay;
+    struct link_outbox *outbox;
     struct admin_server *server;
     struct control_parts parts;
     struct policies *policies;
@@ -46,6 +55,17 @@ static void advance(int64_t ms)
 {
     for (int64_t done = 0; done < ms; done += STEP_MS) {
         clocks.ahead_ms += STEP_MS;
+        for (int i = 0; i < TURNS; i++)
+            loop_turn(rig.loop, 0);
+    }
+}
+
+/* Long waits. */
+static void pass(int64_t ms)
+{
+    enum { LONG_MS = 500 };
+    for (int64_t done = 0; done < ms; done += LONG_MS) {
+        clocks.ahead_ms += LONG_MS;
         for (int i = 0; i < TURNS; i++)
             loop_turn(rig.loop, 0);
     }
@@ -75,6 +95,7 @@ static void open_relay(void)
 {
     rig.server = line_listen(rig.loop, rig.path, &rig.relay);
     rig.relay = relay_links_new(rig.loop, 1, rig.log, NULL);
+    rig.outbox = relay_links_outbox(rig.relay, 0);
     relay_links_worker(rig.relay, 0, loop_mailbox(rig.loop), on_advice, no_letter, NULL);
 }
 
@@ -103,11 +124,26 @@ static void list_first(int n)
     FILE *f = fopen(fresh, "w");
     assert_non_null(f);
     for (int i = 0; i < 100; i++)
-        fprintf(f, "198.51.%d.0/24\n", i);
+        fprintf(f, "198.51.%d.0/24\n", i + (n ? 0 : 100));
     for (int i = 0; i < n; i++)
         fprintf(f, "203.0.113.%d\n", i + 1);
     assert_int_equal(fclose(f), 0);
     assert_int_equal(rename(fresh, rig.feed), 0);
+}
+
+static void start_control(void)
+{
+    control_parts_start(&rig.parts, rig.loop, rig.path, rig.history, rig.dir);
+    control_parts_configure(&rig.parts, rig.policies);
+}
+
+/* Control alone, and the supervisor shows it the file. */
+static void restart_control(void)
+{
+    control_parts_free(&rig.parts);
+    memset(&rig.parts, 0, sizeof rig.parts);
+    start_control();
+    feed_files_configure(rig.files, policies_conf(rig.policies));
 }
 
 /* ---- the configuration ---- */
@@ -125,8 +161,9 @@ static struct policies *configuration(void)
                "reputation: { feeds: [ { file: \"%s\", format: netset, points: 100 } ] }\n"
                "egress:\n",
                rig.feed);
-    for (int i = 0; i < EGRESSES; i++)
+    for (int i = 0; i < EGRESSES - 1; i++)
         buf_printf(&text, "  - { name: %c, address: 203.0.113.%d }\n", 'a' + i, i + 1);
+    buf_printf(&text, "  - { name: %c, via: { socks5: \"127.0.0.1:9\" } }\n", 'a' + FAR);
     bundle_put(b, "/w.yaml", buf_slice(&text));
     bundle_put(b, rig.feed, slice_of(""));
     if (policies_load(b, "/w.yaml", &p, errors) != RC_OK) {
@@ -157,8 +194,7 @@ static int set_up(void **state)
     rig.log = delivery_log_new();
     open_relay();
     rig.policies = configuration();
-    control_parts_start(&rig.parts, rig.loop, rig.path, rig.history, rig.dir);
-    control_parts_configure(&rig.parts, rig.policies);
+    start_control();
     assert_int_equal(ipc_pair(fds, NULL), RC_OK);
     rig.control.ipc = ipc_new(rig.loop, fds[0], &ops, NULL);
     rig.line = ipc_new(rig.loop, fds[1], &ops, NULL);
@@ -210,9 +246,95 @@ static void test_a_line_in_a_file_bars_within_two_seconds(void **state)
     assert_true(longest_ms <= PROMISED_MS);
 }
 
+/* Which row of the table stands for it is that of its egress, whose address nobody configured. */
+static const char *far_state(void)
+{
+    static const struct addr none = { .family = ADDR_NONE };
+    const char name[2] = { 'a' + FAR, '\0' };
+    struct standing *core = control_standing_core(rig.parts.standing);
+    struct standing_view v;
+    assert_true(standing_view(core, standing_find(core, slice_of(name), &none), 0, &v));
+    return standing_state_names[v.state];
+}
+
+/* Mail was taken there, from this address. */
+static void mail_from(const char *address)
+{
+    const char name[2] = { 'a' + FAR, '\0' };
+    struct reply_report r = { .egress = slice_hash_stable(slice_of(name)),
+                              .count = 1,
+                              .code = 250 };
+    assert_int_equal(addr_parse(slice_of(address), &r.source), RC_OK);
+    relay_links_report(rig.outbox, &r, 1);
+    advance(100);
+}
+
+/* An address that no configuration names is watched as soon as it turns out; what is listed is its
+ * egress, and a new control knows where it left from: by now no mail would tell it. */
+static void test_an_address_that_turns_out_is_watched(void **state)
+{
+    enum { LISTED = 7 };
+    (void)state;
+    list_first(LISTED);
+    advance(5000);
+    for (int i = 0; i < EGRESSES; i++)
+        assert_int_equal(rig.barred[i], i < LISTED);
+    mail_from("10.1.2.3"); /* not what receivers see */
+    mail_from("198.51.7.1");
+    advance(3000);
+    assert_true(rig.barred[FAR]);
+    pass(5 * 60 * 1000 + 5000); /* draining ends */
+    assert_string_equal(far_state(), "listed");
+    restart_control();
+    pass(10 * 1000);
+    assert_string_equal(far_state(), "listed");
+    list_first(0); /* three looks that find nothing, a quarter of an hour apart */
+    pass(40 * 60 * 1000);
+    assert_string_equal(far_state(), "quarantined");
+}
+
+static ino_t kept(void)
+{
+    struct stat st;
+    char path[96];
+    snprintf(path, sizeof path, "%s/standing.bin", rig.dir);
+    return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* The disk is full when an order is given, and then not any more: it is kept without another
+ * change, for there may come none before a kill. */
+static void test_what_could_not_be_written_is_when_it_can(void **state)
+{
+    enum { WAITS = 60 };
+    char aside[96];
+    struct err err;
+    (void)state;
+    snprintf(aside, sizeof aside, "%s.aside", rig.dir);
+    assert_true(control_standing_save_now(rig.parts.standing));
+    ino_t before = kept();
+    assert_int_equal(rename(rig.dir, aside), 0);
+    int64_t now_ms = loop_wall_ms(rig.loop);
+    assert_int_equal(standing_order(control_standing_core(rig.parts.standing), 0, STANDING_DISABLE,
+                                    now_ms, &err),
+                     RC_OK);
+    control_standing_touched(rig.parts.standing);
+    assert_false(control_standing_save_now(rig.parts.standing));
+    assert_int_equal(rename(aside, rig.dir), 0);
+    assert_int_equal(kept(), before);
+    for (int i = 0; i < WAITS && kept() == before; i++) {
+        pass(1000);
+        usleep(5000); /* it is written beside the loop */
+    }
+    assert_int_not_equal(kept(), before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_an_address_that_turns_out_is_watched, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_what_could_not_be_written_is_when_it_can, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_a_line_in_a_file_bars_within_two_seconds, set_up,
                                         tear_down),
     };

@@ -16,6 +16,7 @@
 #include "gateway/daemon/alarm_unsent.h"
 #include "gateway/daemon/kept_allowances.h"
 #include "reputation/alarm.h"
+#include "reputation/learned.h"
 #include "reputation/standing.h"
 
 enum { CORPUS_MAX = 1 << 20 };
@@ -86,6 +87,16 @@ static size_t accepts_unsent(struct slice bytes)
     return unsent_read(bytes, count_unsent, &n, NULL) == RC_OK ? n : 0;
 }
 
+static size_t accepts_learned(struct slice bytes)
+{
+    struct learned *l = NULL;
+    struct addr address[LEARNED_EACH];
+    bool good = learned_unpack(bytes, NOW, &l, NULL) == RC_OK;
+    size_t n = good ? learned_of(l, slice_of("far"), address) : 0;
+    learned_free(&l);
+    return n;
+}
+
 static const struct row {
     const char *path;
     accepts_fn *accepts;
@@ -96,6 +107,7 @@ static const struct row {
     { "under_way/two", accepts_under_way, 3 },     { "standing/lived", accepts_standing, 1 },
     { "standing/new", accepts_standing, 1 },       { "standing/parked", accepts_standing, 1 },
     { "standing/many", accepts_standing, 1 },      { "unsent/two", accepts_unsent, 2 },
+    { "learned/two", accepts_learned, 2 },
 };
 
 static void test_what_the_fuzzers_begin_with(void **state)

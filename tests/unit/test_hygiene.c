@@ -157,8 +157,26 @@ static void test_judge(void **state)
     }
 }
 
+/* A relay has a name of its own in the world. */
+static void test_behind_a_relay(void **state)
+{
+    struct hygiene_facts f = { .ehlo = "mx.test",
+                               .relayed = true,
+                               .reverse_answered = true,
+                               .names = { "relay.test" },
+                               .name_n = 1 };
+    struct hygiene h;
+    (void)state;
+    assert_int_equal(addr_parse(slice_of(OURS), &f.address), RC_OK);
+    look_up(&f.of_name[0], OURS);
+    hygiene_judge(&f, &h);
+    assert_true(h.reverse == HYGIENE_OK && h.ehlo == HYGIENE_OK);
+    assert_string_equal(h.why, "");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_judge) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_judge),
+                                        cmocka_unit_test(test_behind_a_relay) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

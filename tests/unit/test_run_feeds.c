@@ -117,6 +117,34 @@ static void test_what_cannot_be_read_ages(void **state)
     }
 }
 
+/* It lacks most of what it had, and stays so: for a day that is taken for a fault; but whoever is
+ * in it must not be overlooked for ever. */
+static void test_what_stays_less_is_taken_in_the_end(void **state)
+{
+    static const char many[] = "198.51.100.1\n198.51.100.2\n198.51.100.3\n198.51.100.4\n"
+                               "198.51.100.5\n198.51.100.6\n198.51.100.7\n198.51.100.8\n"
+                               "198.51.100.9\n";
+    (void)state;
+    come(many);
+    assert_int_equal(rig.last.state, LIST_CLEAR);
+    come("192.0.2.1\n");
+    assert_non_null(strstr(rig.alarm, "shrank from 9 to 1"));
+    look_in(24 * HOUR - MINUTE);
+    assert_true(rig.last.dead && rig.last.state == LIST_CLEAR);
+    run_feeds_configure(rig.run, &rig.config); /* a reload forgets nothing of it */
+    assert_int_equal(look_in(24 * HOUR + MINUTE), 1);
+    assert_true(!rig.last.dead && rig.last.state == LIST_LISTED && !rig.last.problem);
+    assert_int_equal(rig.fault, LIST_FINE);
+    come(many);
+    come(""); /* so it is with nothing at all; but not with what came before something worse */
+    run_feeds_take(rig.run, path, slice_of(""), "No such file or directory");
+    look_in(30 * HOUR);
+    assert_true(rig.last.dead);
+    come("");
+    look_in(30 * HOUR);
+    assert_true(!rig.last.dead && rig.last.state == LIST_CLEAR);
+}
+
 /* An earlier process may have believed what it said: that ends, too. */
 static void test_one_that_never_came(void **state)
 {
@@ -181,6 +209,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_what_cannot_be_read_ages, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_stays_less_is_taken_in_the_end, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_one_that_never_came, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_held_back_goes_with_what_follows, set_up,
                                         tear_down),

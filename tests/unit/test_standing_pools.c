@@ -48,6 +48,71 @@ static void test_half_a_pool(void **state)
     assert_true(sr_logged(r, "pool_back 0"));
 }
 
+static void blocked_by(struct standing_rig *r, int m, const char *provider)
+{
+    for (int i = 0; i < 3; i++)
+        sr_reply(r, m, provider, STANDING_IP_BLOCKED, 1, true);
+    assert_int_equal(sr_provider(r, m, provider).state, STANDING_BLOCKED);
+}
+
+/* Mail to a provider that blocks the last address it could take waits: somebody has to know. */
+static void test_who_is_blocked_as_the_last_one_of_a_pool(void **state)
+{
+    struct standing_rig *r = *state;
+    struct standing_set pools[2] = { { { 0x7 } }, { { 0x9 } } }; /* abc, ad */
+    r->config.pool = pools;
+    r->config.pool_n = 2;
+    sr_configure(r);
+    blocked_by(r, 1, "qq");
+    blocked_by(r, 2, "gmail");
+    blocked_by(r, 2, "qq");
+    assert_false(sr_logged(r, "alone")); /* a is left everywhere */
+    blocked_by(r, 3, "qq");
+    assert_false(sr_logged(r, "alone"));
+    blocked_by(r, 0, "qq");
+    assert_true(sr_logged(r, "a@qq clean>blocked, alone"));
+    sr_clear(r);
+    standing_fault(r->s, 1, EGRESS_UNPLUMBED, r->now_ms);
+    assert_int_equal(sr_order(r, 3, STANDING_DISABLE), RC_OK);
+    blocked_by(r, 0, "gmail"); /* b has no line, d may not */
+    assert_true(sr_logged(r, "a@gmail clean>blocked, alone"));
+}
+
+static void end_listing(struct standing_rig *r, int m)
+{
+    for (int i = 0; i < 3; i++) {
+        sr_clear_check(r, m, "drop");
+        sr_wait(r, 16 * RIG_MINUTE);
+    }
+}
+
+/* A hard listing empties a pool; when it ends, what is left of it does not: it would be twenty
+ * hours before it is worth little, for an entry that may have been a mistake of minutes. */
+static void test_a_pool_is_back_when_the_listing_ends(void **state)
+{
+    struct standing_rig *r = *state;
+    for (int acknowledge = 0; acknowledge < 2; acknowledge++) {
+        r->config.acknowledge = acknowledge;
+        sr_configure(r);
+        for (int m = 0; m < 4; m++)
+            sr_list(r, m, "drop", 100, true);
+        sr_wait(r, 6 * RIG_MINUTE);
+        assert_int_equal(eligible(r), 0);
+        sr_state(r, 0, STANDING_LISTED);
+        sr_restart(r);
+        for (int m = 0; m < 4; m++)
+            end_listing(r, m);
+        assert_int_equal(eligible(r), acknowledge ? 0 : 2);
+        sr_clear(r);
+        sr_wait(r, 2 * RIG_HOUR);
+        assert_int_equal(eligible(r), acknowledge ? 0 : 2); /* no more than it needs */
+        for (int m = 0; m < 4; m++) {
+            sr_state(r, m, sr_view(r, m).eligible ? STANDING_SUSPECT : STANDING_QUARANTINED);
+            assert_int_equal(sr_order(r, m, STANDING_RESET), RC_OK);
+        }
+    }
+}
+
 static void list_with_most(struct standing_rig *r, int m, bool many)
 {
     struct standing_check c = { .source = slice_of("drop"),
@@ -183,6 +248,10 @@ static void test_a_fault_is_no_bar(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_who_is_blocked_as_the_last_one_of_a_pool, sr_set_up,
+                                        sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_pool_is_back_when_the_listing_ends, sr_set_up,
+                                        sr_tear_down),
         cmocka_unit_test_setup_teardown(test_half_a_pool, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_a_list_that_has_all_of_us_takes_half, sr_set_up,
                                         sr_tear_down),

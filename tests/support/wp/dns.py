@@ -21,6 +21,7 @@ FAULTS = {
     "refused": lambda q, a: _rcode(q, 5),
     "notimp": lambda q, a: _rcode(q, 4),
     "formerr": lambda q, a: _rcode(q, 1),
+    "no_edns": lambda q, a: _rcode(q, 1) if q[10:12] != b"\0\0" else a,
     "wrong_id": lambda q, a: bytes([a[0] ^ 0x55]) + a[1:],
     "wrong_question": lambda q, a: _other_question(a),
     "garbage": lambda q, a: q[:2] + b"\x84" + bytes(range(40)),
