@@ -262,3 +262,19 @@ def test_auth_not_offered_defers(relay, sink):
     here.send(mail.message())
     here.wait_log("deferred")
     assert not s.messages
+
+
+def test_what_is_remembered_of_one_egress_is_not_held_against_another(world, sink):
+    """After a reload that puts them in another order, too."""
+    broken, fine = net.loopback(), net.loopback()
+    s = sink(OneWay("cut", broken), tls=context())
+    egress = [{"name": "broken", "address": broken}, {"name": "fine", "address": fine, "weight": 0}]
+    here, zone = world(conf={"egress": egress})
+    zone.mail("dest.test", s.address)
+    here.send(mail.message())
+    assert (s.wait(1)[0].peer, s.messages[0].tls) == (broken, "")
+    egress = [{"name": "fine", "address": fine}, {"name": "broken", "address": broken, "weight": 0}]
+    here.write_conf({"egress": egress})
+    here.reload()
+    here.send(mail.message())
+    assert s.wait(2)[1].peer == fine and s.messages[1].tls
