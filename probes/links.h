@@ -172,7 +172,8 @@ void links_observe(struct links *links, const struct observation *observation, i
 /* Who told that an egress is out may have told otherwise since, or be gone: the advice asks the
  * workers as it does about what a probe found. To be called when anything they told may be lost. */
 void links_ask_again(struct links *links);
-/* A target that is not learned: OBS_BEACON, or OBS_RESOLVER of one egress (else -1 for all). */
+/* A target that is not learned: OBS_BEACON, with egress -1, or OBS_RESOLVER of that egress (of the
+ * configuration); several may have the same one. */
 void links_target(struct links *links, int group, uint8_t kind, const struct addr *address,
                   int egress);
 /* Forgets all targets of links_target(): before naming those of a new configuration. */

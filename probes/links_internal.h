@@ -46,7 +46,6 @@ struct cell {
 struct target {
     struct addr address;
     uint8_t kind;       /* OBS_PROBE when learned from mail */
-    int16_t egress;     /* conf index, OBS_RESOLVER only; -1: all */
     int64_t mail_ms;    /* last mail to it */
     bool failing;       /* the last connection to it failed, whatever the egress */
     int64_t failing_ms; /* when the first one since it took any had failed, and by whom */
@@ -60,7 +59,7 @@ struct target {
     uint8_t refusals;   /* of probes in a row, whatever the egress */
     uint8_t *refused;   /* [SLOTS], the same by each egress; NULL: none yet */
     bool general;       /* OBS_PROBE: not only slots with views of their own send mail there */
-    uint64_t own[(SLOTS + 63) / 64]; /* those that do */
+    uint64_t own[(SLOTS + 63) / 64]; /* those that do; OBS_RESOLVER: those whose it is */
 };
 
 struct preference {

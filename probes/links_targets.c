@@ -57,17 +57,27 @@ static struct target *place(struct group *g, int64_t now_ms)
     return t;
 }
 
+static void add_own(struct target *t, int16_t slot)
+{
+    t->own[slot / 64] |= UINT64_C(1) << (slot % 64);
+}
+
+static bool is_own(const struct target *t, int16_t slot)
+{
+    return t->own[slot / 64] >> (slot % 64) & 1;
+}
+
 struct target *target_learn(const struct links *l, struct group *g, int16_t slot,
                             const struct addr *address, int64_t now_ms)
 {
     struct target *t = find(g, address, OBS_PROBE);
     if (!t && (t = place(g, now_ms)) != NULL)
-        *t = (struct target){ .address = *address, .kind = OBS_PROBE, .egress = -1 };
+        *t = (struct target){ .address = *address, .kind = OBS_PROBE };
     if (!t)
         return NULL;
     t->mail_ms = now_ms;
     if (l->slot[slot].own_view)
-        t->own[slot / 64] |= UINT64_C(1) << (slot % 64);
+        add_own(t, slot);
     else
         t->general = true;
     return t;
@@ -78,7 +88,9 @@ void links_target(struct links *l, int group, uint8_t kind, const struct addr *a
     struct group *g = l->group[group];
     struct target *t = find(g, address, kind);
     if (!t && (t = place(g, INT64_MAX / 2)) != NULL)
-        *t = (struct target){ .address = *address, .kind = kind, .egress = (int16_t)egress };
+        *t = (struct target){ .address = *address, .kind = kind };
+    if (t && egress >= 0 && (uint32_t)egress < l->egress_n)
+        add_own(t, l->order[egress]);
 }
 
 void links_targets_clear(struct links *l)
@@ -100,8 +112,8 @@ static bool reachable(const struct links *l, int16_t slot, const struct target *
 {
     const struct slot *s = &l->slot[slot];
     bool family = t->address.family == ADDR_V6 ? s->v6 : s->v4;
-    bool seen = t->kind != OBS_PROBE || t->general || t->own[slot / 64] >> (slot % 64) & 1;
-    return family && seen && !s->relay && (t->egress < 0 || t->egress == s->conf_index);
+    bool seen = t->kind == OBS_BEACON || t->general || is_own(t, slot);
+    return family && seen && !s->relay;
 }
 
 static unsigned refused_by(const struct target *t, int16_t slot)

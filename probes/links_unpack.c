@@ -140,7 +140,7 @@ static void get_pairs(struct unpacker *u, struct target *t)
 static void get_target(struct unpacker *u, struct group *g)
 {
     static const uint8_t none[sizeof g->target[0].address.bytes];
-    struct target t = { .kind = OBS_PROBE, .egress = -1, .failed_by = NO_SLOT };
+    struct target t = { .kind = OBS_PROBE, .failed_by = NO_SLOT };
     t.address.family = cur_u8(&u->c);
     struct slice bytes = cur_bytes(&u->c, sizeof t.address.bytes);
     if (bytes.n == sizeof t.address.bytes)
