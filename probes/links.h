@@ -156,7 +156,7 @@ void links_pack(const struct links *links, int64_t now_ms, int64_t wall_ms, stru
 enum rc links_unpack(struct slice bytes, const struct links_hooks *hooks, int64_t now_ms,
                      int64_t wall_ms, struct links **links_r, struct err *err);
 /* What was probed since it was packed is not known: before links_configure() this counts every
- * address and every budget as used just now. */
+ * address, also one that mail names only later, and every budget as used just now. */
 void links_resume(struct links *links, int64_t now_ms);
 
 /* The group's index, made when it is new. Constant for the life of `links`. */

@@ -148,7 +148,8 @@ struct links {
     struct wish wish[WISHES_MAX];
     uint32_t wish_n;
     int64_t parents_ms, faults_ms;
-    int64_t awake_ms; /* of the first tick; 0: none yet */
+    int64_t awake_ms;   /* of the first tick; 0: none yet */
+    int64_t resumed_ms; /* links_resume(); 0: never */
     uint64_t version;
     int64_t advice_ms;   /* of the last table */
     bool changed, dirty; /* a state or preference; only figures */

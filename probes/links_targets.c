@@ -72,7 +72,9 @@ struct target *target_learn(const struct links *l, struct group *g, int16_t slot
 {
     struct target *t = find(g, address, OBS_PROBE);
     if (!t && (t = place(g, now_ms)) != NULL)
-        *t = (struct target){ .address = *address, .kind = OBS_PROBE };
+        *t = (struct target){ .address = *address,
+                              .kind = OBS_PROBE,
+                              .probed_ms = l->resumed_ms }; /* perhaps, just before that */
     if (!t)
         return NULL;
     t->mail_ms = now_ms;

@@ -258,6 +258,7 @@ enum rc links_unpack(struct slice bytes, const struct links_hooks *hooks, int64_
 
 void links_resume(struct links *l, int64_t now_ms)
 {
+    l->resumed_ms = now_ms;
     for (uint32_t g = 0; g < l->group_n; g++)
         for (uint32_t t = 0; t < l->group[g]->target_n; t++)
             l->group[g]->target[t].probed_ms = now_ms;

@@ -66,10 +66,14 @@ static bool take_kept(void *arg, struct slice bytes, struct err *err)
 static void load(struct control_links *c, const struct links_hooks *hooks)
 {
     struct loading loading = { c, hooks };
-    if (keeper_load(c->keeper, FILE_NAME, LINKS_PACK_MAX, take_kept, &loading) == RC_OK)
-        links_resume(c->core, loop_now_ms(c->loop));
-    else
+    enum rc rc = keeper_load(c->keeper, FILE_NAME, LINKS_PACK_MAX, take_kept, &loading);
+    if (rc != RC_OK)
         c->core = links_new(hooks);
+    c->saved_ms = loop_now_ms(c->loop);
+    if (rc != RC_NOT_FOUND) /* damaged: somebody was here before, too */
+        links_resume(c->core, c->saved_ms);
+    else
+        c->saved_ms -= SAVE_MS; /* who comes after us shall know that we were here */
 }
 
 /* ---- what comes in ---- */
@@ -364,7 +368,6 @@ struct control_links *control_links_new(const struct control_links_env *env)
     struct links_hooks hooks = { on_probe, on_event, c };
     c->keeper = keeper_new(env->folder);
     load(c, &hooks);
-    c->saved_ms = loop_now_ms(c->loop);
     c->groups = geo_cache_new(GEO_GROUPS_MAX);
     c->line = control_line_new(c->loop, env->relay_path, &line_ops, c);
     rnd_seed_system(&c->rnd);
