@@ -178,6 +178,14 @@ void links_target(struct links *links, int group, uint8_t kind, const struct add
                   int egress);
 /* Forgets all targets of links_target(): before naming those of a new configuration. */
 void links_targets_clear(struct links *links);
+/* Whose an address is may have changed: a configuration or database says otherwise. Targets learned
+ * from mail go where `group_of` has them now, and when they were probed goes along. A group of
+ * which all do is the same one under another name, if there is none of that yet; one with no target
+ * left is in no table until links_group() is asked for it. Between links_targets_clear() and the
+ * naming of targets anew. How many addresses are in another group now. */
+typedef void links_group_fn(void *arg, const struct addr *address, struct slice *carrier_r,
+                            struct slice *region_r);
+unsigned links_regroup(struct links *links, links_group_fn *group_of, void *arg, int64_t now_ms);
 
 void links_tick(struct links *links, int64_t now_ms, struct rnd *rnd);
 

@@ -7,7 +7,7 @@
  *     links_observe.c  estimates and evidence        links_judge.c   states, attribution
  *     links_prefer.c   preferences                   links_probe.c   budgets, probes under way
  *     links_lapse.c    what nobody confirms          links_advice.c  reads all of it
- *     links_blips.c    runs without a verdict
+ *     links_blips.c    runs without a verdict        links_regroup.c whose addresses are
  */
 #ifndef WAYPOST_PROBES_LINKS_INTERNAL_H
 #define WAYPOST_PROBES_LINKS_INTERNAL_H
@@ -73,6 +73,7 @@ struct preference {
 
 struct group {
     char *carrier, *region;
+    bool left;              /* all its addresses are of other groups now */
     uint32_t carrier_group; /* first group of this carrier: holds carrier_rtt */
     struct cell *cell[SLOTS];
     int64_t due_ms[SLOTS]; /* next look at whether to probe */
@@ -162,6 +163,8 @@ int16_t links_slot_take(struct links *l, struct slice name);        /* there is 
 struct cell *links_cell(struct group *g, int16_t slot);             /* made when needed */
 /* What tells of the path: the cell of the group, or of a relay the way to it. NULL: nothing. */
 const struct cell *links_seen(const struct links *l, const struct group *g, int16_t slot);
+/* The group has this name now, which no other has. */
+void links_group_rename(struct links *l, uint32_t index, struct slice carrier, struct slice region);
 void links_emit(struct links *l, const struct links_event *event);
 void links_emit_group(struct links *l, struct links_event event, const struct group *g);
 
@@ -223,6 +226,8 @@ void target_forget(struct target *t, int16_t slot);
 void target_probed(struct target *t, int16_t slot, int64_t now_ms);
 /* How a probe was greeted. */
 void target_answered(struct target *t, int16_t slot, bool refused);
+/* A learned one is of another group; what is known of it goes along. False: there is no room. */
+bool target_move(struct target *t, struct group *to, int64_t now_ms);
 /* All that it has allocated. */
 void target_clear(struct target *t);
 

@@ -108,6 +108,37 @@ void links_targets_clear(struct links *l)
     }
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Both have been probed: the later time of each counts. */
+static void merge(struct target *into, struct target *t)
+{
+    into->probed_ms = later(into->probed_ms, t->probed_ms);
+    into->refusals = into->refusals > t->refusals ? into->refusals : t->refusals;
+    into->general = into->general || t->general;
+    for (size_t i = 0; i < sizeof t->own / sizeof t->own[0]; i++)
+        into->own[i] |= t->own[i];
+    for (int s = 0; t->pair_ms && s < SLOTS; s++) {
+        if (!into->pair_ms)
+            into->pair_ms = mem_array(SLOTS, sizeof *into->pair_ms);
+        into->pair_ms[s] = later(into->pair_ms[s], t->pair_ms[s]);
+    }
+    target_clear(t);
+}
+
+bool target_move(struct target *t, struct group *to, int64_t now_ms)
+{
+    struct target *there = find(to, &t->address, OBS_PROBE);
+    if (there)
+        merge(there, t);
+    else if ((there = place(to, now_ms)) != NULL)
+        *there = *t;
+    return there != NULL;
+}
+
 /* ---- limits ---- */
 
 static bool reachable(const struct links *l, int16_t slot, const struct target *t)
