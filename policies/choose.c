@@ -4,6 +4,8 @@
 
 #include "policies/choose_internal.h"
 
+_Static_assert((int)CONF_EGRESSES_MAX == (int)CHOICE_MAX, "each of them is a candidate");
+
 const char *const choice_reason_texts[CHOICE_REASONS] = {
     [CHOSEN_BY_WEIGHT] = "chosen by weight: nothing measured to go by",
     [CHOSEN_STICKY] = "chosen: an earlier try of this mail went by it",

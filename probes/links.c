@@ -220,12 +220,19 @@ static uint32_t first_of_carrier(const struct links *l, struct slice carrier)
     return g;
 }
 
+static int in_use_again(struct links *l, uint16_t index)
+{
+    l->changed |= l->group[index]->left;
+    l->group[index]->left = false;
+    return index;
+}
+
 int links_group(struct links *l, struct slice carrier, struct slice region)
 {
     bool there = false;
     uint32_t at = place_of(l, carrier, region, &there);
     if (there)
-        return l->sorted[at];
+        return in_use_again(l, l->sorted[at]);
     bool last = l->group_n == LINKS_GROUPS_MAX - 1;
     if (l->group_n == LINKS_GROUPS_MAX ||
         (last && !(slice_eq_str(carrier, "other") && slice_eq_str(region, "other"))))
@@ -243,6 +250,26 @@ int links_group(struct links *l, struct slice carrier, struct slice region)
     return (int)l->group_n++;
 }
 
+void links_group_rename(struct links *l, uint32_t index, struct slice carrier, struct slice region)
+{
+    struct group *g = l->group[index];
+    bool there = false;
+    uint32_t from = place_of(l, text_slice(g->carrier), text_slice(g->region), &there);
+    l->group_n--; /* while it is out of the order */
+    memmove(l->sorted + from, l->sorted + from + 1, (l->group_n - from) * sizeof l->sorted[0]);
+    uint32_t to = place_of(l, carrier, region, &there);
+    memmove(l->sorted + to + 1, l->sorted + to, (l->group_n - to) * sizeof l->sorted[0]);
+    l->sorted[to] = (uint16_t)index;
+    l->group_n++;
+    free(g->carrier);
+    free(g->region);
+    g->carrier = mem_strndup(carrier.p, carrier.n);
+    g->region = mem_strndup(region.p, region.n);
+    for (uint32_t i = 0; i < l->group_n; i++)
+        l->group[i]->carrier_group = first_of_carrier(l, text_slice(l->group[i]->carrier));
+    l->changed = true;
+}
+
 uint32_t links_group_count(const struct links *l)
 {
     return l->group_n;
@@ -253,6 +280,8 @@ uint32_t links_group_count(const struct links *l)
 static void tick_group(struct links *l, uint32_t index, int64_t now_ms)
 {
     struct group *g = l->group[index];
+    if (g->left)
+        return;
     if (g->judge)
         judge_group(l, g, index, now_ms);
     if (!g->hurry && now_ms < g->evaluate_ms)

@@ -156,7 +156,7 @@ void links_pack(const struct links *links, int64_t now_ms, int64_t wall_ms, stru
 enum rc links_unpack(struct slice bytes, const struct links_hooks *hooks, int64_t now_ms,
                      int64_t wall_ms, struct links **links_r, struct err *err);
 /* What was probed since it was packed is not known: before links_configure() this counts every
- * address and every budget as used just now. */
+ * address, also one that mail names only later, and every budget as used just now. */
 void links_resume(struct links *links, int64_t now_ms);
 
 /* The group's index, made when it is new. Constant for the life of `links`. */
@@ -172,11 +172,20 @@ void links_observe(struct links *links, const struct observation *observation, i
 /* Who told that an egress is out may have told otherwise since, or be gone: the advice asks the
  * workers as it does about what a probe found. To be called when anything they told may be lost. */
 void links_ask_again(struct links *links);
-/* A target that is not learned: OBS_BEACON, or OBS_RESOLVER of one egress (else -1 for all). */
+/* A target that is not learned: OBS_BEACON, with egress -1, or OBS_RESOLVER of that egress (of the
+ * configuration); several may have the same one. */
 void links_target(struct links *links, int group, uint8_t kind, const struct addr *address,
                   int egress);
 /* Forgets all targets of links_target(): before naming those of a new configuration. */
 void links_targets_clear(struct links *links);
+/* Whose an address is may have changed: a configuration or database says otherwise. Targets learned
+ * from mail go where `group_of` has them now, and when they were probed goes along. A group of
+ * which all do is the same one under another name, if there is none of that yet; one with no target
+ * left is in no table until links_group() is asked for it. Between links_targets_clear() and the
+ * naming of targets anew. How many addresses are in another group now. */
+typedef void links_group_fn(void *arg, const struct addr *address, struct slice *carrier_r,
+                            struct slice *region_r);
+unsigned links_regroup(struct links *links, links_group_fn *group_of, void *arg, int64_t now_ms);
 
 void links_tick(struct links *links, int64_t now_ms, struct rnd *rnd);
 

@@ -32,11 +32,22 @@ static void fill_group(const struct links *l, const struct group *g, struct advi
     group->preferred_large = index_of(l, g->prefer[SIZE_LARGE].slot);
 }
 
+/* In the order of the table. How many. */
+static uint32_t collect_groups(const struct links *l, const struct group *groups[LINKS_GROUPS_MAX])
+{
+    uint32_t n = 0;
+    for (uint32_t g = 0; g < l->group_n; g++)
+        if (!l->group[l->sorted[g]]->left)
+            groups[n++] = l->group[l->sorted[g]];
+    return n;
+}
+
 struct advice *links_advice(struct links *l, int64_t now_ms)
 {
+    const struct group *groups[LINKS_GROUPS_MAX];
     if (!due(l, now_ms))
         return NULL;
-    struct advice *a = advice_new(l->egress_n, l->group_n);
+    struct advice *a = advice_new(l->egress_n, collect_groups(l, groups));
     a->version = ++l->version;
     a->made_ms = now_ms;
     for (uint32_t e = 0; e < l->egress_n; e++) {
@@ -46,11 +57,10 @@ struct advice *links_advice(struct links *l, int64_t now_ms)
                                                .probed = s->fault_word != WORD_OF_WORKER,
                                                .share = 1 };
     }
-    for (uint32_t g = 0; g < l->group_n; g++) {
-        const struct group *group = l->group[l->sorted[g]];
-        fill_group(l, group, a, &a->group[g]);
+    for (uint32_t g = 0; g < a->group_n; g++) {
+        fill_group(l, groups[g], a, &a->group[g]);
         for (uint32_t e = 0; e < l->egress_n; e++)
-            view_path(l, group, l->order[e], now_ms, &a->path[(size_t)e * l->group_n + g]);
+            view_path(l, groups[g], l->order[e], now_ms, &a->path[(size_t)e * a->group_n + g]);
     }
     l->advice_ms = now_ms;
     l->changed = l->dirty = false;

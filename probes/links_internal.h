@@ -7,7 +7,7 @@
  *     links_observe.c  estimates and evidence        links_judge.c   states, attribution
  *     links_prefer.c   preferences                   links_probe.c   budgets, probes under way
  *     links_lapse.c    what nobody confirms          links_advice.c  reads all of it
- *     links_blips.c    runs without a verdict
+ *     links_blips.c    runs without a verdict        links_regroup.c whose addresses are
  */
 #ifndef WAYPOST_PROBES_LINKS_INTERNAL_H
 #define WAYPOST_PROBES_LINKS_INTERNAL_H
@@ -46,7 +46,6 @@ struct cell {
 struct target {
     struct addr address;
     uint8_t kind;       /* OBS_PROBE when learned from mail */
-    int16_t egress;     /* conf index, OBS_RESOLVER only; -1: all */
     int64_t mail_ms;    /* last mail to it */
     bool failing;       /* the last connection to it failed, whatever the egress */
     int64_t failing_ms; /* when the first one since it took any had failed, and by whom */
@@ -60,7 +59,7 @@ struct target {
     uint8_t refusals;   /* of probes in a row, whatever the egress */
     uint8_t *refused;   /* [SLOTS], the same by each egress; NULL: none yet */
     bool general;       /* OBS_PROBE: not only slots with views of their own send mail there */
-    uint64_t own[(SLOTS + 63) / 64]; /* those that do */
+    uint64_t own[(SLOTS + 63) / 64]; /* those that do; OBS_RESOLVER: those whose it is */
 };
 
 struct preference {
@@ -74,6 +73,7 @@ struct preference {
 
 struct group {
     char *carrier, *region;
+    bool left;              /* all its addresses are of other groups now */
     uint32_t carrier_group; /* first group of this carrier: holds carrier_rtt */
     struct cell *cell[SLOTS];
     int64_t due_ms[SLOTS]; /* next look at whether to probe */
@@ -149,7 +149,8 @@ struct links {
     struct wish wish[WISHES_MAX];
     uint32_t wish_n;
     int64_t parents_ms, faults_ms;
-    int64_t awake_ms; /* of the first tick; 0: none yet */
+    int64_t awake_ms;   /* of the first tick; 0: none yet */
+    int64_t resumed_ms; /* links_resume(); 0: never */
     uint64_t version;
     int64_t advice_ms;   /* of the last table */
     bool changed, dirty; /* a state or preference; only figures */
@@ -162,6 +163,8 @@ int16_t links_slot_take(struct links *l, struct slice name);        /* there is 
 struct cell *links_cell(struct group *g, int16_t slot);             /* made when needed */
 /* What tells of the path: the cell of the group, or of a relay the way to it. NULL: nothing. */
 const struct cell *links_seen(const struct links *l, const struct group *g, int16_t slot);
+/* The group has this name now, which no other has. */
+void links_group_rename(struct links *l, uint32_t index, struct slice carrier, struct slice region);
 void links_emit(struct links *l, const struct links_event *event);
 void links_emit_group(struct links *l, struct links_event event, const struct group *g);
 
@@ -223,6 +226,8 @@ void target_forget(struct target *t, int16_t slot);
 void target_probed(struct target *t, int16_t slot, int64_t now_ms);
 /* How a probe was greeted. */
 void target_answered(struct target *t, int16_t slot, bool refused);
+/* A learned one is of another group; what is known of it goes along. False: there is no room. */
+bool target_move(struct target *t, struct group *to, int64_t now_ms);
 /* All that it has allocated. */
 void target_clear(struct target *t);
 

@@ -129,7 +129,7 @@ static void put_slot(const struct packer *p, const struct slot *slot)
 void links_pack(const struct links *l, int64_t now_ms, int64_t wall_ms, struct buf *out)
 {
     struct packer p = { .out = out, .now_ms = now_ms };
-    uint16_t n = 0;
+    uint16_t n = 0, groups = 0;
     for (int s = 0; s < SLOTS; s++)
         p.number[s] = l->slot[s].used ? n++ : WIRE_NO_ONE;
     put_u32(out, WIRE_MAGIC);
@@ -138,7 +138,10 @@ void links_pack(const struct links *l, int64_t now_ms, int64_t wall_ms, struct b
     for (int s = 0; s < SLOTS; s++)
         if (l->slot[s].used)
             put_slot(&p, &l->slot[s]);
-    put_u16(out, (uint16_t)l->group_n);
     for (uint32_t g = 0; g < l->group_n; g++)
-        put_group(&p, l->group[l->sorted[g]]);
+        groups += !l->group[g]->left;
+    put_u16(out, groups);
+    for (uint32_t g = 0; g < l->group_n; g++)
+        if (!l->group[l->sorted[g]]->left)
+            put_group(&p, l->group[l->sorted[g]]);
 }

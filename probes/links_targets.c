@@ -57,17 +57,29 @@ static struct target *place(struct group *g, int64_t now_ms)
     return t;
 }
 
+static void add_own(struct target *t, int16_t slot)
+{
+    t->own[slot / 64] |= UINT64_C(1) << (slot % 64);
+}
+
+static bool is_own(const struct target *t, int16_t slot)
+{
+    return t->own[slot / 64] >> (slot % 64) & 1;
+}
+
 struct target *target_learn(const struct links *l, struct group *g, int16_t slot,
                             const struct addr *address, int64_t now_ms)
 {
     struct target *t = find(g, address, OBS_PROBE);
     if (!t && (t = place(g, now_ms)) != NULL)
-        *t = (struct target){ .address = *address, .kind = OBS_PROBE, .egress = -1 };
+        *t = (struct target){ .address = *address,
+                              .kind = OBS_PROBE,
+                              .probed_ms = l->resumed_ms }; /* perhaps, just before that */
     if (!t)
         return NULL;
     t->mail_ms = now_ms;
     if (l->slot[slot].own_view)
-        t->own[slot / 64] |= UINT64_C(1) << (slot % 64);
+        add_own(t, slot);
     else
         t->general = true;
     return t;
@@ -78,7 +90,9 @@ void links_target(struct links *l, int group, uint8_t kind, const struct addr *a
     struct group *g = l->group[group];
     struct target *t = find(g, address, kind);
     if (!t && (t = place(g, INT64_MAX / 2)) != NULL)
-        *t = (struct target){ .address = *address, .kind = kind, .egress = (int16_t)egress };
+        *t = (struct target){ .address = *address, .kind = kind };
+    if (t && egress >= 0 && (uint32_t)egress < l->egress_n)
+        add_own(t, l->order[egress]);
 }
 
 void links_targets_clear(struct links *l)
@@ -94,14 +108,45 @@ void links_targets_clear(struct links *l)
     }
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Both have been probed: the later time of each counts. */
+static void merge(struct target *into, struct target *t)
+{
+    into->probed_ms = later(into->probed_ms, t->probed_ms);
+    into->refusals = into->refusals > t->refusals ? into->refusals : t->refusals;
+    into->general = into->general || t->general;
+    for (size_t i = 0; i < sizeof t->own / sizeof t->own[0]; i++)
+        into->own[i] |= t->own[i];
+    for (int s = 0; t->pair_ms && s < SLOTS; s++) {
+        if (!into->pair_ms)
+            into->pair_ms = mem_array(SLOTS, sizeof *into->pair_ms);
+        into->pair_ms[s] = later(into->pair_ms[s], t->pair_ms[s]);
+    }
+    target_clear(t);
+}
+
+bool target_move(struct target *t, struct group *to, int64_t now_ms)
+{
+    struct target *there = find(to, &t->address, OBS_PROBE);
+    if (there)
+        merge(there, t);
+    else if ((there = place(to, now_ms)) != NULL)
+        *there = *t;
+    return there != NULL;
+}
+
 /* ---- limits ---- */
 
 static bool reachable(const struct links *l, int16_t slot, const struct target *t)
 {
     const struct slot *s = &l->slot[slot];
     bool family = t->address.family == ADDR_V6 ? s->v6 : s->v4;
-    bool seen = t->kind != OBS_PROBE || t->general || t->own[slot / 64] >> (slot % 64) & 1;
-    return family && seen && !s->relay && (t->egress < 0 || t->egress == s->conf_index);
+    bool seen = t->kind == OBS_BEACON || t->general || is_own(t, slot);
+    return family && seen && !s->relay;
 }
 
 static unsigned refused_by(const struct target *t, int16_t slot)

@@ -140,7 +140,7 @@ static void get_pairs(struct unpacker *u, struct target *t)
 static void get_target(struct unpacker *u, struct group *g)
 {
     static const uint8_t none[sizeof g->target[0].address.bytes];
-    struct target t = { .kind = OBS_PROBE, .egress = -1, .failed_by = NO_SLOT };
+    struct target t = { .kind = OBS_PROBE, .failed_by = NO_SLOT };
     t.address.family = cur_u8(&u->c);
     struct slice bytes = cur_bytes(&u->c, sizeof t.address.bytes);
     if (bytes.n == sizeof t.address.bytes)
@@ -258,6 +258,7 @@ enum rc links_unpack(struct slice bytes, const struct links_hooks *hooks, int64_
 
 void links_resume(struct links *l, int64_t now_ms)
 {
+    l->resumed_ms = now_ms;
     for (uint32_t g = 0; g < l->group_n; g++)
         for (uint32_t t = 0; t < l->group[g]->target_n; t++)
             l->group[g]->target[t].probed_ms = now_ms;

@@ -52,7 +52,7 @@ struct web_live {
     struct timer tick;
     unsigned ticks;
     struct shown *shown;
-    uint32_t shown_n, egress_n; /* the shape of the table they were shown */
+    uint64_t shape; /* of the table they were shown: its names, in their order */
     uint64_t version;
     bool egress_changed, asking;
 };
@@ -138,19 +138,31 @@ static bool put_paths(struct web_live *live, bool all, struct buf *json)
         told++;
     }
     json_close(json, ']');
-    return told > 0;
+    return all || told > 0; /* that there are none any more is news, too */
+}
+
+static uint64_t shape_of(const struct advice *a)
+{
+    const uint64_t odd = 0x9e3779b97f4a7c15u;
+    uint64_t shape = a->egress_n;
+    for (uint32_t e = 0; e < a->egress_n; e++)
+        shape = (shape ^ slice_hash(a->egress[e].name)) * odd;
+    for (uint32_t g = 0; g < a->group_n; g++) {
+        shape = (shape ^ slice_hash(a->group[g].carrier)) * odd;
+        shape = (shape ^ slice_hash(a->group[g].region)) * odd;
+    }
+    return shape;
 }
 
 /* Room for the table as it is; false: it has the shape it had. */
-static bool reshape(struct web_live *live)
+static bool reshape(struct web_live *live, const struct advice *a)
 {
-    struct live view = web_live_view(live->web);
-    uint32_t n = live_path_count(&view), egress_n = view.advice ? view.advice->egress_n : 0;
-    if (n == live->shown_n && egress_n == live->egress_n)
+    uint64_t shape = shape_of(a);
+    if (live->shown && shape == live->shape)
         return false;
+    size_t n = (size_t)a->egress_n * a->group_n;
     live->shown = mem_grow(live->shown, n + 1, sizeof *live->shown);
-    live->shown_n = n;
-    live->egress_n = egress_n;
+    live->shape = shape;
     return true;
 }
 
@@ -162,7 +174,7 @@ static void tell_paths(struct web_live *live)
     live->version = view.advice->version;
     struct buf json;
     buf_init(&json, EVENT_BYTES_MAX);
-    bool all = reshape(live);
+    bool all = reshape(live, view.advice);
     if (put_paths(live, all, &json) && !json.full)
         send_all(live, all ? "all_paths" : "paths", &json);
     if (all)

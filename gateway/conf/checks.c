@@ -168,9 +168,9 @@ static void check_egresses(struct conf_reader *r)
                            "found egress \"%s\" a second time, expected it once (first at line %u)",
                            e->name.p, c->egress.at[k].pos.line);
     }
-    if (c->egress.n > UINT16_MAX)
-        conf_error(r->errors, pos_at(r, "egress"), "found %zu egresses, expected at most 65535",
-                   c->egress.n);
+    if (c->egress.n > CONF_EGRESSES_MAX)
+        conf_error(r->errors, pos_at(r, "egress"), "found %zu egresses, expected at most %d",
+                   c->egress.n, CONF_EGRESSES_MAX);
 }
 
 static bool matches_all(const struct conf_route *route)

@@ -22,7 +22,8 @@
 
 enum {
     CONF_WORKERS_MAX = 64, /* descriptors of one listener travel in one message */
-    CONF_LISTENERS_MAX = 256
+    CONF_LISTENERS_MAX = 256,
+    CONF_EGRESSES_MAX = 256 /* the table of advice has no room for more */
 };
 
 struct conf_networks {

@@ -133,7 +133,7 @@ static const struct conf_key root_keys[] = {
     { "delivery", &type_section, ROOT(delivery), .more = &delivery_section,
       .help = "how mail goes out" },
     { "egress", &type_sections, ROOT(egress), .more = &section_egress, .flags = KEY_NONZERO,
-      .help = "ways out; without: one, the system's own choice of address" },
+      .help = "ways out, at most 256; without: one, the system's own choice of address" },
     { "policies", &type_path, ROOT(policies_path), .help = "file of rules; without: any egress" },
     { "log", &type_section, ROOT(log), .more = &log_section, .help = "what is written down" },
     { "geo", &type_section, ROOT(geo), .more = &section_geo,

@@ -6,6 +6,7 @@
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
 #include "gateway/daemon/control_line.h"
+#include "gateway/daemon/control_targets.h"
 #include "gateway/daemon/keeper.h"
 #include "gateway/io/timer.h"
 #include "probes/run.h"
@@ -66,10 +67,14 @@ static bool take_kept(void *arg, struct slice bytes, struct err *err)
 static void load(struct control_links *c, const struct links_hooks *hooks)
 {
     struct loading loading = { c, hooks };
-    if (keeper_load(c->keeper, FILE_NAME, LINKS_PACK_MAX, take_kept, &loading) == RC_OK)
-        links_resume(c->core, loop_now_ms(c->loop));
-    else
+    enum rc rc = keeper_load(c->keeper, FILE_NAME, LINKS_PACK_MAX, take_kept, &loading);
+    if (rc != RC_OK)
         c->core = links_new(hooks);
+    c->saved_ms = loop_now_ms(c->loop);
+    if (rc != RC_NOT_FOUND) /* damaged: somebody was here before, too */
+        links_resume(c->core, c->saved_ms);
+    else
+        c->saved_ms -= SAVE_MS; /* who comes after us shall know that we were here */
 }
 
 /* ---- what comes in ---- */
@@ -235,36 +240,6 @@ static void describe(const struct conf_egress *e, struct links_egress *egress_r)
     }
 }
 
-/* A proxy carries no UDP: what lies behind it is asked by connecting. */
-static void name_resolvers(struct control_links *c, size_t egress)
-{
-    const struct conf_egress *e = &conf_of(c)->egress.at[egress];
-    for (size_t i = 0; e->via.kind == CONF_VIA_NONE && i < e->resolvers.n; i++) {
-        const struct geo_group *g = geo_group(c->groups, &e->resolvers.at[i]);
-        int group = links_group(c->core, g->carrier, g->region);
-        links_target(c->core, group, OBS_RESOLVER, &e->resolvers.at[i], (int)egress);
-    }
-}
-
-static void name_targets(struct control_links *c)
-{
-    const struct conf_probes *probes = &conf_of(c)->probes;
-    links_targets_clear(c->core);
-    for (size_t i = 0; i < probes->beacons.n; i++) {
-        const struct conf_beacon *b = &probes->beacons.at[i];
-        const struct geo_group *g = b->carrier.n || b->region.n
-                                        ? geo_group_named(c->groups, b->carrier, b->region)
-                                        : geo_group(c->groups, &b->address);
-        int group = links_group(c->core, g->carrier, g->region);
-        links_target(c->core, group, OBS_BEACON, &b->address, -1);
-    }
-    for (size_t e = 0; e < conf_of(c)->egress.n; e++) {
-        name_resolvers(c, e);
-        if (conf_of(c)->egress.at[e].via.kind == CONF_VIA_RELAY) /* its mail may be of no group */
-            (void)links_group(c->core, SLICE_LIT("other"), SLICE_LIT("other"));
-    }
-}
-
 static void make_prober(struct control_links *c)
 {
     const struct conf *conf = conf_of(c);
@@ -299,7 +274,6 @@ void control_links_configure(struct control_links *c, struct policies *policies)
         make_prober(c);
     if (c->prober)
         prober_configure(c->prober, conf);
-    name_targets(c);
     if (old)
         policies_unref(&old);
     else
@@ -310,7 +284,7 @@ void control_links_use_geo(struct control_links *c, struct geo *geo)
 {
     geo_cache_use(c->groups, geo);
     if (c->policies)
-        name_targets(c);
+        control_targets_name(c->core, c->groups, conf_of(c), loop_now_ms(c->loop));
 }
 
 /* ---- for others ---- */
@@ -364,7 +338,6 @@ struct control_links *control_links_new(const struct control_links_env *env)
     struct links_hooks hooks = { on_probe, on_event, c };
     c->keeper = keeper_new(env->folder);
     load(c, &hooks);
-    c->saved_ms = loop_now_ms(c->loop);
     c->groups = geo_cache_new(GEO_GROUPS_MAX);
     c->line = control_line_new(c->loop, env->relay_path, &line_ops, c);
     rnd_seed_system(&c->rnd);

@@ -40,7 +40,8 @@ struct control_links_env {
 struct control_links *control_links_new(const struct control_links_env *env);
 void control_links_free(struct control_links **links);
 
-/* At the start and after each reload: before that nothing is watched. Takes a reference. */
+/* At the start and after each reload: before that nothing is watched. control_links_use_geo()
+ * follows. Takes a reference. */
 void control_links_configure(struct control_links *links, struct policies *policies);
 /* A new table is wanted soon. */
 void control_links_renew(struct control_links *links);
@@ -49,7 +50,8 @@ void control_links_note(struct control_links *links, const struct link_note *not
 /* Mail to a person, by the relay; its fate follows (env.letter). False: it does not answer now, or
  * one is under way. */
 bool control_links_letter(struct control_links *links, const struct link_letter *letter);
-/* Another state of the databases; takes a reference. NULL: none, every address is "other". */
+/* Another state of the databases, or of the tables of a configuration; takes a reference. NULL:
+ * none, every address is "other". */
 void control_links_use_geo(struct control_links *links, struct geo *geo);
 
 /* ---- for history, reports and the web page; on control's loop ---- */

@@ -45,12 +45,20 @@ static bool way_failed(const struct session *s, const struct finding *f)
     return f->where == WHERE_CONNECT || f->where == WHERE_GREETING || f->where == WHERE_EHLO;
 }
 
+/* Somebody on the way may take STARTTLS out of the answer, break it or show a certificate of his
+ * own; the destination looks the same then. */
+static bool tls_failed(const struct finding *f)
+{
+    return f->where == WHERE_TLS && f->fault != FAULT_NONE;
+}
+
 bool detour_take(struct session *s, const struct finding *finding)
 {
+    bool way = way_failed(s, finding) || tls_failed(finding);
     bool address = outcome_is_address(finding) && s->front && current(s) &&
                    settle_other_address(s->front, s->route,
                                         egress_conf(s->delivery->egress, s->egress), &s->source);
-    if (!address && (!way_failed(s, finding) || !other_egress(s)))
+    if (!address && (!way || !other_egress(s)))
         return false;
     record(s, finding);
     return true;

@@ -135,8 +135,9 @@ static bool wants_tls(const struct session *s)
     const struct delivery *d = s->delivery;
     if (s->tls[0] || s->terms.tls == CONF_TLS_NONE || !(s->caps.ext & EXT_STARTTLS))
         return false;
-    return !tls_optional(s) || !(s->plain_once || peers_tls_broken(d->peers, s->egress, &s->address,
-                                                                   loop_now_ms(d->loop)));
+    return !tls_optional(s) ||
+           !(s->plain_once ||
+             peers_tls_broken(d->peers, session_egress(s), &s->address, loop_now_ms(d->loop)));
 }
 
 /* Plain or encrypted, this is the connection mail will use. */
@@ -225,7 +226,7 @@ void handshake_tls_failed(struct session *s, const char *text)
     struct delivery *d = s->delivery;
     s->tls_under_way = false;
     if (tls_optional(s)) {
-        peers_tls_broke(d->peers, s->egress, &s->address, loop_now_ms(d->loop));
+        peers_tls_broke(d->peers, session_egress(s), &s->address, loop_now_ms(d->loop));
         open_again_plain(s);
     } else {
         unfit(s, WHERE_TLS, (struct enhanced){ 4, 7, 5 }, text);

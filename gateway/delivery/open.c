@@ -136,7 +136,7 @@ static void take_addresses(struct session *s, const struct addr *addrs, size_t n
             s->addrs_n = 0;
             return;
         }
-        if (s->last_resort || !peers_failing(d->peers, s->egress, &a, now))
+        if (s->last_resort || !peers_failing(d->peers, session_egress(s), &a, now))
             s->addrs[s->addrs_n++] = a;
     }
 }
@@ -224,7 +224,7 @@ static void sort_out(struct session *s, const struct dial_result *r)
             if (a->fault == DIAL_DENIED && s->policies == d->policies)
                 egress_denied(d->egress, s->egress, a->text ? a->text : dial_fault_name(a->fault));
             s->address = a->addr; /* for the log, when none connects */
-            peers_failed(d->peers, s->egress, &a->addr, loop_now_ms(d->loop));
+            peers_failed(d->peers, session_egress(s), &a->addr, loop_now_ms(d->loop));
             break;
         case DIAL_CONNECTED:
         case DIAL_UNPLUMBED:
@@ -335,7 +335,7 @@ void open_failed(struct session *s, const struct finding *finding)
     sense_unfit(s, finding);
     if (!crowd_explains(s, finding))
         repute_tell_refused(s, finding);
-    peers_failed(d->peers, s->egress, &s->address, loop_now_ms(d->loop));
+    peers_failed(d->peers, session_egress(s), &s->address, loop_now_ms(d->loop));
     session_drop_stream(s);
     open_next_address(s);
 }

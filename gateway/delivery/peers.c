@@ -33,19 +33,18 @@ void peers_free(struct peers **peers)
     *peers = NULL;
 }
 
-enum { KEY_MAX = 4 + 1 + 16 + 2 };
+enum { KEY_MAX = 8 + 1 + 16 + 2 };
 
-static struct slice key_of(int egress, const struct addr *addr, char key[KEY_MAX])
+static struct slice key_of(uint64_t egress, const struct addr *addr, char key[KEY_MAX])
 {
-    uint32_t e = (uint32_t)egress;
-    memcpy(key, &e, 4);
-    key[4] = (char)addr->family;
-    memcpy(key + 5, addr->bytes, 16);
-    memcpy(key + 21, &addr->port, 2);
+    memcpy(key, &egress, 8);
+    key[8] = (char)addr->family;
+    memcpy(key + 9, addr->bytes, 16);
+    memcpy(key + 25, &addr->port, 2);
     return (struct slice){ key, KEY_MAX };
 }
 
-static const struct peer *find(const struct peers *peers, int egress, const struct addr *addr)
+static const struct peer *find(const struct peers *peers, uint64_t egress, const struct addr *addr)
 {
     char key[KEY_MAX];
     return map_count(peers->map) ? map_get(peers->map, key_of(egress, addr, key)) : NULL;
@@ -78,7 +77,8 @@ static void make_room(struct peers *peers, int64_t now_ms)
         map_each(peers->map, forget_old, &sweep);
 }
 
-static struct peer *get(struct peers *peers, int egress, const struct addr *addr, int64_t now_ms)
+static struct peer *get(struct peers *peers, uint64_t egress, const struct addr *addr,
+                        int64_t now_ms)
 {
     char key[KEY_MAX];
     struct slice k = key_of(egress, addr, key);
@@ -92,7 +92,7 @@ static struct peer *get(struct peers *peers, int egress, const struct addr *addr
     return p;
 }
 
-void peers_failed(struct peers *peers, int egress, const struct addr *addr, int64_t now_ms)
+void peers_failed(struct peers *peers, uint64_t egress, const struct addr *addr, int64_t now_ms)
 {
     struct peer *p = get(peers, egress, addr, now_ms);
     if (p->failed_until_ms > now_ms)
@@ -103,7 +103,7 @@ void peers_failed(struct peers *peers, int egress, const struct addr *addr, int6
     p->failed_until_ms = now_ms + p->wait_ms;
 }
 
-void peers_worked(struct peers *peers, int egress, const struct addr *addr)
+void peers_worked(struct peers *peers, uint64_t egress, const struct addr *addr)
 {
     char key[KEY_MAX];
     struct slice k = key_of(egress, addr, key);
@@ -115,18 +115,19 @@ void peers_worked(struct peers *peers, int egress, const struct addr *addr)
         free(map_del(peers->map, k));
 }
 
-bool peers_failing(const struct peers *peers, int egress, const struct addr *addr, int64_t now_ms)
+bool peers_failing(const struct peers *peers, uint64_t egress, const struct addr *addr,
+                   int64_t now_ms)
 {
     const struct peer *p = find(peers, egress, addr);
     return p && p->failed_until_ms > now_ms;
 }
 
-void peers_tls_broke(struct peers *peers, int egress, const struct addr *addr, int64_t now_ms)
+void peers_tls_broke(struct peers *peers, uint64_t egress, const struct addr *addr, int64_t now_ms)
 {
     get(peers, egress, addr, now_ms)->tls_until_ms = now_ms + TLS_BROKEN_MS;
 }
 
-bool peers_tls_broken(const struct peers *peers, int egress, const struct addr *addr,
+bool peers_tls_broken(const struct peers *peers, uint64_t egress, const struct addr *addr,
                       int64_t now_ms)
 {
     const struct peer *p = find(peers, egress, addr);

@@ -32,6 +32,11 @@ struct slice session_mx(const struct session *s)
     return slice_of(s->trouble_host);
 }
 
+uint64_t session_egress(const struct session *s)
+{
+    return slice_hash_stable(policies_conf(s->policies)->egress.at[s->egress].name);
+}
+
 /* ---- beginning ---- */
 
 /* The hosts the way leads to, and the terms there. */
@@ -120,7 +125,7 @@ void session_opened(struct session *s)
     t->proven = true;
     d->opening_n--;
     crowd_opened(s);
-    peers_worked(d->peers, s->egress, &s->address);
+    peers_worked(d->peers, session_egress(s), &s->address);
     if (s->relay && s->policies == d->policies)
         egress_worked(d->egress, s->egress);
     sense_opened(s);

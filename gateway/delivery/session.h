@@ -154,6 +154,8 @@ bool session_is_spent(const struct session *s);
 bool session_suits(const struct session *s, const struct conf_route *route);
 /* The name of the host in use. */
 struct slice session_mx(const struct session *s);
+/* Its egress for what is remembered over a reload, where indexes change: a hash of the name. */
+uint64_t session_egress(const struct session *s);
 
 /* What the log and notices say about the session, when it may be gone already. */
 struct hop {

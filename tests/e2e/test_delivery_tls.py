@@ -93,6 +93,50 @@ def test_verify_refuses_bad_certificates(secured, sink, how):
     assert "certificate" in row["reply"].lower() or "host" in row["reply"].lower(), row["reply"]
 
 
+class OneWay(smtpd.Behaviour):
+    """From one address TLS cannot be had: somebody on that path has taken the offer away, shows
+    another certificate or cuts the handshake."""
+
+    def __init__(self, how, source):
+        self.how, self.source = how, source
+
+    def ehlo(self, s, name):
+        said = super().ehlo(s, name)
+        return said.replace("STARTTLS", "XXXXXXXX") if self.hinders(s, "taken away") else said
+
+    def starttls(self, s):
+        if self.hinders(s, "cut"):
+            s.send("220 2.0.0 go on\r\n")
+            s.more()
+            raise smtpd.Hangup(reset=True)
+        if self.hinders(s, "another certificate"):
+            s.send("220 2.0.0 go on\r\n")
+            s.start_tls(context(ca="otherca"))
+        else:
+            super().starttls(s)
+
+    def hinders(self, s, how):
+        return self.how == how and s.peer == self.source
+
+
+@pytest.mark.parametrize("how", ["taken away", "cut", "another certificate"])
+def test_tls_that_one_path_lacks_is_had_by_another(world, sink, how):
+    hindered, there = net.loopback(), net.loopback()
+    s = sink(OneWay(how, hindered), tls=context())
+    here, zone = world(conf={
+        "delivery": {"tls": "verify", "ca_file": certs.authority()},
+        "egress": [{"name": "one", "address": hindered},
+                   {"name": "two", "address": there, "weight": 0}]})
+    zone.mail("dest.test", s.address)
+    here.send(mail.message())
+    got = s.wait(1)[0]
+    assert got.peer == there and got.tls
+    row = here.wait_log("delivered")[0]
+    assert (row["egress"], row["previous"], row["attempt"]) == ("two", "one", 1)
+    assert not here.log("deferred")
+    assert here.log("rerouted")[0]["enhanced"].startswith("4.7.")
+
+
 def test_verify_does_not_stop_at_the_first_server(world, sink):
     bad, good = sink(tls=context(expired=True)), sink(tls=context("mx2.dest.test"))
     here, zone = world(conf={"delivery": {"tls": "verify", "ca_file": certs.authority()}})
@@ -218,3 +262,19 @@ def test_auth_not_offered_defers(relay, sink):
     here.send(mail.message())
     here.wait_log("deferred")
     assert not s.messages
+
+
+def test_what_is_remembered_of_one_egress_is_not_held_against_another(world, sink):
+    """After a reload that puts them in another order, too."""
+    broken, fine = net.loopback(), net.loopback()
+    s = sink(OneWay("cut", broken), tls=context())
+    egress = [{"name": "broken", "address": broken}, {"name": "fine", "address": fine, "weight": 0}]
+    here, zone = world(conf={"egress": egress})
+    zone.mail("dest.test", s.address)
+    here.send(mail.message())
+    assert (s.wait(1)[0].peer, s.messages[0].tls) == (broken, "")
+    egress = [{"name": "fine", "address": fine}, {"name": "broken", "address": broken, "weight": 0}]
+    here.write_conf({"egress": egress})
+    here.reload()
+    here.send(mail.message())
+    assert s.wait(2)[1].peer == fine and s.messages[1].tls

@@ -343,18 +343,28 @@ def served(here):
         return False
 
 
+def read_until(line, wanted):
+    got = b""
+    while not re.search(wanted, got):
+        piece = line.recv(65536)
+        assert piece, got
+        got += piece
+    return got
+
+
 def test_events_come_by_themselves(web):
-    here = web()
-    with socket.create_connection(("127.0.0.1", here.web), timeout=20) as line:
+    here = web({"egress": [{"name": "before"}]})
+    here.send(mail.message())                               # to a group
+    net.wait_for("a path", lambda: api(here, "paths"))
+    with socket.create_connection(("127.0.0.1", here.web), timeout=net.PATIENCE) as line:
         line.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        got = b""
-        while b"event: totals" not in got:
-            piece = line.recv(65536)
-            assert piece, got
-            got += piece
-    head, body = got.decode().split("\r\n\r\n", 1)
-    assert "text/event-stream" in head
-    assert body.index("event: all_paths\ndata: [") < body.index("event: egress\ndata: [")
+        got = read_until(line, b"event: totals")
+        head, body = got.decode().split("\r\n\r\n", 1)
+        assert "text/event-stream" in head
+        assert body.index("event: all_paths\ndata: [") < body.index("event: egress\ndata: [")
+        here.write_conf({"egress": [{"name": "after"}]})    # as many, so no row more
+        here.reload()
+        read_until(line, rb'event: all_paths\ndata: \[\{"egress":"after"')
 
 
 def test_a_port_in_use_stops_the_start_and_refuses_the_reload(web, relay):

@@ -178,16 +178,34 @@ static void test_lists(void **state)
     }
 }
 
+/* One that is never looked at would carry no mail, and mail of a route that names it would wait. */
+static void test_egresses(void **state)
+{
+    (void)state;
+    for (unsigned n = CONF_EGRESSES_MAX; n <= CONF_EGRESSES_MAX + 1; n++) {
+        struct buf b;
+        buf_init(&b, 1 << 16);
+        buf_puts(&b, BASE "egress:\n");
+        for (unsigned i = 0; i < n; i++)
+            buf_printf(&b, "  - { name: e%u }\n", i);
+        buf_putc(&b, '\0');
+        char *conf = buf_take(&b, NULL), *text = text_of(conf, "");
+        assert_string_equal(text, n <= CONF_EGRESSES_MAX
+                                      ? ""
+                                      : "waypost.yaml:5:3: found 257 egresses, expected at most "
+                                        "256\n");
+        free(text);
+        free(conf);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_header_names),
-        cmocka_unit_test(test_long_header_name),
-        cmocka_unit_test(test_lists),
-        cmocka_unit_test(test_reply_keys),
-        cmocka_unit_test(test_byte_order_mark),
-        cmocka_unit_test(test_listeners),
-        cmocka_unit_test(test_one_error_for_one_mistake),
+        cmocka_unit_test(test_egresses),         cmocka_unit_test(test_header_names),
+        cmocka_unit_test(test_long_header_name), cmocka_unit_test(test_lists),
+        cmocka_unit_test(test_reply_keys),       cmocka_unit_test(test_byte_order_mark),
+        cmocka_unit_test(test_listeners),        cmocka_unit_test(test_one_error_for_one_mistake),
         cmocka_unit_test(test_retry_of_lanes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

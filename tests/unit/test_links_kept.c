@@ -197,6 +197,26 @@ static void test_known_again(void **state)
     assert_int_equal(r->switches, 0);
 }
 
+/* Mail may have gone there for the first time after the last writing, and a probe. */
+static void test_address_of_after(void **state)
+{
+    struct rig *r = *state;
+    struct addr to = address(0);
+    for (int resumed = 0; resumed < 2; resumed++) {
+        links_free(&r->links);
+        r->links = links_new(hooks_of(r));
+        r->probes = 0;
+        if (resumed)
+            links_resume(r->links, r->now_ms);
+        configure(r, EGRESSES);
+        see(r, 0, &to, OBS_CONNECT);
+        wait(r, 10000);
+        assert_int_equal(r->probes, !resumed);
+        wait(r, 60000);
+        assert_true(r->probes > 1);
+    }
+}
+
 static void test_ages(void **state)
 {
     struct rig *r = *state;
@@ -289,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_known_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_address_of_after, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_ages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_verdict, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_host_that_failed, set_up, tear_down),

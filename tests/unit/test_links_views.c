@@ -62,10 +62,8 @@ static void wait(struct rig *r, int64_t ms)
     }
 }
 
-static void test_own_addresses(void **state)
+static void configure(const struct rig *r)
 {
-    struct rig r = { .now_ms = 1000000 };
-    struct links_hooks hooks = { on_probe, NULL, &r };
     struct links_egress egress[EGRESSES] = {
         { .name = slice_of(names[PLAIN]), .weight = 1, .v4 = true },
         { .name = slice_of(names[OWN]), .weight = 1, .v4 = true, .own_view = true },
@@ -75,10 +73,17 @@ static void test_own_addresses(void **state)
                                    .interval_ms = 15000,
                                    .per_egress = { 2, 1000 },
                                    .total = { 10, 1000 } };
+    links_configure(r->links, &config, r->now_ms);
+}
+
+static void test_own_addresses(void **state)
+{
+    struct rig r = { .now_ms = 1000000 };
+    struct links_hooks hooks = { on_probe, NULL, &r };
     struct addr general = address(GENERAL), own = address(OF_OWN);
     (void)state;
     r.links = links_new(&hooks);
-    links_configure(r.links, &config, r.now_ms);
+    configure(&r);
     assert_int_equal(links_group(r.links, slice_of("c"), slice_of("r")), 0);
     see(&r, PLAIN, &general, OBS_CONNECT);
     see(&r, OWN, &own, OBS_CONNECT);
@@ -93,8 +98,30 @@ static void test_own_addresses(void **state)
     links_free(&r.links);
 }
 
+/* Two egresses of one carrier have its resolver: each measures its own way to it. */
+static void test_resolver_of_both(void **state)
+{
+    struct rig r = { .now_ms = 1000000 };
+    struct links_hooks hooks = { on_probe, NULL, &r };
+    struct addr resolver = address(GENERAL), of_own = address(OF_OWN);
+    (void)state;
+    r.links = links_new(&hooks);
+    configure(&r);
+    assert_int_equal(links_group(r.links, slice_of("c"), slice_of("r")), 0);
+    for (int e = 0; e < EGRESSES; e++)
+        links_target(r.links, 0, OBS_RESOLVER, &resolver, e);
+    links_target(r.links, 0, OBS_RESOLVER, &of_own, OWN);
+    wait(&r, 900000);
+    assert_true(r.probed[PLAIN][GENERAL]);
+    assert_true(r.probed[OWN][GENERAL]);
+    assert_true(r.probed[OWN][OF_OWN]);
+    assert_false(r.probed[PLAIN][OF_OWN]);
+    links_free(&r.links);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_own_addresses) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_own_addresses),
+                                        cmocka_unit_test(test_resolver_of_both) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
