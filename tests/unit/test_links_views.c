@@ -78,7 +78,7 @@ static void test_own_addresses(void **state)
     struct addr general = address(GENERAL), own = address(OF_OWN);
     (void)state;
     r.links = links_new(&hooks);
-    links_configure(r.links, &config, r.now_ms);
+    links_configure(r.links, &config);
     assert_int_equal(links_group(r.links, slice_of("c"), slice_of("r")), 0);
     see(&r, PLAIN, &general, OBS_CONNECT);
     see(&r, OWN, &own, OBS_CONNECT);
