@@ -163,6 +163,7 @@ static void advise(uint64_t version, enum egress_fault_kind fault, bool is_probe
                                            .fault = (uint8_t)fault,
                                            .probed = is_probed,
                                            .share = 1 };
+    advice_seal(a);
     delivery_advise(rig.delivery, a);
 }
 
