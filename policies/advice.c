@@ -1,7 +1,6 @@
 #include "policies/advice.h"
 
 #include <assert.h>
-#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,42 +184,59 @@ const struct advice_standing *advice_source(const struct advice *a, int egress,
     return found || !provider.n ? found : find_standing(a, key);
 }
 
-bool advice_bars(const struct advice *a, const struct addr *source)
+static int by_address(const void *a, const void *b)
 {
-    for (uint32_t i = 0; i < a->barred_n; i++)
-        if (addr_same_host(&a->barred[i], source))
-            return true;
-    return false;
+    return addr_cmp(a, b);
 }
 
-static bool same_egresses(const struct advice *a, const struct advice *b)
+bool advice_bars(const struct advice *a, const struct addr *source)
 {
-    if (a->egress_n != b->egress_n)
-        return false;
+    struct addr key = *source;
+    key.port = 0;
+    return a->barred_n && bsearch(&key, a->barred, a->barred_n, sizeof key, by_address);
+}
+
+/* ---- sealing ---- */
+
+static void mix(uint64_t *digest, const void *p, size_t n)
+{
+    *digest = (*digest ^ slice_hash_stable((struct slice){ p, n })) * UINT64_C(0x9e3779b97f4a7c15);
+    *digest ^= *digest >> 29;
+}
+
+static void mix_address(uint64_t *digest, const struct addr *a)
+{
+    mix(digest, &a->family, sizeof a->family);
+    mix(digest, a->bytes, sizeof a->bytes);
+}
+
+void advice_seal(struct advice *a)
+{
+    uint64_t digest = a->egress_n ^ (uint64_t)a->standing_n << 16 ^ (uint64_t)a->barred_n << 40;
     for (uint32_t i = 0; i < a->egress_n; i++) {
-        const struct advice_egress *x = &a->egress[i], *y = &b->egress[i];
-        bool barred = x->fault == EGRESS_BARRED;
-        if (!slice_eq(x->name, y->name) || barred != (y->fault == EGRESS_BARRED) ||
-            fabs(x->share - y->share) > 0)
-            return false;
+        const struct advice_egress *e = &a->egress[i];
+        bool barred = e->fault == EGRESS_BARRED;
+        mix(&digest, e->name.p, e->name.n);
+        mix(&digest, &barred, sizeof barred);
+        mix(&digest, &e->share, sizeof e->share);
     }
-    return true;
+    for (uint32_t i = 0; i < a->standing_n; i++) {
+        const struct advice_standing *s = &a->standing[i];
+        mix(&digest, s->provider.p, s->provider.n);
+        mix(&digest, &s->share, sizeof s->share);
+        mix(&digest, &s->per_hour, sizeof s->per_hour);
+        mix(&digest, &s->egress, sizeof s->egress);
+        mix_address(&digest, &s->source);
+    }
+    for (uint32_t i = 0; i < a->barred_n; i++)
+        mix_address(&digest, &a->barred[i]);
+    a->digest = digest ? digest : 1;
 }
 
 bool advice_same_standing(const struct advice *a, const struct advice *b)
 {
-    if (!same_egresses(a, b) || a->standing_n != b->standing_n || a->barred_n != b->barred_n)
-        return false;
-    for (uint32_t i = 0; i < a->standing_n; i++) {
-        const struct advice_standing *x = &a->standing[i], *y = &b->standing[i];
-        if (advice_standing_cmp(x, y) || fabsf(x->share - y->share) > 0 ||
-            x->per_hour != y->per_hour)
-            return false;
-    }
-    for (uint32_t i = 0; i < a->barred_n; i++)
-        if (!addr_eq(&a->barred[i], &b->barred[i]))
-            return false;
-    return true;
+    assert(a->digest && b->digest);
+    return a->digest == b->digest;
 }
 
 bool advice_stale(const struct advice *advice, int64_t now_ms)

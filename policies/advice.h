@@ -3,8 +3,9 @@
  *
  *   A complete, versioned, immutable table: one row per egress, one column per destination group
  *   (carrier x region), one cell per path. Control makes a new one whenever something changed; each
- *   worker of the relay holds a reference and takes the next one in a single pointer exchange. An
- *   old table stays valid: without control the relay goes on with the last one, and once that is
+ *   worker of the relay holds a reference and takes the next one in a single pointer exchange; what
+ *   takes time in proportion to the table is done where it is unpacked, on the main thread. An old
+ *   table stays valid: without control the relay goes on with the last one, and once that is
  *   older than ADVICE_STALE_MS, with the weights alone.
  *
  *   Egresses are named as in the configuration, so a table survives a reload: the relay looks names
@@ -101,15 +102,18 @@ struct advice {
     struct advice_path *path; /* [egress * group_n + group] */
     uint32_t standing_n, barred_n;
     struct advice_standing *standing; /* by advice_standing_cmp() */
-    struct addr *barred;              /* source addresses that carry no mail, without port */
+    struct addr *barred; /* source addresses that carry no mail, without port; by addr_cmp() */
+    uint64_t digest;     /* of what it says about who may carry mail; 0: not sealed */
 };
 
 /* Zeroed tables of the given size with one reference; texts go in by advice_text(). */
 struct advice *advice_new(uint32_t egress_n, uint32_t group_n);
 struct slice advice_text(struct advice *advice, struct slice text); /* a copy that lives with it */
-/* Room for that many, zeroed; once for a table. The caller sorts with advice_standing_cmp(). */
+/* Room for that many, zeroed; once for a table. The caller sorts them. */
 void advice_standings(struct advice *advice, uint32_t standing_n, uint32_t barred_n);
 int advice_standing_cmp(const struct advice_standing *a, const struct advice_standing *b);
+/* When all is in it, before it is compared with another. */
+void advice_seal(struct advice *advice);
 struct advice *advice_ref(struct advice *advice);
 void advice_unref(struct advice **advice); /* sets NULL */
 
@@ -129,7 +133,7 @@ const struct advice_standing *advice_standing(const struct advice *advice, int e
 const struct advice_standing *advice_source(const struct advice *advice, int egress,
                                             struct slice provider, const struct addr *source);
 bool advice_bars(const struct advice *advice, const struct addr *source); /* whatever its port */
-/* Do both say the same about who may carry mail: bars, shares and standings? */
+/* Do both, sealed, say the same about who may carry mail: bars, shares and standings? */
 bool advice_same_standing(const struct advice *a, const struct advice *b);
 bool advice_stale(const struct advice *advice, int64_t now_ms); /* NULL is stale */
 

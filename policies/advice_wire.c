@@ -242,8 +242,11 @@ static void get_all(struct cursor *c, struct advice *a)
         get_path(c, &a->path[i]);
     for (uint32_t i = 0; i < a->standing_n && !c->bad; i++)
         get_standing(c, a, i);
-    for (uint32_t i = 0; i < a->barred_n && !c->bad; i++)
+    for (uint32_t i = 0; i < a->barred_n && !c->bad; i++) {
         get_address(c, &a->barred[i], false);
+        if (i > 0 && !c->bad && addr_cmp(&a->barred[i - 1], &a->barred[i]) > 0)
+            c->bad = true;
+    }
 }
 
 enum rc advice_unpack(struct slice bytes, struct advice **advice_r, struct err *err)
@@ -271,6 +274,7 @@ enum rc advice_unpack(struct slice bytes, struct advice **advice_r, struct err *
         return err_set(err, RC_PARSE, "the advice table is damaged, %zu bytes before its end",
                        left);
     }
+    advice_seal(a);
     *advice_r = a;
     return RC_OK;
 }

@@ -147,7 +147,7 @@ static void set_relay(struct links *l, int16_t s, bool relay)
     l->slot[s].relay = relay;
 }
 
-void links_configure(struct links *l, const struct links_config *config, int64_t now_ms)
+void links_configure(struct links *l, const struct links_config *config)
 {
     for (int s = 0; s < SLOTS; s++)
         if (l->slot[s].used && !still_there(config, &l->slot[s]))
@@ -169,9 +169,9 @@ void links_configure(struct links *l, const struct links_config *config, int64_t
         set_relay(l, s, e->relay);
         slot->own_view = e->own_view;
         slot->deaf_ms = slot->denials = 0;
-        limiter_set(&slot->limiter, config->per_egress, now_ms);
+        limiter_set(&slot->limiter, config->per_egress);
     }
-    limiter_set(&l->total, config->total, now_ms);
+    limiter_set(&l->total, config->total);
     l->pending_n = 0; /* the probes under way have ended with the old configuration */
     l->interval_ms = config->interval_ms;
     links_ask_again(l); /* it may be another egress under the same name */
@@ -282,6 +282,7 @@ static void tick_group(struct links *l, uint32_t index, int64_t now_ms)
     struct group *g = l->group[index];
     if (g->left)
         return;
+    g->since_ms = g->since_ms ? g->since_ms : now_ms;
     if (g->judge)
         judge_group(l, g, index, now_ms);
     if (!g->hurry && now_ms < g->evaluate_ms)
@@ -309,6 +310,7 @@ void links_tick(struct links *l, int64_t now_ms, struct rnd *rnd)
         l->faults_ms = now_ms;
     for (uint32_t i = 0; i < l->egress_n; i++) {
         struct slot *slot = &l->slot[l->order[i]];
+        slot->since_ms = slot->since_ms ? slot->since_ms : now_ms;
         if (slot->judge || (all && (slot->fault == EGRESS_PATHS_DOWN || slot->doubt_ms)))
             fault_judge(l, l->order[i], now_ms);
         slot->judge = false;

@@ -144,7 +144,7 @@ void links_free(struct links **links);
 
 /* At the start and after a reload; what is known of egresses that keep their name stays. Probes
  * that were asked for before are not missed. */
-void links_configure(struct links *links, const struct links_config *config, int64_t now_ms);
+void links_configure(struct links *links, const struct links_config *config);
 /* That probe was not sent: no result will come, and none is missed. From the hook or later. */
 void links_unsent(struct links *links, const struct links_probe *probe);
 

@@ -74,6 +74,7 @@ struct preference {
 struct group {
     char *carrier, *region;
     bool left;              /* all its addresses are of other groups now */
+    int64_t since_ms;       /* the first tick that it was there */
     uint32_t carrier_group; /* first group of this carrier: holds carrier_rtt */
     struct cell *cell[SLOTS];
     int64_t due_ms[SLOTS]; /* next look at whether to probe */
@@ -104,6 +105,7 @@ struct slot {
     uint64_t hash;
     double weight, cost_ms;
     bool v4, v6, proxied, blind, own_view, relay;
+    int64_t since_ms;   /* the first tick that it was there */
     struct cell *leg;   /* of a relay: the way to it */
     int64_t leg_due_ms; /* of its next probe */
     int16_t conf_index;

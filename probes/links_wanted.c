@@ -95,13 +95,21 @@ static bool probeable(const struct links *l, const struct group *g, int16_t slot
            s->fault != EGRESS_PROXY_DOWN;
 }
 
-/* In intervals. Whom a probe told nothing has had its turn, too. */
-static double late_by(const struct cell *c, int64_t every_ms, int64_t now_ms)
+static int64_t later(int64_t a, int64_t b)
 {
-    if (!c)
-        return 1;
-    int64_t turn_ms = c->asked_ms > c->sample_ms ? c->asked_ms : c->sample_ms;
-    return fmax((double)(now_ms - turn_ms - every_ms) / (double)every_ms, 0);
+    return a > b ? a : b;
+}
+
+/* In intervals. Whom a probe told nothing has had its turn, too; who never had one has waited since
+ * there is the path, else the others, which are late as well where there is not enough for all,
+ * would go first for ever. */
+static double late_by(const struct links *l, const struct group *g, int16_t slot, int64_t every_ms,
+                      int64_t now_ms)
+{
+    const struct cell *c = g->cell[slot];
+    int64_t turn_ms = c ? later(c->asked_ms, c->sample_ms) + every_ms
+                        : later(g->since_ms, l->slot[slot].since_ms) - every_ms;
+    return fmax((double)(now_ms - turn_ms) / (double)every_ms, 0);
 }
 
 /* How much a path that is due wants to be probed; 0: not now, and its due time has moved. */
@@ -119,7 +127,7 @@ static double want(const struct links *l, struct group *g, int16_t slot, int64_t
             due > now_ms + PROBE_AGAIN_MS && prefer_in_use(g, slot) ? now_ms + PROBE_AGAIN_MS : due;
         return 0;
     }
-    return (1 + late_by(c, every, now_ms)) * weight(g, slot);
+    return (1 + late_by(l, g, slot, every, now_ms)) * weight(g, slot);
 }
 
 /* The most wanted first; of equals the first egress, of that the first group. */

@@ -277,6 +277,8 @@ static void on_host(void *arg, struct host_set *set)
     r->query = NULL;
     if (set->status == DNS_OK)
         go_through(r, set->addrs[0]);
+    else if (set->lacked)
+        finish(r, OBS_UNSENT);
     else /* a relay without a name: mail finds out, and back */
         finish(r, way_is_proxied(r->egress) ? OBS_PROXY_DOWN : OBS_UNREACHABLE);
 }

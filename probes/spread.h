@@ -1,11 +1,13 @@
 /*
  * probes/spread — how times are spread: a histogram with logarithmic buckets, for percentiles
  *
- *   A bucket is 2 % wide, so a percentile is right within 1 %, whatever the range. Two spreads are
- *   added bucket by bucket, without any further error: minutes become hours. At most SPREAD_BUCKETS
- *   are kept; when a value needs another the two lowest become one, so high percentiles stay right.
+ *   A bucket is 2 % wide, so a percentile is right within 1 %. Two spreads are added bucket by
+ *   bucket, without any further error: minutes become hours. At most SPREAD_BUCKETS are kept,
+ *   enough for values of which the largest is 25,000 times the smallest; when a value needs another
+ *   the two lowest become one, so high percentiles stay right.
  *
- * Pure. Values are milliseconds; what is below a microsecond counts as one. At most 2^32-1 values.
+ * Pure. Values are milliseconds, from a microsecond to 10^9; what is outside counts as the nearest,
+ * what is negative or no number not at all. At most 2^32-1 of a bucket.
  */
 #ifndef WAYPOST_PROBES_SPREAD_H
 #define WAYPOST_PROBES_SPREAD_H
@@ -15,7 +17,7 @@
 #include "gateway/base/buf.h"
 #include "gateway/base/rc.h"
 
-enum { SPREAD_BUCKETS = 128 };
+enum { SPREAD_BUCKETS = 512, SPREAD_PACKED_MAX = 1 + 7 * SPREAD_BUCKETS };
 
 /* Zeroed: empty. */
 struct spread {
@@ -29,7 +31,7 @@ struct spread {
 void spread_add(struct spread *spread, double ms);
 void spread_merge(struct spread *into, const struct spread *from);
 uint64_t spread_count(const struct spread *spread);
-/* The value that the share `q` (0..1) is not above; negative when it is empty. */
+/* The value that the share `q` (0..1) of them is not above; negative when it is empty. */
 double spread_quantile(const struct spread *spread, double q);
 
 /* Some 2 bytes a bucket. RC_PARSE: not what spread_pack() wrote; the result is empty then. */

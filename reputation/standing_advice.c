@@ -77,6 +77,11 @@ static int compare(const void *a, const void *b)
     return advice_standing_cmp(a, b);
 }
 
+static int by_address(const void *a, const void *b)
+{
+    return addr_cmp(a, b);
+}
+
 static bool same_pair(const struct advice_standing *a, const struct advice_standing *b)
 {
     return a->egress == b->egress && slice_eq(a->provider, b->provider);
@@ -299,6 +304,8 @@ void standing_put_advice(const struct standing *s, int64_t now_ms, struct advice
         a->standing[i].provider = advice_text(a, rows->at[i].provider);
     }
     memcpy(a->barred, barred, barred_n * sizeof *barred);
+    if (barred_n)
+        qsort(a->barred, barred_n, sizeof *a->barred, by_address);
     free(rows->at);
     free(rows);
     free(barred);

@@ -1,6 +1,7 @@
 #include "gateway/admin/explain_egress.h"
 
 #include "gateway/base/json.h"
+#include "gateway/delivery/race.h"
 #include "gateway/report/live.h"
 
 static void put_terms(struct buf *json, const struct cost *cost)
@@ -51,6 +52,17 @@ static void put_candidate(struct buf *json, const struct candidate *c, bool chos
     put_terms(json, &c->cost);
 }
 
+/* The one that is tried beside the chosen one when that takes too long to connect. */
+static void put_race(struct buf *json, const struct conf *conf, const struct choice *choice,
+                     const struct candidate *c)
+{
+    int64_t ms = choice_race_ms(choice);
+    if (ms == CHOICE_RACE_NEVER || c != &choice->at[choice->second])
+        return;
+    const struct conf_egress *chosen = &conf->egress.at[choice->at[choice->chosen].egress];
+    json_int(json, "races_after_ms", race_wait_ms(chosen->via.kind != CONF_VIA_NONE, ms));
+}
+
 static const struct candidate *find(const struct choice *choice, size_t egress)
 {
     for (uint32_t i = 0; choice && i < choice->n; i++)
@@ -97,6 +109,7 @@ void explain_put_egresses(struct buf *json, const struct conf *conf, struct egre
         if (choice && c) {
             put_candidate(json, c, choice->chosen >= 0 && c == &choice->at[choice->chosen],
                           choice->measured);
+            put_race(json, conf, choice, c);
         } else {
             json_bool(json, "allowed", false);
             json_bool(json, "chosen", false);

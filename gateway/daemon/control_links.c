@@ -268,7 +268,7 @@ void control_links_configure(struct control_links *c, struct policies *policies)
                                    .interval_ms = conf->probes.interval,
                                    .per_egress = conf->probes.per_egress,
                                    .total = conf->probes.total };
-    links_configure(c->core, &config, loop_now_ms(c->loop));
+    links_configure(c->core, &config);
     free(egress);
     if (!c->prober)
         make_prober(c);

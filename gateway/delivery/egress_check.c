@@ -81,7 +81,7 @@ static void on_host(void *arg, struct host_set *set)
     if (set->status == DNS_OK)
         dial_it(c, set->addrs, set->count);
     else
-        finish(c, CHECK_FAILED, set->text);
+        finish(c, set->lacked ? CHECK_UNTRIED : CHECK_FAILED, set->text);
 }
 
 static void on_begin(struct loop_task *task)

@@ -20,6 +20,7 @@
 #include "gateway/delivery/sense.h"
 #include "gateway/delivery/tolls.h"
 #include "gateway/delivery/views.h"
+#include "gateway/io/dial_socket.h"
 #include "gateway/io/stream.h"
 
 enum { STAGGER_MS = 250 };
@@ -59,6 +60,15 @@ static void note_own(struct session *s, enum where where, struct enhanced status
     note_trouble(s, &f);
 }
 
+/* It says nothing of whom we would have asked; to the mail it is a connection that did not come
+ * about. */
+static void note_lacked(struct session *s, const char *text)
+{
+    struct finding f = { .where = WHERE_CONNECT, .fault = FAULT_CLOSED, .text = slice_of(text) };
+    note_trouble(s, &f);
+    s->lacked = true;
+}
+
 /* ---- no host is left ---- */
 
 static bool any_working(const struct session *s, const struct list *sessions, bool same_egress)
@@ -91,16 +101,16 @@ static void gave_up(struct session *s)
         else
             note_own(s, WHERE_DNS, (struct enhanced){ 4, 4, 4 }, "there is no host to try");
     }
-    if (s->relay) {
+    if (s->relay && !s->lacked) {
         detour_relay(s);
         return;
     }
-    bool works = open_others_work(s, true);
+    bool works = !s->relay && open_others_work(s, true);
     if ((!works || outcome_is_address(&s->trouble)) && detour_take(s, &s->trouble)) {
         session_kill(s, NULL);
         return;
     }
-    if (works || open_others_work(s, false) || crowd_explains(s, &s->trouble)) {
+    if (works || (!s->relay && (open_others_work(s, false) || crowd_explains(s, &s->trouble)))) {
         /* It takes so many connections and no more: those carry the mail. */
         crowd_refused(s);
         session_kill(s, NULL);
@@ -145,6 +155,8 @@ static void take_host(struct session *s, const struct host_set *set)
 {
     if (set->status == DNS_OK)
         take_addresses(s, set->addrs, set->count);
+    else if (set->lacked && s->relay)
+        note_lacked(s, set->text);
     else if (set->status == DNS_TEMPORARY)
         note_own(s, WHERE_DNS, (struct enhanced){ 4, 4, 3 }, set->text);
     else
@@ -253,6 +265,7 @@ static void on_dialled(void *arg, const struct dial_result *r)
         detour_dial(s, r);
     } else {
         counter_add(d->counters, COUNTER_CONNECTS_FAILED, 1);
+        s->lacked = s->lacked || dial_lacked_ours(r);
         struct finding f = { .where = WHERE_CONNECT,
                              .fault = r->rc == RC_TIMEOUT ? FAULT_TIMEOUT : FAULT_CLOSED,
                              .text = slice_of(r->text) };
@@ -326,6 +339,13 @@ void open_next_address(struct session *s)
             return;
     }
     dial(s);
+}
+
+void open_lacked(struct session *s, const char *text)
+{
+    note_lacked(s, text);
+    s->addrs_n = 0;
+    open_next_address(s);
 }
 
 void open_failed(struct session *s, const struct finding *finding)

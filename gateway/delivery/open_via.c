@@ -50,6 +50,8 @@ static void on_proxy_host(void *arg, struct host_set *set)
         s->proxy_n = set->count < DIAL_VIA_ADDRS_MAX ? (unsigned)set->count : DIAL_VIA_ADDRS_MAX;
         memcpy(s->proxy, set->addrs, s->proxy_n * sizeof s->proxy[0]);
         open_next_address(s);
+    } else if (set->lacked) {
+        open_lacked(s, set->text);
     } else {
         detour_proxy_lost(s, set->text);
     }

@@ -1,5 +1,6 @@
 #include "gateway/delivery/race.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "gateway/conf/conf.h"
@@ -36,9 +37,14 @@ bool race_place(struct session *s)
     return false;
 }
 
+int64_t race_wait_ms(bool via, int64_t ms)
+{
+    return via ? ms * PROXIED_FACTOR : ms;
+}
+
 static int64_t scaled(const struct session *s, int64_t ms)
 {
-    return s->via ? ms * PROXIED_FACTOR : ms;
+    return race_wait_ms(s->via, ms);
 }
 
 void race_watch(struct session *s)
@@ -87,10 +93,25 @@ static bool before_ehlo(const struct session *s)
            (!s->stream || (s->expected_n && s->expected[s->expected_at].step == STEP_GREETING));
 }
 
+/* For the log: by whom the mail was tried right before, and why not by it alone. */
+static void note_loser(const struct session *s, struct item *item)
+{
+    char reason[320];
+    long long ms = loop_now_ms(s->delivery->loop) - s->started_ms;
+    const char *doubt = is_doubtful(s) ? ", the path was in doubt" : "";
+    if (s->trouble.where != WHERE_NONE)
+        (void)snprintf(reason, sizeof reason, "raced: %s", s->trouble_text);
+    else
+        (void)snprintf(reason, sizeof reason, "raced: no %s after %lld ms%s",
+                       s->stream ? "greeting" : "connection", ms, doubt);
+    item_set_detour(item, policies_conf(s->policies)->egress.at[s->egress].name, slice_of(reason));
+}
+
 static void hand_over(struct session *from, struct session *to)
 {
     if (!from->front || to->front)
         return;
+    note_loser(from, from->front->item);
     to->front = from->front;
     to->front->session = to;
     from->front = NULL;

@@ -4,7 +4,8 @@
  *   A dial that is overdue for its path is told to control, long before it has timed out. When it
  *   does not stand a second later, another session, the rival, is opened by the best other egress;
  *   at once when the path was doubtful already, and then a late greeting counts, too. Whichever is
- *   greeted first gets the mail; the other is closed before it says EHLO. A rival that is late has
+ *   greeted first gets the mail, whose line in the log says in `previous` and `reason` whom it
+ *   beat; the other is closed before it says EHLO. A rival that is late has
  *   a rival of its own: there are two at a time, and each egress gets its turn once.
  *
  *   A connection that stands may stand nowhere: some proxies say yes before they have asked, and
@@ -19,6 +20,9 @@
 
 #include "gateway/delivery/session.h"
 
+/* When the second egress is tried, in ms from the start of the dial, where choice_race_ms() is
+ * `ms`: through a proxy later, as its own dialogue comes on top. */
+int64_t race_wait_ms(bool via, int64_t ms);
 /* Where the mail goes is known now, before the first dial. False: another egress suits better; the
  * session is dead and its mail back in the queue. */
 bool race_place(struct session *s);

@@ -88,6 +88,7 @@ struct session {
     bool host_tried;                   /* hosts.at[host_at] has been resolved */
     bool last_resort;                  /* second round: addresses that failed lately, too */
     bool dialled;                      /* some address was tried */
+    bool lacked;                       /* one could not be, for want of a descriptor of our own */
     struct addr addrs[HOST_ADDRS_MAX]; /* of that host, still to try */
     unsigned addrs_n;
     struct addr proxy[DIAL_VIA_ADDRS_MAX]; /* its addresses, once they are known */
@@ -194,6 +195,8 @@ struct terms session_terms(const struct conf_egress *e, const struct conf_route 
 bool terms_same(const struct terms *a, const struct terms *b);
 /* False: they are being looked up, or the session is over; else s->proxy is filled. */
 bool open_find_proxy(struct session *s);
+/* Its name could not be looked up for want of a descriptor of our own. */
+void open_lacked(struct session *s, const char *text);
 /* Do other sessions work at the same target, by the same egress at that? */
 bool open_others_work(const struct session *s, bool same_egress);
 void open_note_source(struct session *s, const struct dial_result *result);

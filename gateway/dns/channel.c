@@ -2,16 +2,21 @@
 
 #include <ares.h>
 #include <assert.h>
+#include <errno.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include "gateway/base/mem.h"
 #include "gateway/base/rnd.h"
 #include "gateway/dns/answer.h"
 #include "gateway/io/dial_socket.h"
+#include "gateway/io/net.h"
 #include "gateway/io/timer.h"
 
 enum { WATCHES = 8, TICK_MS = 50, UDP_MAX = 1232, IDS = 128 };
@@ -30,6 +35,7 @@ struct channel {
     size_t open; /* questions under way */
     bool plain;  /* the server does not know EDNS */
     bool closing;
+    bool lacked;       /* there was no socket to be had for what is being sent */
     uint16_t ids[IDS]; /* random, from the system: ids must not be predictable */
     size_t ids_left;
 };
@@ -52,9 +58,51 @@ static void library_init(void)
     (void)rc;
 }
 
+/* ---- sockets: our own, as c-ares does not tell why it could get none ---- */
+
+static ares_socket_t open_socket(int family, int type, int protocol, void *arg)
+{
+    struct channel *c = arg;
+    int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+    c->lacked = c->lacked || (fd < 0 && net_is_exhausted(errno));
+    return fd;
+}
+
+static int close_socket(ares_socket_t fd, void *arg)
+{
+    (void)arg;
+    return close(fd);
+}
+
+static int connect_socket(ares_socket_t fd, const struct sockaddr *to, ares_socklen_t n, void *arg)
+{
+    (void)arg;
+    return connect(fd, to, n);
+}
+
+static ares_ssize_t receive(ares_socket_t fd, void *p, size_t n, int flags, struct sockaddr *from,
+                            ares_socklen_t *from_n, void *arg)
+{
+    (void)arg;
+    return recvfrom(fd, p, n, flags, from, from_n);
+}
+
+static ares_ssize_t send_pieces(ares_socket_t fd, const struct iovec *at, int n, void *arg)
+{
+    (void)arg;
+    return writev(fd, at, n);
+}
+
+static const struct ares_socket_functions socket_functions = {
+    open_socket, close_socket, connect_socket, receive, send_pieces,
+};
+
+/* ---- events ---- */
+
 static void on_ready(void *arg, int fd, unsigned what)
 {
     struct channel *c = arg;
+    c->lacked = false;
     ares_process_fd(c->ares, what & LOOP_READ ? fd : ARES_SOCKET_BAD,
                     what & LOOP_WRITE ? fd : ARES_SOCKET_BAD);
 }
@@ -82,6 +130,7 @@ static void on_tick(struct timer *timer)
 {
     struct channel *c = CONTAINER_OF(timer, struct channel, tick);
     timer_set(c->loop, timer, TICK_MS);
+    c->lacked = false;
     ares_process_fd(c->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
     if (c->open == 0)
         timer_stop(c->loop, timer);
@@ -129,6 +178,7 @@ enum rc channel_new(struct loop *loop, const struct addr *server, int64_t try_ms
         free(c);
         return rc;
     }
+    ares_set_socket_functions(c->ares, &socket_functions, c);
     rc = set_server(c, err);
     if (rc != RC_OK)
         channel_free(&c);
@@ -174,7 +224,7 @@ static void send_question(struct question *q);
 static void on_answer(void *arg, int status, int timeouts, unsigned char *packet, int n)
 {
     struct question *q = arg;
-    enum rc rc = status == ARES_ETIMEOUT ? RC_TIMEOUT : RC_IO;
+    enum rc rc = status == ARES_ETIMEOUT ? RC_TIMEOUT : q->channel->lacked ? RC_AGAIN : RC_IO;
     (void)timeouts;
     bool formerr = status == ARES_SUCCESS && packet && n > 3 && (packet[3] & 15) == DNS_FORMERR;
     if (formerr && !q->plain && !q->channel->closing) {
@@ -216,6 +266,7 @@ static void send_question(struct question *q)
     packet[3] |= 0x20; /* AD: tell us whether the answer was validated */
     if (!timer_is_set(&c->tick))
         timer_set(c->loop, &c->tick, TICK_MS);
+    c->lacked = false;
     ares_send(c->ares, packet, n, on_answer, q);
     ares_free_string(packet);
 }

@@ -20,7 +20,8 @@
 
 struct channel;
 
-/* packet NULL: `rc` says why (RC_TIMEOUT silence, RC_IO cannot reach, RC_CLOSED being freed). */
+/* packet NULL: `rc` says why (RC_TIMEOUT silence, RC_IO cannot reach, RC_CLOSED being freed,
+ * RC_AGAIN we had no descriptor or memory left to ask with). */
 typedef void channel_fn(void *arg, enum rc rc, const unsigned char *packet, size_t n);
 
 enum rc channel_new(struct loop *loop, const struct addr *server, int64_t try_ms,

@@ -70,6 +70,7 @@ static bool read_family(struct lookup *l, struct family *f, const struct ask_res
     if (!a) {
         snprintf(l->text, sizeof l->text, "%s", result->text);
         f->status = DNS_TEMPORARY;
+        l->lacked = l->lacked || result->rc == RC_AGAIN;
         return true;
     }
     struct dns_found found = answer_find(a, trail_name(l, &f->trail), type);

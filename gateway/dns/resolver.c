@@ -6,7 +6,7 @@
 
 #include "gateway/dns/resolver_private.h"
 
-enum { FAILURE_MS = 5000, STALE_AGAIN_MS = 30000, NAME_MAX_BYTES = 253 };
+enum { FAILURE_MS = 5000, LACKED_MS = 1000, STALE_AGAIN_MS = 30000, NAME_MAX_BYTES = 253 };
 
 const struct resolver_conf resolver_defaults = {
     .timeout_ms = 3000,
@@ -92,37 +92,6 @@ int64_t resolver_negative_ttl(const struct resolver *r, const struct dns_answer 
     return ms < r->conf.negative_max_ms ? ms : r->conf.negative_max_ms;
 }
 
-const char *trail_name(const struct lookup *l, const struct trail *trail)
-{
-    return trail->name ? trail->name : l->name;
-}
-
-void trail_ask(struct lookup *l, struct trail *trail, uint16_t type, ask_fn *fn)
-{
-    trail->ask = upstream_ask(l->r->upstream, trail_name(l, trail), type, fn, l);
-}
-
-bool trail_follow(struct lookup *l, struct trail *trail, const struct dns_answer *answer,
-                  const struct dns_found *found, uint16_t type, ask_fn *fn)
-{
-    if (!found->followed || answer->has_negative_ttl || trail->hops == CNAME_HOPS_MAX ||
-        !dns_is_host_name(found->name))
-        return false;
-    char *name = mem_strdup(found->name);
-    trail->hops++;
-    free(trail->name);
-    trail->name = name;
-    trail_ask(l, trail, type, fn);
-    return true;
-}
-
-void trail_end(struct trail *trail)
-{
-    upstream_drop(&trail->ask);
-    free(trail->name);
-    trail->name = NULL;
-}
-
 static void cancel_all(struct list *queries)
 {
     for (struct list *node; (node = list_pop_front(queries));) {
@@ -164,12 +133,26 @@ static void put(struct lookup *l, void *set, int64_t expires_ms, int64_t stale_m
         lookup_free(l);
 }
 
+static enum dns_status status_of(const struct lookup *l, const void *set)
+{
+    return l->kind == LOOKUP_MX ? ((const struct mx_set *)set)->status
+                                : ((const struct host_set *)set)->status;
+}
+
 void lookup_publish(struct lookup *l, void *set, int64_t ttl_ms)
 {
     int64_t expires_ms = loop_now_ms(l->r->loop) + ttl_ms;
-    enum dns_status status = l->kind == LOOKUP_MX ? ((const struct mx_set *)set)->status
-                                                  : ((const struct host_set *)set)->status;
-    put(l, set, expires_ms, status == DNS_OK ? expires_ms + l->r->conf.stale_ms : expires_ms);
+    put(l, set, expires_ms,
+        status_of(l, set) == DNS_OK ? expires_ms + l->r->conf.stale_ms : expires_ms);
+}
+
+static void *failed_set(const struct lookup *l)
+{
+    if (l->kind == LOOKUP_MX)
+        return mx_set_failed(DNS_TEMPORARY, l->text);
+    struct host_set *set = host_set_failed(DNS_TEMPORARY, l->text);
+    set->lacked = l->lacked;
+    return set;
 }
 
 void lookup_publish_failure(struct lookup *l)
@@ -178,10 +161,9 @@ void lookup_publish_failure(struct lookup *l)
     int64_t now_ms = loop_now_ms(r->loop), stale_ms = 0;
     share_take(r);
     void *old = cache_get_stale(r->cache[l->kind], slice_of(l->name), now_ms, &stale_ms);
-    if (!old) {
-        void *set = l->kind == LOOKUP_MX ? (void *)mx_set_failed(DNS_TEMPORARY, l->text)
-                                         : (void *)host_set_failed(DNS_TEMPORARY, l->text);
-        put(l, set, now_ms + FAILURE_MS, now_ms + FAILURE_MS);
+    if (!old || status_of(l, old) == DNS_TEMPORARY) { /* an earlier failure says less than this */
+        int64_t until_ms = now_ms + (l->lacked ? LACKED_MS : FAILURE_MS);
+        put(l, failed_set(l), until_ms, until_ms);
         return;
     }
     r->stale_served++;

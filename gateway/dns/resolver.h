@@ -65,6 +65,7 @@ enum { HOST_ADDRS_MAX = 16 };
 struct host_set {
     enum dns_status status; /* never DNS_NULL_MX */
     bool stale;
+    bool lacked; /* DNS_TEMPORARY: for want of a descriptor or memory of our own */
     int64_t expires_ms;
     char text[96];
     size_t count;

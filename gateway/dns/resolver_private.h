@@ -4,6 +4,7 @@
  *   resolver.c     the calls, the cache, the waiters and their callbacks
  *   lookup_mx.c    one MX lookup: the question, CNAMEs left open, the implicit MX
  *   lookup_host.c  one address lookup: A and AAAA side by side
+ *   trail.c        one question of a lookup, over CNAMEs
  *   share.c        answers from and for the resolvers of other workers
  *
  *   A lookup is shared by all who wait for the same name. It ends with lookup_publish(), which
@@ -69,6 +70,7 @@ struct lookup {
     struct list node;    /* r->lookups */
     struct list waiters; /* struct dns_query */
     bool published;
+    bool lacked;   /* some question could not be asked for want of our own */
     char text[96]; /* the last thing that went wrong */
 
     struct trail mx;

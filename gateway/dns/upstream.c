@@ -31,6 +31,7 @@ struct ask {
     uint16_t type;
     size_t first, sent; /* server asked first, questions sent so far */
     bool in_flight;     /* c-ares holds a pointer to us */
+    bool lacked;        /* some server could not be asked: RC_AGAIN */
     ask_fn *fn;         /* NULL: told, or dropped */
     void *arg;
     struct arena *arena;
@@ -50,7 +51,7 @@ static void ask_free(struct ask *ask)
 
 static void end_ask(struct ask *ask, enum rc rc)
 {
-    ask->result.rc = rc;
+    ask->result.rc = rc != RC_OK && ask->lacked ? RC_AGAIN : rc;
     ask->result.answer = rc == RC_OK ? &ask->answer : NULL;
     timer_stop(ask->upstream->loop, &ask->total);
     list_push_back(&ask->upstream->ended, &ask->ended);
@@ -78,16 +79,15 @@ static size_t server_of(const struct ask *ask, size_t sent)
     return (ask->first + sent) % ask->upstream->count;
 }
 
-/* Notes what was wrong with the server just asked, and asks the next one. */
+/* Notes what was wrong with the server just asked, or with us, and asks the next one. */
 static void server_failed(struct ask *ask, enum rc rc, const char *what)
 {
     struct upstream *u = ask->upstream;
     char text[ADDR_TEXT_MAX];
     const struct channel *channel = u->channels[server_of(ask, ask->sent - 1)];
-    if (rc == RC_TIMEOUT)
-        u->timeouts++;
-    else
-        u->failures++;
+    u->timeouts += rc == RC_TIMEOUT;
+    u->failures += rc == RC_IO;
+    ask->lacked = ask->lacked || rc == RC_AGAIN;
     snprintf(ask->result.text, sizeof ask->result.text, "%s from %s", what,
              addr_text(channel_server(channel), text));
     if (ask->sent < u->count * u->tries)
@@ -136,6 +136,8 @@ static void on_channel(void *arg, enum rc rc, const unsigned char *packet, size_
         server_failed(ask, rc, "no answer");
     else if (rc == RC_IO)
         server_failed(ask, rc, "no connection");
+    else if (rc == RC_AGAIN)
+        server_failed(ask, rc, "no descriptor or memory left for a question, so no answer");
 }
 
 static void send_next(struct ask *ask)

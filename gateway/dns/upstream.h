@@ -23,7 +23,8 @@ struct upstream;
 struct ask;
 
 struct ask_result {
-    enum rc rc;                      /* RC_OK, RC_TIMEOUT silent, RC_IO failing */
+    enum rc rc; /* RC_OK, RC_TIMEOUT silent, RC_IO failing, RC_AGAIN one of them could not be asked
+                   for want of a descriptor or memory of our own */
     const struct dns_answer *answer; /* RC_OK; until the callback returns */
     char text[96];                   /* else: "no answer from 192.0.2.53:53" */
 };

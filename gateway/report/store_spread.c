@@ -7,8 +7,6 @@
 #include "gateway/report/store_private.h"
 #include "probes/spread.h"
 
-enum { PACKED_MAX = 4096 };
-
 static bool read_spread(sqlite3_value *value, struct spread *spread_r)
 {
     struct slice bytes = { sqlite3_value_blob(value), (size_t)sqlite3_value_bytes(value) };
@@ -31,7 +29,7 @@ static void merge_final(sqlite3_context *context)
         sqlite3_result_null(context);
         return;
     }
-    buf_init(&packed, PACKED_MAX);
+    buf_init(&packed, SPREAD_PACKED_MAX);
     spread_pack(all, &packed);
     sqlite3_result_blob(context, buf_slice(&packed).p, (int)buf_len(&packed), SQLITE_TRANSIENT);
     buf_free(&packed);

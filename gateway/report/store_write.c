@@ -3,8 +3,7 @@
  */
 #include "gateway/base/mem.h"
 #include "gateway/report/store_private.h"
-
-enum { PACKED_MAX = 4096 };
+#include "probes/spread.h"
 
 /* ---- paths ---- */
 
@@ -59,7 +58,7 @@ static void bind_row(sqlite3_stmt *stmt, int64_t path, const struct links_minute
     sqlite3_bind_null(stmt, 4);
     if (row->connect && row->connect->used) {
         struct buf packed;
-        buf_init(&packed, PACKED_MAX);
+        buf_init(&packed, SPREAD_PACKED_MAX);
         spread_pack(row->connect, &packed);
         sqlite3_bind_blob(stmt, 4, buf_slice(&packed).p, (int)buf_len(&packed), SQLITE_TRANSIENT);
         buf_free(&packed);

@@ -1,16 +1,12 @@
 """
 test_delivery_tls — TLS and AUTH towards the next hop: opportunistic, required, verified, broken
 """
-import ssl
-
 import pytest
 from wp import certs, mail, net, smtpd
 
 
 def context(host="mx1.dest.test", **how):
-    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    made.load_cert_chain(*certs.certificate(host, **how))
-    return made
+    return certs.server_context(host, **how)
 
 
 @pytest.fixture

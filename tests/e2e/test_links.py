@@ -14,14 +14,13 @@ from wp import mail, net, smtpd
 
 
 class Paths(smtpd.Behaviour):
-    """Resets connections from some addresses before the greeting; keeps what each session said."""
+    """Resets connections from some addresses before the greeting."""
 
     def __init__(self):
-        self.broken, self.times, self.seen = set(), [], []
+        self.broken, self.times = set(), []
 
     def connected(self, s):
         self.times.append((time.monotonic(), s.peer))
-        self.seen.append(s)
         if s.peer in self.broken:
             raise smtpd.Hangup(reset=True)
         return super().connected(s)

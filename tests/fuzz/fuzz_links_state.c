@@ -46,7 +46,7 @@ static int64_t live_on(struct links *l)
     int64_t now_ms = NOW_MS;
     rnd_seed(&rnd, 1);
     links_resume(l, now_ms);
-    links_configure(l, &config, now_ms);
+    links_configure(l, &config);
     int group = links_group(l, slice_of("carrier"), slice_of("r0"));
     for (uint32_t i = 0; i < 60; i++, now_ms += 700) {
         struct observation o = { .kind = i % 2 ? OBS_CONNECT : OBS_PROBE,

@@ -258,7 +258,7 @@ static void configure(struct rec *s)
                                                            .blind = e == REC_PROXY,
                                                            .relay = e == REC_DIRECT && s->relay };
     }
-    links_configure(s->links, &config, mono(s));
+    links_configure(s->links, &config);
 }
 
 static void begin_control(struct rec *s)

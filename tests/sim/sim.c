@@ -202,7 +202,7 @@ static void start(struct sim *s)
     config.interval_ms = 15000;
     config.per_egress = (struct rate){ 2, 1000 };
     config.total = (struct rate){ 10, 1000 };
-    links_configure(s->links, &config, s->now_ms);
+    links_configure(s->links, &config);
     for (int g = 0; g < WORLD_GROUPS; g++) {
         char region[8];
         (void)snprintf(region, sizeof region, "r%d", g);

@@ -271,6 +271,7 @@ static struct advice *table_of(const struct life *l, int twin)
     for (uint32_t m = 0; m < l->config.member_n; m++)
         a->egress[m].name = advice_text(a, l->member[m].egress);
     standing_put_advice(l->twin[twin], l->wall, a);
+    advice_seal(a);
     return a;
 }
 

@@ -43,6 +43,7 @@ struct advice *advice_rig_table(const struct standing *s, int64_t now_ms)
     for (int i = 0; i < 4; i++)
         a->egress[i].name = advice_text(a, slice_of(names[i]));
     standing_put_advice(s, now_ms, a);
+    advice_seal(a);
     struct buf wire;
     struct advice *again;
     struct err err;

@@ -92,7 +92,7 @@ void lr_configure(struct links_rig *r, double cost_of_a_ms)
                                    .interval_ms = 15000,
                                    .per_egress = { 2, 1000 },
                                    .total = { 10, 1000 } };
-    links_configure(r->links, &config, r->now_ms);
+    links_configure(r->links, &config);
 }
 
 void lr_start(struct links_rig *r, unsigned addresses)

@@ -54,6 +54,7 @@ static void advise(uint32_t per_hour)
     a->standing[0] = (struct advice_standing){
         .egress = 0, .provider = slice_of(""), .share = 1, .per_hour = per_hour
     };
+    advice_seal(a);
     delivery_advise(rig.delivery, a);
 }
 

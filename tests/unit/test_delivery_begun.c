@@ -256,6 +256,7 @@ static void bar(const char *egress)
         a->egress[e].fault = strcmp(names[e], egress) == 0 ? EGRESS_BARRED : EGRESS_FINE;
         a->path[e] = (struct advice_path){ .state = PATH_UP, .rtt_ms = 5, .samples = 50 };
     }
+    advice_seal(a);
     delivery_advise(rig.delivery, a);
 }
 

@@ -163,6 +163,7 @@ static void advise(uint64_t version, enum egress_fault_kind fault, bool is_probe
                                            .fault = (uint8_t)fault,
                                            .probed = is_probed,
                                            .share = 1 };
+    advice_seal(a);
     delivery_advise(rig.delivery, a);
 }
 
@@ -287,6 +288,25 @@ static void test_no_descriptor_to_look_with(void **state)
     assert_int_equal(answer(), OBS_OK);
 }
 
+/* Its name could not be looked up: the same. No name server is asked here, there is no socket. */
+static void test_no_descriptor_to_look_its_name_up_with(void **state)
+{
+    (void)state;
+    rig_start("egress: [ { name: e, via: { socks5: \"proxy.invalid:1080\" } } ]", "");
+    take_all();
+    probed(EGRESS_PROXY_DOWN);
+    turns(20);
+    assert_int_equal(egress_fault(rig.delivery->egress, 0), EGRESS_FINE);
+    rig_mail(&mail);
+    turns(20);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    until_logged(DEFERRED, 1);
+    assert_int_equal(count_in(rig_log(), "no descriptor or memory left"), 1);
+    assert_int_equal(egress_fault(rig.delivery->egress, 0), EGRESS_FINE);
+    for (unsigned i = 0; i < rig.seen_n; i++) /* neither told of the egress nor of a path */
+        fail_msg("told of kind %d, result %d", rig.seen[i].kind, rig.seen[i].result);
+}
+
 /* Nothing is under way by it, and there is no mail to notice: its session rests and ends. */
 static void test_a_proxy_that_goes_while_its_session_rests(void **state)
 {
@@ -371,6 +391,7 @@ int main(void)
                                         T(test_a_proxy_that_goes_while_its_session_rests),
                                         T(test_a_source_that_goes_during_a_check),
                                         T(test_no_descriptor_to_look_with),
+                                        T(test_no_descriptor_to_look_its_name_up_with),
                                         T(test_a_proxy_that_denies),
                                         T(test_mail_bound_before_a_reload) };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,6 +47,7 @@ static void advise(float share)
     a->standing[0] = (struct advice_standing){
         .egress = 0, .provider = slice_of(""), .share = share, .per_hour = PER_HOUR
     };
+    advice_seal(a);
     delivery_advise(rig.delivery, a);
 }
 
@@ -131,6 +132,7 @@ static void advise_address(void)
                                                .source = { ADDR_V4, { 127, 0, 0, 71 }, 0 },
                                                .share = 0.5F,
                                                .per_hour = PER_HOUR };
+    advice_seal(a);
     delivery_advise(rig.delivery, a);
 }
 

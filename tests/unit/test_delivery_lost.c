@@ -128,6 +128,7 @@ static void advise_addresses(void)
                                                    .source = { ADDR_V4, { 127, 0, 0, 71 + i }, 0 },
                                                    .share = 0.5F,
                                                    .per_hour = ONE_AN_HOUR };
+    advice_seal(a);
     delivery_advise(rig.delivery, a);
 }
 

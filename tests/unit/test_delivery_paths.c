@@ -60,6 +60,7 @@ static void advise_all(const struct figures *f, uint32_t n, int16_t preferred)
                                            .fail = f[e].fail,
                                            .samples = 50 };
     }
+    advice_seal(a);
     delivery_advise(rig.delivery, a);
 }
 
@@ -132,6 +133,7 @@ static void test_stale_advice_is_no_advice(void **state)
     rig_start(egresses, "");
     struct advice *a = advice_new(0, 0);
     a->made_ms = loop_now_ms(rig.loop) - ADVICE_STALE_MS - 1;
+    advice_seal(a);
     delivery_advise(rig.delivery, a);
     for (int i = 0; i < 14; i++)
         rig_mail(&mail);

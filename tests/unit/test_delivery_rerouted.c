@@ -276,6 +276,7 @@ static void bar(bool one, bool two)
         a->egress[e].fault = barred[e] ? EGRESS_BARRED : EGRESS_FINE;
         a->path[e] = (struct advice_path){ .state = PATH_UP, .rtt_ms = 5, .samples = 50 };
     }
+    advice_seal(a);
     delivery_advise(rig.delivery, a);
 }
 

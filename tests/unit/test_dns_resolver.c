@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -126,6 +128,34 @@ static void when_none_answers(void **state)
     int64_t began = clock_mono_ms();
     assert_int_equal(host("both.example")->status, DNS_TEMPORARY);
     assert_true(clock_mono_ms() - began < 3 * 2000);
+}
+
+/* Nobody is asked, so nobody has failed; and soon it is tried again. */
+static void without_a_descriptor(void **state)
+{
+    struct rlimit old;
+    struct resolver_stats stats;
+    int fd = dup(0); /* all below are taken */
+    (void)state;
+    close(fd);
+    getrlimit(RLIMIT_NOFILE, &old);
+    const struct rlimit tight = { (rlim_t)fd, old.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &tight);
+    assert_int_equal(host("both.example")->status, DNS_TEMPORARY);
+    assert_int_equal(mx("two.example")->status, DNS_TEMPORARY);
+    setrlimit(RLIMIT_NOFILE, &old);
+    assert_true(rig.host->lacked);
+    assert_non_null(strstr(rig.host->text, "no descriptor or memory left"));
+    assert_int_equal(fakedns_queries(rig.servers[0]) + fakedns_queries(rig.servers[1]), 0);
+    resolver_stats(rig.resolver, &stats);
+    assert_int_equal(stats.server_failures + stats.timeouts, 0);
+    dns_rig_turn_for(&rig, 1100);
+    assert_int_equal(host("both.example")->status, DNS_OK);
+    assert_false(rig.host->lacked);
+    atomic_store(&rig.moods[0], SERVFAIL);
+    atomic_store(&rig.moods[1], SERVFAIL);
+    assert_int_equal(host("onlyv4.example")->status, DNS_TEMPORARY);
+    assert_false(rig.host->lacked); /* that was theirs */
 }
 
 static void truncation_goes_over_tcp(void **state)
@@ -310,6 +340,7 @@ int main(void)
         T(hosts),
         T(the_next_server_is_asked),
         T(when_none_answers),
+        T(without_a_descriptor),
         T(truncation_goes_over_tcp),
         T(servers_without_edns),
         T(equal_lookups_share_one_question),

@@ -66,7 +66,7 @@ static void configure(struct rig *r, unsigned n)
                                    .interval_ms = 15000,
                                    .per_egress = { 2, 1000 },
                                    .total = { 10, 1000 } };
-    links_configure(r->links, &config, r->now_ms);
+    links_configure(r->links, &config);
 }
 
 static struct addr address(int group, int i)

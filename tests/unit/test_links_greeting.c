@@ -167,7 +167,7 @@ static void configure(enum proxy proxy)
                                    .interval_ms = 15000,
                                    .per_egress = { 2, 1000 },
                                    .total = { 10, 1000 } };
-    links_configure(rig.links, &config, rig.now_ms);
+    links_configure(rig.links, &config);
 }
 
 static int set_up(void **state)

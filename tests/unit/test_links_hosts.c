@@ -163,7 +163,7 @@ static void ask_beacons(uint32_t every_ms, unsigned probes[BEACONS])
     struct links_rig r;
     lr_start(&r, 4);
     r.rtt_ms[A] = 200; /* so that it is not preferred */
-    links_configure(r.links, &config, r.now_ms);
+    links_configure(r.links, &config);
     assert_int_equal(links_group(r.links, SLICE_LIT("c"), SLICE_LIT("s")), ALIVE);
     for (int g = 0; g < BEACONS; g++)
         links_target(r.links, g, OBS_BEACON, &beacon[g], -1);

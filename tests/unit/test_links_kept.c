@@ -83,7 +83,7 @@ static void configure(struct rig *r, int n)
                                    .interval_ms = 15000,
                                    .per_egress = { 2, 1000 },
                                    .total = { 10, 1000 } };
-    links_configure(r->links, &config, r->now_ms);
+    links_configure(r->links, &config);
 }
 
 static void wait(struct rig *r, int64_t ms)

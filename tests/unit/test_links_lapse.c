@@ -74,7 +74,7 @@ static void configure(struct rig *r, bool v4, bool relay)
                                    .interval_ms = 15000,
                                    .per_egress = { 2, 1000 },
                                    .total = { 10, 1000 } };
-    links_configure(r->links, &config, r->now_ms);
+    links_configure(r->links, &config);
 }
 
 static void run(struct rig *r, int64_t ms)

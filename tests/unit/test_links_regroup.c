@@ -116,7 +116,7 @@ static void start(struct rig *r)
                                    .interval_ms = 1000,
                                    .per_egress = { 2, 1000 },
                                    .total = { 10, 1000 } };
-    links_configure(r->links, &config, r->now_ms);
+    links_configure(r->links, &config);
     for (unsigned i = 0; i < ADDRESSES; i++)
         r->region[i] = "old";
     for (unsigned n = 0; n < 20 * EGRESSES; n++) {

@@ -81,7 +81,7 @@ static void start(struct rig *r)
     *r = (struct rig){ .now_ms = 1000000 };
     rnd_seed(&r->rnd, 2);
     r->links = links_new(&hooks);
-    links_configure(r->links, &config, r->now_ms);
+    links_configure(r->links, &config);
     int far = links_group(r->links, slice_of("c"), slice_of("far"));
     int home = links_group(r->links, slice_of("c"), slice_of("home")); /* the relay stands there */
     for (int i = 0; i < 300; i++, r->now_ms += 500) {

@@ -256,7 +256,7 @@ static void test_turn_goes_past_what_cannot_be_asked(void **state)
     struct rnd rnd;
     (void)state;
     rnd_seed(&rnd, 1);
-    links_configure(l, &config, now_ms);
+    links_configure(l, &config);
     mail_by_c(l, "first", &v4, now_ms);
     mail_by_c(l, "second", &v6, now_ms);
     links_tick(l, now_ms, &rnd);

@@ -127,7 +127,7 @@ static void start(struct rig *r, int addresses)
     *r = (struct rig){ .now_ms = 1000000, .addresses = addresses };
     rnd_seed(&r->rnd, 5);
     r->links = links_new(&hooks);
-    links_configure(r->links, &config, r->now_ms);
+    links_configure(r->links, &config);
     assert_int_equal(links_group(r->links, slice_of("c"), slice_of("r")), 0);
     for (int i = 0; i < 400; i++) {
         struct addr to = { ADDR_V4, { 192, 0, 2, (uint8_t)(1 + i % addresses) }, 25 };

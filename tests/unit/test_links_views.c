@@ -73,7 +73,7 @@ static void configure(const struct rig *r)
                                    .interval_ms = 15000,
                                    .per_egress = { 2, 1000 },
                                    .total = { 10, 1000 } };
-    links_configure(r->links, &config, r->now_ms);
+    links_configure(r->links, &config);
 }
 
 static void test_own_addresses(void **state)

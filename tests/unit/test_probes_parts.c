@@ -124,22 +124,56 @@ static void test_limiter(void **state)
     size_t n = 0;
     rnd_seed(&r, 9);
     assert_true(limiter_room(&l, 5) > 100); /* none */
-    limiter_set(&l, (struct rate){ 3, 1000 }, 0);
+    limiter_set(&l, (struct rate){ 3, 1000 });
     for (int64_t now = 0; now < 2000000; now += (int64_t)rnd_below(&r, 400)) {
         if (limiter_room(&l, now) == 0)
             continue;
         limiter_take(&l, now);
         sent[n++] = now;
         if (now == 1000000) /* a reload forgets nothing */
-            limiter_set(&l, (struct rate){ 3, 1000 }, now);
+            limiter_set(&l, (struct rate){ 3, 1000 });
     }
     assert_true(n > 4000);
     for (size_t i = 3; i < n; i++)
         assert_true(sent[i] - sent[i - 3] >= 1000);
     limiter_take(&l, 3000000);
-    limiter_set(&l, (struct rate){ 1, 60000 }, 3000001);
+    limiter_set(&l, (struct rate){ 1, 60000 });
     assert_int_equal(limiter_room(&l, 3030000), 0);
     assert_int_equal(limiter_room(&l, 3070000), 1);
+}
+
+/* What went under the limit of before counts under the one of now, as far back as its window goes:
+ * `sent` of them, evenly, the last at 0. How many may go at once, and how long it takes until one
+ * may? Unlimited before, too. */
+static void test_limiter_changes(void **state)
+{
+    static const struct {
+        struct rate before, after;
+        unsigned sent;
+        int64_t every_ms;
+        uint32_t room;
+        int64_t one_ms;
+    } rows[] = {
+        { { 1, 1000 }, { 5, 10000 }, 10, 1100, 0, 5850 }, /* of six or more within 10.25 s */
+        { { 1, 1000 }, { 5, 10000 }, 4, 1100, 1, 0 },
+        { { 10, 1000 }, { 2, 1000 }, 10, 10, 0, 1090 },
+        { { 0, 1000 }, { 2, 1000 }, 3, 100, 0, 1000 },
+        { { 2, 1000 }, { 0, 1000 }, 2, 10, 256, 0 },
+        { { 2, 1000 }, { 999, 60000 }, 100, 600, 156, 0 },
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct limiter l = { .count = 0 };
+        limiter_set(&l, rows[i].before);
+        for (unsigned k = rows[i].sent; k-- > 0;)
+            limiter_take(&l, -(int64_t)k * rows[i].every_ms);
+        limiter_set(&l, rows[i].after);
+        assert_int_equal(limiter_room(&l, 0), rows[i].room);
+        int64_t now = 0;
+        while (limiter_room(&l, now) == 0)
+            now++;
+        assert_int_equal(now, rows[i].one_ms);
+    }
 }
 
 /* ---- states ---- */
@@ -300,6 +334,7 @@ int main(void)
         cmocka_unit_test(test_loss_rises_from_few_segments),
         cmocka_unit_test(test_sessions_and_goodput),
         cmocka_unit_test(test_limiter),
+        cmocka_unit_test(test_limiter_changes),
         cmocka_unit_test(test_up_and_suspect),
         cmocka_unit_test(test_condemned),
         cmocka_unit_test(test_flap_damping),

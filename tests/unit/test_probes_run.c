@@ -264,7 +264,7 @@ static void test_out_of_descriptors(void **state)
     close(fd);
     getrlimit(RLIMIT_NOFILE, &old);
     const struct rlimit tight = { (rlim_t)fd, old.rlim_max };
-    for (uint32_t e = HERE; e <= HAP; e += HAP) {
+    for (uint32_t e = HERE; e < EGRESSES; e += e == HERE ? HAP : NAMED - HAP) {
         setrlimit(RLIMIT_NOFILE, &tight);
         probe(e, OBS_PROBE, peer_addr());
         setrlimit(RLIMIT_NOFILE, &old);

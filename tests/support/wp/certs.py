@@ -7,6 +7,7 @@ import atexit
 import functools
 import os
 import shutil
+import ssl
 import subprocess
 import tempfile
 
@@ -39,6 +40,13 @@ def _authority(name):
 def certificate(host, ca="ca", expired=False, serial=1):
     """(certificate, key) for a host name, signed by the authority; serial makes another one."""
     return _certificate(host, ca, expired, serial)
+
+
+def server_context(host, **how):
+    """What a TLS server with the certificate of this host needs; how: as certificate()."""
+    made = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.load_cert_chain(*certificate(host, **how))
+    return made
 
 
 @functools.cache

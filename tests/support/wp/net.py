@@ -4,9 +4,11 @@ net — loopback addresses of our own, and waiting with a bound
 Each process takes addresses from its own part of 127.0.0.0/8, so suites that run at the same time
 do not meet; a server can then use the real port (25, 53) of an address nobody else has.
 """
+import ctypes
 import itertools
 import os
 import socket
+import struct
 import time
 
 _counter = itertools.count(1)
@@ -60,6 +62,25 @@ def stays(condition, seconds=1.0, step=0.05):
             return False
         time.sleep(step)
     return True
+
+
+def swallow(listener, source):
+    """From now on no packet of this IPv4 address reaches the listening socket or what it accepts:
+    no RST, no ICMP, as on a path that is cut. Other sources are served as before. None: the
+    listening socket hears all again."""
+    detach = 27                                             # SO_DETACH_FILTER
+    if source is None:
+        listener.setsockopt(socket.SOL_SOCKET, detach, 0)
+        return
+    attach, word, equal, give = 26, 0x20, 0x15, 0x06        # SO_ATTACH_FILTER; classic BPF
+    source_at = 0x100000000 - 0x100000 + 12                 # SKF_NET_OFF: of the IP header
+    address, = struct.unpack("!I", socket.inet_aton(source))
+    program = b"".join(struct.pack("HBBI", *step) for step in (
+        (word, 0, 0, source_at), (equal, 0, 1, address), (give, 0, 0, 0),
+        (give, 0, 0, 0xffffffff)))
+    kept = ctypes.create_string_buffer(program)
+    listener.setsockopt(socket.SOL_SOCKET, attach,
+                        struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(kept)))
 
 
 def greets(address, port):

@@ -103,9 +103,10 @@ class Waypost:
         self.write("waypost.yaml", json.dumps(self.conf, indent=1))
 
     # --- life
-    def start(self, wait=True):
+    def start(self, wait=True, under=()):
+        """under: a command that starts another, prlimit for one."""
         assert binary(), "no waypost to test: build one or set WAYPOST_BIN"
-        self.child = process.Child([binary(), "serve", "-c", self.path("waypost.yaml")],
+        self.child = process.Child([*under, binary(), "serve", "-c", self.path("waypost.yaml")],
                                    self.path("stderr"), env=self.env)
         if wait:
             self.wait_ready()
