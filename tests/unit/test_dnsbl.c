@@ -197,6 +197,21 @@ static void test_resolvers_that_disagree_for_good(void **state)
     }
 }
 
+/* As many say that there is no entry, and all pass their tests: nothing is known. */
+static void test_two_against_two(void **state)
+{
+    (void)state;
+    begin(&w, four, 4);
+    w.fault[2] = w.fault[3] = STALE;
+    w.entries[0] = "2.2.0.192";
+    run(&w, 60 * MINUTE);
+    assert_int_equal(w.listings, 0);
+    w.fault[3] = HONEST;
+    run(&w, 10 * MINUTE);
+    assert_int_equal(w.listings, 1);
+    end();
+}
+
 static void test_codes_outside_the_table_say_nothing(void **state)
 {
     (void)state;
@@ -263,6 +278,22 @@ static void test_most_of_us_at_once_waits(void **state)
 }
 
 /* The address that is new after a reload is asked for alone: of the others nothing is learnt. */
+/* Within one interval, though not in one sweep: the first has been believed by then. */
+static void test_most_of_us_one_after_the_other(void **state)
+{
+    (void)state;
+    clean_start(four, 2, 4);
+    w.entries[0] = "1.2.0.192";
+    run(&w, 5 * MINUTE);
+    assert_int_equal(w.listings, 1);
+    w.entries[1] = "2.2.0.192";
+    w.entries[2] = "3.2.0.192";
+    run(&w, 5 * MINUTE);
+    assert_int_equal(w.listings, 1);
+    assert_int_equal(w.alarms, 1);
+    end();
+}
+
 static void test_a_hold_goes_on_over_a_reload(void **state)
 {
     static const char *const five[] = { "192.0.2.1", "192.0.2.2", "192.0.2.3",
@@ -363,8 +394,10 @@ int main(void)
         cmocka_unit_test(test_no_fault_clears_anybody),
         cmocka_unit_test(test_no_fault_frees_a_suspect),
         cmocka_unit_test(test_resolvers_that_disagree_for_good),
+        cmocka_unit_test(test_two_against_two),
         cmocka_unit_test(test_codes_outside_the_table_say_nothing),
         cmocka_unit_test(test_most_of_us_at_once_waits),
+        cmocka_unit_test(test_most_of_us_one_after_the_other),
         cmocka_unit_test(test_a_hold_goes_on_over_a_reload),
         cmocka_unit_test(test_a_hold_goes_on_over_silence),
         cmocka_unit_test(test_a_restart_is_no_sweep),
