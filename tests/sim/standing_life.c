@@ -45,8 +45,8 @@ static void on_event(void *arg, const struct standing_event *e)
                      (long long)e->at_ms, e->member, e->pool, SLICE_FMT(e->egress),
                      SLICE_FMT(e->provider), e->from, e->to, SLICE_FMT(e->reason), e->points,
                      e->evidence_n);
-    t->l->heard[t->index] =
-        t->l->heard[t->index] * 31 + slice_hash_stable((struct slice){ line, (size_t)n });
+    /* In any order: what happens at one moment may come by member or by kind. */
+    t->l->heard[t->index] += slice_hash_stable((struct slice){ line, (size_t)n });
     if (t->index == 0)
         life_on_event(t->l, e);
 }

@@ -255,6 +255,32 @@ static void test_last_resort_by_state(void **state)
     assert_true(sr_view(r, 1).last_resort && !sr_view(r, 0).last_resort);
 }
 
+/* No state changes, but who is on a hard list does: another is the least bad, and the relay is to
+ * be told. */
+static void test_last_resort_follows_the_lists(void **state)
+{
+    struct standing_rig *r = *state;
+    r->config.last_resort = STANDING_SEND;
+    r->config.member_n = 2;
+    r->idle = true;
+    sr_configure(r);
+    for (int m = 0; m < 2; m++) {
+        sr_list(r, m, "drop", 100, true);
+        sr_list(r, m, "policy", 60, false);
+    }
+    assert_true(sr_view(r, 0).last_resort && !sr_view(r, 1).last_resort);
+    for (int i = 0; i < 3; i++) {
+        uint64_t version = standing_version(r->s);
+        sr_wait(r, 15 * RIG_MINUTE);
+        sr_clear_check(r, 1, "drop");
+        assert_true((standing_version(r->s) > version) == (i == 2));
+    }
+    sr_state(r, 1, STANDING_LISTED);
+    assert_true(sr_view(r, 1).last_resort && !sr_view(r, 0).last_resort);
+    sr_list(r, 1, "drop", 100, true);
+    assert_true(sr_view(r, 0).last_resort && !sr_view(r, 1).last_resort);
+}
+
 /* ---- faults ---- */
 
 /* It carries nothing just now, so the other has to, whatever speaks against that. */
@@ -307,6 +333,8 @@ int main(void)
                                         sr_tear_down),
         cmocka_unit_test_setup_teardown(test_two_providers_an_hour_ago, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_last_resort_by_state, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_last_resort_follows_the_lists, sr_set_up,
+                                        sr_tear_down),
         cmocka_unit_test_setup_teardown(test_a_list_that_has_all_of_us_takes_half, sr_set_up,
                                         sr_tear_down),
         cmocka_unit_test_setup_teardown(test_cap_is_looked_at_again, sr_set_up, sr_tear_down),
