@@ -126,6 +126,18 @@ static void test_the_least_evidence_is_let_back(void **state)
     assert_true(sr_view(r, 1).eligible && !sr_view(r, 0).eligible);
 }
 
+/* No more than half is out, but fewer than min_active are left. */
+static void test_let_back_for_min_active(void **state)
+{
+    struct standing_rig *r = *state;
+    r->config.min_active = 3;
+    sr_configure(r);
+    sr_condemn(r, 0);
+    assert_false(sr_view(r, 0).eligible);
+    sr_list(r, 1, "drop", 100, true);
+    assert_true(sr_view(r, 0).eligible && sr_view(r, 0).capped);
+}
+
 /* What it was capped for holds for an hour: after that the points decide. */
 static void test_two_providers_an_hour_ago(void **state)
 {
@@ -331,6 +343,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_half_a_pool, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_the_least_evidence_is_let_back, sr_set_up,
                                         sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_let_back_for_min_active, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_two_providers_an_hour_ago, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_last_resort_by_state, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_last_resort_follows_the_lists, sr_set_up,

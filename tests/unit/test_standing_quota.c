@@ -145,6 +145,20 @@ static void test_throttle(void **state)
     provider_state(r, 1, "p", STANDING_CLEAN);
 }
 
+/* What it carried in a busy hour counts for less with each hour since. */
+static void test_a_busy_hour_fades(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_deliver(r, 0, "p", 600);
+    for (int i = 0; i < 3; i++) {
+        sr_wait(r, 61 * RIG_MINUTE);
+        sr_deliver(r, 0, "p", 1);
+    }
+    for (int i = 0; i < 2; i++)
+        sr_reply(r, 0, "p", STANDING_IP_THROTTLED, 1, false);
+    assert_true(near(sr_provider(r, 0, "p").quota_per_hour, 600 * 0.98 * 0.98 / 2));
+}
+
 /* ---- warm-up ---- */
 
 static int set_up_new(void **state)
@@ -351,6 +365,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_canary, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_block_forgotten, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_throttle, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_busy_hour_fades, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_warmup_starts, set_up_new, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_listed_before_its_warmup, set_up_new, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_warmup_grows, set_up_new, sr_tear_down),
