@@ -95,6 +95,7 @@ static void live(int64_t ms, bool mail)
             loop_turn(rig.loop, 0);
         for (int i = 0; i < 3000 && !is_quiet(); i++)
             loop_turn(rig.loop, 5);
+        assert_true(is_quiet());
         if (mail && clocks.ahead_ms - world.mailed_ms >= EVERY_MS) {
             world.mailed_ms = clocks.ahead_ms;
             one_mail();
