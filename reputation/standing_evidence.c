@@ -212,6 +212,7 @@ void standing_listing(struct standing *s, int member, const struct standing_chec
     if (!m || check->verdict == STANDING_UNKNOWN || check->verdict > STANDING_SILENT)
         return;
     char *name = standing_text(check->source, STANDING_NAME_MAX);
+    bool hard = member_hard_listed(m);
     if (check->verdict == STANDING_IS_LISTED)
         listing_seen(s, m, slice_of(name), check);
     else if (check->verdict == STANDING_SILENT)
@@ -219,6 +220,7 @@ void standing_listing(struct standing *s, int member, const struct standing_chec
     else
         listing_clear(s, m, slice_of(name));
     free(name);
+    s->dirty = s->dirty || hard != member_hard_listed(m); /* who is the least bad? */
     standing_touched(s, m);
 }
 

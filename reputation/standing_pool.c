@@ -1,6 +1,8 @@
 /*
  * reputation/standing_pool — what a pool can spare, and what happens when nothing of it is left
  */
+#include <string.h>
+
 #include "reputation/standing_internal.h"
 
 static bool in_pool(const struct standing *s, uint32_t pool, const struct member *m)
@@ -177,10 +179,20 @@ static void pool_check(struct standing *s, uint32_t pool)
     alarm_about(s, pool, empty, chosen != NULL);
 }
 
+static struct standing_set resorts(const struct standing *s)
+{
+    struct standing_set set = { { 0 } };
+    for (uint32_t i = 0; i < s->conf_n; i++)
+        if (s->member[i]->last_resort)
+            set.bits[i / 64] |= UINT64_C(1) << (i % 64);
+    return set;
+}
+
 void pools_check(struct standing *s)
 {
     if (!s->dirty)
         return;
+    struct standing_set before = resorts(s);
     for (uint32_t i = 0; i < s->conf_n; i++) {
         struct member *m = s->member[i];
         m->last_resort = false;
@@ -194,4 +206,6 @@ void pools_check(struct standing *s)
         pool_check(s, p);
     for (uint32_t p = pool_count(s); p < STANDING_POOLS_MAX; p++)
         s->pool_empty[p] = false;
+    struct standing_set after = resorts(s);
+    s->version += memcmp(&before, &after, sizeof before) != 0;
 }

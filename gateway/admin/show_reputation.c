@@ -7,7 +7,7 @@
 #include "gateway/admin/show_standing.h"
 #include "gateway/base/mem.h"
 
-enum { SOURCE_WIDTH = 34, NOTE_MAX = 600 };
+enum { SOURCE_WIDTH = 24, NOTE_MAX = 600, SECOND = 19 /* bytes of a time */ };
 
 static const char *text_of(const json_t *row, const char *key)
 {
@@ -21,12 +21,12 @@ struct reputation_tables {
 
 struct reputation_tables *show_reputation_begin(bool color)
 {
-    static const char *const evidence[] = { "ADDRESS", "EGRESS",  "EVIDENCE", "FROM", ">POINTS",
-                                            "SINCE",   "GONE AT", "NOTE",     NULL };
+    static const char *const evidence[] = { "ADDRESS", "EGRESS", "EVIDENCE", "FROM",
+                                            ">POINTS", "SINCE",  "GONE AT",  NULL };
     static const char *const lists[] = { "ADDRESS", "EGRESS",  "LIST", "STATE",
-                                         "SINCE",   ">POINTS", "NOTE", NULL };
-    static const char *const past[] = { "TIME",   "ADDRESS", "EGRESS", "EVENT", "WITH",
-                                        "CHANGE", ">POINTS", "REASON", NULL };
+                                         "SINCE",   ">POINTS", NULL };
+    static const char *const past[] = { "TIME", "ADDRESS", "EGRESS",  "EVENT",
+                                        "WITH", "CHANGE",  ">POINTS", NULL };
     struct reputation_tables *t = mem_zero(sizeof *t);
     t->addresses = show_standing_begin(color);
     t->evidence = table_new(evidence, color);
@@ -104,7 +104,7 @@ static void show_list(struct table *t, const json_t *row)
     table_cell(t, text_of(row, "state"));
     table_minute(t, text_of(row, "since"));
     cell_points(t, row);
-    table_cell(t, note);
+    table_note(t, "", note);
 }
 
 static const char *end_of(const json_t *evidence)
@@ -129,7 +129,7 @@ static void show_evidence(struct table *t, const json_t *row, const json_t *evid
     cell_points(t, evidence);
     table_minute(t, text_of(evidence, "since"));
     table_minute(t, text_of(evidence, "gone"));
-    table_cell(t, note);
+    table_note(t, "", note);
 }
 
 static void show_address(struct reputation_tables *t, const json_t *row)
@@ -142,17 +142,18 @@ static void show_address(struct reputation_tables *t, const json_t *row)
 
 static void show_past(struct table *t, const json_t *row)
 {
-    char change[80];
+    char change[80], time[SECOND + 1];
     snprintf(change, sizeof change, "%.30s%s%.30s", text_of(row, "from"),
              text_of(row, "to")[0] ? " -> " : "", text_of(row, "to"));
-    table_cell(t, text_of(row, "time"));
+    snprintf(time, sizeof time, "%.*s", SECOND, text_of(row, "time"));
+    table_cell(t, time);
     table_cell(t, text_of(row, "address"));
     table_cell(t, text_of(row, "egress"));
     table_cell(t, text_of(row, "event"));
     cell_source(t, text_of(row, "with"));
     table_cell(t, change);
     cell_points(t, row);
-    table_cell(t, text_of(row, "reason"));
+    table_note(t, "", text_of(row, "reason"));
 }
 
 void show_reputation(void *tables, const json_t *row)

@@ -13,9 +13,8 @@ static const char *text_of(const json_t *row, const char *key)
 
 struct table *show_standing_begin(bool color)
 {
-    static const char *const heads[] = { "EGRESS", "ADDRESS",    "WITH",    "STATE",
-                                         "SINCE",  "UNTIL",      ">POINTS", ">SHARE",
-                                         "REASON", "WHAT TO DO", NULL };
+    static const char *const heads[] = { "EGRESS", "ADDRESS", "WITH",   "STATE", "SINCE",
+                                         "UNTIL",  ">POINTS", ">SHARE", NULL };
     return table_new(heads, color);
 }
 
@@ -37,8 +36,19 @@ static void show_provider(struct table *t, const char *egress, const char *addre
     table_minute(t, text_of(row, "until"));
     table_cell(t, "-");
     cell_share(t, row);
-    table_cell(t, text_of(row, "reason"));
-    table_cell(t, "");
+    table_note(t, "Why", text_of(row, "reason"));
+}
+
+/* In the words of an alarm's mail (daemon/alarm_text.c). Of one that is clean the last change is
+ * history. */
+static void put_notes(struct table *t, const char *fault, const json_t *row)
+{
+    const char *does = text_of(row, "does"), *todo = text_of(row, "todo");
+    if (!fault[0] && !does[0] && !todo[0])
+        return;
+    table_note(t, "Why", fault[0] ? fault : text_of(row, "reason"));
+    table_note(t, "What Waypost does", does);
+    table_note(t, "What to do", todo);
 }
 
 static void show_address(struct table *t, const char *egress, const char *fault, const json_t *row)
@@ -55,8 +65,7 @@ static void show_address(struct table *t, const char *egress, const char *fault,
     table_minute(t, text_of(row, "until"));
     table_number(t, (long long)(points + 0.5));
     cell_share(t, row);
-    table_cell(t, fault[0] ? fault : text_of(row, "reason"));
-    table_cell(t, text_of(row, "todo"));
+    put_notes(t, fault, row);
     for (size_t i = 0; i < json_array_size(providers); i++)
         show_provider(t, egress, address, json_array_get(providers, i));
 }

@@ -2,7 +2,8 @@
  * admin/show_standing — what our addresses are worth, for people: one line an address
  *
  *   Rows are those of report/standing_rows.h. Times are cut to the minute; WITH is "all", or the
- *   provider that a line is about.
+ *   provider that a line is about. Below a line that is not as it should be: why, what Waypost
+ *   makes of it, and what the operator may do.
  */
 #ifndef WAYPOST_ADMIN_SHOW_STANDING_H
 #define WAYPOST_ADMIN_SHOW_STANDING_H

@@ -5,11 +5,30 @@
 
 #include "gateway/base/mem.h"
 
+enum { NOTE_INDENT = 4 };
+
+struct note {
+    size_t behind; /* so many cells */
+    char *label, *text;
+};
+
 struct table {
-    size_t columns, cells, room;
+    size_t columns, cells, room, notes, notes_room;
     bool number[TABLE_COLUMNS_MAX], color;
     char **at; /* heads, then rows */
+    struct note *note;
 };
+
+/* A remote reply must not steer the terminal. */
+static char *tame(const char *text)
+{
+    char *copy = mem_strdup(text);
+    for (char *p = copy; *p; p++) {
+        if ((unsigned char)*p < ' ' || *p == 0x7f)
+            *p = '?';
+    }
+    return copy;
+}
 
 static void add(struct table *t, const char *text)
 {
@@ -17,12 +36,7 @@ static void add(struct table *t, const char *text)
         t->room = t->room ? t->room * 2 : 64;
         t->at = mem_grow(t->at, t->room, sizeof *t->at);
     }
-    char *copy = mem_strdup(text);
-    for (char *p = copy; *p; p++) { /* a remote reply must not steer the terminal */
-        if ((unsigned char)*p < ' ' || *p == 0x7f)
-            *p = '?';
-    }
-    t->at[t->cells++] = copy;
+    t->at[t->cells++] = tame(text);
 }
 
 struct table *table_new(const char *const *heads, bool color)
@@ -43,7 +57,12 @@ void table_free(struct table **t_p)
         return;
     for (size_t i = 0; i < t->cells; i++)
         free(t->at[i]);
+    for (size_t i = 0; i < t->notes; i++) {
+        free(t->note[i].label);
+        free(t->note[i].text);
+    }
     free(t->at);
+    free(t->note);
     free(t);
     *t_p = NULL;
 }
@@ -67,23 +86,64 @@ void table_minute(struct table *t, const char *time)
     add(t, text[0] ? text : "-");
 }
 
+void table_note(struct table *t, const char *label, const char *text)
+{
+    if (!text[0])
+        return;
+    if (t->notes == t->notes_room) {
+        t->notes_room = t->notes_room ? t->notes_room * 2 : 16;
+        t->note = mem_grow(t->note, t->notes_room, sizeof *t->note);
+    }
+    t->note[t->notes++] = (struct note){ t->cells, tame(label), tame(text) };
+}
+
 size_t table_rows(const struct table *t)
 {
     return t->cells / t->columns - 1;
 }
 
 /* Characters, not bytes: UTF-8 continuation bytes take no room. */
-static int width(const char *text)
+static int width_of(const char *text, size_t bytes)
 {
     int n = 0;
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
+    for (size_t i = 0; i < bytes; i++)
+        n += ((unsigned char)text[i] & 0xc0) != 0x80;
     return n;
+}
+
+static int width(const char *text)
+{
+    return width_of(text, strlen(text));
+}
+
+/* Word by word; a word that is longer than a line has one of its own. */
+static void print_note(const struct note *note, FILE *out)
+{
+    int at = fprintf(out, "%*s", NOTE_INDENT, "");
+    bool first = true;
+    if (note->label[0]) {
+        fprintf(out, "%s: ", note->label);
+        at += width(note->label) + 2;
+    }
+    for (const char *word = note->text; *word;) {
+        size_t n = strcspn(word, " ");
+        int wide = width_of(word, n);
+        if (!first && at + 1 + wide > TABLE_WIDTH)
+            at = fprintf(out, "\n%*s", 2 * NOTE_INDENT, "") - 1;
+        else if (!first)
+            at += fprintf(out, " ");
+        fprintf(out, "%.*s", (int)n, word);
+        at += wide;
+        first = false;
+        word += n + strspn(word + n, " ");
+    }
+    fputc('\n', out);
 }
 
 void table_print(const struct table *t, FILE *out)
 {
     int widths[TABLE_COLUMNS_MAX] = { 0 };
+    size_t noted = 0;
     for (size_t i = 0; i < t->cells; i++) {
         int w = width(t->at[i]);
         if (w > widths[i % t->columns])
@@ -102,5 +162,7 @@ void table_print(const struct table *t, FILE *out)
         if (t->color && last && i < t->columns)
             fputs("\033[0m", out);
         fputs(last ? "\n" : "  ", out);
+        for (; noted < t->notes && t->note[noted].behind == i + 1; noted++)
+            print_note(&t->note[noted], out);
     }
 }

@@ -159,7 +159,12 @@ def test_orders_that_cannot_be_carried_out(relay, sink):
     assert "already" in fails(1, "disable", f"b/{b}")
     here.cli("egress", "enable", f"b/{b2}")             # one of the two
     table = here.cli("egress", "list").stdout.splitlines()
-    assert [line.split()[3] for line in table[1:]] == ["clean", "disabled", "clean"]
+    lines = [line for line in table[1:] if not line.startswith(" ")]
+    assert [line.split()[3] for line in lines] == ["clean", "disabled", "clean"]
+    below = table[table.index(lines[1]) + 1:table.index(lines[2])]
+    assert below == ["    Why: disabled by the operator",
+                     "    What Waypost does: no mail leaves by it, as ordered",
+                     "    What to do: enable the egress when it shall carry mail again"]
 
 
 # ---- reports
@@ -186,6 +191,13 @@ def test_the_report_tells_evidence_lists_and_what_happened(relay, sink):
     text = here.cli("report", "reputation").stdout
     for words in ("Evidence\n", "stands", "What happened\n", "clear -> listed", "egress_state"):
         assert words in text, text
+    net.wait_for("the end of its sessions", lambda: standing(here, "a")["state"] == "listed", 30)
+    for table in (here.cli("report", "reputation").stdout, here.cli("egress", "list").stdout):
+        assert max(map(len, table.splitlines())) <= 120, table
+        said = " ".join(table.split())
+        for words in ("Why: ", f"What Waypost does: {standing(here, 'a')['does']} ",
+                      f"What to do: {standing(here, 'a')['todo']} "):
+            assert words in said, table
     assert "Nothing in this time" in here.cli("report", "reputation", "--since", "1ms").stdout
     assert here.cli("report", "reputation", "--since", "soon", check=False).returncode == 2
     assert {r["egress"] for r in here.json("report", "reputation", "--egress", "b")} == {"b"}

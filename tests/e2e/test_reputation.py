@@ -1,8 +1,6 @@
 """
 test_reputation — a receiver turns against one of our addresses: the mail leaves by another
 """
-import collections
-import csv
 import os
 import signal
 import time
@@ -11,7 +9,6 @@ import pytest
 from wp import mail, net, smtpd, waypost
 
 BLOCKED = "550 5.7.1 Service unavailable; client [{ip}] blocked using zen.spamhaus.org"
-CORPUS = os.path.join(os.path.dirname(__file__), "../corpus/replies.tsv")
 
 
 def egresses(*addresses, **more):
@@ -245,60 +242,3 @@ def test_a_receiver_may_think_otherwise(relay, sink):
     here.wait_log("deferred")
     server.behaviour.addresses.clear()
     server.wait(1, 30)
-
-
-def corpus(kind):
-    with open(CORPUS, encoding="utf-8") as f:
-        return [r for r in csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE)
-                if r["class"] == kind]
-
-
-def test_receivers_that_answer_from_the_corpus(relay, sink):
-    """Each reply of the corpus, for one recipient each, from one address: those about the address
-    make the mail leave by the other, and no other reply does."""
-    a, b = net.loopback(), net.loopback()
-    rows = {}
-    kinds = ("domain-blocked", "content", "mailbox", "auth", "tls", "greylist", "temp")
-    for kind in (*kinds, "ip-blocked", "ip-throttled"):
-        for n, row in enumerate(corpus(kind)):
-            rows[f"{kind}.{n}"] = row
-    said = collections.Counter()
-
-    class Replays(smtpd.Behaviour):
-        def rcpt(self, s, address, args):
-            row = rows.get(address.split("@")[0])
-            if not row or s.peer != a:
-                return super().rcpt(s, address, args)
-            said[address] += 1
-            status = "" if row["enhanced"] == "-" else row["enhanced"] + " "
-            return f"{row['code']} {status}{row['text'].replace('203.0.113.42', a)}"
-
-    server = sink(Replays())
-    here = relay(to=server, conf=one_and_a_reserve(a, b), policies=waypost.LATER)
-
-    def send(names):
-        for name in names:
-            here.send(mail.message(), to=f"{name}@dest.test", sender=f"{name}@client.test")
-    limits = {name for name in rows if name.startswith("ip-throttled.")}
-    send(rows.keys() - limits)                              # in the end the address is avoided
-    net.wait_for("each to be answered", lambda: len({
-        r["recipient"] for kind in ("delivered", "deferred", "bounced") for r in here.log(kind)
-        if r["recipient"].endswith("@dest.test")}) == len(rows) - len(limits), 60)
-    here.cli("egress", "reset", "a")
-    net.wait_for("a to be used again", lambda: any(
-        e["name"] == "a" and e["chosen"] for e in here.json(
-            "explain", "--from", "a@client.test", "--to", "b@dest.test")["egress"]), 30)
-    send(limits)                                            # some of it waits, within its limit
-    net.wait_for("two of them to be deferred",
-                 lambda: len(here.log("deferred", **{"class": "ip-throttled"})) >= 2, 60)
-    rerouted = {r["recipient"].split("@")[0]: r["class"] for r in here.log("rerouted")}
-    assert rerouted
-    assert {c for c in rerouted.values()} == {"ip-blocked"}
-    assert all(name.startswith("ip-blocked.") for name in rerouted)
-    judged = [(r["recipient"].split("@")[0], r["class"])
-              for r in here.log("deferred") + here.log("bounced") if r.get("code")]
-    judged = [(name, kind) for name, kind in judged if name in rows]
-    assert not any(name.startswith("ip-blocked.") for name, _ in judged)
-    right = sum(rows[name]["class"] == kind for name, kind in judged)
-    assert right >= 0.9 * len(judged), judged
-    assert {name for name, row in rows.items() if row["class"] in kinds} <= dict(judged).keys()

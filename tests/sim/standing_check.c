@@ -19,7 +19,7 @@ void life_break(struct life *l, const char *what, int member)
                    (double)(l->inner - l->start) / (double)DAY, member, what);
 }
 
-static void must(struct life *l, bool holds, const char *what, int member)
+void life_must(struct life *l, bool holds, const char *what, int member)
 {
     if (!holds)
         life_break(l, what, member);
@@ -84,8 +84,8 @@ static void check_caps(struct life *l, int m)
         if (!in_pool(l, p, (uint32_t)m))
             continue;
         count(l, p, &there, &active);
-        must(l, 2 * (there - active) <= there, "soft evidence took more than half a pool", m);
-        must(l, active >= l->config.min_active, "soft evidence went below min_active", m);
+        life_must(l, 2 * (there - active) <= there, "soft evidence took more than half a pool", m);
+        life_must(l, active >= l->config.min_active, "soft evidence went below min_active", m);
     }
 }
 
@@ -102,32 +102,31 @@ static void check_transition(struct life *l, const struct standing_event *e,
     if (life_carries(e->from) && (e->to == STANDING_DRAINING || e->to == STANDING_QUARANTINED) &&
         !hard && !order && l->wall >= l->member[e->member].warmup_ms)
         check_caps(l, e->member);
-    if (e->from == STANDING_QUARANTINED && e->to == STANDING_PROBATION && !order) {
-        must(l, l->inner - was->fell >= HOUR, "left quarantine within an hour", e->member);
-        must(l, e->points < 10 + 20, "left quarantine with evidence", e->member);
-    }
+    if (e->from == STANDING_QUARANTINED && e->to == STANDING_PROBATION && !order)
+        life_must(l, e->points < 10 + 20, "left quarantine with evidence", e->member);
     if (e->from == STANDING_LISTED && e->to == STANDING_QUARANTINED)
-        must(l, !hard, "left listed while a hard list stands", e->member);
+        life_must(l, !hard, "left listed while a hard list stands", e->member);
     if (e->from == STANDING_SUSPECT && e->to == STANDING_CLEAN)
-        must(l, e->points < 10, "clean with evidence", e->member);
-    must(l,
-         e->from != STANDING_LISTED || e->to == STANDING_QUARANTINED ||
-             e->to == STANDING_DISABLED || e->to == STANDING_CLEAN || e->to == STANDING_PROBATION ||
-             e->to == STANDING_SUSPECT,
-         "left listed for nowhere", e->member);
+        life_must(l, e->points < 10, "clean with evidence", e->member);
+    life_must(l,
+              e->from != STANDING_LISTED || e->to == STANDING_QUARANTINED ||
+                  e->to == STANDING_DISABLED || e->to == STANDING_CLEAN ||
+                  e->to == STANDING_PROBATION || e->to == STANDING_SUSPECT,
+              "left listed for nowhere", e->member);
 }
 
 static void member_event(struct life *l, const struct standing_event *e)
 {
     struct life_shadow *s = &l->shadow[e->member], was = *s;
-    must(l, s->state == e->from, "an event from a state it was not in", e->member);
+    life_must(l, s->state == e->from, "an event from a state it was not in", e->member);
     s->state = e->to;
     check_transition(l, e, &was);
     if (life_carries(e->from))
         s->soft = !was.hard[0] && !was.hard[1] && !by_order(e->reason);
+    else if (was.hard[0] || was.hard[1]) /* that keeps it out now, and what follows from it */
+        s->soft = false;
     s->since = l->inner;
-    if (e->to == STANDING_QUARANTINED && e->from != STANDING_DISABLED)
-        s->fell = l->inner;
+    life_oracle_member(l, e);
 }
 
 static void provider_event(struct life *l, const struct standing_event *e)
@@ -138,11 +137,9 @@ static void provider_event(struct life *l, const struct standing_event *e)
         life_break(l, "an unknown provider", e->member);
         return;
     }
-    must(l, s->provider[p] == e->from, "a provider's event from another state", e->member);
-    if (e->from == STANDING_BLOCKED && e->to != STANDING_CLEAN && e->to != STANDING_PROBATION)
-        must(l, l->inner - s->provider_since[p] >= 2 * HOUR, "a block ended early", e->member);
+    life_must(l, s->provider[p] == e->from, "a provider's event from another state", e->member);
+    life_oracle_provider(l, e, p);
     s->provider[p] = e->to;
-    s->provider_since[p] = l->inner;
 }
 
 void life_on_event(struct life *l, const struct standing_event *e)
@@ -153,7 +150,7 @@ void life_on_event(struct life *l, const struct standing_event *e)
                SLICE_FMT(e->egress), e->provider.n ? "@" : "", SLICE_FMT(e->provider),
                standing_state_names[e->from], standing_state_names[e->to], e->points,
                SLICE_FMT(e->reason));
-    must(l, e->reason.n > 0, "an event without a reason", e->member);
+    life_must(l, e->reason.n > 0, "an event without a reason", e->member);
     if (e->kind == STANDING_TRANSITION) {
         l->figures->transitions++;
         l->figures->to[e->to]++;
@@ -165,7 +162,7 @@ void life_on_event(struct life *l, const struct standing_event *e)
     }
     bool empty = e->kind == STANDING_POOL_EMPTY;
     l->figures->alarms += empty;
-    must(l, l->pool_empty[e->pool] != empty, "the same alarm twice", -1);
+    life_must(l, l->pool_empty[e->pool] != empty, "the same alarm twice", -1);
     l->pool_empty[e->pool] = empty;
 }
 
@@ -175,6 +172,7 @@ void life_note_quota(struct life *l, int m, int p)
 {
     struct life_shadow *s = &l->shadow[m];
     struct standing_provider_view v;
+    life_oracle_used(l, m, p);
     (void)standing_provider_find(l->twin[0], m, slice_of(life_provider(p)), l->wall, &v);
     s->unlimited[p] = s->unlimited[p] || v.quota_per_hour < 0;
     s->most[p] = v.quota_per_hour > s->most[p] ? v.quota_per_hour : s->most[p];
@@ -191,34 +189,22 @@ void life_check_take(struct life *l, int m, int p, uint32_t given)
         bool alone = false;
         for (uint32_t pool = 0; pool < pools(l); pool++)
             alone = alone || (in_pool(l, pool, (uint32_t)m) && l->pool_empty[pool]);
-        must(l,
-             v.last_resort && alone && l->config.last_resort == STANDING_SEND &&
-                 s->state != STANDING_DISABLED,
-             "an ineligible address was used", m);
+        life_must(l,
+                  v.last_resort && alone && l->config.last_resort == STANDING_SEND &&
+                      s->state != STANDING_DISABLED,
+                  "an ineligible address was used", m);
     }
-    must(l, l->wall >= l->member[m].warmup_ms || l->inner - s->since > 0,
-         "used before its warm-up begins", m);
+    life_must(l, l->wall >= l->member[m].warmup_ms || l->inner - s->since > 0,
+              "used before its warm-up begins", m);
     if (s->provider[p] == STANDING_BLOCKED) {
         l->figures->canaries++;
-        must(l, given == 1 && l->inner - s->provider_since[p] >= 2 * HOUR,
-             "a provider that blocks us was bothered", m);
+        life_must(l, given == 1 && life_oracle_canary(l, m, p),
+                  "a provider that blocks us was bothered", m);
     }
     s->sent[p] += given;
 }
 
 /* ---- at every step ---- */
-
-static void check_points(struct life *l, int m, const struct standing_view *v)
-{
-    struct life_shadow *s = &l->shadow[m];
-    struct standing_view later;
-    must(l, s->touched || v->points <= s->points + 1e-9, "evidence grew by itself", m);
-    (void)standing_view(l->twin[0], m, l->wall + HOUR, &later);
-    must(l, later.points <= v->points + 1e-9, "evidence will grow by itself", m);
-    must(l, v->points >= 0, "negative evidence", m);
-    s->points = v->points;
-    s->touched = false;
-}
 
 /* What went out in an hour or so is within quota and burst. */
 static void check_quota(struct life *l, int m, int p, double hours)
@@ -226,19 +212,20 @@ static void check_quota(struct life *l, int m, int p, double hours)
     struct life_shadow *s = &l->shadow[m];
     struct standing_provider_view v;
     (void)standing_provider_find(l->twin[0], m, slice_of(life_provider(p)), l->wall, &v);
-    must(l, v.state == s->provider[p], "a provider's state changed without an event", m);
-    must(l, v.quota_per_hour < 0 || (v.tokens >= 0 && v.tokens <= v.quota_per_hour / 12 + 1),
-         "tokens beyond the burst", m);
+    life_must(l, v.state == s->provider[p], "a provider's state changed without an event", m);
+    life_oracle_idle(l, m, p, &v);
+    life_must(l, v.quota_per_hour < 0 || (v.tokens >= 0 && v.tokens <= v.quota_per_hour / 12 + 1),
+              "tokens beyond the burst", m);
     if (v.warmup_step > s->step[p]) {
-        must(l, v.warmup_step == s->step[p] + 1 && l->inner - s->step_ms[p] >= DAY,
-             "warm-up grew by more than a step a day", m);
+        life_must(l, v.warmup_step == s->step[p] + 1 && l->inner - s->step_ms[p] >= DAY,
+                  "warm-up grew by more than a step a day", m);
         s->step_ms[p] = l->inner;
     }
     s->step[p] = v.warmup_step;
     if (hours < 1)
         return;
-    must(l, s->unlimited[p] || s->sent[p] <= s->most[p] * (hours + 1.0 / 12) + 1,
-         "more than the quota went out", m);
+    life_must(l, s->unlimited[p] || s->sent[p] <= s->most[p] * (hours + 1.0 / 12) + 1,
+              "more than the quota went out", m);
     s->sent[p] = s->most[p] = 0;
     s->unlimited[p] = false;
 }
@@ -257,9 +244,9 @@ static void check_pools(struct life *l)
         count(l, p, &there, &active);
         bool enough = active >= l->config.min_active && 2 * (there - active) <= there;
         for (uint32_t m = 0; m < l->config.member_n; m++)
-            must(l, enough || !in_pool(l, p, m) || !is_softly_out(l, m),
-                 "a pool is short, and soft evidence keeps one out", (int)m);
-        must(l, l->pool_empty[p] == is_empty(l, p), "the alarm does not tell the truth", -1);
+            life_must(l, enough || !in_pool(l, p, m) || !is_softly_out(l, m),
+                      "a pool is short, and soft evidence keeps one out", (int)m);
+        life_must(l, l->pool_empty[p] == is_empty(l, p), "the alarm does not tell the truth", -1);
     }
 }
 
@@ -283,31 +270,32 @@ static void check_row(struct life *l, const struct advice *a, int m)
     struct standing_view v;
     (void)standing_view(l->twin[0], m, l->wall, &v);
     bool barred = a->egress[m].fault == EGRESS_BARRED;
-    must(l, barred == !(v.eligible || v.last_resort), "the relay is told of another state", m);
-    must(l, barred || life_carries(s->state) || l->config.last_resort == STANDING_SEND,
-         "the relay may use an address that is out", m);
+    life_must(l, barred == !(v.eligible || v.last_resort), "the relay is told of another state", m);
+    life_must(l, barred || life_carries(s->state) || l->config.last_resort == STANDING_SEND,
+              "the relay may use an address that is out", m);
     for (int p = 0; p < LIFE_PROVIDERS && !barred; p++) {
         const struct advice_standing *row = advice_standing(a, m, slice_of(life_provider(p)));
-        must(l,
-             s->provider[p] != STANDING_BLOCKED ||
-                 (row && (row->share <= 0 ||
-                          (row->per_hour && l->inner - s->provider_since[p] >= 2 * HOUR))),
-             "the relay may bother a provider that blocks us", m);
+        life_must(l,
+                  s->provider[p] != STANDING_BLOCKED ||
+                      (row && (row->share <= 0 || (row->per_hour && life_oracle_canary(l, m, p)))),
+                  "the relay may bother a provider that blocks us", m);
     }
 }
 
-/* A new table goes out when standing says that something has changed. The checks are drawn evenly:
- * each would cost as much as all of the rest. */
+/* A new table goes out when standing says that something has changed: it is looked at whenever a
+ * state has. Of quotas and shares evenly: each would cost as much as all of the rest. */
 static void check_told(struct life *l)
 {
-    if (standing_version(l->twin[0]) == l->told || l->figures->steps % 8 != 0)
+    if (standing_version(l->twin[0]) == l->told ||
+        (l->figures->transitions == l->told_changes && l->figures->steps % 8 != 0))
         return;
     l->told = standing_version(l->twin[0]);
+    l->told_changes = l->figures->transitions;
     struct advice *a = table_of(l, 0), *b = table_of(l, 1);
     for (int m = 0; m < (int)l->config.member_n; m++)
         check_row(l, a, m);
-    must(l, advice_same_standing(a, b), "the twin that was restarted tells the relay otherwise",
-         -1);
+    life_must(l, advice_same_standing(a, b),
+              "the twin that was restarted tells the relay otherwise", -1);
     advice_unref(&a);
     advice_unref(&b);
     l->figures->tables++;
@@ -324,17 +312,18 @@ void life_check_step(struct life *l)
             life_break(l, "not there", m);
             return;
         }
-        must(l, v.state == l->shadow[m].state, "a state changed without an event", m);
-        must(l, v.eligible <= life_carries(v.state), "eligible in a state that carries none", m);
-        must(l, v.eligible || v.last_resort || v.share <= 0, "a share for nothing", m);
-        must(l, v.share >= 0 && v.share <= 1, "a share that is none", m);
-        check_points(l, m, &v);
+        life_must(l, v.state == l->shadow[m].state, "a state changed without an event", m);
+        life_must(l, v.eligible <= life_carries(v.state), "eligible in a state that carries none",
+                  m);
+        life_must(l, v.eligible || v.last_resort || v.share <= 0, "a share for nothing", m);
+        life_must(l, v.share >= 0 && v.share <= 1, "a share that is none", m);
+        life_oracle_step(l, m, &v);
         for (int p = 0; p < LIFE_PROVIDERS; p++)
             check_quota(l, m, p, hours);
     }
     check_pools(l);
     check_told(l);
-    must(l, l->heard[0] == l->heard[1], "the twin that was restarted behaves differently", -1);
+    life_must(l, l->heard[0] == l->heard[1], "the twin that was restarted behaves differently", -1);
 }
 
 void life_check_end(struct life *l)
@@ -342,12 +331,12 @@ void life_check_end(struct life *l)
     for (int m = 0; m < (int)l->config.member_n; m++) {
         struct standing_view v;
         (void)standing_view(l->twin[0], m, l->wall, &v);
-        must(l, v.eligible && v.points < 10 && !v.capped, "not back after weeks of peace", m);
-        must(l, v.state != STANDING_SUSPECT, "suspect after weeks of peace", m);
+        life_must(l, v.eligible && v.points < 10 && !v.capped, "not back after weeks of peace", m);
+        life_must(l, v.state != STANDING_SUSPECT, "suspect after weeks of peace", m);
         for (int p = 0; p < LIFE_PROVIDERS; p++)
-            must(l,
-                 l->shadow[m].provider[p] == STANDING_CLEAN ||
-                     l->shadow[m].provider[p] == STANDING_PROBATION,
-                 "an overlay after weeks of peace", m);
+            life_must(l,
+                      l->shadow[m].provider[p] == STANDING_CLEAN ||
+                          l->shadow[m].provider[p] == STANDING_PROBATION,
+                      "an overlay after weeks of peace", m);
     }
 }

@@ -45,31 +45,36 @@ static void on_event(void *arg, const struct standing_event *e)
                      (long long)e->at_ms, e->member, e->pool, SLICE_FMT(e->egress),
                      SLICE_FMT(e->provider), e->from, e->to, SLICE_FMT(e->reason), e->points,
                      e->evidence_n);
-    t->l->heard[t->index] =
-        t->l->heard[t->index] * 31 + slice_hash_stable((struct slice){ line, (size_t)n });
+    /* In any order: what happens at one moment may come by member or by kind. */
+    t->l->heard[t->index] += slice_hash_stable((struct slice){ line, (size_t)n });
     if (t->index == 0)
         life_on_event(t->l, e);
 }
 
 static struct twin_arg twin_args[LIFE_TWINS];
 
-static void restart(struct life *l)
+/* The second one ends; what it leaves is the caller's to free. */
+static void stop_one(struct life *l, struct buf *kept)
+{
+    struct buf first;
+    buf_init(&first, STANDING_PACK_MAX);
+    buf_init(kept, STANDING_PACK_MAX);
+    standing_pack(l->twin[0], &first);
+    standing_pack(l->twin[1], kept);
+    life_must(l, slice_eq(buf_slice(&first), buf_slice(kept)), "the twins are not the same", -1);
+    standing_free(&l->twin[1]);
+    buf_free(&first);
+}
+
+static void start_one(struct life *l, struct buf *kept)
 {
     const struct standing_hooks hooks = { on_event, &twin_args[1] };
-    struct buf first, second;
-    buf_init(&first, STANDING_PACK_MAX);
-    buf_init(&second, STANDING_PACK_MAX);
-    standing_pack(l->twin[0], &first);
-    standing_pack(l->twin[1], &second);
-    if (!slice_eq(buf_slice(&first), buf_slice(&second)))
-        life_break(l, "the twins are not the same", -1);
-    standing_free(&l->twin[1]);
-    if (standing_unpack(buf_slice(&second), &hooks, &l->twin[1], NULL) != RC_OK)
+    if (standing_unpack(buf_slice(kept), &hooks, &l->twin[1], NULL) != RC_OK) {
         life_break(l, "what was packed is refused", -1);
-    else
-        standing_configure(l->twin[1], &l->config, l->wall);
-    buf_free(&first);
-    buf_free(&second);
+        l->twin[1] = standing_new(&hooks, l->wall);
+    }
+    standing_configure(l->twin[1], &l->config, l->wall);
+    buf_free(kept);
     l->figures->restarts++;
 }
 
@@ -118,27 +123,39 @@ static void send_some(struct life *l, int m, int p, uint32_t want)
 /* Shares of content need numbers: while somebody sends it there is more mail. */
 static void mail(struct life *l)
 {
-    int sends = 4;
+    int sends = 4, p;
     for (uint32_t m = 0; m < l->config.member_n; m++)
         sends = l->trouble.spam[m] > l->inner ? 40 : sends;
-    for (int i = 0; i < sends; i++)
-        send_some(l, some_member(l), (int)rnd_below(&l->rnd, LIFE_PROVIDERS),
-                  1 + (uint32_t)rnd_below(&l->rnd, chance(l, 0.1) ? 40 : 4));
+    for (int i = 0; i < sends; i++) {
+        p = (int)rnd_below(&l->rnd, LIFE_PROVIDERS);
+        if (l->trouble.silent[p] <= l->inner)
+            send_some(l, some_member(l), p,
+                      1 + (uint32_t)rnd_below(&l->rnd, chance(l, 0.1) ? 40 : 4));
+    }
 }
 
 static void check_list(struct life *l, int m, int list)
 {
     bool listed = l->trouble.listed[m][list] > l->inner || l->trouble.world[list] > l->inner;
-    bool unknown = !l->quiet && chance(l, 0.1), many = l->trouble.world[list] > l->inner;
+    bool dead = l->trouble.dead[list] > l->inner;
+    bool unknown = dead || (!l->quiet && chance(l, 0.1));
+    bool silent = dead && l->inner - l->trouble.died[list] >= 3 * HOUR;
+    bool many = l->trouble.world[list] > l->inner;
     struct life_shadow *s = &l->shadow[m];
     struct standing_check c = { .source = slice_of(lists[list]),
                                 .points = list ? 100 : 40,
                                 .hard = list == 1,
                                 .many = many,
-                                .verdict = unknown  ? STANDING_UNKNOWN
-                                           : listed ? STANDING_IS_LISTED
-                                                    : STANDING_CLEARED };
-    if (!unknown && listed) {
+                                .verdict = silent    ? STANDING_SILENT
+                                           : unknown ? STANDING_UNKNOWN
+                                           : listed  ? STANDING_IS_LISTED
+                                                     : STANDING_CLEARED };
+    if (!unknown)
+        s->heard[list] = l->inner;
+    if (silent && s->listed[list] && l->inner - s->heard[list] >= DAY) {
+        s->listed[list] = false;
+        l->figures->died++;
+    } else if (!unknown && listed) {
         s->listed[list] = true;
         s->clear[list] = 0;
         s->many[list] = many;
@@ -158,6 +175,7 @@ static void names(struct life *l, int m)
     enum standing_name name =
         l->trouble.names[m] > l->inner ? STANDING_NAME_BROKEN : STANDING_NAME_OK;
     l->shadow[m].touched = true;
+    l->shadow[m].broken = name == STANDING_NAME_BROKEN;
     for (int t = 0; t < LIFE_TWINS; t++)
         standing_hygiene(l->twin[t], m, name, STANDING_NAME_OK, l->wall);
 }
@@ -172,21 +190,40 @@ static void set_fault(struct life *l, int m, enum egress_fault_kind fault)
 static void order(struct life *l, int m, enum standing_order o)
 {
     enum rc rc[LIFE_TWINS];
-    struct life_shadow *s = &l->shadow[m];
+    l->shadow[m].touched = true;
     for (int t = 0; t < LIFE_TWINS; t++)
         rc[t] = standing_order(l->twin[t], m, o, l->wall, NULL);
     if (rc[0] != rc[1])
         life_break(l, "the twins take orders differently", m);
     if (o == STANDING_RESET)
-        for (int list = 0; list < 2; list++)
-            s->listed[list] = s->hard[list] = false;
+        life_oracle_reset(l, m);
 }
 
 /* ---- trouble ---- */
 
+/* All providers refuse everybody; a list dies, with what it said last; nobody writes to a provider
+ * for longer than it is remembered. */
+static void draw_rare_trouble(struct life *l)
+{
+    struct life_trouble *t = &l->trouble;
+    int list = (int)rnd_below(&l->rnd, 2);
+    if (chance(l, 0.0001)) {
+        t->refuses_all[0] = until(l, HOUR, 12 * HOUR);
+        for (int p = 1; p < LIFE_PROVIDERS; p++)
+            t->refuses_all[p] = t->refuses_all[0];
+    }
+    if (t->dead[list] <= l->inner && chance(l, 0.0006)) {
+        t->died[list] = l->inner;
+        t->dead[list] = until(l, HOUR, 4 * DAY);
+    }
+    if (chance(l, 0.0002))
+        t->silent[rnd_below(&l->rnd, LIFE_PROVIDERS)] = until(l, 20 * DAY, 40 * DAY);
+}
+
 static void draw_trouble(struct life *l)
 {
     struct life_trouble *t = &l->trouble;
+    draw_rare_trouble(l);
     if (chance(l, 0.0004))
         t->refuses_all[rnd_below(&l->rnd, LIFE_PROVIDERS)] = until(l, HOUR, 30 * HOUR);
     if (chance(l, 0.001))
@@ -224,31 +261,51 @@ static void configure(struct life *l)
         standing_configure(l->twin[t], &l->config, l->wall);
 }
 
+/* Other routes, or the same with other egresses. */
+static void draw_pools(struct life *l)
+{
+    l->config.pool = l->pool;
+    l->config.pool_n = (uint32_t)rnd_below(&l->rnd, LIFE_POOLS + 1);
+    for (uint32_t p = 0; p < l->config.pool_n; p++)
+        l->pool[p].bits[0] = rnd_below(&l->rnd, 1u << l->config.member_n);
+}
+
 static void reload(struct life *l)
 {
+    if (chance(l, 0.3))
+        draw_pools(l);
     l->config.min_active = (uint32_t)rnd_below(&l->rnd, 3);
     l->config.acknowledge = chance(l, 0.2);
     l->config.last_resort = (uint8_t)rnd_below(&l->rnd, 2);
     l->member[some_member(l)].disabled = chance(l, 0.2);
     configure(l);
+    for (uint32_t p = l->config.pool_n ? l->config.pool_n : 1; p < LIFE_POOLS; p++)
+        l->pool_empty[p] = false;
 }
 
 /* ---- time ---- */
 
 static void pass(struct life *l)
 {
+    struct buf kept;
     int64_t ms = 1 + (int64_t)rnd_below(&l->rnd, (uint64_t)(20 * MINUTE));
     if (!l->quiet && chance(l, 0.0002))
-        ms = (int64_t)rnd_below(&l->rnd, (uint64_t)(3 * DAY)); /* switched off */
+        ms = (int64_t)rnd_below(&l->rnd, (uint64_t)(3 * DAY)); /* nothing to do */
     if (!l->quiet && chance(l, 0.0002)) {
         l->wall -= (int64_t)rnd_below(&l->rnd, (uint64_t)DAY); /* a clock put right */
         for (int t = 0; t < LIFE_TWINS; t++)
             standing_tick(l->twin[t], l->wall);
     }
+    bool away = chance(l, 0.005); /* one of them is not there while the time passes */
+    if (away)
+        stop_one(l, &kept);
     l->wall += ms;
     l->inner += ms;
-    for (int t = 0; t < LIFE_TWINS; t++)
-        standing_tick(l->twin[t], l->wall);
+    standing_tick(l->twin[0], l->wall);
+    if (away)
+        start_one(l, &kept);
+    standing_tick(l->twin[1], l->wall);
+    l->figures->away += away;
 }
 
 static void step(struct life *l)
@@ -271,8 +328,11 @@ static void step(struct life *l)
             standing_sessions(l->twin[t], m, sessions, l->wall);
     }
     life_check_step(l);
-    if (chance(l, 0.01))
-        restart(l);
+    if (chance(l, 0.01)) {
+        struct buf kept;
+        stop_one(l, &kept);
+        start_one(l, &kept);
+    }
     l->figures->steps++;
 }
 
@@ -293,10 +353,7 @@ static void draw_world(struct life *l)
         for (int p = 0; p < LIFE_PROVIDERS; p++)
             l->shadow[m].provider[p] = warm ? STANDING_CLEAN : STANDING_PROBATION;
     }
-    l->config.pool = l->pool;
-    l->config.pool_n = (uint32_t)rnd_below(&l->rnd, LIFE_POOLS + 1);
-    for (uint32_t p = 0; p < l->config.pool_n; p++)
-        l->pool[p].bits[0] = rnd_below(&l->rnd, 1u << l->config.member_n);
+    draw_pools(l);
     l->config.last_resort = (uint8_t)rnd_below(&l->rnd, 2);
 }
 

@@ -35,11 +35,20 @@ static void test_lives(void **state)
         all.canaries += f.canaries;
         all.restarts += f.restarts;
         all.tables += f.tables;
+        all.away += f.away;
+        all.relapses += f.relapses;
+        all.repeats += f.repeats;
+        all.forgotten += f.forgotten;
+        all.died += f.died;
         for (int i = 0; i < STANDING_STATES; i++)
             all.to[i] += f.to[i];
     }
     for (int i = 0; i < STANDING_STATES; i++)
         assert_true(all.to[i] > 20); /* the worlds visit everything */
+    print_message("away %llu, relapses %llu, repeats %llu, forgotten %llu, died %llu\n",
+                  (unsigned long long)all.away, (unsigned long long)all.relapses,
+                  (unsigned long long)all.repeats, (unsigned long long)all.forgotten,
+                  (unsigned long long)all.died);
     assert_true(all.alarms > 5 && all.canaries > 100 && all.restarts > 1000 && all.tables > 1000);
 }
 

@@ -54,13 +54,16 @@ struct rig {
     uint64_t fence;
     struct spool_id last_id; /* of the mail that rig_mail() made last */
     bool drained;
-    struct observation seen[256]; /* what delivery told */
+    struct observation seen[256]; /* what delivery told... */
     unsigned seen_n;
+    observe_sink_fn *observe; /* ...and whom it tells, too; NULL: nobody */
+    tally_sink_fn *report;
+    void *told; /* argument of both */
 };
 
 static struct rig rig;
 
-static void play(unsigned peer, const struct line *script)
+static inline void play(unsigned peer, const struct line *script)
 {
     rig.peers[peer].scripts[rig.peers[peer].scripts_n++] = script;
 }
@@ -112,6 +115,8 @@ static void on_rig_observed(void *arg, const struct observation *at, unsigned n)
     (void)arg;
     for (unsigned i = 0; i < n && rig.seen_n < 256; i++)
         rig.seen[rig.seen_n++] = at[i];
+    if (rig.observe)
+        rig.observe(rig.told, at, n);
 }
 
 static void rig_start(const char *extra, const char *rules)
@@ -139,7 +144,9 @@ static void rig_start(const char *extra, const char *rules)
                                .replies = rig.replies,
                                .allowances = rig.allowances,
                                .gauges = rig.gauges,
-                               .observe = on_rig_observed };
+                               .observe = on_rig_observed,
+                               .report = rig.report,
+                               .report_arg = rig.told };
     rig.delivery = delivery_new(&de);
     delivery_events(rig.delivery, &events);
     struct queue_env qe = { .loop = rig.loop,
@@ -172,24 +179,28 @@ static void on_rig_drained(void *arg)
     rig.drained = true;
 }
 
+static void rig_stop(void)
+{
+    delivery_drain(rig.delivery, 200, on_rig_drained, NULL);
+    for (int i = 0; i < 1000 && !rig.drained; i++)
+        loop_turn(rig.loop, 10);
+    assert_true(rig.drained);
+    spool_port_free(&rig.port);
+    queue_free(&rig.queue);
+    delivery_free(&rig.delivery);
+    gauges_free(&rig.gauges);
+    resolver_free(&rig.resolver);
+    delivery_writer_free(&rig.writer);
+    delivery_log_free(&rig.log);
+    spool_close(&rig.spool);
+    policies_unref(&rig.policies);
+}
+
 static int rig_tear_down(void **state)
 {
     (void)state;
-    if (rig.delivery) {
-        delivery_drain(rig.delivery, 200, on_rig_drained, NULL);
-        for (int i = 0; i < 1000 && !rig.drained; i++)
-            loop_turn(rig.loop, 10);
-        assert_true(rig.drained);
-        spool_port_free(&rig.port);
-        queue_free(&rig.queue);
-        delivery_free(&rig.delivery);
-        gauges_free(&rig.gauges);
-        resolver_free(&rig.resolver);
-        delivery_writer_free(&rig.writer);
-        delivery_log_free(&rig.log);
-        spool_close(&rig.spool);
-        policies_unref(&rig.policies);
-    }
+    if (rig.delivery)
+        rig_stop();
     reply_rules_free(&rig.replies);
     allowances_free(&rig.allowances);
     for (unsigned i = 0; i < 2; i++)
@@ -336,7 +347,7 @@ static const char *rig_log(void)
 }
 
 /* Turns the loop until the delivery log holds `needle` so many times. */
-static void until_logged(const char *needle, unsigned times)
+static inline void until_logged(const char *needle, unsigned times)
 {
     for (int i = 0; i < 3000; i++) {
         if (count_in(rig_log(), needle) >= times)

@@ -117,6 +117,9 @@ static void test_sticky_and_incumbent(void **state)
     r->advice->path[2].rtt_ms = 43;
     assert_int_equal(pick(r), 2); /* less than the margin */
     assert_int_equal(reason(r, 2), CHOSEN_PREFERRED);
+    r->advice->path[1].rtt_ms = 2;
+    r->advice->path[2].rtt_ms = 4;
+    assert_int_equal(pick(r), 2); /* half of it, but milliseconds */
 }
 
 static void test_warm(void **state)
@@ -143,6 +146,11 @@ static void test_doubt(void **state)
     r->advice->path[0].fail = 0.06F;
     assert_int_equal(pick(r), 0);
     assert_int_equal(choice_race_ms(&r->choice), 250);
+    assert_int_equal(r->choice.at[r->choice.second].egress, 1);
+    r->advice->path[1].state = PATH_SUSPECT; /* no race of two in doubt while another is not */
+    assert_int_equal(pick(r), 0);
+    assert_int_equal(r->choice.at[r->choice.second].egress, 2);
+    r->advice->path[1].state = PATH_UP;
     r->advice->path[0].fail = 0.5F;
     assert_int_equal(pick(r), 1);
     r->advice->group[0].destination_suspect = true; /* no path is to blame */
@@ -196,6 +204,14 @@ static void test_explore(void **state)
             r->q.bytes = never[i].bytes;
             assert_int_equal(pick(r), 0);
         }
+    r->q.lane = LANE_NORMAL;
+    r->q.bytes = 1000;
+    r->advice->path[1].samples = 200; /* what it is like is known */
+    r->advice->path[1].rtt_ms = 21;
+    for (int n = 0; n < 2000; n++) {
+        next = 0;
+        assert_int_equal(pick(r), 0);
+    }
 }
 
 /* Large mail goes where the goodput is; the egress's load and its configured cost count. */

@@ -268,12 +268,52 @@ static void tables(void **state)
     assert_null(t);
 }
 
+/* Sentences are below their row, in lines that a terminal of 120 columns shows whole. */
+static void notes(void **state)
+{
+    static const char *const heads[] = { "NAME", "STATE", NULL };
+    struct table *t = table_new(heads, false);
+    char long_word[150], *text = NULL;
+    size_t size;
+    (void)state;
+    memset(long_word, 'x', sizeof long_word - 1);
+    long_word[sizeof long_word - 1] = '\0';
+    table_cell(t, "a");
+    table_cell(t, "listed");
+    table_note(t, "Why", "");
+    table_note(t, "What to do",
+               "find out what was sent by it and stop that; then go by what the list says about "
+               "its entry: some expire, others are to be removed at its own site");
+    table_note(t, "", "j\xc3\xb6rg\x1b[31m");
+    table_cell(t, "b");
+    table_cell(t, "clean");
+    table_note(t, "Why", long_word);
+    assert_int_equal(table_rows(t), 2);
+    FILE *f = open_memstream(&text, &size);
+    table_print(t, f);
+    fclose(f);
+    for (const char *line = text; *line && line[0] != 'b'; line = strchr(line, '\n') + 1)
+        assert_true(strchr(line, '\n') - line <= TABLE_WIDTH);
+    assert_non_null(strstr(text, "NAME  STATE\n"
+                                 "a     listed\n"
+                                 "    What to do: find out what was sent by it and stop that; then "
+                                 "go by what the list says about its entry: some "
+                                 "expire,\n"
+                                 "        others are to be removed at its own site\n"
+                                 "    j\xc3\xb6rg?[31m\n"
+                                 "b     clean\n"
+                                 "    Why: xxx"));
+    free(text);
+    table_free(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arguments),   cmocka_unit_test(what_cannot_be_written_is_a_failure),
         cmocka_unit_test(wrong_files), cmocka_unit_test(echo_comes_back),
         cmocka_unit_test(filters),     cmocka_unit_test(tables),
+        cmocka_unit_test(notes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -180,14 +180,16 @@ static void test_no_fault_frees_a_suspect(void **state)
     end();
 }
 
-/* Two that pass their tests, and do not agree: neither is believed. A third decides. */
+/* Two that pass their tests, and do not agree: neither is believed. A third decides; of four it
+ * takes three. */
 static void test_resolvers_that_disagree_for_good(void **state)
 {
     (void)state;
-    for (size_t n = 2; n <= 3; n++) {
+    for (size_t n = 2; n <= 4; n++) {
         clean_start(four, n, 4);
         w.entries[0] = "1.2.0.192";
         w.fault[0] = STALE;
+        w.fault[3] = STALE;
         run(&w, 60 * MINUTE);
         assert_int_equal(w.listings, n == 3);
         w.fault[0] = HONEST;
@@ -263,6 +265,22 @@ static void test_most_of_us_at_once_waits(void **state)
 }
 
 /* The address that is new after a reload is asked for alone: of the others nothing is learnt. */
+/* Within one interval, though not in one sweep: the first has been believed by then. */
+static void test_most_of_us_one_after_the_other(void **state)
+{
+    (void)state;
+    clean_start(four, 2, 4);
+    w.entries[0] = "1.2.0.192";
+    run(&w, 5 * MINUTE);
+    assert_int_equal(w.listings, 1);
+    w.entries[1] = "2.2.0.192";
+    w.entries[2] = "3.2.0.192";
+    run(&w, 5 * MINUTE);
+    assert_int_equal(w.listings, 1);
+    assert_int_equal(w.alarms, 1);
+    end();
+}
+
 static void test_a_hold_goes_on_over_a_reload(void **state)
 {
     static const char *const five[] = { "192.0.2.1", "192.0.2.2", "192.0.2.3",
@@ -365,6 +383,7 @@ int main(void)
         cmocka_unit_test(test_resolvers_that_disagree_for_good),
         cmocka_unit_test(test_codes_outside_the_table_say_nothing),
         cmocka_unit_test(test_most_of_us_at_once_waits),
+        cmocka_unit_test(test_most_of_us_one_after_the_other),
         cmocka_unit_test(test_a_hold_goes_on_over_a_reload),
         cmocka_unit_test(test_a_hold_goes_on_over_silence),
         cmocka_unit_test(test_a_restart_is_no_sweep),

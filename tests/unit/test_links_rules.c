@@ -15,9 +15,9 @@ enum { STEPS = 4 };
 
 /* ---- the witness ---- */
 
-/* Three connections by `a` fail, each to another address, at 0, 2 and 4 s; `b` gets through by one
- * begun at `b_ms` that takes so long. Is the path down then? */
-static bool down_when_b_got_through(int64_t b_ms, int64_t took_ms)
+/* Three connections by `a` fail, each to another address or all to one, at 0, 2 and 4 s; `b` gets
+ * through by one begun at `b_ms` that takes so long. Is the path down then? */
+static bool down_when(int64_t b_ms, int64_t took_ms, bool one_address)
 {
     struct links_rig r;
     lr_start(&r, LINKS_RIG_ADDRESSES);
@@ -26,7 +26,7 @@ static bool down_when_b_got_through(int64_t b_ms, int64_t took_ms)
     int64_t zero = r.now_ms + 1000;
     r.now_ms += 8000;
     for (unsigned i = 0; i < 3; i++) {
-        struct addr to = lr_address(&r, i);
+        struct addr to = lr_address(&r, one_address ? 0 : i);
         lr_see(&r, A, &to, OBS_CONNECT, OBS_REFUSED, zero + 2000 * i, 1);
     }
     struct addr to = lr_address(&r, 7);
@@ -35,6 +35,19 @@ static bool down_when_b_got_through(int64_t b_ms, int64_t took_ms)
     bool down = r.events[LINKS_PATH_DOWN] > 0;
     lr_finish(&r);
     return down;
+}
+
+static bool down_when_b_got_through(int64_t b_ms, int64_t took_ms)
+{
+    return down_when(b_ms, took_ms, false);
+}
+
+/* Where there are others to ask, one host that fails is no path. */
+static void test_one_address_of_many_proves_nothing(void **state)
+{
+    (void)state;
+    assert_true(down_when(3000, 60, false));
+    assert_false(down_when(3000, 60, true));
 }
 
 /* Begun after a single failure it proves nothing: that may have been a lost packet, and the
@@ -172,6 +185,53 @@ static void test_gain_beyond_chance(void **state)
     assert_true(takes_over(1, 60));
 }
 
+/* However much better another one is, three evaluations have to say so, five seconds apart. */
+static void test_three_evaluations(void **state)
+{
+    struct links_rig r;
+    unsigned seconds = 0;
+    (void)state;
+    lr_start(&r, LINKS_RIG_ADDRESSES);
+    lr_learn(&r, 240);
+    assert_int_equal(r.advice->group[0].preferred, A);
+    lr_configure(&r, 3000);
+    for (; seconds < 60 && r.advice->group[0].preferred == A; seconds++)
+        lr_learn(&r, 1);
+    assert_in_range(seconds, 10, 30);
+    lr_finish(&r);
+}
+
+/* `b` as `a` sees it, which costs so much more. */
+static bool is_near(struct links_rig *r, double cost_of_a, double *ratio_r)
+{
+    double cost_ms[LINKS_RIG_EGRESSES] = { 0 };
+    lr_configure(r, cost_of_a);
+    lr_learn(r, 20);
+    links_minutes(r->links, r->now_ms, on_row, cost_ms);
+    *ratio_r = cost_ms[B] / cost_ms[A];
+    assert_int_equal(r->advice->group[0].preferred, A);
+    return advice_path(r->advice, B, 0)->near & PATH_NEAR;
+}
+
+/* Who comes within 6 % is nearly as good, and stays so up to 10 %: senders do not move to and
+ * fro. */
+static void test_nearly_as_good(void **state)
+{
+    struct links_rig r;
+    double cost = 0, came = 0, left = 0;
+    (void)state;
+    lr_start(&r, LINKS_RIG_ADDRESSES);
+    lr_learn(&r, 400);
+    while (cost < 1000 && !is_near(&r, cost, &came))
+        cost += 5;
+    while (cost > 0 && is_near(&r, cost, &left))
+        cost -= 5;
+    print_message("near from %.3f, until %.3f\n", came, left);
+    assert_true(came > 1.03 && came <= 1.06 + 0.001);
+    assert_true(left > 1.10 && left < 1.13);
+    lr_finish(&r);
+}
+
 /* ---- an egress that a probe found out ---- */
 
 static void now(struct links_rig *r, uint8_t kind, uint8_t result)
@@ -211,7 +271,7 @@ static void test_fault_found_by_a_probe(void **state)
 /* ---- which paths are probed in a turn ---- */
 
 struct turn {
-    struct links_probe probe[8];
+    struct links_probe probe[16];
     unsigned n;
 };
 
@@ -268,14 +328,45 @@ static void test_turn_goes_past_what_cannot_be_asked(void **state)
     links_free(&l);
 }
 
+/* Nothing fails, and more is wanted than may be sent: a third of what may be is kept back for the
+ * verification of a suspicion. */
+static void test_some_is_kept_for_suspicions(void **state)
+{
+    enum { GROUPS = 8, TOTAL = 9 };
+    const struct links_egress egress[] = { { .name = SLICE_LIT("a"), .weight = 1, .v4 = true },
+                                           { .name = SLICE_LIT("b"), .weight = 1, .v4 = true },
+                                           { .name = SLICE_LIT("c"), .weight = 1, .v4 = true } };
+    const struct links_config config = { egress, 3, 15000, { 10, 1000 }, { TOTAL, 1000 } };
+    const int64_t now_ms = 1000000;
+    struct turn turn = { .n = 0 };
+    struct links_hooks hooks = { on_turn, NULL, &turn };
+    struct links *l = links_new(&hooks);
+    struct rnd rnd;
+    (void)state;
+    rnd_seed(&rnd, 1);
+    links_configure(l, &config, now_ms);
+    for (uint8_t g = 0; g < GROUPS; g++) {
+        char region[2] = { (char)('a' + g), '\0' };
+        mail_by_c(l, region, &(struct addr){ ADDR_V4, { 192, 0, 2, g }, 25 }, now_ms);
+    }
+    for (int64_t ms = 0; ms < 500; ms += 50)
+        links_tick(l, now_ms + ms, &rnd);
+    assert_int_equal(turn.n, TOTAL - TOTAL / 3);
+    links_free(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_failures_before_the_witness),
+        cmocka_unit_test(test_one_address_of_many_proves_nothing),
         cmocka_unit_test(test_mail_is_witness),
         cmocka_unit_test(test_gain_beyond_chance),
+        cmocka_unit_test(test_three_evaluations),
+        cmocka_unit_test(test_nearly_as_good),
         cmocka_unit_test(test_fault_found_by_a_probe),
         cmocka_unit_test(test_turn_goes_past_what_cannot_be_asked),
+        cmocka_unit_test(test_some_is_kept_for_suspicions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -159,6 +159,33 @@ static void test_an_address_takes_its_standing_along(void **state)
     sr_state(r, 3, STANDING_CLEAN);
 }
 
+/* Two had it since, one after the other: what the later one of them learned is what is known. */
+static void test_the_last_one_to_have_it(void **state)
+{
+    struct standing_rig *r = *state;
+    const struct standing_member gone = r->member[3];
+    const char *const names[] = { "first", "second" };
+    for (int i = 0; i < 2; i++) {
+        r->member[2] = gone;
+        r->member[2].egress = slice_of(names[i]);
+        r->config.member_n = 4;
+        sr_configure(r);
+        sr_list(r, 2, names[i], 20, false); /* while "d" has it, too: each for itself */
+    }
+    r->member[2].egress = slice_of("second");
+    r->config.member_n = 3;
+    sr_configure(r);
+    sr_wait(r, RIG_HOUR);
+    r->config.member_n = 2;
+    sr_configure(r);
+    r->member[2].egress = slice_of("third");
+    r->config.member_n = 3;
+    sr_configure(r);
+    struct standing_evidence e;
+    assert_int_equal(standing_evidence(r->s, 2, r->now_ms, &e, 1), 1);
+    assert_true(slice_eq_str(e.source, "second"));
+}
+
 static void test_restart(void **state)
 {
     struct standing_rig *r = *state;
@@ -262,6 +289,11 @@ static void test_limits(void **state)
     assert_int_equal(standing_evidence(r->s, 1, r->now_ms, at, 60),
                      STANDING_LISTINGS_MAX + STANDING_EVIDENCE_MAX);
     assert_true(slice_eq_str(at[0].source, "list-47"));
+    sr_list(r, 1, "no-stronger", 32, false); /* than the weakest of those sixteen */
+    assert_int_equal(standing_evidence(r->s, 1, r->now_ms, at, 60),
+                     STANDING_LISTINGS_MAX + STANDING_EVIDENCE_MAX);
+    for (int i = 0; i < STANDING_LISTINGS_MAX; i++)
+        assert_false(slice_eq_str(at[i].source, "no-stronger"));
     memset(name, 'x', sizeof name - 1);
     name[sizeof name - 1] = 0;
     sr_list(r, 2, name, 1e300, false);
@@ -303,6 +335,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reload, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_an_address_takes_its_standing_along, sr_set_up,
                                         sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_last_one_to_have_it, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_restart, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_counts_kept, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_damage, sr_set_up, sr_tear_down),

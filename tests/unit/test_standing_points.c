@@ -126,6 +126,16 @@ static void w_content(struct standing_rig *r)
         sr_reply(r, 0, "p", STANDING_CONTENT, 1, false);
 }
 
+/* 10 of 100 for a; of the others two have 6 of 60, so its senders may be to blame. */
+static void w_content_of_most(struct standing_rig *r)
+{
+    for (int m = 1; m < 4; m++)
+        for (int i = 0; i < 60; i++)
+            sr_reply(r, m, "p", i < 6 && m > 1 ? STANDING_CONTENT : STANDING_OTHER, 1, false);
+    for (int i = 0; i < 100; i++)
+        sr_reply(r, 0, "p", i % 10 ? STANDING_OTHER : STANDING_CONTENT, 1, false);
+}
+
 static void w_content_of_all(struct standing_rig *r)
 {
     for (int i = 0; i < 800; i++)
@@ -156,6 +166,7 @@ static void test_weights(void **state)
         { "good deliveries come first", w_good_first, 8 },
         { "content burst, once", w_content, 10 },
         { "content refused everywhere", w_content_of_all, 0 },
+        { "content refused to most of us", w_content_of_most, 0 },
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -288,6 +299,10 @@ static void test_the_null_sender_is_nobody(void **state)
         sr_reply(r, 0, "p", STANDING_IP_BLOCKED, 0, false);
     }
     assert_true(near(sr_points(r, 0), 0));
+    sr_reply(r, 0, "q", STANDING_IP_BLOCKED, 1, false);
+    sr_reply(r, 0, "q", STANDING_IP_BLOCKED, 0, false);
+    sr_reply(r, 0, "q", STANDING_IP_BLOCKED, 2, false); /* nor does it hide one */
+    assert_true(near(sr_points(r, 0), 30));
 }
 
 int main(void)

@@ -113,6 +113,46 @@ static void test_a_pool_is_back_when_the_listing_ends(void **state)
     }
 }
 
+/* Of two that are out by soft evidence the one with less of it is back. */
+static void test_the_least_evidence_is_let_back(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_list(r, 0, "policy", 50, false);
+    for (int m = 0; m < 2; m++)
+        sr_condemn(r, m);
+    assert_false(sr_view(r, 0).eligible || sr_view(r, 1).eligible);
+    assert_true(sr_points(r, 0) > sr_points(r, 1));
+    sr_list(r, 2, "drop", 100, true);
+    assert_true(sr_view(r, 1).eligible && !sr_view(r, 0).eligible);
+}
+
+/* No more than half is out, but fewer than min_active are left. */
+static void test_let_back_for_min_active(void **state)
+{
+    struct standing_rig *r = *state;
+    r->config.min_active = 3;
+    sr_configure(r);
+    sr_condemn(r, 0);
+    assert_false(sr_view(r, 0).eligible);
+    sr_list(r, 1, "drop", 100, true);
+    assert_true(sr_view(r, 0).eligible && sr_view(r, 0).capped);
+}
+
+/* What it was capped for holds for an hour: after that the points decide. */
+static void test_two_providers_an_hour_ago(void **state)
+{
+    struct standing_rig *r = *state;
+    r->config.min_active = 4;
+    sr_configure(r);
+    sr_condemn(r, 0);
+    assert_true(sr_view(r, 0).capped);
+    sr_wait(r, 61 * RIG_MINUTE);
+    assert_true(sr_points(r, 0) < standing_weights.drain);
+    r->config.min_active = 0;
+    sr_configure(r);
+    assert_true(sr_view(r, 0).eligible && !sr_view(r, 0).capped);
+}
+
 static void list_with_most(struct standing_rig *r, int m, bool many)
 {
     struct standing_check c = { .source = slice_of("drop"),
@@ -205,6 +245,54 @@ static void test_last_resort(void **state)
     assert_false(sr_view(r, 0).last_resort);
 }
 
+/* None is on a hard list any more: quarantined before listed. */
+static void test_last_resort_by_state(void **state)
+{
+    struct standing_rig *r = *state;
+    r->config.last_resort = STANDING_SEND;
+    r->config.member_n = 2;
+    r->config.acknowledge = true;
+    r->idle = true;
+    sr_configure(r);
+    for (int m = 0; m < 2; m++)
+        sr_list(r, m, "drop", 100, true);
+    sr_list(r, 0, "policy", 60, false);
+    for (int i = 0; i < 3; i++) {
+        sr_wait(r, 15 * RIG_MINUTE);
+        for (int m = 0; m < 2; m++)
+            sr_clear_check(r, m, "drop");
+    }
+    sr_state(r, 0, STANDING_LISTED);
+    sr_state(r, 1, STANDING_QUARANTINED);
+    assert_true(sr_view(r, 1).last_resort && !sr_view(r, 0).last_resort);
+}
+
+/* No state changes, but who is on a hard list does: another is the least bad, and the relay is to
+ * be told. */
+static void test_last_resort_follows_the_lists(void **state)
+{
+    struct standing_rig *r = *state;
+    r->config.last_resort = STANDING_SEND;
+    r->config.member_n = 2;
+    r->idle = true;
+    sr_configure(r);
+    for (int m = 0; m < 2; m++) {
+        sr_list(r, m, "drop", 100, true);
+        sr_list(r, m, "policy", 60, false);
+    }
+    assert_true(sr_view(r, 0).last_resort && !sr_view(r, 1).last_resort);
+    for (int i = 0; i < 3; i++) {
+        uint64_t version = standing_version(r->s);
+        sr_wait(r, 15 * RIG_MINUTE);
+        sr_clear_check(r, 1, "drop");
+        assert_true((standing_version(r->s) > version) == (i == 2));
+    }
+    sr_state(r, 1, STANDING_LISTED);
+    assert_true(sr_view(r, 1).last_resort && !sr_view(r, 0).last_resort);
+    sr_list(r, 1, "drop", 100, true);
+    assert_true(sr_view(r, 0).last_resort && !sr_view(r, 1).last_resort);
+}
+
 /* ---- faults ---- */
 
 /* It carries nothing just now, so the other has to, whatever speaks against that. */
@@ -253,6 +341,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_pool_is_back_when_the_listing_ends, sr_set_up,
                                         sr_tear_down),
         cmocka_unit_test_setup_teardown(test_half_a_pool, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_least_evidence_is_let_back, sr_set_up,
+                                        sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_let_back_for_min_active, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_two_providers_an_hour_ago, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_last_resort_by_state, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_last_resort_follows_the_lists, sr_set_up,
+                                        sr_tear_down),
         cmocka_unit_test_setup_teardown(test_a_list_that_has_all_of_us_takes_half, sr_set_up,
                                         sr_tear_down),
         cmocka_unit_test_setup_teardown(test_cap_is_looked_at_again, sr_set_up, sr_tear_down),

@@ -145,6 +145,20 @@ static void test_throttle(void **state)
     provider_state(r, 1, "p", STANDING_CLEAN);
 }
 
+/* What it carried in a busy hour counts for less with each hour since. */
+static void test_a_busy_hour_fades(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_deliver(r, 0, "p", 600);
+    for (int i = 0; i < 3; i++) {
+        sr_wait(r, 61 * RIG_MINUTE);
+        sr_deliver(r, 0, "p", 1);
+    }
+    for (int i = 0; i < 2; i++)
+        sr_reply(r, 0, "p", STANDING_IP_THROTTLED, 1, false);
+    assert_true(near(sr_provider(r, 0, "p").quota_per_hour, 600 * 0.98 * 0.98 / 2));
+}
+
 /* ---- warm-up ---- */
 
 static int set_up_new(void **state)
@@ -233,6 +247,24 @@ static void test_warmup_idle(void **state)
     assert_int_equal(standing_provider_n(r->s, 0), 0);
 }
 
+/* The same over restarts; nobody was there as the time passed. */
+static void test_warmup_idle_and_away(void **state)
+{
+    struct standing_rig *r = *state;
+    sr_wait(r, RIG_HOUR);
+    sr_deliver(r, 0, "p", 10);
+    sr_wait(r, RIG_DAY);
+    r->now_ms += 29 * RIG_DAY - 1;
+    sr_restart(r);
+    standing_tick(r->s, r->now_ms);
+    assert_int_equal(sr_provider(r, 0, "p").warmup_step, 1);
+    r->now_ms++;
+    sr_restart(r);
+    standing_tick(r->s, r->now_ms);
+    assert_int_equal(standing_provider_n(r->s, 0), 0);
+    assert_true(near(sr_provider(r, 0, "p").quota_per_hour, 20));
+}
+
 static void test_warmup_gates(void **state)
 {
     struct standing_rig *r = *state;
@@ -282,6 +314,12 @@ static void test_release(void **state)
         assert_true(i == 4 ? quota < 0 : near(quota, fmax(20, ramp[i] * 900)));
         sr_wait(r, 70 * RIG_MINUTE); /* no mail: proves nothing */
         assert_true(near(sr_view(r, 0).share, ramp[i]));
+        if (i == 1) { /* an hour with trouble proves nothing either */
+            sr_deliver(r, 0, "p", 1);
+            sr_reply(r, 0, "p", STANDING_IP_THROTTLED, 1, false);
+            sr_wait(r, 70 * RIG_MINUTE);
+            assert_true(near(sr_view(r, 0).share, ramp[i]));
+        }
         sr_deliver(r, 0, "p", 1);
         sr_wait(r, RIG_HOUR);
     }
@@ -327,10 +365,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_canary, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_block_forgotten, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_throttle, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_busy_hour_fades, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_warmup_starts, set_up_new, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_listed_before_its_warmup, set_up_new, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_warmup_grows, set_up_new, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_warmup_idle, set_up_new, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_warmup_idle_and_away, set_up_new, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_warmup_gates, set_up_new, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_release, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_give_back, set_up_new, sr_tear_down),
