@@ -10,10 +10,8 @@
 
 #include "reputation/reply_internal.h"
 
-enum {
-    LEAD_MIN_IP = 6, /* over the next of another subject, where no rule speaks of our address */
-    HITS_MAX = 2048  /* lines of one reply */
-};
+/* Over the next of another subject, where the rule does not speak of our address. */
+enum { LEAD_MIN_IP = 9 };
 
 /* ---- the lines, by what they need ---- */
 
@@ -55,12 +53,6 @@ void reply_weighed_sort(struct reply_rules *rules)
 
 /* ---- the sum ---- */
 
-struct hits {
-    const struct reply_rule *line[HITS_MAX];
-    size_t n;
-    bool more; /* than what the code tells, which the rules know better */
-};
-
 static bool is_ip(enum reply_class class)
 {
     return class == REPLY_IP_BLOCKED || class == REPLY_IP_THROTTLED;
@@ -72,27 +64,43 @@ static bool tells_more(const struct reply_rule *line)
     return line->groups.n || line->needs || line->at;
 }
 
-static void ask(const struct reply_rules *rules, const struct reply_question *q, size_t group,
-                struct hits *hits)
+struct place {
+    size_t group;
+    uint32_t at;
+};
+
+static uint64_t found_of(const struct reply_question *q, size_t group)
 {
-    for (uint32_t i = rules->first_weighed[group]; i < rules->first_weighed[group + 1]; i++) {
-        const struct reply_rule *line = rules->weighed.at[i].line;
-        if (hits->n == HITS_MAX || !reply_rule_matches(line, q))
-            continue;
-        hits->line[hits->n++] = line;
-        hits->more = hits->more || tells_more(line);
-    }
+    return (q->hit.bits[group / 64] | q->clause[0].bits[group / 64]) >> (group % 64);
 }
 
-static void find_hits(const struct reply_rules *rules, const struct reply_question *q,
-                      struct hits *hits_r)
+/* The next group that the text has, from `group` on; behind the last one: those without. */
+static size_t next_group(const struct reply_rules *rules, const struct reply_question *q,
+                         size_t group)
 {
-    hits_r->n = 0;
-    hits_r->more = false;
-    for (size_t i = 0; i * 64 < rules->group_count; i++)
-        for (uint64_t left = q->hit.bits[i] | q->clause[0].bits[i]; left; left &= left - 1)
-            ask(rules, q, i * 64 + (size_t)__builtin_ctzll(left), hits_r);
-    ask(rules, q, rules->group_count, hits_r);
+    while (group < rules->group_count && !(found_of(q, group) & 1))
+        group = found_of(q, group) ? group + (size_t)__builtin_ctzll(found_of(q, group))
+                                   : (group / 64 + 1) * 64;
+    return group < rules->group_count ? group : rules->group_count;
+}
+
+/* The next line that holds; NULL: none. */
+static const struct reply_rule *next_hit(const struct reply_rules *rules,
+                                         const struct reply_question *q, struct place *here)
+{
+    while (here->group <= rules->group_count) {
+        size_t group = next_group(rules, q, here->group);
+        if (here->at < rules->first_weighed[group])
+            here->at = rules->first_weighed[group];
+        while (here->at < rules->first_weighed[group + 1]) {
+            const struct reply_rule *line = rules->weighed.at[here->at++].line;
+            here->group = group;
+            if (reply_rule_matches(line, q))
+                return line;
+        }
+        here->group = group + 1;
+    }
+    return NULL;
 }
 
 /* The first of those that have most; without what is about our address when `others`. */
@@ -116,28 +124,36 @@ static void add_reason(struct reply_reason because[REPLY_REASONS], const char *l
     }
 }
 
+/* False: only the code tells something, and the rules know it better. */
+static bool add_up(const struct reply_rules *rules, const struct reply_question *q,
+                   int sums[REPLY_CLASSES])
+{
+    const struct reply_rule *line;
+    bool more = false;
+    for (struct place here = { 0, 0 }; (line = next_hit(rules, q, &here));) {
+        more = more || tells_more(line);
+        for (unsigned c = 0; c < REPLY_CLASSES; c++)
+            sums[c] += line->weights[c];
+    }
+    return more;
+}
+
 enum reply_class reply_weigh(const struct reply_rules *rules, const struct reply_question *q,
                              const struct reply_rule *rule,
                              struct reply_reason because_r[REPLY_REASONS])
 {
-    struct hits hits;
+    const struct reply_rule *line;
     int sums[REPLY_CLASSES] = { 0 };
     enum reply_class known = rule ? rule->class : REPLY_NONE;
-    if ((rule && known == REPLY_NONE) || q->at == REPLY_AT_TLS || q->at == REPLY_AT_AUTH)
-        return known; /* of these steps the rules know all */
-    find_hits(rules, q, &hits);
-    if (!hits.more)
+    if ((rule && known == REPLY_NONE) || q->at == REPLY_AT_TLS || q->at == REPLY_AT_AUTH ||
+        !add_up(rules, q, sums)) /* of these steps the rules know all */
         return known;
-    for (size_t i = 0; i < hits.n; i++)
-        for (unsigned c = 0; c < REPLY_CLASSES; c++)
-            sums[c] += hits.line[i]->weights[c];
     if (rule)
         sums[known] += rule->vote;
     enum reply_class best = heaviest(sums, false), other = heaviest(sums, true);
     if (is_ip(best) && !is_ip(known) && sums[best] - sums[other] < LEAD_MIN_IP)
         best = other;
-    for (size_t i = 0; best != known && i < hits.n; i++)
-        add_reason(because_r, hits.line[i]->name,
-                   hits.line[i]->weights[best] - hits.line[i]->weights[known]);
+    for (struct place here = { 0, 0 }; best != known && (line = next_hit(rules, q, &here));)
+        add_reason(because_r, line->name, line->weights[best] - line->weights[known]);
     return best;
 }

@@ -24,8 +24,8 @@ static const char rules_text[] = "[*]\n"
                                  "\"all\" auth=+1\n"
                                  "\"light\" auth=+2\n"
                                  "\"heavy\" auth=+16\n"
-                                 "\"our\" ip-blocked=+8\n"
-                                 "\"own\" ip-blocked=+9 auth=+0\n"
+                                 "\"our\" ip-blocked=+11\n"
+                                 "\"own\" ip-blocked=+12 auth=+0\n"
                                  "us ip-throttled=+40\n"
                                  "^\"first thing*\" domain-blocked=+60\n"
                                  "\"three|four\" auth=+2\n"
@@ -43,8 +43,8 @@ static const struct {
     { "heavy, nobody", "sure.nobody", "none" },  /* what is about nobody is not weighed */
     { "a light one", "code.policy", "content" }, /* 2 against 3 */
     { "light three", "weighed", "auth" },        /* 4 against 3 */
-    { "our", "code.policy", "content" },         /* leads by 5: the address needs more */
-    { "own", "weighed", "ip-blocked" },          /* by 6 */
+    { "our", "code.policy", "content" },         /* leads by 8: the address needs more */
+    { "own", "weighed", "ip-blocked" },          /* by 9 */
     { "own light three", "weighed", "auth" },    /* the next of another subject is taken then */
     { "own, ours", "sure.us", "ip-blocked" },
     { "heavy, ours", "weighed", "auth" }, /* for somebody else no lead is needed */
