@@ -7,11 +7,11 @@ weigh — learns reputation/data/weights.rules from the labelled replies
 
 A multinomial logistic regression over what a rule's conditions can ask: a word (its first six
 letters), a word of the first clause, two words side by side, a sense of data/senses.rules (alone,
-with the kind of the code, in the first clause), the codes, facts of the text. The best LINES of them
-are trained again and written as whole tenths. Composed replies count less than real ones; those that
-must be known and that the weights miss count more in the end. Each is there a second time with
-something AROUND it, which must change nothing. The sets of LEFT_OUT measure: theirs is not learned
-from. Needs Debian's python3-scipy.
+with the kind of the code, in the first clause), the codes, facts of the text. The best LINES of
+them are trained again and written as whole tenths. Composed replies count less than real ones;
+those that must be known and that the weights miss count more in the end. Each is there a second
+time with something AROUND it, which must change nothing. The sets of LEFT_OUT measure: theirs is
+not learned from. Needs Debian's python3-scipy.
 """
 import re
 import subprocess

@@ -179,8 +179,8 @@ static void replies_that_only_measure(void **state)
 }
 
 /* Sets that measured when they were first run, and whose misses were used then; of the fifth and
- * the seventh no rule was written for most, for the thirteenth and these halves of the last two none,
- * and nothing was learned from these. What is known now must stay so. */
+ * the seventh no rule was written for most; of the thirteenth and these halves of the last two
+ * nothing was learned. What is known now must stay so. */
 static void replies_that_came_last(void **state)
 {
     (void)state;
@@ -221,7 +221,8 @@ static void an_address_beside_a_reply(void **state)
     } rows[] = {
         { "* [203.0.113.42]", { 2400, 98, 98, 150 } },
         { "* (client 203.0.113.42)", { 2400, 98, 98, 140 } },
-        { "* IP: 203.0.113.42", { 2400, 98, 98, 80 } }, /* "of your server IP: ..." may mean it */
+        /* "... your server IP: 203.0.113.42" may mean it */
+        { "* IP: 203.0.113.42", { 2400, 98, 98, 80 } },
         { "* see http://blocked.example.net/ip?ip=203.0.113.42", { 2400, 98, 98, 500 } },
         { "[203.0.113.42] *", { 2400, 98, 98, 150 } },
         { "<203.0.113.42>: *", { 2400, 98, 98, 1000 } },
