@@ -58,10 +58,10 @@ static bool is_ip(enum reply_class class)
     return class == REPLY_IP_BLOCKED || class == REPLY_IP_THROTTLED;
 }
 
-/* More than the code: words or facts of the text, or the step. */
+/* More than the code and the step: words or facts of the text. */
 static bool tells_more(const struct reply_rule *line)
 {
-    return line->groups.n || line->needs || line->at;
+    return line->groups.n || line->needs;
 }
 
 struct place {
@@ -124,7 +124,7 @@ static void add_reason(struct reply_reason because[REPLY_REASONS], const char *l
     }
 }
 
-/* False: only the code tells something, and the rules know it better. */
+/* False: only code and step tell something, and the rules know them better. */
 static bool add_up(const struct reply_rules *rules, const struct reply_question *q,
                    int sums[REPLY_CLASSES])
 {
