@@ -42,73 +42,6 @@ enum reply_next reply_next(const struct reply_judgement *judgement, const struct
     return REPLY_NEXT_WAITS;
 }
 
-/* ---- does a rule match ---- */
-
-enum { CLAUSES_MAX = 6 };
-
-struct question {
-    uint16_t code;
-    struct enhanced status;
-    enum reply_at at;
-    unsigned facts;
-    struct reply_found found;
-    struct reply_hit hit;
-    struct reply_hit clause[CLAUSES_MAX]; /* the last one: and all behind it */
-    size_t clauses;
-};
-
-static bool code_matches(const struct reply_rule *rule, uint16_t code)
-{
-    for (size_t i = 0; i < rule->codes.n; i++)
-        if (code >= rule->codes.at[i].min && code <= rule->codes.at[i].max)
-            return true;
-    return rule->codes.n == 0;
-}
-
-static bool status_matches(const struct reply_rule *rule, struct enhanced said)
-{
-    for (size_t i = 0; i < rule->statuses.n && said.class_; i++) {
-        const struct reply_status *s = &rule->statuses.at[i];
-        if ((!s->class_ || s->class_ == said.class_) &&
-            (s->any_subject || s->subject == said.subject) &&
-            (s->any_detail || (said.detail >= s->min && said.detail <= s->max)))
-            return true;
-    }
-    return rule->statuses.n == 0;
-}
-
-static bool group_holds(struct reply_group group, const struct reply_hit *where)
-{
-    bool hit = where->bits[group.id / 64] >> (group.id % 64) & 1;
-    return hit != group.negated;
-}
-
-static bool groups_hold(const struct reply_rule *rule, enum reply_where where,
-                        const struct reply_hit *hit)
-{
-    for (size_t i = 0; i < rule->groups.n; i++)
-        if (rule->groups.at[i].where == where && !group_holds(rule->groups.at[i], hit))
-            return false;
-    return true;
-}
-
-static bool rule_matches(const struct reply_rule *rule, const struct question *q)
-{
-    if ((rule->needs & ~q->facts) || (rule->forbids & q->facts))
-        return false;
-    if (rule->at && !(rule->at & (1u << q->at)))
-        return false;
-    if (!code_matches(rule, q->code) || !status_matches(rule, q->status))
-        return false;
-    if (!groups_hold(rule, REPLY_ANYWHERE, &q->hit) ||
-        !groups_hold(rule, REPLY_FIRST, &q->clause[0]))
-        return false;
-    for (size_t i = 0; i < q->clauses; i++)
-        if (groups_hold(rule, REPLY_TOGETHER, &q->clause[i]))
-            return true;
-    return false;
-}
-
 /* ---- which rules are asked ---- */
 
 /* By the MX, and by the text: a customer's host in front of a provider has another name. */
@@ -137,8 +70,9 @@ static bool section_asked(const struct reply_section *section,
     return section->all;
 }
 
-static const struct reply_rule *find_rule(const struct reply_rules *rules, const struct question *q,
-                                          struct slice mx, bool last)
+static const struct reply_rule *find_rule(const struct reply_rules *rules,
+                                          const struct reply_question *q, struct slice mx,
+                                          bool last)
 {
     struct reply_providers providers;
     find_providers(rules, &q->found, mx, &providers);
@@ -147,79 +81,10 @@ static const struct reply_rule *find_rule(const struct reply_rules *rules, const
         if (section->last != last || section->weighed || !section_asked(section, &providers))
             continue;
         for (size_t k = 0; k < section->rules.n; k++)
-            if (rule_matches(&section->rules.at[k], q))
+            if (reply_rule_matches(&section->rules.at[k], q))
                 return &section->rules.at[k];
     }
     return NULL;
-}
-
-/* ---- what is weighed where rules have little to go by ---- */
-
-/* In tenths of a natural logarithm of the odds: by so much the heaviest class must lead. */
-enum { LEAD_MIN = 10, LEAD_MIN_IP = 30 };
-
-struct verdict {
-    enum reply_class class, next;
-    int lead;
-};
-
-static struct verdict heaviest(const int sums[REPLY_CLASSES])
-{
-    struct verdict v = { REPLY_NONE, REPLY_NONE, 0 };
-    for (unsigned c = REPLY_NONE + 1; c < REPLY_CLASSES; c++)
-        if (v.class == REPLY_NONE || sums[c] > sums[v.class])
-            v.class = (enum reply_class)c;
-    for (unsigned c = REPLY_NONE + 1; c < REPLY_CLASSES; c++)
-        if (c != v.class && (v.next == REPLY_NONE || sums[c] > sums[v.next]))
-            v.next = (enum reply_class)c;
-    v.lead = sums[v.class] - sums[v.next];
-    return v;
-}
-
-static void add_reason(struct reply_reason because[REPLY_REASONS], const char *line, int points)
-{
-    for (size_t i = 0; points > 0 && i < REPLY_REASONS; i++) {
-        if (because[i].line && because[i].points >= points)
-            continue;
-        memmove(because + i + 1, because + i, (REPLY_REASONS - 1 - i) * sizeof *because);
-        because[i] = (struct reply_reason){ line, points };
-        return;
-    }
-}
-
-/* The next weighed line that matches, behind `*at` of `*section`; NULL: none. */
-static const struct reply_rule *next_hit(const struct reply_rules *rules, const struct question *q,
-                                         size_t *section, size_t *at)
-{
-    for (; *section < rules->sections.n; ++*section, *at = 0) {
-        const struct reply_section *s = &rules->sections.at[*section];
-        while (s->weighed && *at < s->rules.n) {
-            const struct reply_rule *line = &s->rules.at[(*at)++];
-            if (rule_matches(line, q))
-                return line;
-        }
-    }
-    return NULL;
-}
-
-/* REPLY_NONE: no class leads by enough, or it is `known`. Of the session, the step tells. */
-static enum reply_class weigh(const struct reply_rules *rules, const struct question *q,
-                              enum reply_class known, struct reply_reason because[REPLY_REASONS])
-{
-    const struct reply_rule *line;
-    int sums[REPLY_CLASSES] = { 0 };
-    if (q->at >= REPLY_AT_GREETING && q->at <= REPLY_AT_AUTH)
-        return REPLY_NONE;
-    for (size_t section = 0, at = 0; (line = next_hit(rules, q, &section, &at));)
-        for (unsigned c = 0; c < REPLY_CLASSES; c++)
-            sums[c] += line->weights[c];
-    struct verdict v = heaviest(sums);
-    bool ip = v.class == REPLY_IP_BLOCKED || v.class == REPLY_IP_THROTTLED;
-    if (v.class == known || v.lead < (ip ? LEAD_MIN_IP : LEAD_MIN))
-        return REPLY_NONE;
-    for (size_t section = 0, at = 0; (line = next_hit(rules, q, &section, &at));)
-        add_reason(because, line->name, line->weights[v.class] - line->weights[v.next]);
-    return v.class;
 }
 
 /* ---- the judgement ---- */
@@ -273,22 +138,22 @@ static void find_groups(const struct reply_rules *rules, struct slice text,
 }
 
 /* What rules ask of the text. */
-static void look_at(const struct reply_rules *rules, struct slice text, struct question *q)
+static void look_at(const struct reply_rules *rules, struct slice text, struct reply_question *q)
 {
     struct reply_found part;
     find_groups(rules, text, &q->found, &q->hit);
     q->clauses = 0;
     do {
-        struct slice clause = q->clauses + 1 < CLAUSES_MAX ? next_clause(&text) : text;
+        struct slice clause = q->clauses + 1 < REPLY_CLAUSES_MAX ? next_clause(&text) : text;
         if (q->clauses && slice_starts_with(clause, "if ")) /* no reason, see reply_words_find() */
             clause.n = 0;
         find_groups(rules, clause, &part, &q->clause[q->clauses++]);
-    } while (text.n && q->clauses < CLAUSES_MAX);
+    } while (text.n && q->clauses < REPLY_CLAUSES_MAX);
 }
 
 struct answer {
     const struct reply_rule *rule;
-    struct question q; /* with the facts the rule was found by */
+    struct reply_question q; /* with the facts the rule was found by */
     struct reply_seen seen;
 };
 
@@ -298,8 +163,9 @@ static void judge(const struct reply_rules *rules, const struct reply_facts *fac
 {
     char buffer[REPLY_REASON_MAX];
     struct reply_seen without;
-    struct question *q = &a_r->q;
-    *q = (struct question){ .code = facts->code, .status = status_of(facts), .at = facts->at };
+    struct reply_question *q = &a_r->q;
+    *q =
+        (struct reply_question){ .code = facts->code, .status = status_of(facts), .at = facts->at };
     struct slice said = reply_said(normal, buffer);
     if (said.n == 0)
         said = normal;
@@ -348,10 +214,8 @@ void reply_classify(const struct reply_rules *rules, const struct reply_facts *f
         decide_by_rule(judgement_r, facts->code, a.rule);
     else
         decide(judgement_r, facts->code, REPLY_NONE, "no-rule");
-    if (a.rule && !a.rule->little)
-        return;
-    enum reply_class class = weigh(rules, &a.q, judgement_r->class, judgement_r->because);
-    if (class != REPLY_NONE)
+    enum reply_class class = reply_weigh(rules, &a.q, a.rule, judgement_r->because);
+    if (class != judgement_r->class)
         decide(judgement_r, facts->code, class, "weighed");
 }
 

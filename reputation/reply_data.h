@@ -8,6 +8,7 @@
 
 #include "gateway/base/slice.h"
 
-extern const struct slice reply_data_providers, reply_data_replies, reply_data_weights;
+extern const struct slice reply_data_providers, reply_data_replies, reply_data_senses,
+    reply_data_weights;
 
 #endif

@@ -11,7 +11,7 @@
 #include "reputation/reply.h"
 
 enum {
-    REPLY_WORDS_MAX = 6144, /* different words and phrases in all rules */
+    REPLY_WORDS_MAX = 8192, /* different words and phrases in all rules */
     REPLY_RULES_MAX = 4096,
     REPLY_GROUPS_MAX = 4096, /* of words, in all rules */
     REPLY_USES_MAX = 65536,
@@ -130,7 +130,7 @@ struct reply_rule {
     enum reply_class class;
     enum reply_scope scope;
     bool ends;
-    bool little;                    /* it has little to go by: what is weighed may overrule it */
+    int16_t vote;                   /* what it weighs for its class */
     int16_t weights[REPLY_CLASSES]; /* of a weighed line */
     unsigned needs, forbids;        /* enum reply_fact */
     unsigned at;                    /* bit per enum reply_at; 0: anywhere */
@@ -143,9 +143,17 @@ struct reply_rule {
 struct reply_section {
     bool all;
     bool last; /* when no other section has an answer, not even with asides */
-    bool little, weighed;
+    bool weighed;
+    int16_t vote; /* of its rules */
     REPLY_ARRAY(uint16_t) providers;
     REPLY_ARRAY(struct reply_rule) rules;
+};
+
+/* A weighed line by a group it needs in the text or the first clause; those that need none stand
+ * behind the last group. */
+struct reply_weighed {
+    size_t group;
+    const struct reply_rule *line;
 };
 
 struct reply_suffix {
@@ -172,8 +180,10 @@ struct reply_rules {
     REPLY_ARRAY(struct reply_mark) marks;      /* words that give a provider away */
     REPLY_ARRAY(struct reply_list) lists;
     REPLY_ARRAY(struct reply_section) sections;
-    REPLY_ARRAY(struct reply_use) uses; /* sorted by word once read */
-    uint32_t *first_use;                /* by word */
+    REPLY_ARRAY(struct reply_use) uses;        /* sorted by word once read */
+    uint32_t *first_use;                       /* by word */
+    REPLY_ARRAY(struct reply_weighed) weighed; /* sorted by group once read */
+    uint32_t *first_weighed;                   /* by group */
     size_t rule_count, group_count;
 };
 
@@ -186,6 +196,30 @@ void reply_groups_find(const struct reply_rules *rules, const struct reply_found
 void reply_suffixes_sort(struct reply_rules *rules);
 enum rc reply_providers_read(struct reply_rules *rules, struct slice text, struct err *err);
 enum rc reply_sections_read(struct reply_rules *rules, struct slice text, struct err *err);
+
+/* ---- a reply as rules ask about it ---- */
+
+enum { REPLY_CLAUSES_MAX = 6 };
+
+struct reply_question {
+    uint16_t code;
+    struct enhanced status;
+    enum reply_at at;
+    unsigned facts;
+    struct reply_found found;
+    struct reply_hit hit;
+    struct reply_hit clause[REPLY_CLAUSES_MAX]; /* the last one: and all behind it */
+    size_t clauses;
+};
+
+void reply_weighed_sort(struct reply_rules *rules);
+bool reply_rule_matches(const struct reply_rule *rule, const struct reply_question *q);
+
+/* The class with most of what is weighed and of the rule's own vote; `rule` NULL: none spoke. The
+ * rule's class when no weighed line holds. Another class than the rule's: why. */
+enum reply_class reply_weigh(const struct reply_rules *rules, const struct reply_question *q,
+                             const struct reply_rule *rule,
+                             struct reply_reason because_r[REPLY_REASONS]);
 
 /* ---- lines of data ---- */
 

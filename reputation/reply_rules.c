@@ -6,12 +6,13 @@
  *     list ip|domain NAME ...   DNS lists, by names that stand in texts; the first of them counts
  *     words NAME "this|that"    words many rules ask for; a second line of that name adds to them
  *     [PROVIDER ...]  or  [*]   whose replies the rules below are asked about
+ *     [* sure]                  of all receivers, and as sure as those of a provider
  *     [* little]                of all receivers, but with little to go by
  *     [otherwise]               asked when none before matched: what only the code tells
  *     NAME CLASS CONDITION ...  a rule; the first that matches wins, in the order of the file
  *
- *     [weighed]                 asked where only the last two have an answer: of all lines that
- *                               match the weights are added up, and the highest class wins
+ *     [weighed]                 asked about every reply: of all lines that match the weights are
+ *                               added up, with a vote of the rule that matched; see reply_weigh.c
  *     CONDITION ... CLASS=+N    a weighed line, for one class or more
  *
  *   Conditions, all of which must hold; `!` in front of words or a fact turns it round:
@@ -36,6 +37,17 @@
 #include "reputation/reply_internal.h"
 
 enum { WEIGHT_MAX = 999 };
+
+/* Sections of all receivers, and what a rule of theirs weighs for its class: tenths of a natural
+ * logarithm of the odds, by how often such rules were right about replies they were not written
+ * for. */
+enum { VOTE_SURE = 90 };
+static const struct {
+    const char *name;
+    int16_t vote;
+} general[] = {
+    { "* sure", VOTE_SURE }, { "*", 15 }, { "* little", 5 }, { "otherwise", 3 }, { "weighed", 0 },
+};
 
 /* ---- lines ---- */
 
@@ -95,7 +107,7 @@ static enum rc read_rule(struct reply_rules *rules, const struct reply_token *na
         return reply_too_many(line, err, REPLY_RULES_MAX, "rules");
     struct reply_rule *rule = REPLY_PUSH(&rules->sections.at[rules->sections.n - 1].rules);
     *rule = (struct reply_rule){ .name = arena_strndup(rules->arena, name->text.p, name->text.n),
-                                 .little = rules->sections.at[rules->sections.n - 1].little };
+                                 .vote = rules->sections.at[rules->sections.n - 1].vote };
     map_put(rules->names, name->text, rules);
     enum rc rc = reply_token_next(line, &token, err);
     if (rc == RC_PARSE)
@@ -133,9 +145,12 @@ static enum rc read_section(struct reply_rules *rules, const struct reply_line *
         return reply_line_error(line, err, line->rest, "\"]\" at the end of the line");
     rest.n--;
     section->last = slice_eq_str(rest, "otherwise");
-    section->little = section->last || slice_eq_str(rest, "* little");
     section->weighed = slice_eq_str(rest, "weighed");
-    section->all = section->little || section->weighed || slice_eq_str(rest, "*");
+    section->vote = VOTE_SURE;
+    for (size_t i = 0; i < sizeof general / sizeof general[0] && !section->all; i++) {
+        section->all = slice_eq_str(rest, general[i].name);
+        section->vote = section->all ? general[i].vote : VOTE_SURE;
+    }
     for (bool more = !section->all; more;) {
         more = slice_cut(rest, ' ', &name, &rest);
         if (!provider_named(rules, name, REPLY_PUSH(&section->providers)))
@@ -219,6 +234,7 @@ enum rc reply_rules_read(struct slice providers, struct slice text, struct reply
     }
     reply_words_close(&rules->words);
     reply_uses_sort(rules);
+    reply_weighed_sort(rules);
     reply_suffixes_sort(rules);
     *rules_r = rules;
     return RC_OK;
@@ -227,12 +243,14 @@ enum rc reply_rules_read(struct slice providers, struct slice text, struct reply
 struct reply_rules *reply_rules_shipped(void)
 {
     struct reply_rules *rules = NULL;
-    size_t n = reply_data_replies.n;
-    char *text = mem_zero(n + reply_data_weights.n);
-    memcpy(text, reply_data_replies.p, n);
-    memcpy(text + n, reply_data_weights.p, reply_data_weights.n);
-    enum rc rc = reply_rules_read(reply_data_providers,
-                                  (struct slice){ text, n + reply_data_weights.n }, &rules, NULL);
+    const struct slice parts[] = { reply_data_replies, reply_data_senses, reply_data_weights };
+    char *text = mem_zero(reply_data_replies.n + reply_data_senses.n + reply_data_weights.n);
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        memcpy(text + n, parts[i].p, parts[i].n);
+        n += parts[i].n;
+    }
+    enum rc rc = reply_rules_read(reply_data_providers, (struct slice){ text, n }, &rules, NULL);
     free(text);
     assert(rc == RC_OK);
     return rules;
@@ -260,6 +278,7 @@ void reply_rules_free(struct reply_rules **rules_r)
     free(rules->sections.at);
     free(rules->lists.at);
     free(rules->uses.at);
+    free(rules->weighed.at);
     free(rules->marks.at);
     free(rules->suffixes.at);
     free(rules->providers.at);

@@ -130,8 +130,13 @@ struct slice reply_bare(struct slice normal, char text[REPLY_TEXT_MAX])
         struct slice word = next_word(&rest);
         bool object = slice_eq_str(before, "from"); /* "mail from 192.0.2.1 refused" */
         before = word;
-        if (word.n == 0 || (is_name(word) && !(object && !memchr(word.p, '@', word.n))))
+        if (word.n == 0)
             continue;
+        if (is_name(word) && !(object && !memchr(word.p, '@', word.n))) {
+            if (n && strchr(".;", word.p[word.n - 1])) /* the sentence ends all the same */
+                text[n++] = word.p[word.n - 1];
+            continue;
+        }
         if (n)
             text[n++] = ' ';
         if (word.n > REPLY_TEXT_MAX - n)

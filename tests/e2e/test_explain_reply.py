@@ -48,12 +48,12 @@ def test_class_cost_and_consequence(ask, mx, reply, fields):
 def test_what_was_weighed_is_told(relay):
     """Which lines of weights.rules spoke for the class, the heaviest first."""
     here = relay(start=False)
-    for reply, weighed in (("450 no", True), (LISTED, False)):
+    for reply, weighed in (("550 your certificate looks odd", True), (LISTED, False)):
         answer = here.json("explain-reply", "--mx", "mx.example.net", reply)
         points = [reason["points"] for reason in answer.get("because", [])]
         assert (answer["rule"] == "weighed") == weighed == bool(points)
         assert points == sorted(points, reverse=True) and len(points) <= 4
-    told = here.cli("explain-reply", "--mx", "mx.example.net", "450 no")
+    told = here.cli("explain-reply", "--mx", "mx.example.net", "550 your certificate looks odd")
     assert "because   " in told.stdout
 
 

@@ -179,8 +179,8 @@ static void replies_that_only_measure(void **state)
 }
 
 /* Sets that measured when they were first run, and whose misses were used then; of the fifth and
- * the seventh no rule was written for most, for the thirteenth none. What is known now must stay
- * so. */
+ * the seventh no rule was written for most; of the thirteenth and these halves of the last two
+ * nothing was learned. What is known now must stay so. */
 static void replies_that_came_last(void **state)
 {
     (void)state;
@@ -193,7 +193,9 @@ static void replies_that_came_last(void **state)
         { "tests/corpus/replies-ninth.tsv", { 50, 100, 100, 10000 } },
         { "tests/corpus/replies-tenth.tsv", { 50, 98, 100, 10000 } },
         { "tests/corpus/replies-eleventh.tsv", { 34, 91, 100, 22 } },
-        { "tests/corpus/replies-thirteenth.tsv", { 52, 88, 87, 18 } },
+        { "tests/corpus/replies-thirteenth.tsv", { 52, 90, 93, 36 } },
+        { "tests/corpus/replies-fourteenth.tsv", { 73, 83, 80, 17 } },
+        { "tests/corpus/replies-fifteenth.tsv", { 116, 85, 92, 15 } },
     };
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
         assert_score(score_file(sets[i].path, "measure", ALONE, false), sets[i].floor);
@@ -213,14 +215,22 @@ static struct score score_around(const char *around)
 static void an_address_beside_a_reply(void **state)
 {
     (void)state;
-    static const char *const around[] = {
-        "* [203.0.113.42]",       "* (client 203.0.113.42)",
-        "* IP: 203.0.113.42",     "* see http://blocked.example.net/ip?ip=203.0.113.42",
-        "[203.0.113.42] *",       "<203.0.113.42>: *",
-        "Client 203.0.113.42: *", "mx.example.net (203.0.113.42) *",
+    static const struct {
+        const char *around;
+        struct floor floor;
+    } rows[] = {
+        { "* [203.0.113.42]", { 2400, 98, 98, 150 } },
+        { "* (client 203.0.113.42)", { 2400, 98, 98, 140 } },
+        /* "... your server IP: 203.0.113.42" may mean it */
+        { "* IP: 203.0.113.42", { 2400, 98, 98, 80 } },
+        { "* see http://blocked.example.net/ip?ip=203.0.113.42", { 2400, 98, 98, 500 } },
+        { "[203.0.113.42] *", { 2400, 98, 98, 150 } },
+        { "<203.0.113.42>: *", { 2400, 98, 98, 1000 } },
+        { "Client 203.0.113.42: *", { 2400, 98, 98, 1000 } },
+        { "mx.example.net (203.0.113.42) *", { 2400, 98, 98, 150 } },
     };
-    for (size_t i = 0; i < sizeof around / sizeof around[0]; i++)
-        assert_score(score_around(around[i]), (struct floor){ 2400, 98, 98, 150 });
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        assert_score(score_around(rows[i].around), rows[i].floor);
 }
 
 /* So it does when another sentence names our side. */
@@ -231,7 +241,7 @@ static void our_side_in_another_sentence(void **state)
         const char *around;
         struct floor floor;
     } rows[] = {
-        { "*. If your server is not a spam source, write to us", { 2400, 98, 99, 80 } },
+        { "*. If your server is not a spam source, write to us", { 2400, 99, 99, 400 } },
         { "*. Please contact your provider, your IP was logged", { 2400, 99, 99, 1000 } },
         { "*. Your server: mail.example.com (203.0.113.42)", { 2400, 99, 99, 500 } },
         { "*; your IP address is 203.0.113.42", { 2400, 99, 99, 500 } },

@@ -1,5 +1,5 @@
 /*
- * tests/unit/test_reply_weighed — what is weighed where the rules have little to go by
+ * tests/unit/test_reply_weighed — one sum of the rule and of what is weighed
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,54 +10,63 @@
 
 static const char rules_text[] = "[*]\n"
                                  "sure.tls tls \"sure\"\n"
+                                 "sure.us ip-blocked \"ours\"\n"
+                                 "sure.nobody none \"nobody\"\n"
                                  "[* little]\n"
                                  "any.box mailbox \"box\"\n"
                                  "[otherwise]\n"
                                  "step.rcpt mailbox code=5xx at=rcpt\n"
                                  "code.policy content code=5xx\n"
+                                 "code.later greylist code=4xx\n"
                                  "[weighed]\n"
                                  "code=5xx greylist=-90\n"
-                                 "\"light\" auth=+9\n"
-                                 "\"heavy\" auth=+12\n"
-                                 "\"our\" ip-blocked=+29\n"
-                                 "\"own\" ip-blocked=+30 auth=+0\n"
+                                 "code=4xx temp=+50\n"
+                                 "\"all\" auth=+1\n"
+                                 "\"light\" auth=+2\n"
+                                 "\"heavy\" auth=+16\n"
+                                 "\"our\" ip-blocked=+11\n"
+                                 "\"own\" ip-blocked=+12 auth=+0\n"
                                  "us ip-throttled=+40\n"
-                                 "^\"first thing*\" domain-blocked=+30\n"
-                                 "\"three|four\" temp=+7\n"
+                                 "^\"first thing*\" domain-blocked=+60\n"
+                                 "\"three|four\" auth=+2\n"
                                  "\"box\" mailbox=+50\n"
-                                 "at=rcpt mailbox=+20\n";
+                                 "at=rcpt mailbox=+20\n"
+                                 "at=greeting ip-blocked=+40 content=-90\n";
 
 static const struct {
     const char *text, *rule, *class;
 } rows[] = {
     { "nothing", "code.policy", "content" },
     { "heavy", "weighed", "auth" },
-    { "heavy, sure", "sure.tls", "tls" },
-    { "a light one", "code.policy", "content" }, /* leads by too little */
-    { "heavy, three", "code.policy", "content" },
-    { "heavy light three", "weighed", "auth" },
-    { "our", "code.policy", "content" }, /* the address needs more */
-    { "own", "weighed", "ip-blocked" },
-    { "own heavy", "code.policy", "content" },
+    { "heavy, sure", "weighed", "auth" }, /* 16 against the vote of a rule: 15 */
+    { "light, sure", "sure.tls", "tls" },
+    { "heavy, nobody", "sure.nobody", "none" },  /* what is about nobody is not weighed */
+    { "a light one", "code.policy", "content" }, /* 2 against 3 */
+    { "light three", "weighed", "auth" },        /* 4 against 3 */
+    { "our", "code.policy", "content" },         /* leads by 8: the address needs more */
+    { "own", "weighed", "ip-blocked" },          /* by 9 */
+    { "own light three", "weighed", "auth" },    /* the next of another subject is taken then */
+    { "own, ours", "sure.us", "ip-blocked" },
+    { "heavy, ours", "weighed", "auth" }, /* for somebody else no lead is needed */
+    { "light, ours", "sure.us", "ip-blocked" },
     { "box", "any.box", "mailbox" }, /* said by the rule already */
     { "box heavy light", "any.box", "mailbox" },
-    { "box own our light first", "any.box", "mailbox" },
     { "first things, x", "weighed", "domain-blocked" },
-    { "x, first things", "code.policy", "content" },
+    { "all, first things", "code.policy", "content" },
     { "is it 203.0.113.42", "weighed", "ip-throttled" },
-    { "is it [203.0.113.42]", "code.policy", "content" }, /* only beside the text */
+    { "all [203.0.113.42]", "code.policy", "content" }, /* only beside the text */
     { "http://heavy.example.net/heavy", "code.policy", "content" },
     { "contact heavy", "code.policy", "content" },
 };
 
-static struct reply_judgement judge(const char *text, enum reply_at at)
+static struct reply_judgement judge(uint16_t code, const char *text, enum reply_at at)
 {
     struct addr us;
     struct reply_rules *rules = NULL;
     struct reply_judgement j;
     assert_int_equal(addr_parse(slice_of("203.0.113.42"), &us), RC_OK);
     assert_int_equal(reply_rules_read(slice_of(""), slice_of(rules_text), &rules, NULL), RC_OK);
-    struct reply_facts f = { .source = &us, .code = 550, .text = slice_of(text), .at = at };
+    struct reply_facts f = { .source = &us, .code = code, .text = slice_of(text), .at = at };
     reply_classify(rules, &f, &j);
     j.rule = strdup(j.rule);
     for (size_t i = 0; i < REPLY_REASONS && j.because[i].line; i++)
@@ -73,11 +82,11 @@ static void done(struct reply_judgement *j)
         free((char *)(uintptr_t)j->because[i].line);
 }
 
-static void behind_the_rules(void **state)
+static void beside_the_rules(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct reply_judgement j = judge(rows[i].text, REPLY_AT_FINAL);
+        struct reply_judgement j = judge(550, rows[i].text, REPLY_AT_FINAL);
         const char *class = reply_class_names[j.class];
         if (strcmp(j.rule, rows[i].rule) != 0 || strcmp(class, rows[i].class) != 0)
             fail_msg("%s by %s for %s", class, j.rule, rows[i].text);
@@ -86,7 +95,20 @@ static void behind_the_rules(void **state)
     }
 }
 
-/* A line may ask for the step; the steps of the session tell by themselves. */
+/* The code is known to the rules: alone it is no reason to overrule them. */
+static void the_code_alone(void **state)
+{
+    (void)state;
+    struct reply_judgement j = judge(450, "nothing", REPLY_AT_UNKNOWN);
+    assert_string_equal(j.rule, "code.later");
+    done(&j);
+    j = judge(450, "all", REPLY_AT_UNKNOWN);
+    assert_string_equal(j.rule, "weighed");
+    assert_int_equal(j.class, REPLY_TEMP);
+    done(&j);
+}
+
+/* A line may ask for the step; TLS and AUTH tell by themselves. */
 static void the_step_counts(void **state)
 {
     (void)state;
@@ -94,31 +116,31 @@ static void the_step_counts(void **state)
         enum reply_at at;
         const char *text, *rule;
     } steps[] = {
-        { REPLY_AT_UNKNOWN, "heavy", "weighed" },    { REPLY_AT_RCPT, "heavy", "step.rcpt" },
-        { REPLY_AT_UNKNOWN, "own", "weighed" },      { REPLY_AT_RCPT, "own", "step.rcpt" },
-        { REPLY_AT_RCPT, "our own", "weighed" },     { REPLY_AT_MAIL, "own", "weighed" },
-        { REPLY_AT_GREETING, "own", "code.policy" }, { REPLY_AT_EHLO, "own", "code.policy" },
-        { REPLY_AT_AUTH, "our own", "code.policy" },
+        { REPLY_AT_UNKNOWN, "heavy", "weighed" },  { REPLY_AT_RCPT, "heavy", "step.rcpt" },
+        { REPLY_AT_UNKNOWN, "own", "weighed" },    { REPLY_AT_RCPT, "own", "step.rcpt" },
+        { REPLY_AT_MAIL, "own", "weighed" },       { REPLY_AT_GREETING, "all", "weighed" },
+        { REPLY_AT_EHLO, "all", "code.policy" },   { REPLY_AT_TLS, "heavy", "code.policy" },
+        { REPLY_AT_AUTH, "heavy", "code.policy" },
     };
     for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
-        struct reply_judgement j = judge(steps[i].text, steps[i].at);
+        struct reply_judgement j = judge(550, steps[i].text, steps[i].at);
         if (strcmp(j.rule, steps[i].rule) != 0)
             fail_msg("%s for %s at %s", j.rule, steps[i].text, reply_at_names[steps[i].at]);
         done(&j);
     }
 }
 
-/* The lines as written, by what they say more for the class than for the next; heaviest first. */
+/* The lines as written, by what they say more for the class than for the rule's; heaviest first. */
 static void the_reasons(void **state)
 {
     (void)state;
-    struct reply_judgement j = judge("three, light, for our own", REPLY_AT_DATA);
-    assert_string_equal(reply_class_names[j.class], "ip-blocked");
-    assert_int_equal(j.scope, REPLY_SCOPE_ADDRESS);
-    assert_string_equal(j.because[0].line, "\"own\"");
-    assert_int_equal(j.because[0].points, 30);
-    assert_string_equal(j.because[1].line, "\"our\"");
-    assert_int_equal(j.because[1].points, 29);
+    struct reply_judgement j = judge(550, "three, heavy, for our own", REPLY_AT_DATA);
+    assert_string_equal(reply_class_names[j.class], "auth");
+    assert_int_equal(j.scope, REPLY_SCOPE_SENDER);
+    assert_string_equal(j.because[0].line, "\"heavy\"");
+    assert_int_equal(j.because[0].points, 16);
+    assert_string_equal(j.because[1].line, "\"three|four\"");
+    assert_int_equal(j.because[1].points, 2);
     assert_null(j.because[2].line);
     struct reply_facts f = { .code = 550 };
     struct reply_judgement other = j;
@@ -153,9 +175,8 @@ static void bad_lines(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(behind_the_rules),
-        cmocka_unit_test(the_step_counts),
-        cmocka_unit_test(the_reasons),
+        cmocka_unit_test(beside_the_rules), cmocka_unit_test(the_code_alone),
+        cmocka_unit_test(the_step_counts),  cmocka_unit_test(the_reasons),
         cmocka_unit_test(bad_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
