@@ -344,7 +344,7 @@ static void test_some_is_kept_for_suspicions(void **state)
     struct rnd rnd;
     (void)state;
     rnd_seed(&rnd, 1);
-    links_configure(l, &config, now_ms);
+    links_configure(l, &config);
     for (uint8_t g = 0; g < GROUPS; g++) {
         char region[2] = { (char)('a' + g), '\0' };
         mail_by_c(l, region, &(struct addr){ ADDR_V4, { 192, 0, 2, g }, 25 }, now_ms);
