@@ -30,7 +30,7 @@ static const int64_t HOUR_US = INT64_C(3600) * 1000 * 1000;
 
 static const struct line shuts[] = { { "", NULL, CLOSE }, SILENT };
 static const struct line resets[] = { { "EHLO", NULL, RESET }, SILENT };
-static const struct line refuses[] = { { "", "554 5.3.2 not today\r\n", CLOSE }, SILENT };
+static const struct line refuses[] = { { "", "451 4.3.0 not today\r\n", CLOSE }, SILENT };
 static const struct line too_many[] = { { "", "421 4.3.2 too many\r\n", CLOSE }, SILENT };
 static const struct line knows_nothing[] = { { "EHLO gw.example\r\n", "502 what\r\n", GO_ON },
                                              { "HELO gw.example\r\n", "502 what\r\n", GO_ON },
