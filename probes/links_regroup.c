@@ -54,7 +54,8 @@ static bool rename_whole(const struct regroup *r, uint32_t index)
         carrier = c;
         region = z;
     }
-    if (!g->target_n || is_other(g) || is_taken(r->links, carrier, region))
+    bool nowhere = slice_eq_str(carrier, "other") && slice_eq_str(region, "other");
+    if (!g->target_n || nowhere || is_other(g) || is_taken(r->links, carrier, region))
         return false;
     links_group_rename(r->links, index, carrier, region);
     return true;

@@ -117,6 +117,7 @@ static int64_t later(int64_t a, int64_t b)
 static void merge(struct target *into, struct target *t)
 {
     into->probed_ms = later(into->probed_ms, t->probed_ms);
+    into->mail_ms = later(into->mail_ms, t->mail_ms);
     into->refusals = into->refusals > t->refusals ? into->refusals : t->refusals;
     into->general = into->general || t->general;
     for (size_t i = 0; i < sizeof t->own / sizeof t->own[0]; i++)
@@ -125,6 +126,12 @@ static void merge(struct target *into, struct target *t)
         if (!into->pair_ms)
             into->pair_ms = mem_array(SLOTS, sizeof *into->pair_ms);
         into->pair_ms[s] = later(into->pair_ms[s], t->pair_ms[s]);
+    }
+    for (int s = 0; t->refused && s < SLOTS; s++) {
+        if (!into->refused)
+            into->refused = mem_array(SLOTS, sizeof *into->refused);
+        if (t->refused[s] > into->refused[s])
+            into->refused[s] = t->refused[s];
     }
     target_clear(t);
 }

@@ -130,7 +130,7 @@ static void slot_parents(struct links *l, int16_t slot)
     uint32_t all_n = 0, n[LINKS_GROUPS_MAX] = { 0 };
     for (uint32_t i = 0; i < l->group_n; i++) {
         const struct cell *c = l->group[i]->cell[slot];
-        if (!stands_alone(c))
+        if (l->group[i]->left || !stands_alone(c))
             continue;
         uint32_t at = l->group[i]->carrier_group;
         sums[at] += c->est.rtt_ms;

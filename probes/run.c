@@ -290,7 +290,8 @@ static void on_pinged(void *arg, enum rc rc, int64_t took_us)
     r->o.connect_us = took_us;
     if (rc == RC_OK)
         r->o.rtt_us = r->o.app_rtt_us = took_us;
-    finish(r, rc == RC_OK ? OBS_OK : rc == RC_TIMEOUT ? OBS_TIMEOUT : OBS_UNREACHABLE);
+    enum observation_result failed = rc == RC_AGAIN ? OBS_UNSENT : OBS_UNREACHABLE;
+    finish(r, rc == RC_OK ? OBS_OK : rc == RC_TIMEOUT ? OBS_TIMEOUT : failed);
 }
 
 static void ping(struct run *r)

@@ -119,6 +119,16 @@ size_t learned_of(const struct learned *l, struct slice egress, struct addr addr
     return w ? w->n : 0;
 }
 
+bool learned_forget(struct learned *l, struct slice egress)
+{
+    const struct way *w = find(l, egress);
+    if (!w)
+        return false;
+    free(w->egress);
+    l->at[w - l->at] = l->at[--l->n];
+    return true;
+}
+
 void learned_retain(struct learned *l, const struct slice *egress, size_t n)
 {
     size_t kept = 0;

@@ -35,6 +35,8 @@ bool learned_note(struct learned *learned, struct slice egress, const struct add
 /* How many, and which. Without ports. */
 size_t learned_of(const struct learned *learned, struct slice egress,
                   struct addr address_r[LEARNED_EACH]);
+/* Nothing is known of it any more. True: there was something. */
+bool learned_forget(struct learned *learned, struct slice egress);
 /* Forgets all egresses but these. */
 void learned_retain(struct learned *learned, const struct slice *egress, size_t n);
 

@@ -88,7 +88,9 @@ static void read_packet(const struct asked *q, const unsigned char *packet, size
 static void on_channel(void *arg, enum rc rc, const unsigned char *packet, size_t n)
 {
     struct asked *q = arg;
-    struct dnsbl_answer answer = { .why = rc == RC_TIMEOUT ? "no answer" : "no connection" };
+    struct dnsbl_answer answer = { .why = rc == RC_TIMEOUT ? "no answer"
+                                          : rc == RC_AGAIN ? "no descriptor left to ask with"
+                                                           : "no connection" };
     arena_reset(q->run->arena);
     if (rc == RC_OK)
         read_packet(q, packet, n, &answer);

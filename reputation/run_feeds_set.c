@@ -89,8 +89,10 @@ static void complain(struct source *s, enum list_fault fault, const char *why)
     say(s, fault, s->problem);
 }
 
+/* What is in use is what it has: less than that has not stayed. */
 static void recover(struct source *s)
 {
+    feed_free(&s->less);
     s->lame_ms = 0;
     s->dead = false;
     s->problem[0] = '\0';
@@ -236,9 +238,10 @@ bool source_take(struct source *s, struct slice bytes)
         rc = feed_accept(next, s->feed, &err);
     if (rc != RC_OK) {
         source_miss(s, err.text);
-        if (rc == RC_AGAIN)
+        if (rc == RC_AGAIN) { /* the next answer must bring a content, whichever it is */
             s->less = next;
-        else
+            s->etag[0] = s->modified[0] = '\0';
+        } else
             feed_free(&next);
         return false;
     }
@@ -247,7 +250,6 @@ bool source_take(struct source *s, struct slice bytes)
         return true;
     }
     feed_free(&s->held);
-    feed_free(&s->less);
     adopt(s, next, loop_now_ms(s->run->loop));
     return true;
 }

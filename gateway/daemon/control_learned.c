@@ -77,6 +77,31 @@ bool control_learned_note(struct control_learned *c, const struct conf_egress *e
     return true;
 }
 
+bool control_learned_forget(struct control_learned *c, struct slice egress)
+{
+    if (!learned_forget(c->core, egress))
+        return false;
+    control_learned_save(c);
+    return true;
+}
+
+void control_learned_outdate(const struct control_learned *c, struct standing *core,
+                             int64_t wall_ms)
+{
+    struct standing_evidence e[STANDING_LISTINGS_MAX];
+    struct addr address[LEARNED_EACH];
+    struct standing_view v;
+    for (int m = 0; standing_view(core, m, wall_ms, &v); m++) {
+        if (v.address.family != ADDR_NONE || learned_of(c->core, v.egress, address))
+            continue;
+        uint32_t n = standing_evidence(core, m, wall_ms, e, STANDING_LISTINGS_MAX);
+        for (uint32_t i = 0; i < n && e[i].kind == STANDING_EV_LISTED && e[i].standing; i++) {
+            struct standing_check silent = { .source = e[i].source, .verdict = STANDING_SILENT };
+            standing_listing(core, m, &silent, wall_ms);
+        }
+    }
+}
+
 const struct learned *control_learned_core(const struct control_learned *c)
 {
     return c->core;

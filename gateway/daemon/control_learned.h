@@ -12,6 +12,7 @@
 #include "gateway/daemon/keeper.h"
 #include "gateway/io/loop.h"
 #include "reputation/learned.h"
+#include "reputation/standing.h"
 
 struct control_learned;
 
@@ -24,6 +25,11 @@ void control_learned_save(struct control_learned *learned);
 /* Mail left from there. True: the addresses of this egress are others now, and are kept. */
 bool control_learned_note(struct control_learned *learned, const struct conf_egress *egress,
                           const struct addr *source);
+/* Mail is to tell its addresses anew. True: some were known. */
+bool control_learned_forget(struct control_learned *learned, struct slice egress);
+/* Nobody is asked about an address that was forgotten: its listing ends as that of a dead list. */
+void control_learned_outdate(const struct control_learned *learned, struct standing *core,
+                             int64_t wall_ms);
 /* Valid until the next note. */
 const struct learned *control_learned_core(const struct control_learned *learned);
 

@@ -117,6 +117,8 @@ void control_order_run(struct control_standing *c, struct loop *loop, enum stand
     slice_cut(o.name, '/', &o.egress, &o.address);
     enum rc rc = carry_out(&o, order, &err);
     if (rc == RC_OK) {
+        if (order == STANDING_RESET)
+            control_standing_forget(c, o.egress);
         control_standing_touched(c);
         if (control_standing_save_now(c))
             answer_rows(&o, call);

@@ -2,6 +2,9 @@
 
 #include <stdio.h>
 
+/* After a start each egress learns its own: not one by one. */
+enum { LEARNED_MS = 1000 };
+
 static void on_links_event(void *arg, const struct links_event *event)
 {
     struct control_parts *c = arg;
@@ -103,11 +106,18 @@ static size_t on_ask_learned(void *arg, struct slice egress, struct addr address
     return learned_of(control_standing_learned(c->standing), egress, address_r);
 }
 
-static void on_learned(void *arg)
+static void tell_learned(struct timer *timer)
 {
-    const struct control_parts *c = arg;
+    struct control_parts *c = CONTAINER_OF(timer, struct control_parts, learned);
     control_lists_renew(c->lists);
     tell_lists(c);
+}
+
+static void on_learned(void *arg)
+{
+    struct control_parts *c = arg;
+    if (!timer_is_set(&c->learned))
+        timer_set(c->loop, &c->learned, LEARNED_MS);
 }
 
 static void note_listing(struct control_links *links, struct slice egress, const struct listing *l)
@@ -174,6 +184,8 @@ void control_parts_start(struct control_parts *c, struct loop *loop, const char 
                                          .fault = on_list_fault,
                                          .learned = on_ask_learned,
                                          .arg = c };
+    c->loop = loop;
+    timer_init(&c->learned, tell_learned);
     c->report = control_report_new(loop, relay_path, history);
     c->standing = control_standing_new(&standing);
     c->links = control_links_new(&links);
@@ -208,6 +220,7 @@ void control_parts_free(struct control_parts *c)
 {
     if (!c->links)
         return;
+    timer_stop(c->loop, &c->learned);
     control_report_watch(c->report, NULL);
     control_drains_free(&c->drains);
     control_lists_free(&c->lists);

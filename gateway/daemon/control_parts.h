@@ -16,6 +16,7 @@
 #include "gateway/daemon/control_lists.h"
 #include "gateway/daemon/control_report.h"
 #include "gateway/daemon/control_standing.h"
+#include "gateway/io/timer.h"
 
 struct control_parts {
     struct control_links *links; /* NULL, as all: not started */
@@ -25,6 +26,8 @@ struct control_parts {
     struct control_report *report;
     struct control_alarm *alarm;
     bool loss_told;
+    struct loop *loop;
+    struct timer learned; /* then the lists hear of addresses that turned out */
 };
 
 /* The struct is zeroed and stays where it is, as relay_path does. Folders: control may write

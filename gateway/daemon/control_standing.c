@@ -113,6 +113,7 @@ static void on_tick(struct timer *timer)
 {
     struct control_standing *c = CONTAINER_OF(timer, struct control_standing, tick);
     standing_tick(c->core, now(c));
+    control_learned_outdate(c->learned, c->core, now(c));
     control_standing_touched(c);
     try_again(c);
     if (c->unsaved || c->counted > SAVE_TICKS)
@@ -297,7 +298,8 @@ static enum standing_name name_of(enum hygiene_state state)
     return (enum standing_name)names[state];
 }
 
-/* Names of one address say nothing of an egress that has several. */
+/* Names of one address say nothing of an egress that has several; nor does what was said while it
+ * had one. */
 static bool has_several(const struct control_standing *c, struct slice egress)
 {
     struct addr address[LEARNED_EACH];
@@ -308,9 +310,11 @@ void control_standing_hygiene(struct control_standing *c, struct slice egress,
                               const struct hygiene *h)
 {
     int member = member_at(c, egress, &h->address);
-    if (member == STANDING_NONE || addr_is_private(&h->address) || has_several(c, egress))
+    if (member == STANDING_NONE || addr_is_private(&h->address))
         return;
-    standing_hygiene(c->core, member, name_of(h->reverse), name_of(h->ehlo), now(c));
+    bool several = has_several(c, egress);
+    standing_hygiene(c->core, member, several ? STANDING_NAME_OK : name_of(h->reverse),
+                     several ? STANDING_NAME_OK : name_of(h->ehlo), now(c));
     control_standing_touched(c);
 }
 
@@ -330,6 +334,12 @@ void control_standing_advise(struct control_standing *c, struct advice *a)
     learn_faults(c, a);
     standing_put_advice(c->core, now(c), a);
     control_standing_touched(c);
+}
+
+void control_standing_forget(struct control_standing *c, struct slice egress)
+{
+    if (control_learned_forget(c->learned, egress) && c->env.learned)
+        c->env.learned(c->env.arg);
 }
 
 const struct learned *control_standing_learned(const struct control_standing *c)

@@ -53,6 +53,9 @@ void control_standing_configure(struct control_standing *standing, struct polici
 /* The addresses of egresses of which the configuration names none. */
 const struct learned *control_standing_learned(const struct control_standing *standing);
 
+/* After a reset: what it leaves from may be another address by now. */
+void control_standing_forget(struct control_standing *standing, struct slice egress);
+
 /* What a receiver said, and to whom. */
 void control_standing_report(struct control_standing *standing, const struct reply_report *report);
 /* What a list says of an address of this egress, after each look: an address is free again only

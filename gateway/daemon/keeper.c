@@ -24,6 +24,7 @@ enum { HEAD_BYTES = 16 };
 struct kept {
     const char *name;   /* NULL: free */
     struct slice bytes; /* to be written; p NULL: nothing */
+    bool failed;        /* the last time */
 };
 
 struct keeper {
@@ -145,6 +146,7 @@ static void *run(void *arg)
         keep(k, &mine);
         free((void *)(uintptr_t)mine.bytes.p);
         pthread_mutex_lock(&k->mutex);
+        at->failed = k->failing;
         k->writing = false;
     }
     pthread_mutex_unlock(&k->mutex);
@@ -199,9 +201,18 @@ void keeper_save(struct keeper *k, const char *name, struct slice bytes)
     struct kept *at = place_of(k, name);
     assert(at);
     free((void *)(uintptr_t)at->bytes.p);
-    *at = (struct kept){ name, { copy, bytes.n } };
+    at->name = name;
+    at->bytes = (struct slice){ copy, bytes.n };
     pthread_cond_signal(&k->woken);
     pthread_mutex_unlock(&k->mutex);
+}
+
+static bool fails(const struct keeper *k)
+{
+    for (unsigned i = 0; i < KEEPER_FILES_MAX; i++)
+        if (k->at[i].failed)
+            return true;
+    return false;
 }
 
 bool keeper_wait(struct keeper *k)
@@ -209,7 +220,7 @@ bool keeper_wait(struct keeper *k)
     pthread_mutex_lock(&k->mutex);
     while (k->writing || next(k))
         pthread_cond_wait(&k->rested, &k->mutex);
-    bool kept = !k->failing;
+    bool kept = !fails(k);
     pthread_mutex_unlock(&k->mutex);
     return kept;
 }
@@ -217,9 +228,9 @@ bool keeper_wait(struct keeper *k)
 bool keeper_fails(struct keeper *k)
 {
     pthread_mutex_lock(&k->mutex);
-    bool fails = !k->writing && k->failing; /* it is the writer's while it writes */
+    bool any = fails(k);
     pthread_mutex_unlock(&k->mutex);
-    return fails;
+    return any;
 }
 
 /* ---- at the start ---- */

@@ -31,9 +31,9 @@ void keeper_free(struct keeper **keeper);
 /* `name` is a literal; at most KEEPER_FILES_MAX different ones. The bytes are copied. */
 void keeper_save(struct keeper *keeper, const char *name, struct slice bytes);
 
-/* Until all that was handed over is on the disk. False: the last write failed. */
+/* Until all that was handed over is on the disk. False: the last write of some file failed. */
 bool keeper_wait(struct keeper *keeper);
-/* The last write failed, and what it was to keep is only in memory. */
+/* The last write of some file failed: what it was to keep is only in memory. */
 bool keeper_fails(struct keeper *keeper);
 
 /* Takes the content of a copy, valid during the call. False, and why: it is damaged. */

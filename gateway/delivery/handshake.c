@@ -136,8 +136,7 @@ static bool wants_tls(const struct session *s)
     if (s->tls[0] || s->terms.tls == CONF_TLS_NONE || !(s->caps.ext & EXT_STARTTLS))
         return false;
     return !tls_optional(s) ||
-           !(s->plain_once ||
-             peers_tls_broken(d->peers, session_egress(s), &s->address, loop_now_ms(d->loop)));
+           !peers_tls_broken(d->peers, session_egress(s), &s->address, loop_now_ms(d->loop));
 }
 
 /* Plain or encrypted, this is the connection mail will use. */

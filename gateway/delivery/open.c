@@ -101,7 +101,9 @@ static void gave_up(struct session *s)
         else
             note_own(s, WHERE_DNS, (struct enhanced){ 4, 4, 4 }, "there is no host to try");
     }
-    if (s->relay && !s->lacked) {
+    bool ours =
+        s->lacked && s->trouble.where == WHERE_CONNECT; /* what it said itself counts more */
+    if (s->relay && !ours) {
         detour_relay(s);
         return;
     }
@@ -367,7 +369,6 @@ void open_again_plain(struct session *s)
     memmove(s->addrs + 1, s->addrs, s->addrs_n * sizeof s->addrs[0]);
     s->addrs[0] = s->address;
     s->addrs_n++;
-    s->plain_once = true;
     session_drop_stream(s);
     open_next_address(s);
 }

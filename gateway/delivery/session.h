@@ -112,7 +112,6 @@ struct session {
     uint64_t *domains; /* that it has named (delivery/domains) */
     struct expected expected[EXPECTED_MAX];
     uint8_t expected_at, expected_n;
-    bool plain_once;    /* TLS broke here: this time without */
     bool tls_under_way; /* between the 220 and the end of the handshake */
     bool esmtp, authed;
     bool need_rset;
@@ -189,14 +188,14 @@ void open_next_address(struct session *s); /* the first, too */
 void open_failed(struct session *s, const struct finding *finding);
 /* The same address again, without TLS. */
 void open_again_plain(struct session *s);
+/* Its name could not be looked up for want of a descriptor of our own. */
+void open_lacked(struct session *s, const char *text);
 
 /* ---- open_via.c ---- */
 struct terms session_terms(const struct conf_egress *e, const struct conf_route *route);
 bool terms_same(const struct terms *a, const struct terms *b);
 /* False: they are being looked up, or the session is over; else s->proxy is filled. */
 bool open_find_proxy(struct session *s);
-/* Its name could not be looked up for want of a descriptor of our own. */
-void open_lacked(struct session *s, const char *text);
 /* Do other sessions work at the same target, by the same egress at that? */
 bool open_others_work(const struct session *s, bool same_egress);
 void open_note_source(struct session *s, const struct dial_result *result);

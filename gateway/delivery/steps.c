@@ -60,7 +60,8 @@ void session_flush_out(struct session *s)
 
 /* ---- deadlines (RFC 5321 section 4.5.3.2) ---- */
 
-enum { FAREWELL_MS = 5000 }; /* who says 421 closes the connection */
+/* Who means 421 closes the connection; who goes on may look at the message first. */
+enum { FAREWELL_MS = 60000 };
 
 static int64_t patience(const struct session *s)
 {
@@ -70,7 +71,7 @@ static int64_t patience(const struct session *s)
     if (s->tls_under_way)
         return conf->timeouts.greeting;
     if (transact_farewell_of(s))
-        return FAREWELL_MS;
+        return conf->timeouts.final < FAREWELL_MS ? conf->timeouts.final : FAREWELL_MS;
     if (!s->expected_n) /* sending a body: between two pieces of it */
         return conf->timeouts.data;
     switch ((enum step)s->expected[s->expected_at].step) {

@@ -315,8 +315,6 @@ void reply_rcpt(struct session *s, struct expected *e, const struct reply *reply
         a->batch[a->accepted++] = recipient;
     } else if (!a->mail_refused) {
         struct finding f = finding_of(s, WHERE_RCPT, reply);
-        if (reply->code == 421)
-            crowd_judge(s, &f);
         if (!(a->accepted && outcome_too_many_rcpt(&f)))
             attempt_find(a, recipient, &f);
     }

@@ -65,6 +65,8 @@ static ares_socket_t open_socket(int family, int type, int protocol, void *arg)
     struct channel *c = arg;
     int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
     c->lacked = c->lacked || (fd < 0 && net_is_exhausted(errno));
+    if (fd >= 0 && type == SOCK_STREAM) /* c-ares does it only to sockets of its own */
+        net_set_nodelay(fd);
     return fd;
 }
 
@@ -226,7 +228,9 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *packet
     struct question *q = arg;
     enum rc rc = status == ARES_ETIMEOUT ? RC_TIMEOUT : q->channel->lacked ? RC_AGAIN : RC_IO;
     (void)timeouts;
-    bool formerr = status == ARES_SUCCESS && packet && n > 3 && (packet[3] & 15) == DNS_FORMERR;
+    /* With an OPT in it the server knows EDNS; c-ares would cut one off a plain question, too. */
+    bool formerr = status == ARES_SUCCESS && packet && n >= 12 && (packet[3] & 15) == DNS_FORMERR &&
+                   !(packet[10] | packet[11]);
     if (formerr && !q->plain && !q->channel->closing) {
         q->channel->plain = true;
         send_question(q);

@@ -3,10 +3,11 @@
  *
  *   Descriptors come to the loop through SOCK_STATE_CB; while questions are open a 50 ms tick
  *   lets c-ares see its time-outs (ares_timeout() is linear in them, trap 8 of the design notes).
- *   EDNS: each query carries a plain 11-byte OPT and the AD bit; that very form is what makes
- *   ARES_FLAG_EDNS safe to set (on FORMERR it cuts exactly 11 bytes off). Anything longer (DO,
- *   ECS) needs another channel without the flag. c-ares cuts once only: of a server that answers
- *   FORMERR what was asked meanwhile is asked again here, and all further questions go without.
+ *   EDNS: each query, unless the server knows none, carries a plain 11-byte OPT and the AD bit;
+ *   that very form is what makes ARES_FLAG_EDNS safe to set (on FORMERR it cuts exactly 11 bytes
+ *   off). Anything longer (DO, ECS) needs another channel without the flag. c-ares cuts once only:
+ *   of a server that answers FORMERR without OPT what was asked meanwhile is asked again here, and
+ *   all further questions go without.
  *
  * Callbacks: run inside c-ares, possibly inside channel_send(). Never free a channel there.
  */

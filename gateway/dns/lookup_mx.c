@@ -27,6 +27,7 @@ static void on_implicit(void *arg, struct host_set *hosts)
         fail(l, DNS_UNUSABLE, hosts->text, ttl_ms);
         break;
     case DNS_TEMPORARY:
+        l->lacked = hosts->lacked;
         snprintf(l->text, sizeof l->text, "%s", hosts->text);
         lookup_publish_failure(l);
         break;
@@ -44,6 +45,7 @@ static void on_answer(void *arg, const struct ask_result *result)
     const struct dns_answer *a = result->answer;
     l->mx.ask = NULL;
     if (!a) {
+        l->lacked = result->rc == RC_AGAIN;
         snprintf(l->text, sizeof l->text, "%s", result->text);
         lookup_publish_failure(l);
         return;

@@ -218,7 +218,8 @@ static void *answer_at_once(struct resolver *r, enum lookup_kind kind, struct sl
     struct addr addr;
     bool bare, literal = dns_parse_literal(name, &addr, &bare);
     int64_t expires_ms = loop_now_ms(r->loop) + r->conf.ttl_max_ms;
-    if (!literal && dns_is_host_name(name.p))
+    bool onion = slice_ends_with(name, ".onion"); /* RFC 7686: nobody is asked */
+    if (!literal && !onion && dns_is_host_name(name.p))
         return NULL;
     if (kind == LOOKUP_MX) {
         struct mx_set *set = literal && !bare ? mx_set_single(name.p, false)

@@ -185,7 +185,6 @@ struct host_set *host_set_copy(const struct host_set *set)
     struct host_set *copy = host_set_make(set->addrs, set->count);
     copy->status = set->status;
     copy->stale = set->stale;
-    copy->lacked = set->lacked;
     copy->expires_ms = set->expires_ms;
     memcpy(copy->text, set->text, sizeof copy->text);
     return copy;

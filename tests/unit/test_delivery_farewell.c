@@ -23,7 +23,7 @@ static void send_to(const struct line *script)
 {
     play(0, script);
     peer_shut(&rig.peers[1]);
-    rig_start("delivery: { connections: 1 }", "");
+    rig_start("delivery: { connections: 1, timeouts: { final: 1s } }", "");
     rig_mail(&two);
 }
 
@@ -71,6 +71,12 @@ static void test_the_connection_is_reset(void **state)
     check_nobody_has_it(RESET);
 }
 
+static void test_nothing_more_is_said(void **state)
+{
+    (void)state;
+    check_nobody_has_it(GO_ON);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -78,6 +84,7 @@ int main(void)
         T(test_the_others_have_it),
         T(test_the_connection_ends),
         T(test_the_connection_is_reset),
+        T(test_nothing_more_is_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -63,6 +63,7 @@ static void mail_exchangers(void **state)
         { "loop.example", "", DNS_UNUSABLE, false, false },
         { "bogus.example", "", DNS_UNUSABLE, false, false },
         { "not a name", "", DNS_NXDOMAIN, false, false },
+        { "hidden.onion", "", DNS_NXDOMAIN, false, false }, /* RFC 7686 */
         { "", "", DNS_NXDOMAIN, false, false },
         { "192.0.2.1", "", DNS_NXDOMAIN, false, false },
         { "[192.0.2.1]", "0 [192.0.2.1]", DNS_OK, false, false },
@@ -171,6 +172,7 @@ static void servers_without_edns(void **state)
 {
     (void)state;
     atomic_store(&rig.moods[0], NO_EDNS);
+    atomic_store(&rig.moods[1], NO_EDNS); /* nobody else to ask */
     assert_int_equal(mx("two.example")->status, DNS_OK);
     assert_int_equal(mx("alias.example")->status, DNS_OK);
 }

@@ -145,6 +145,23 @@ static void test_what_stays_less_is_taken_in_the_end(void **state)
     assert_true(!rig.last.dead && rig.last.state == LIST_CLEAR);
 }
 
+/* It was whole again, even if it cannot be believed for another reason. */
+static void test_what_did_not_stay_less_is_forgotten(void **state)
+{
+    (void)state;
+    rig.config.address_n = 3;
+    run_feeds_configure(rig.run, &rig.config);
+    come("198.51.100.1\n198.51.100.2\n198.51.100.3\n198.51.100.4\n198.51.100.5\n198.51.100.6\n"
+         "198.51.100.7\n198.51.100.8\n198.51.100.9\n");
+    come("192.0.2.3\n");
+    assert_non_null(strstr(rig.alarm, "shrank from 9 to 1"));
+    come("192.0.2.0/24\n198.51.100.1\n198.51.100.2\n198.51.100.3\n198.51.100.4\n198.51.100.5\n"
+         "198.51.100.6\n198.51.100.7\n198.51.100.8\n");
+    assert_int_equal(rig.fault, LIST_HELD);
+    look_in(10 * MINUTE);
+    assert_int_equal(rig.last.state, LIST_CLEAR);
+}
+
 /* An earlier process may have believed what it said: that ends, too. */
 static void test_one_that_never_came(void **state)
 {
@@ -209,6 +226,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_what_cannot_be_read_ages, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_did_not_stay_less_is_forgotten, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_what_stays_less_is_taken_in_the_end, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_one_that_never_came, set_up, tear_down),
