@@ -71,6 +71,10 @@ static void test_what_receivers_see(void **state)
     expect("far", "203.0.113.1 2001:db8::1");
     expect("near", "203.0.113.2");
     expect("none", "");
+    assert_true(learned_forget(l, slice_of("far")));
+    assert_false(learned_forget(l, slice_of("far")));
+    expect("far", "");
+    expect("near", "203.0.113.2");
 }
 
 /* A provider gave the line another address: the one of before is another's within a day. */
