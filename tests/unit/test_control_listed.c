@@ -49,7 +49,9 @@ static struct {
     struct child control; /* as the supervisor sees it */
     struct ipc *line;     /* control's end of it */
     struct feed_files *files;
-    bool barred[EGRESSES]; /* in the table that the worker has */
+    bool barred[EGRESSES];          /* in the table that the worker has */
+    int64_t table_ms;               /* when that was made */
+    int64_t barred_since[EGRESSES]; /* when the first one with the bar was */
 } rig;
 
 static void advance(int64_t ms)
@@ -80,8 +82,12 @@ static void on_advice(void *worker, struct advice *advice)
     for (int i = 0; i < EGRESSES; i++) {
         char name[2] = { (char)('a' + i), '\0' };
         int row = advice_egress(advice, slice_of(name));
-        rig.barred[i] = row != ADVICE_NONE && advice->egress[row].fault == EGRESS_BARRED;
+        bool barred = row != ADVICE_NONE && advice->egress[row].fault == EGRESS_BARRED;
+        if (barred && !rig.barred[i])
+            rig.barred_since[i] = advice->made_ms;
+        rig.barred[i] = barred;
     }
+    rig.table_ms = advice->made_ms;
     advice_unref(&advice);
 }
 
@@ -184,6 +190,7 @@ static int set_up(void **state)
     int fds[2];
     (void)state;
     memset(&rig, 0, sizeof rig);
+    memset(&line_says, 0, sizeof line_says);
     clocks_stop();
     temp_dir_make(rig.dir, sizeof rig.dir);
     snprintf(rig.path, sizeof rig.path, "%s/relay.sock", rig.dir);
@@ -362,6 +369,42 @@ static void test_what_could_not_be_written_is_when_it_can(void **state)
     assert_int_not_equal(kept(), before);
 }
 
+static void assert_first_is(const char *state)
+{
+    struct standing_view v;
+    assert_true(
+        standing_view(control_standing_core(rig.parts.standing), 0, loop_wall_ms(rig.loop), &v));
+    assert_string_equal(standing_state_names[v.state], state);
+}
+
+/* That nothing is under way ends a drain when every worker obeys a table with the bar: it need not
+ * be the newest. Before that mail may still begin. */
+static void test_a_drain_ends_when_the_bar_is_obeyed(void **state)
+{
+    enum { SOON_MS = 5000 };
+    struct err err;
+    (void)state;
+    line_says.answers = true;
+    line_says.egress = "a";
+    line_says.table_ms = rig.table_ms;
+    assert_int_equal(standing_order(control_standing_core(rig.parts.standing), 0, STANDING_DRAIN,
+                                    loop_wall_ms(rig.loop), &err),
+                     RC_OK);
+    control_standing_touched(rig.parts.standing);
+    pass(SOON_MS);
+    assert_true(rig.barred[0] && rig.barred_since[0] > line_says.table_ms);
+    assert_first_is("draining");
+    line_says.table_ms = rig.barred_since[0];
+    line_says.transactions = 1;
+    list_first(2);
+    pass(SOON_MS);
+    assert_true(rig.barred[1] && rig.table_ms > line_says.table_ms);
+    assert_first_is("draining");
+    line_says.transactions = 0;
+    pass(SOON_MS);
+    assert_first_is("disabled");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -370,6 +413,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_address_that_is_forgotten_is_listed_no_more, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_what_could_not_be_written_is_when_it_can, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_drain_ends_when_the_bar_is_obeyed, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_line_in_a_file_bars_within_two_seconds, set_up,
                                         tear_down),
