@@ -116,7 +116,9 @@ def test_the_second_delivers(far):
     make_ready(here, sinks)
     for stage in STAGES:                        # it says beforehand who would race, and when
         rows = explained(here, stage)
-        assert rows["two"]["races_after_ms"] >= 250 and "races_after_ms" not in rows["one"]
+        least = 250 if rows["one"]["fail"] > 0.04 else 1250     # not before the SYN's repetition
+        assert least <= rows["two"]["races_after_ms"] <= 3000
+        assert "races_after_ms" not in rows["one"]
     seen = {stage: len(s.sessions) for stage, s in sinks.items()}
     cut(sinks, one)
     for stage in STAGES:

@@ -198,6 +198,8 @@ struct links_hooks pw_hooks(struct probe_world *w)
 static void mail(struct probe_world *w, int group, int index)
 {
     int e = w->order[index], host = (int)rnd_below(&w->rnd, (uint64_t)w->hosts[group]);
+    if (w->crowds && rnd_below(&w->rnd, 4))
+        host = 0;
     struct addr to = address_of(group, host);
     bool lost = w->dead_until_ms[e][group] > w->now_ms || w->host[group][host] == HOST_HANGS ||
                 w->host[group][host] == HOST_TIMES_OUT;

@@ -61,6 +61,7 @@ struct probe_world {
     uint64_t ticks[2];
     bool scripted;   /* nothing happens by chance */
     bool shuts_out;  /* the first host of group 0 refuses connections by the first egress */
+    bool crowds;     /* most mail of a group goes to its first host */
     unsigned urgent; /* probes */
     unsigned events[LINKS_EVENT_KINDS];
     struct answer answer[ANSWERS_MAX];

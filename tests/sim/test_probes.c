@@ -197,21 +197,25 @@ static void test_an_egress_with_fifty_groups_dies(void **state)
 }
 
 /* It is that pair of egress and host, and neither the path nor the destination: all other hosts of
- * the group are still best reached by it. */
+ * the group are still best reached by it. Nor where nearly all mail goes to that host, so that it
+ * fails many times on end and the only other one was asked a moment ago. */
 static void test_a_host_shuts_one_egress_out(void **state)
 {
-    struct probe_world *w = four(1, 8, 0.5);
     (void)state;
-    w->shuts_out = true;
-    int64_t since_ms = w->now_ms;
-    while (w->now_ms < since_ms + 15 * MINUTE_MS) {
-        pw_tick(w);
-        assert_int_equal(pw_preferred(w, 0), 0);
+    for (int crowds = 0; crowds < 2; crowds++) {
+        struct probe_world *w = crowds ? four(1, 2, 2) : four(1, 8, 0.5);
+        w->shuts_out = true;
+        w->crowds = crowds;
+        int64_t since_ms = w->now_ms;
+        while (w->now_ms < since_ms + 15 * MINUTE_MS) {
+            pw_tick(w);
+            assert_true(crowds || pw_preferred(w, 0) == 0);
+        }
+        assert_int_equal(w->events[LINKS_PATH_DOWN] + w->events[LINKS_DESTINATION_SUSPECT] +
+                             w->events[LINKS_EGRESS_FAULT],
+                         0);
+        pw_free(w);
     }
-    assert_int_equal(w->events[LINKS_PATH_DOWN] + w->events[LINKS_DESTINATION_SUSPECT] +
-                         w->events[LINKS_EGRESS_FAULT],
-                     0);
-    pw_free(w);
 }
 
 static uint64_t last_seed(void)

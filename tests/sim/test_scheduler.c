@@ -302,6 +302,37 @@ static void no_lane_starves_where_mail_is_slow(void **state)
     }
 }
 
+/* By its weight bulk has every ninth turn beside high. Where turns are slow it has one as soon as
+ * it has waited for a minute, but never more than every fourth. */
+static void age_gives_every_fourth_turn(void **state)
+{
+    static const struct {
+        int64_t pace_ms;
+        int turns;
+    } cases[] = {
+        { 1000, 9 }, { 5000, 9 }, { 10000, 6 }, { 20000, 4 }, { 30000, 4 }, { 600000, 4 }
+    };
+    (void)state;
+    for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
+        struct world w;
+        int last = -1;
+        world_make(&w, 1, 1);
+        for (int i = 0; i < 4; i++)
+            world_send(&w, 0, i % 2 ? LANE_HIGH : LANE_BULK, 1, 5000);
+        for (int i = 0; i < 200; i++, w.now_ms += cases[k].pace_ms) {
+            struct sim_mail *m = world_take(&w);
+            world_send(&w, 0, m->is.lane, 1, m->is.bytes);
+            if (m->is.lane == LANE_BULK) {
+                assert_true(i < 20 || i - last == cases[k].turns);
+                last = i;
+            }
+            free(m);
+        }
+        assert_true(last > 180);
+        world_end(&w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -314,6 +345,7 @@ int main(void)
         cmocka_unit_test(lanes_share_by_weight),
         cmocka_unit_test(urgent_leaves_a_seventeenth),
         cmocka_unit_test(no_lane_starves_where_mail_is_slow),
+        cmocka_unit_test(age_gives_every_fourth_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,6 +20,7 @@
 
 #include "gateway/admin/cli.h"
 #include "gateway/admin/filter.h"
+#include "gateway/admin/show_standing.h"
 #include "gateway/admin/table.h"
 #include "tests/support/certs.h"
 
@@ -307,13 +308,47 @@ static void notes(void **state)
     table_free(&t);
 }
 
+/* What is clean has none of these, whatever its last change was. */
+static void sentences_below_an_address(void **state)
+{
+    static const char rows[] =
+        "[{\"egress\":\"a\",\"standing\":[{\"address\":\"192.0.2.1\",\"state\":\"listed\","
+        "\"reason\":\"listed by x\",\"does\":\"no mail leaves\",\"todo\":\"ask them\"}]},"
+        "{\"egress\":\"b\",\"standing\":[{\"address\":\"192.0.2.2\",\"state\":\"clean\","
+        "\"reason\":\"the canary was accepted\",\"does\":\"\",\"todo\":\"\"}]},"
+        "{\"egress\":\"c\",\"state\":\"unplumbed\",\"evidence\":\"no such address\","
+        "\"standing\":[{\"address\":\"192.0.2.3\",\"state\":\"clean\",\"reason\":\"reset\"}]}]";
+    json_t *all = json_loads(rows, 0, NULL);
+    struct table *t = show_standing_begin(false);
+    char *text = NULL;
+    size_t size;
+    (void)state;
+    assert_non_null(all);
+    for (size_t i = 0; i < json_array_size(all); i++)
+        show_egress(t, json_array_get(all, i));
+    FILE *f = open_memstream(&text, &size);
+    table_print(t, f);
+    fclose(f);
+    char *b = strstr(text, "\nb "), *c = strstr(text, "\nc ");
+    assert_true(b && c);
+    assert_int_equal(strchr(b + 1, '\n') - c, 0); /* one line */
+    assert_non_null(strstr(c, "\n    Why: unplumbed: no such address\n"));
+    *b = '\0';
+    assert_non_null(strstr(text, "\n    Why: listed by x\n"
+                                 "    What Waypost does: no mail leaves\n"
+                                 "    What to do: ask them"));
+    free(text);
+    table_free(&t);
+    json_decref(all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(arguments),   cmocka_unit_test(what_cannot_be_written_is_a_failure),
         cmocka_unit_test(wrong_files), cmocka_unit_test(echo_comes_back),
         cmocka_unit_test(filters),     cmocka_unit_test(tables),
-        cmocka_unit_test(notes),
+        cmocka_unit_test(notes),       cmocka_unit_test(sentences_below_an_address),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /*
  * test_delivery_paths — the egress of each mail by advice, and what else decides
  */
+#include "gateway/delivery/race.h"
 #include "gateway/queue/inspect.h"
 #include "tests/unit/delivery_rig.h"
 
@@ -250,6 +251,14 @@ static void test_a_greeting_that_is_late_for_this_host(void **state)
     assert_int_equal(told, 1);
 }
 
+/* To the proxy, its method, a login, its own dial (RFC 1928, 1929): four round trips for one. */
+static void test_a_race_through_a_proxy_begins_later(void **state)
+{
+    (void)state;
+    assert_int_equal(race_wait_ms(false, 250), 250);
+    assert_int_equal(race_wait_ms(true, 250), 1000);
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, rig_set_up, rig_tear_down)
 
 int main(void)
@@ -264,6 +273,7 @@ int main(void)
         T(test_a_race_goes_on_until_one_greets),
         T(test_a_race_on_a_doubtful_path),
         T(test_no_race_without_doubt),
+        T(test_a_race_through_a_proxy_begins_later),
         T(test_a_greeting_that_is_late_for_this_host),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

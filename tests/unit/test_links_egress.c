@@ -135,10 +135,10 @@ static void test_probes_that_workers_deny(void **state)
 
 /* ---- an egress in doubt ---- */
 
-static void make_fail(struct links_rig *r, int group)
+static void make_fail(struct links_rig *r, int group, unsigned first_address)
 {
     r->group = group;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = first_address; i < first_address + 2; i++) {
         struct addr to = lr_address(r, i);
         lr_see(r, A, &to, OBS_CONNECT, OBS_REFUSED, r->now_ms - 1, 1);
     }
@@ -165,8 +165,8 @@ static void test_doubt_lasts(void **state)
     r.dead[A] = true;
     r.dead_result = OBS_UNSENT;
     assert_true(doubt_of(&r, 2) < doubted);
-    make_fail(&r, 0);
-    make_fail(&r, 1);
+    make_fail(&r, 0, 0);
+    make_fail(&r, 1, 0);
     for (int i = 0; i < 3; i++) {
         lr_run(&r, 8000);
         assert_true(doubt_of(&r, 2) >= doubted);
@@ -176,6 +176,96 @@ static void test_doubt_lasts(void **state)
     lr_see(&r, A, &to, OBS_CONNECT, OBS_OK, r.now_ms - 1, 1);
     lr_run(&r, 2000);
     assert_true(doubt_of(&r, 2) < doubted);
+    lr_finish(&r);
+}
+
+/* ---- an egress that its paths put out ---- */
+
+/* Groups that all egresses reach; `a` answers no probe from now on. */
+static void reach(struct links_rig *r, unsigned groups)
+{
+    lr_start(r, LINKS_RIG_ADDRESSES);
+    for (unsigned g = 0; g < groups; g++) {
+        const char region[] = { (char)('r' + g), '\0' };
+        r->group = links_group(r->links, SLICE_LIT("c"), slice_of(region));
+        assert_int_equal(r->group, g);
+        lr_learn(r, 30);
+    }
+    r->dead[A] = true;
+    r->dead_result = OBS_UNSENT;
+}
+
+static void through(struct links_rig *r, int e, unsigned group)
+{
+    struct addr to = lr_address(r, 7);
+    r->group = (int)group;
+    lr_see(r, e, &to, OBS_CONNECT, OBS_OK, r->now_ms - 1, 1);
+}
+
+/* The first `bad` of them are reached by b alone; a gets through to the `good` next ones. Each time
+ * other hosts show it: of those that failed before it may be the host. */
+static void fall_out(struct links_rig *r, unsigned bad, unsigned good)
+{
+    for (unsigned g = 0; g < bad; g++)
+        make_fail(r, (int)g, 10 + 2 * r->events[LINKS_EGRESS_FAULT]);
+    r->now_ms += 10;
+    for (unsigned g = 0; g < bad; g++)
+        through(r, B, g);
+    for (unsigned g = bad; g < bad + good; g++)
+        through(r, A, g);
+    lr_run(r, 2000);
+}
+
+/* Three, and six of ten that were tried since. */
+static void test_how_many_put_it_out(void **state)
+{
+    static const struct {
+        unsigned bad, good;
+        bool out;
+    } cases[] = { { 2, 0, false }, { 3, 0, true }, { 3, 2, true },
+                  { 4, 3, false }, { 6, 4, true }, { 6, 5, false } };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct links_rig r;
+        reach(&r, cases[i].bad + cases[i].good);
+        fall_out(&r, cases[i].bad, cases[i].good);
+        print_message("%u of %u\n", cases[i].bad, cases[i].bad + cases[i].good);
+        assert_int_equal(r.advice->egress[A].fault, cases[i].out ? EGRESS_PATHS_DOWN : EGRESS_FINE);
+        lr_finish(&r);
+    }
+}
+
+/* Mail by a gets through to the group, until the egress is fine or the path is UP. */
+static void prove(struct links_rig *r, int group)
+{
+    for (unsigned i = 0; i < 80 && (r->advice->egress[A].fault != EGRESS_FINE ||
+                                    advice_path(r->advice, A, group)->state != PATH_UP);
+         i++) {
+        through(r, A, (unsigned)group);
+        lr_run(r, 2500);
+    }
+    assert_int_equal(r->advice->egress[A].fault, EGRESS_FINE);
+    assert_int_equal(advice_path(r->advice, A, group)->state, PATH_UP);
+}
+
+/* One path brings the others back with the egress; the second time in a quarter of an hour each has
+ * to get through by itself. */
+static void test_who_comes_back_with_it(void **state)
+{
+    enum { NOT_NOTICED = 3, GROUPS };
+    struct links_rig r;
+    (void)state;
+    reach(&r, GROUPS);
+    for (int round = 0; round < 2; round++) {
+        fall_out(&r, NOT_NOTICED, 0);
+        assert_int_equal(r.advice->egress[A].fault, EGRESS_PATHS_DOWN);
+        for (int g = 0; g < GROUPS; g++)
+            assert_int_equal(advice_path(r.advice, A, g)->state, PATH_DOWN);
+        prove(&r, 0);
+        for (int g = 1; g < GROUPS; g++)
+            assert_int_equal(advice_path(r.advice, A, g)->state, round ? PATH_DOWN : PATH_UP);
+    }
+    prove(&r, NOT_NOTICED);
     lr_finish(&r);
 }
 
@@ -213,6 +303,8 @@ int main(void)
         cmocka_unit_test(test_beacon_brings_a_path_back),
         cmocka_unit_test(test_probes_that_workers_deny),
         cmocka_unit_test(test_doubt_lasts),
+        cmocka_unit_test(test_how_many_put_it_out),
+        cmocka_unit_test(test_who_comes_back_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
