@@ -81,6 +81,8 @@ struct cell {
     int64_t until_ms;   /* blocked */
     uint32_t blocks;    /* repeats */
     int64_t canary_ms;  /* flying since */
+    bool resort;        /* blocked, and the least bad of a pool. Derived, as the next one */
+    bool was_resort;
     /* ip-throttled */
     int64_t throttled_ms, scored_ms; /* last reply; when `scored` was true */
     double scored;                   /* of E that comes from throttling */
@@ -190,7 +192,8 @@ void member_settle(struct standing *s, struct member *m); /* follows the rules u
 void member_spare(struct standing *s, struct member *m);  /* back from where soft evidence put it */
 void member_hold(struct standing *s, struct member *m, uint8_t hold, bool on, const char *reason);
 bool member_eligible(const struct member *m);
-bool member_works(const struct member *m); /* eligible, and mail can leave by it just now */
+bool member_works(const struct member *m);   /* eligible, and mail can leave by it just now */
+bool member_carries(const struct member *m); /* eligible, or the last resort */
 void member_ramp_tick(struct standing *s, struct member *m);
 void member_prove_anew(const struct standing *s, struct member *m);
 

@@ -37,6 +37,11 @@ bool member_works(const struct member *m)
     return member_eligible(m) && m->fault == EGRESS_FINE;
 }
 
+bool member_carries(const struct member *m)
+{
+    return member_eligible(m) || m->last_resort;
+}
+
 /* ---- changing a state ---- */
 
 static void emit(const struct standing *s, const struct member *m, const struct cell *c,
@@ -73,6 +78,7 @@ void standing_move(struct standing *s, struct member *m, struct cell *c, enum st
         c->state = (uint8_t)to;
         c->since_ms = s->now_ms;
         standing_retext(&c->reason, reason);
+        s->dirty = s->dirty || (s->send && (from == STANDING_BLOCKED || to == STANDING_BLOCKED));
     } else {
         m->state = (uint8_t)to;
         m->since_ms = s->now_ms;
