@@ -16,8 +16,7 @@ const char *const choice_reason_texts[CHOICE_REASONS] = {
     [CHOSEN_EXPLORING] = "chosen: to see what it is like",
     [CHOSEN_WARMING_UP] = "chosen: it is warming up, and this is its share",
     [CHOSEN_LAST_RESORT] = "chosen: all others are down as well",
-    [CHOSEN_LEAST_BAD] = "chosen: this receiver refuses all that are left, and it carries mail all "
-                         "the same, as the least bad of them (last_resort)",
+    [CHOSEN_LEAST_BAD] = "chosen: all the same, the least bad of all that are out (last_resort)",
     [NOT_CHEAPEST] = "slower",
     [BELOW_MARGIN] = "faster, but below the margin",
     [NOT_DRAWN] = "nearly as good",

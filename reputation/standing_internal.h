@@ -192,12 +192,12 @@ void member_settle(struct standing *s, struct member *m); /* follows the rules u
 void member_spare(struct standing *s, struct member *m);  /* back from where soft evidence put it */
 void member_hold(struct standing *s, struct member *m, uint8_t hold, bool on, const char *reason);
 bool member_eligible(const struct member *m);
-bool member_works(const struct member *m);   /* eligible, and mail can leave by it just now */
-bool member_carries(const struct member *m); /* eligible, or the last resort */
+bool member_works(const struct member *m); /* eligible, and mail can leave by it just now */
 void member_ramp_tick(struct standing *s, struct member *m);
 void member_prove_anew(const struct standing *s, struct member *m);
 
 /* standing_pool.c */
+bool member_carries(const struct member *m); /* eligible, or the last resort */
 bool pools_permit(const struct standing *s, const struct member *m);
 /* Going there it is out for soft reasons alone. */
 bool pools_may_want(const struct standing *s, const struct member *m, enum standing_state to);

@@ -15,6 +15,11 @@ static uint32_t pool_count(const struct standing *s)
     return s->pool_n ? s->pool_n : 1;
 }
 
+bool member_carries(const struct member *m)
+{
+    return member_eligible(m) || m->last_resort;
+}
+
 bool pools_share(const struct standing *s, const struct member *a, const struct member *b)
 {
     for (uint32_t p = 0; p < pool_count(s); p++)

@@ -37,11 +37,6 @@ bool member_works(const struct member *m)
     return member_eligible(m) && m->fault == EGRESS_FINE;
 }
 
-bool member_carries(const struct member *m)
-{
-    return member_eligible(m) || m->last_resort;
-}
-
 /* ---- changing a state ---- */
 
 static void emit(const struct standing *s, const struct member *m, const struct cell *c,
