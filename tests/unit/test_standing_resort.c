@@ -181,6 +181,26 @@ static void test_pools(void **state)
     assert_int_equal(resort(r), STANDING_NONE);
 }
 
+/* Blocked for equally long: rather one that has not fallen again and again. */
+static void test_falls(void **state)
+{
+    struct standing_rig *r = *state;
+    r->idle = true;
+    r->config.last_resort = STANDING_SEND;
+    sr_configure(r);
+    for (int i = 0; i < 2; i++) {
+        sr_condemn(r, 0);
+        sr_wait(r, 24 * RIG_HOUR);
+        sr_state(r, 0, STANDING_PROBATION);
+    }
+    assert_int_equal(sr_view(r, 0).relapses, 1);
+    r->config.min_active = 4; /* nobody can be spared */
+    sr_configure(r);
+    for (int m = 0; m < 4; m++)
+        block(r, m);
+    assert_int_equal(resort(r), 1);
+}
+
 static void set_send(struct standing *s, const struct standing_member *member, uint32_t n)
 {
     struct standing_config config = { .member = member,
@@ -227,6 +247,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_accepted, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_faults, sr_set_up, sr_tear_down),
         cmocka_unit_test_setup_teardown(test_pools, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_falls, sr_set_up, sr_tear_down),
         cmocka_unit_test(test_what_the_relay_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
