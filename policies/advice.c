@@ -225,6 +225,7 @@ void advice_seal(struct advice *a)
         mix(&digest, s->provider.p, s->provider.n);
         mix(&digest, &s->share, sizeof s->share);
         mix(&digest, &s->per_hour, sizeof s->per_hour);
+        mix(&digest, &s->last_resort, sizeof s->last_resort);
         mix(&digest, &s->egress, sizeof s->egress);
         mix_address(&digest, &s->source);
     }

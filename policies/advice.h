@@ -88,6 +88,7 @@ struct advice_standing {
     struct slice provider; /* as reply_provider() names it; empty: with all others */
     float share;           /* of the mail it would get that it may have; 0: none */
     uint32_t per_hour;     /* mails, in all workers together; 0: no limit */
+    bool last_resort;      /* it refuses all that are left: this is the least bad of them */
     int16_t egress;        /* its row */
     struct addr source;    /* ADDR_NONE: the egress, by whatever address. Else this address of its
                               is left out beyond that while others of the family are not; no port */

@@ -9,7 +9,7 @@
 #include "gateway/base/cursor.h"
 #include "policies/advice.h"
 
-static const uint32_t MAGIC = 0x34615057; /* "WPa4" */
+static const uint32_t MAGIC = 0x35615057; /* "WPa5" */
 enum {
     BLANK = 0xff,
     NAME_MAX_BYTES = 255,
@@ -90,6 +90,7 @@ static void put_standing(struct buf *out, const struct advice_standing *s)
     put_address(out, &s->source);
     put_f32(out, s->share);
     put_u32(out, s->per_hour);
+    put_u8(out, s->last_resort);
 }
 
 void advice_pack(const struct advice *a, struct buf *out)
@@ -228,6 +229,7 @@ static void get_standing(struct cursor *c, struct advice *a, uint32_t i)
     get_address(c, &s->source, true);
     s->share = cur_f32(c, 1);
     s->per_hour = cur_u32(c);
+    s->last_resort = cur_choice(c, 2);
     if (s->per_hour > PER_HOUR_MAX || (i > 0 && !c->bad && advice_standing_cmp(s - 1, s) >= 0))
         c->bad = true;
 }

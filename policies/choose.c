@@ -16,6 +16,7 @@ const char *const choice_reason_texts[CHOICE_REASONS] = {
     [CHOSEN_EXPLORING] = "chosen: to see what it is like",
     [CHOSEN_WARMING_UP] = "chosen: it is warming up, and this is its share",
     [CHOSEN_LAST_RESORT] = "chosen: all others are down as well",
+    [CHOSEN_LEAST_BAD] = "chosen: all the same, the least bad of all that are out (last_resort)",
     [NOT_CHEAPEST] = "slower",
     [BELOW_MARGIN] = "faster, but below the margin",
     [NOT_DRAWN] = "nearly as good",
@@ -199,6 +200,8 @@ int choose(const struct choice_request *q, struct rnd *rnd, struct choice *c)
     c->bound = choice_is_limited(q, at);
     if (at->path && at->path->state == PATH_DOWN)
         at->reason = CHOSEN_LAST_RESORT;
+    else if (q->facts[at->egress].least_bad)
+        at->reason = CHOSEN_LEAST_BAD;
     c->egress = at->egress;
     if (c->measured) {
         compare(c);

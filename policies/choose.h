@@ -62,8 +62,9 @@ struct egress_facts {
     uint8_t receiver; /* enum egress_receiver */
     bool spent;       /* its allowance for this receiver is used up for now */
     bool spills;      /* RECEIVER_LIMITS and spent: one mail may go by another */
-    bool limited;     /* a limit of its own holds it back for a moment */
-    uint32_t active;  /* bulk transfers under way on it */
+    bool least_bad;  /* the receiver refuses all that are left, and this one carries all the same */
+    bool limited;    /* a limit of its own holds it back for a moment */
+    uint32_t active; /* bulk transfers under way on it */
 };
 
 enum choice_reason {
@@ -77,6 +78,7 @@ enum choice_reason {
     CHOSEN_EXPLORING,
     CHOSEN_WARMING_UP,
     CHOSEN_LAST_RESORT, /* everything is down */
+    CHOSEN_LEAST_BAD,   /* last_resort: send */
     /* not chosen */
     NOT_CHEAPEST, /* better_pct < 0: it would take that much longer */
     BELOW_MARGIN, /* better_pct > 0: better, but not enough to leave the chosen one */

@@ -35,6 +35,8 @@
  *     2 throttled in 10 min: throttled, rate x 0.5, +10 % per 5 good minutes, clean at full rate
  *     3 blocked in 15 min (two sender domains, or the reply names us): blocked 2 h, x 2 each time
  *     up to 24 h, then one canary: accepted → throttled at the lowest rate, refused → blocked again
+ *     with STANDING_SEND the least bad of a pool of which a provider blocks all carries mail there
+ *     meanwhile, at the lowest rate: what is accepted counts as a canary
  *
  *   Soft evidence (all but hard listings) never takes out more than half of a pool nor leaves less
  *   than min_active that work: such a member stays, at half its share, and its reason says so.
@@ -103,7 +105,8 @@ struct standing_set {
 
 enum standing_last_resort {
     STANDING_HOLD, /* nothing eligible: mail waits */
-    STANDING_SEND  /* the member with the least against it is marked last_resort */
+    STANDING_SEND  /* the member with the least against it is marked last_resort; at a provider
+                      that blocks all who may carry mail, the one it blocks for the shortest time */
 };
 
 struct standing_config {
@@ -271,7 +274,8 @@ enum rc standing_order(struct standing *s, int member, enum standing_order order
                        struct err *err);
 
 /* Permission to begin up to `want` transactions: how many it may be. 0 when the member is not
- * eligible, the provider blocks it or the quota is used up; one when the canary may fly, whose
+ * eligible, the provider blocks it (but for the last resort) or the quota is used up; one when the
+ * canary may fly, whose
  * reply decides (without a reply within 15 minutes it may fly again). Who hands permissions on to
  * others takes some ahead and gives back what was not used. Without a limit it may be left out:
  * volume is counted by the replies. */
@@ -315,11 +319,13 @@ struct standing_provider_view {
     int64_t until_ms;      /* BLOCKED: when the canary may fly; else 0 */
     bool eligible;         /* the member is, and the provider does not block it */
     bool canary;           /* one transaction may be tried: standing_take() gives it */
+    bool last_resort;      /* it blocks it, but all others, too, and the configuration says send */
     double share;          /* 0..1 on top of the member's: below 1 mail may go elsewhere */
     double quota_per_hour; /* transactions; < 0: no limit */
     double tokens;         /* of it, left now; 0 without limit */
     uint32_t warmup_step;  /* days of warm-up behind it */
     struct slice reason;
+    const char *does; /* what is made of it, where that is not what the state says; "" */
 };
 uint32_t standing_provider_n(const struct standing *s, int member); /* ordered by name */
 bool standing_provider_view(const struct standing *s, int member, uint32_t index, int64_t now_ms,

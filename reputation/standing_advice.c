@@ -35,7 +35,8 @@ static struct advice_standing row_of(int16_t egress, const struct addr *source,
         row.per_hour = CANARIES_PER_HOUR;
         return row;
     }
-    row.share = v->eligible ? (float)v->share : 0;
+    row.share = v->eligible || v->last_resort ? (float)v->share : 0;
+    row.last_resort = v->last_resort;
     if (v->quota_per_hour >= 0 && row.share > 0)
         row.per_hour = v->quota_per_hour < 1 ? 1 : (uint32_t)v->quota_per_hour;
     return row;
@@ -143,11 +144,13 @@ static struct advice_standing free_row(const struct advice_standing *row)
     struct advice_standing free = *row;
     free.share = 1;
     free.per_hour = 0;
+    free.last_resort = false;
     return free;
 }
 
 static void merge_row(struct advice_standing *all, const struct advice_standing *row, bool first)
 {
+    all->last_resort = row->last_resort || (!first && all->last_resort);
     all->share = first || row->share < all->share ? row->share : all->share;
     if (first || (row->per_hour && (!all->per_hour || row->per_hour < all->per_hour)))
         all->per_hour = row->per_hour;
@@ -252,7 +255,7 @@ static bool is_carried(const struct standing *s, const struct addr *address)
 {
     for (uint32_t i = 0; i < s->conf_n; i++) {
         const struct member *m = s->member[i];
-        if ((member_eligible(m) || m->last_resort) && addr_same_host(&m->address, address))
+        if (member_carries(m) && addr_same_host(&m->address, address))
             return true;
     }
     return false;

@@ -144,8 +144,8 @@ double cell_quota(const struct member *m, const struct cell *c)
         quota = WARM_PER_HOUR * pow(WARM_GROWTH, c->step);
     if (m->ramp < 1)
         quota = fmin(quota, fmax(WARM_PER_HOUR, m->ramp * c->former));
-    if (c->state == STANDING_THROTTLED)
-        quota = fmin(quota, fmax(1, c->rate * c->cap));
+    if (c->state == STANDING_THROTTLED || c->resort)
+        quota = fmin(quota, fmax(1, (c->resort ? RATE_LEAST : c->rate) * c->cap));
     return isinf(quota) ? -1 : quota;
 }
 
@@ -161,7 +161,7 @@ double cell_tokens(const struct member *m, const struct cell *c, int64_t at_ms)
 
 bool cell_canary(const struct cell *c, int64_t at_ms)
 {
-    return c->state == STANDING_BLOCKED && at_ms >= c->until_ms &&
+    return c->state == STANDING_BLOCKED && !c->resort && at_ms >= c->until_ms &&
            (!c->canary_ms || at_ms - c->canary_ms >= CANARY_MS);
 }
 
@@ -169,7 +169,8 @@ bool cell_canary(const struct cell *c, int64_t at_ms)
  * of a provider by other addresses makes things worse. */
 double cell_share(const struct cell *c)
 {
-    return c->state == STANDING_BLOCKED     ? 0
+    return c->resort                        ? 0.5
+           : c->state == STANDING_BLOCKED   ? 0
            : c->state == STANDING_THROTTLED ? fmax(0.5, c->rate)
                                             : 1;
 }
@@ -179,10 +180,10 @@ uint32_t standing_take(struct standing *s, int member, struct slice provider, ui
 {
     struct member *m = standing_member(s, member);
     standing_advance(s, now_ms);
-    if (!m || !want || !(member_eligible(m) || m->last_resort))
+    if (!m || !want || !member_carries(m))
         return 0;
     struct cell *c = cell_get(s, m, provider);
-    if (c->state == STANDING_BLOCKED) {
+    if (c->state == STANDING_BLOCKED && !c->resort) {
         if (!cell_canary(c, s->now_ms))
             return 0;
         c->canary_ms = s->now_ms;
@@ -206,7 +207,7 @@ void standing_give_back(struct standing *s, int member, struct slice provider, u
     struct cell *c = m ? cell_find(m, provider) : NULL;
     if (!c || !unused)
         return;
-    if (c->state == STANDING_BLOCKED) {
+    if (c->state == STANDING_BLOCKED && !c->resort) {
         c->canary_ms = 0;
     } else if (c->tokens_ms) {
         c->tokens = cell_tokens(m, c, s->now_ms) + unused;

@@ -81,6 +81,8 @@ struct cell {
     int64_t until_ms;   /* blocked */
     uint32_t blocks;    /* repeats */
     int64_t canary_ms;  /* flying since */
+    bool resort;        /* blocked, and the least bad of a pool. Derived, as the next one */
+    bool was_resort;
     /* ip-throttled */
     int64_t throttled_ms, scored_ms; /* last reply; when `scored` was true */
     double scored;                   /* of E that comes from throttling */
@@ -195,6 +197,7 @@ void member_ramp_tick(struct standing *s, struct member *m);
 void member_prove_anew(const struct standing *s, struct member *m);
 
 /* standing_pool.c */
+bool member_carries(const struct member *m); /* eligible, or the last resort */
 bool pools_permit(const struct standing *s, const struct member *m);
 /* Going there it is out for soft reasons alone. */
 bool pools_may_want(const struct standing *s, const struct member *m, enum standing_state to);

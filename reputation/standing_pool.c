@@ -15,6 +15,11 @@ static uint32_t pool_count(const struct standing *s)
     return s->pool_n ? s->pool_n : 1;
 }
 
+bool member_carries(const struct member *m)
+{
+    return member_eligible(m) || m->last_resort;
+}
+
 bool pools_share(const struct standing *s, const struct member *a, const struct member *b)
 {
     for (uint32_t p = 0; p < pool_count(s); p++)
@@ -179,6 +184,73 @@ static void pool_check(struct standing *s, uint32_t pool)
     alarm_about(s, pool, empty, chosen != NULL);
 }
 
+/* ---- when a provider blocks all that are left ---- */
+
+/* One that mail cannot leave by just now is no use; then blocked for the shortest time still, then
+ * the fewest falls, then the first. */
+static bool is_less_bad(const struct member *m, const struct cell *c, const struct member *than,
+                        const struct cell *than_c)
+{
+    bool faulty = m->fault != EGRESS_FINE, than_faulty = than->fault != EGRESS_FINE;
+    if (faulty != than_faulty)
+        return than_faulty;
+    return c->until_ms != than_c->until_ms ? c->until_ms < than_c->until_ms
+                                           : m->falls < than->falls;
+}
+
+/* NULL: one is free there, if only mail could leave by it: that passes by itself. */
+static struct cell *least_blocked(const struct standing *s, uint32_t pool, const char *provider)
+{
+    const struct member *best = NULL;
+    struct cell *cell = NULL;
+    for (uint32_t i = 0; i < s->conf_n; i++) {
+        const struct member *m = s->member[i];
+        if (!in_pool(s, pool, m) || !member_carries(m))
+            continue;
+        struct cell *c = cell_find(m, slice_of(provider));
+        if (!c || c->state != STANDING_BLOCKED)
+            return NULL;
+        if (!cell || is_less_bad(m, c, best, cell)) {
+            best = m;
+            cell = c;
+        }
+    }
+    return cell;
+}
+
+/* Where all are blocked, whoever is the first is. */
+static void mark_resorts(const struct standing *s, uint32_t pool)
+{
+    uint32_t first = 0;
+    while (first < s->conf_n &&
+           !(in_pool(s, pool, s->member[first]) && member_carries(s->member[first])))
+        first++;
+    for (uint32_t i = 0; first < s->conf_n && i < s->member[first]->cell_n; i++) {
+        const struct cell *c = s->member[first]->cell[i];
+        struct cell *best =
+            c->state == STANDING_BLOCKED ? least_blocked(s, pool, c->provider) : NULL;
+        if (best)
+            best->resort = true;
+    }
+}
+
+static void blocks_check(struct standing *s)
+{
+    for (uint32_t m = 0; m < s->conf_n; m++)
+        for (uint32_t i = 0; i < s->member[m]->cell_n; i++) {
+            struct cell *c = s->member[m]->cell[i];
+            c->was_resort = c->resort;
+            c->resort = false;
+        }
+    for (uint32_t p = 0; s->send && p < pool_count(s); p++)
+        mark_resorts(s, p);
+    for (uint32_t m = 0; m < s->conf_n; m++)
+        for (uint32_t i = 0; i < s->member[m]->cell_n; i++)
+            s->version += s->member[m]->cell[i]->resort != s->member[m]->cell[i]->was_resort;
+}
+
+/* ---- all of it, when something has changed ---- */
+
 static struct standing_set resorts(const struct standing *s)
 {
     struct standing_set set = { { 0 } };
@@ -206,6 +278,7 @@ void pools_check(struct standing *s)
         pool_check(s, p);
     for (uint32_t p = pool_count(s); p < STANDING_POOLS_MAX; p++)
         s->pool_empty[p] = false;
+    blocks_check(s);
     struct standing_set after = resorts(s);
     s->version += memcmp(&before, &after, sizeof before) != 0;
 }

@@ -1,8 +1,9 @@
 /*
  * reputation/standing_reply — what receivers answer: points for the address, and its overlays
  *
- *   While a provider blocks us only the canary's reply counts, and a canary that is refused says
- *   nothing new: it gives no points.
+ *   While a provider blocks us only the canary's reply counts, or that of mail which the last
+ *   resort carries all the same. A refusal of these says nothing new: it gives no points. Before
+ *   the block's time is over it does not lengthen it, either: the resort stays with one address.
  */
 #include <math.h>
 #include <stdio.h>
@@ -48,11 +49,22 @@ static void count_refused(struct member *m, struct cell *c)
 
 /* ---- throttled ---- */
 
+static double busy_hour(const struct cell *c)
+{
+    return fmax(WARM_PER_HOUR, fmax(c->former, c->hour_n));
+}
+
+/* Does its answer count while the provider blocks it? */
+static bool tried(const struct cell *c)
+{
+    return c->canary_ms || c->resort;
+}
+
 static void throttle(struct standing *s, struct member *m, struct cell *c, double rate,
                      const char *reason)
 {
     c->rate = rate;
-    c->cap = fmax(WARM_PER_HOUR, fmax(c->former, c->hour_n));
+    c->cap = busy_hour(c);
     c->rate_ms = s->now_ms;
     standing_move(s, m, c, STANDING_THROTTLED, reason);
 }
@@ -86,8 +98,10 @@ static void on_throttled(struct standing *s, struct member *m, struct cell *c,
     if (!reply->temporary)
         count_refused(m, c);
     if (c->state == STANDING_BLOCKED) {
-        if (c->canary_ms)
-            throttle(s, m, c, RATE_LEAST, "the canary was only throttled");
+        if (tried(c))
+            throttle(s, m, c, RATE_LEAST,
+                     c->resort ? "it only limits what is sent all the same"
+                               : "the canary was only throttled");
         return;
     }
     score(s, m, c, STANDING_EV_THROTTLED, reply, standing_weights.ip_throttled,
@@ -109,6 +123,7 @@ static void block(struct standing *s, struct member *m, struct cell *c, const ch
     c->blocks = repeat ? c->blocks + (c->blocks < RELAPSES_MOST) : 0;
     int64_t hours = (int64_t)BLOCK_HOURS << c->blocks;
     c->until_ms = s->now_ms + (hours < BLOCK_HOURS_MOST ? hours : BLOCK_HOURS_MOST) * HOUR_MS;
+    c->cap = busy_hour(c); /* the last resort goes by it */
     c->canary_ms = 0;
     c->block_n = 0;
     standing_move(s, m, c, STANDING_BLOCKED, reason);
@@ -161,8 +176,10 @@ static void on_blocked(struct standing *s, struct member *m, struct cell *c,
     char reason[REASON_MAX];
     count_refused(m, c);
     if (c->state == STANDING_BLOCKED) {
-        if (c->canary_ms)
-            block(s, m, c, "the canary was refused");
+        if (tried(c) && s->now_ms >= c->until_ms)
+            block(s, m, c,
+                  c->resort ? "what is sent all the same is still refused"
+                            : "the canary was refused");
         return;
     }
     remember_block(s, c, reply);
@@ -248,8 +265,9 @@ static void on_delivered(struct standing *s, struct member *m, struct cell *c,
     c->accepted += c->accepted < UINT32_MAX;
     m->ramp_good = true;
     member_credit(s, m);
-    if (c->state == STANDING_BLOCKED && c->canary_ms)
-        throttle(s, m, c, RATE_LEAST, "the canary was accepted");
+    if (c->state == STANDING_BLOCKED && tried(c))
+        throttle(s, m, c, RATE_LEAST,
+                 c->resort ? "it accepts what is sent all the same" : "the canary was accepted");
     else if (c->state == STANDING_THROTTLED)
         raise_rate(s, m, c);
 }

@@ -73,6 +73,7 @@ void standing_move(struct standing *s, struct member *m, struct cell *c, enum st
         c->state = (uint8_t)to;
         c->since_ms = s->now_ms;
         standing_retext(&c->reason, reason);
+        s->dirty = s->dirty || (s->send && (from == STANDING_BLOCKED || to == STANDING_BLOCKED));
     } else {
         m->state = (uint8_t)to;
         m->since_ms = s->now_ms;

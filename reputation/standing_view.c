@@ -7,6 +7,8 @@
 #include "reputation/standing_internal.h"
 
 static const double SUSPECT_SHARE = 0.5;
+static const char ALL_THE_SAME[] =
+    "it carries mail all the same, as the least bad of all that are out (last_resort)";
 
 /* Unix time of an inner one; 0 stays 0. `shift` is how far the clocks are apart. */
 static int64_t to_wall(int64_t inner_ms, int64_t shift)
@@ -58,7 +60,7 @@ static const char *does(const struct standing *s, const struct member *m)
         [STANDING_DISABLED] = "no mail leaves by it, as ordered",
     };
     if (m->last_resort)
-        return "it carries mail all the same, as the least bad of all that are out (last_resort)";
+        return ALL_THE_SAME;
     if (m->state == STANDING_QUARANTINED && s->acknowledge && !m->acknowledged)
         return "no mail leaves by it until somebody acknowledges the quarantine";
     if (m->capped)
@@ -138,13 +140,15 @@ static void cell_view(const struct member *m, const struct cell *c, int64_t at_m
         .state = c->state,
         .since_ms = to_wall(c->since_ms, shift),
         .until_ms = blocked ? to_wall(c->until_ms, shift) : 0,
-        .eligible = (member_eligible(m) || m->last_resort) && !blocked,
-        .canary = (member_eligible(m) || m->last_resort) && cell_canary(c, at_ms),
+        .eligible = member_carries(m) && !blocked,
+        .canary = member_carries(m) && cell_canary(c, at_ms),
+        .last_resort = c->resort,
         .share = cell_share(c),
         .quota_per_hour = cell_quota(m, c),
         .tokens = cell_tokens(m, c, at_ms),
         .warmup_step = c->step,
         .reason = slice_of(c->reason),
+        .does = c->resort ? ALL_THE_SAME : "",
     };
 }
 

@@ -37,6 +37,7 @@ static void show_provider(struct table *t, const char *egress, const char *addre
     table_cell(t, "-");
     cell_share(t, row);
     table_note(t, "Why", text_of(row, "reason"));
+    table_note(t, "What Waypost does", text_of(row, "does"));
 }
 
 /* In the words of an alarm's mail (daemon/alarm_text.c). Of one that is clean the last change is

@@ -180,8 +180,9 @@ static const struct conf_key reputation_keys[] = {
       .help = "lists of networks to watch" },
     { "last_resort", &type_enum, offsetof(struct conf_reputation, last_resort),
       .more = resort_names, .value = "hold",
-      .help = "mail that no address of ours is fit to carry: wait, or leave by the "
-              "least bad" },
+      .help =
+          "mail that no address of ours is fit to carry, or whose receiver blocks all that are: "
+          "wait, or leave by the least bad" },
     { "min_active", &type_uint, offsetof(struct conf_reputation, min_active), 0, 1000, "1",
       .help = "addresses of a route that soft evidence never takes away; nor more than half" },
     { "acknowledge", &type_bool, offsetof(struct conf_reputation, acknowledge), .value = "false",

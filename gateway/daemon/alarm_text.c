@@ -133,6 +133,14 @@ static int member_of(const struct alarm_message *m, const struct alarm *a)
     return a->egress.n ? standing_find(m->standing, a->egress, &a->address) : STANDING_NONE;
 }
 
+/* Where that is not what the state says. */
+static const char *does_there(const struct alarm_message *m, const struct alarm *a)
+{
+    struct standing_provider_view view;
+    bool found = standing_provider_find(m->standing, member_of(m, a), a->with, m->now_ms, &view);
+    return found ? view.does : "";
+}
+
 /* About an address as things are now. */
 static struct advice_words words_about(const struct alarm_message *m, const struct alarm *a)
 {
@@ -158,6 +166,8 @@ static struct advice_words words_about(const struct alarm_message *m, const stru
         struct advice_words words = of_kind[a->kind];
         if (a->kind == ALARM_POOL && any_last_resort(m))
             words.does = "its mail leaves by the least bad of them (last_resort: send)";
+        if (a->kind == ALARM_PROVIDER && does_there(m, a)[0])
+            words.does = does_there(m, a);
         return words;
     }
     if (!standing_view(m->standing, member_of(m, a), m->now_ms, &view))

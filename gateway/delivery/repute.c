@@ -228,6 +228,7 @@ void repute_facts(const struct delivery *d, struct slice provider, struct egress
                             : s->share < 1 ? RECEIVER_LIMITS
                             : s->per_hour  ? RECEIVER_WARMS
                                            : RECEIVER_TAKES;
+        facts[i].least_bad = s->last_resort;
         if (s->per_hour && s->share > 0 && d->allowances)
             set_allowance(d, key_of(d, (int)i, provider), s, &facts[i]);
     }

@@ -34,10 +34,12 @@ static void put_provider(struct buf *json, const struct standing_provider_view *
     put_known_time(json, "since", p->since_ms);
     put_known_time(json, "until", p->until_ms);
     json_bool(json, "canary", p->canary);
+    json_bool(json, "last_resort", p->last_resort);
     json_share(json, "share", p->share);
     if (p->quota_per_hour >= 0)
         json_num(json, "quota_per_hour", p->quota_per_hour);
     put_text(json, "reason", p->reason);
+    put_text(json, "does", slice_of(p->does));
     json_close(json, '}');
 }
 

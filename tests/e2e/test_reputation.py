@@ -242,3 +242,36 @@ def test_a_receiver_may_think_otherwise(relay, sink):
     here.wait_log("deferred")
     server.behaviour.addresses.clear()
     server.wait(1, 30)
+
+
+def test_all_are_blocked_and_mail_is_held_or_sent(relay, sink):
+    """By a receiver: `last_resort` decides. It waits, or one of the addresses asks all the same, at
+    the lowest rate, and the sender reads what the receiver says."""
+    a, b = net.loopback(), net.loopback()
+    server = sink(Refuses(BLOCKED, a, b))
+    here = relay(to=server, conf=one_and_a_reserve(a, b), policies=waypost.LATER)
+
+    def explained():
+        return here.cli("explain", "--from", "a@client.test", "--to", "b@dest.test").stdout
+
+    def resorts():
+        return [p["last_resort"] for name in "ab"
+                for p in here.json("egress", "list", name)["standing"][0]["providers"]]
+    for i in range(3):                                  # nobody hears of these
+        here.send(mail.message(), sender=f"u@s{i}.test", rcpt=["NOTIFY=NEVER"])
+        here.wait_log("bounced", i + 1, 30)
+    net.wait_for("both to be blocked", lambda: explained().count("refuses it") == 2, 30)
+    asked = len(server.behaviour.times)
+    here.send(mail.message(), sender="a@client.test")
+    net.wait_for("it to wait", lambda: "refuses it" in str(here.json("queue")), 30)
+    assert resorts() == [False, False] and len(server.behaviour.times) == asked
+    here.write_conf({"reputation": {"last_resort": "send"}})
+    here.reload()
+    row = here.wait_log("bounced", 1, 30, sender="a@client.test")[0]
+    assert row["class"] == "ip-blocked" and "blocked using zen.spamhaus.org" in row["reply"]
+    assert not here.log("rerouted", sender="a@client.test")
+    assert sorted(resorts()) == [False, True]
+    for i in range(8):
+        here.send(mail.message(), sender=f"u@s{i}.test")
+    assert net.stays(lambda: len(server.behaviour.times) <= asked + 2)  # one an hour
+    assert "all the same" in here.cli("egress", "list").stdout

@@ -45,7 +45,7 @@ static bool begun(const struct life *l, uint32_t m)
            (v.eligible || (!life_carries(v.state) && l->wall >= l->member[m].warmup_ms));
 }
 
-static bool in_pool(const struct life *l, uint32_t p, uint32_t m)
+bool life_in_pool(const struct life *l, uint32_t p, uint32_t m)
 {
     return l->config.pool_n == 0 || (l->pool[p].bits[0] >> m & 1);
 }
@@ -54,7 +54,7 @@ static void count(const struct life *l, uint32_t p, uint32_t *there, uint32_t *a
 {
     *there = *active = 0;
     for (uint32_t m = 0; m < l->config.member_n; m++) {
-        if (!in_pool(l, p, m) || !begun(l, m))
+        if (!life_in_pool(l, p, m) || !begun(l, m))
             continue;
         *there += l->shadow[m].state != STANDING_DISABLED;
         *active += life_carries(l->shadow[m].state) && !l->shadow[m].faulted;
@@ -65,9 +65,9 @@ static bool is_empty(const struct life *l, uint32_t p)
 {
     bool any = false;
     for (uint32_t m = 0; m < l->config.member_n; m++) {
-        if (in_pool(l, p, m) && begun(l, m) && life_carries(l->shadow[m].state))
+        if (life_in_pool(l, p, m) && begun(l, m) && life_carries(l->shadow[m].state))
             return false;
-        any = any || in_pool(l, p, m);
+        any = any || life_in_pool(l, p, m);
     }
     return any;
 }
@@ -81,7 +81,7 @@ static void check_caps(struct life *l, int m)
 {
     for (uint32_t p = 0; p < pools(l); p++) {
         uint32_t there = 0, active = 0;
-        if (!in_pool(l, p, (uint32_t)m))
+        if (!life_in_pool(l, p, (uint32_t)m))
             continue;
         count(l, p, &there, &active);
         life_must(l, 2 * (there - active) <= there, "soft evidence took more than half a pool", m);
@@ -188,7 +188,7 @@ void life_check_take(struct life *l, int m, int p, uint32_t given)
     if (!life_carries(s->state)) {
         bool alone = false;
         for (uint32_t pool = 0; pool < pools(l); pool++)
-            alone = alone || (in_pool(l, pool, (uint32_t)m) && l->pool_empty[pool]);
+            alone = alone || (life_in_pool(l, pool, (uint32_t)m) && l->pool_empty[pool]);
         life_must(l,
                   v.last_resort && alone && l->config.last_resort == STANDING_SEND &&
                       s->state != STANDING_DISABLED,
@@ -196,7 +196,9 @@ void life_check_take(struct life *l, int m, int p, uint32_t given)
     }
     life_must(l, l->wall >= l->member[m].warmup_ms || l->inner - s->since > 0,
               "used before its warm-up begins", m);
-    if (s->provider[p] == STANDING_BLOCKED) {
+    if (life_oracle_resort(l, m, p)) {
+        l->figures->resorts += given;
+    } else if (s->provider[p] == STANDING_BLOCKED) {
         l->figures->canaries++;
         life_must(l, given == 1 && life_oracle_canary(l, m, p),
                   "a provider that blocks us was bothered", m);
@@ -213,6 +215,10 @@ static void check_quota(struct life *l, int m, int p, double hours)
     struct standing_provider_view v;
     (void)standing_provider_find(l->twin[0], m, slice_of(life_provider(p)), l->wall, &v);
     life_must(l, v.state == s->provider[p], "a provider's state changed without an event", m);
+    life_must(l, v.last_resort == life_oracle_resort(l, m, p),
+              "another than the least bad is the last resort", m);
+    life_must(l, !v.last_resort || (v.quota_per_hour >= 1 && !v.canary),
+              "the last resort has no limit", m);
     life_oracle_idle(l, m, p, &v);
     life_must(l, v.quota_per_hour < 0 || (v.tokens >= 0 && v.tokens <= v.quota_per_hour / 12 + 1),
               "tokens beyond the burst", m);
@@ -244,7 +250,7 @@ static void check_pools(struct life *l)
         count(l, p, &there, &active);
         bool enough = active >= l->config.min_active && 2 * (there - active) <= there;
         for (uint32_t m = 0; m < l->config.member_n; m++)
-            life_must(l, enough || !in_pool(l, p, m) || !is_softly_out(l, m),
+            life_must(l, enough || !life_in_pool(l, p, m) || !is_softly_out(l, m),
                       "a pool is short, and soft evidence keeps one out", (int)m);
         life_must(l, l->pool_empty[p] == is_empty(l, p), "the alarm does not tell the truth", -1);
     }
@@ -277,8 +283,11 @@ static void check_row(struct life *l, const struct advice *a, int m)
         const struct advice_standing *row = advice_standing(a, m, slice_of(life_provider(p)));
         life_must(l,
                   s->provider[p] != STANDING_BLOCKED ||
-                      (row && (row->share <= 0 || (row->per_hour && life_oracle_canary(l, m, p)))),
+                      (row && (row->share <= 0 || (row->per_hour && life_oracle_canary(l, m, p)) ||
+                               (row->per_hour && row->share < 1 && row->last_resort))),
                   "the relay may bother a provider that blocks us", m);
+        life_must(l, (row && row->last_resort) == life_oracle_resort(l, m, p),
+                  "the relay is told of another last resort", m);
     }
 }
 

@@ -9,7 +9,8 @@
  *   (standing_check.c) that nothing ineligible is used, nor the relay told that it may be, that
  *   soft evidence leaves half of each pool, that every change was an event; and
  *   (standing_oracle.c) that evidence is what stands, and what decays by half in six hours, that
- *   every dwell and block lasts, longer each time, and that what was idle for long is cold. A twin
+ *   every dwell and block lasts, longer each time, that what was idle for long is cold, and who is
+ *   the last resort at a provider that blocks all. A twin
  *   that is packed and unpacked all the time, and is away meanwhile, must behave the same and tell
  *   the relay the same.
  *   In the end everything is quiet for weeks, and all addresses must be back.
@@ -29,6 +30,7 @@ struct life_figures {
     uint64_t away, relapses, repeats, forgotten, died; /* restarts that took a while; falls soon
                                                           after a release; blocks soon after one;
                                                           cold providers; listings that ended so */
+    uint64_t resorts;             /* mails that a blocked address carried all the same */
     uint64_t to[STANDING_STATES]; /* transitions into each, of members and providers */
     char broken[300];             /* "" when every property held */
 };
@@ -93,6 +95,7 @@ void life_note_quota(struct life *l, int m, int p);
 void life_check_take(struct life *l, int m, int p, uint32_t given);
 void life_check_step(struct life *l);
 void life_check_end(struct life *l);
+bool life_in_pool(const struct life *l, uint32_t pool, uint32_t m);
 void life_must(struct life *l, bool holds, const char *what, int member);
 
 /* standing_oracle.c */
@@ -101,6 +104,7 @@ void life_oracle_provider(struct life *l, const struct standing_event *e, int p)
 void life_oracle_used(struct life *l, int m, int p);         /* before a take */
 void life_oracle_reset(struct life *l, int m);               /* after the order */
 bool life_oracle_canary(const struct life *l, int m, int p); /* the block is over */
+bool life_oracle_resort(const struct life *l, int m, int p); /* it carries mail all the same */
 void life_oracle_step(struct life *l, int m, const struct standing_view *v);
 void life_oracle_idle(struct life *l, int m, int p, const struct standing_provider_view *v);
 const char *life_provider(int p);

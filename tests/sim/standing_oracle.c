@@ -64,12 +64,48 @@ static void blocked(struct life *l, struct life_shadow *s, int p)
     l->figures->repeats += again;
 }
 
+static bool carries(const struct life *l, int m)
+{
+    struct standing_view v;
+    return standing_view(l->twin[0], m, l->wall, &v) && (v.eligible || v.last_resort);
+}
+
+/* Does `a` come before `b` where all are blocked? */
+static bool less_bad(const struct life *l, int a, int b, int p)
+{
+    const struct life_shadow *x = &l->shadow[a], *y = &l->shadow[b];
+    if (x->faulted != y->faulted)
+        return y->faulted;
+    if (x->blocked_until[p] != y->blocked_until[p])
+        return x->blocked_until[p] < y->blocked_until[p];
+    return x->falls != y->falls ? x->falls < y->falls : a < b;
+}
+
+/* Of a pool whose members that carry mail are all blocked there, the least bad. */
+bool life_oracle_resort(const struct life *l, int m, int p)
+{
+    bool best = false;
+    if (l->config.last_resort != STANDING_SEND || l->shadow[m].provider[p] != STANDING_BLOCKED ||
+        !carries(l, m))
+        return false;
+    for (uint32_t pool = 0; pool < (l->config.pool_n ? l->config.pool_n : 1) && !best; pool++) {
+        best = life_in_pool(l, pool, (uint32_t)m);
+        for (int o = 0; o < (int)l->config.member_n; o++)
+            if (life_in_pool(l, pool, (uint32_t)o) && carries(l, o) &&
+                (l->shadow[o].provider[p] != STANDING_BLOCKED || less_bad(l, o, m, p)))
+                best = false;
+    }
+    return best;
+}
+
 void life_oracle_provider(struct life *l, const struct standing_event *e, int p)
 {
     struct life_shadow *s = &l->shadow[e->member];
     bool anew = e->to == STANDING_CLEAN || e->to == STANDING_PROBATION;
-    life_must(l, e->from != STANDING_BLOCKED || anew || life_oracle_canary(l, e->member, p),
-              "a block ended early", e->member);
+    bool accepted = e->to == STANDING_THROTTLED && life_oracle_resort(l, e->member, p);
+    life_must(
+        l, e->from != STANDING_BLOCKED || anew || accepted || life_oracle_canary(l, e->member, p),
+        "a block ended early", e->member);
     if (e->to == STANDING_BLOCKED)
         blocked(l, s, p);
 }

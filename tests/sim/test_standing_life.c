@@ -33,6 +33,7 @@ static void test_lives(void **state)
         run(seed < WORLDS ? seed : last, 0.2, &f);
         all.alarms += f.alarms;
         all.canaries += f.canaries;
+        all.resorts += f.resorts;
         all.restarts += f.restarts;
         all.tables += f.tables;
         all.away += f.away;
@@ -45,10 +46,12 @@ static void test_lives(void **state)
     }
     for (int i = 0; i < STANDING_STATES; i++)
         assert_true(all.to[i] > 20); /* the worlds visit everything */
-    print_message("away %llu, relapses %llu, repeats %llu, forgotten %llu, died %llu\n",
-                  (unsigned long long)all.away, (unsigned long long)all.relapses,
-                  (unsigned long long)all.repeats, (unsigned long long)all.forgotten,
-                  (unsigned long long)all.died);
+    print_message(
+        "resorts %llu, away %llu, relapses %llu, repeats %llu, forgotten %llu, died %llu\n",
+        (unsigned long long)all.resorts, (unsigned long long)all.away,
+        (unsigned long long)all.relapses, (unsigned long long)all.repeats,
+        (unsigned long long)all.forgotten, (unsigned long long)all.died);
+    assert_true(all.resorts > 100);
     assert_true(all.alarms > 5 && all.canaries > 100 && all.restarts > 1000 && all.tables > 1000);
 }
 

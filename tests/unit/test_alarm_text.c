@@ -108,6 +108,30 @@ static void test_every_alarm_says_what_to_do(void **state)
     }
 }
 
+/* Blocked, and it carries mail all the same: the others are blocked as well. */
+static void test_the_last_resort_is_told(void **state)
+{
+    struct standing_rig *r = *state;
+    struct alarm alarm = { .kind = ALARM_PROVIDER,
+                           .egress = slice_of("a"),
+                           .address = r->member[0].address,
+                           .with = slice_of("gmail"),
+                           .reason = slice_of("the reason") };
+    struct alarm_digest digest = { .fresh = &alarm, .fresh_n = 1 };
+    struct buf out;
+    r->config.last_resort = STANDING_SEND;
+    sr_configure(r);
+    for (int i = 0; i < 12; i++)
+        sr_reply(r, i / 3, "gmail", STANDING_IP_BLOCKED, 1, true);
+    struct alarm_message m = { slice_of("gw1.test"), r->now_ms, &digest, r->s };
+    buf_init(&out, 1 << 16);
+    alarm_put_text(&out, &m);
+    buf_putc(&out, '\0');
+    check_says(buf_slice(&out).p, "What Waypost does: ", "it carries mail all the same");
+    check_says(buf_slice(&out).p, "What to do: ", "page to ask for removal");
+    buf_free(&out);
+}
+
 static uint32_t put_lists(struct alarm *at, const char *lists, const char *reason)
 {
     uint32_t n = 0;
@@ -245,6 +269,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_every_alarm_says_what_to_do, sr_set_up, sr_tear_down),
+        cmocka_unit_test_setup_teardown(test_the_last_resort_is_told, sr_set_up, sr_tear_down),
         cmocka_unit_test(test_what_was_missed_is_summed_up),
         cmocka_unit_test(test_a_summary_has_an_end),
         cmocka_unit_test_setup_teardown(test_a_letter_has_an_end, sr_set_up, sr_tear_down),

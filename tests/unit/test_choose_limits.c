@@ -49,6 +49,21 @@ static void test_alone(void **state)
     assert_int_equal(reason(r, 0), RULED_OUT_SPENT);
 }
 
+/* It refuses the others, too: `explain` says why this one carries mail; no more than it may. */
+static void test_the_least_bad_of_all(void **state)
+{
+    struct rig *r = *state;
+    for (int e = 1; e < N; e++)
+        r->facts[e].receiver = RECEIVER_REFUSES;
+    r->facts[0].receiver = RECEIVER_LIMITS;
+    r->facts[0].least_bad = true;
+    assert_int_equal(pick(r), 0);
+    assert_int_equal(reason(r, 0), CHOSEN_LEAST_BAD);
+    r->facts[0].spent = r->facts[0].spills = true;
+    assert_int_equal(pick(r), EGRESS_NONE);
+    assert_int_equal(reason(r, 0), RULED_OUT_SPENT);
+}
+
 /* A session that stands, or half a share, is no reason to go round either. */
 static void test_a_warm_session_changes_nothing(void **state)
 {
@@ -141,6 +156,7 @@ int main(void)
         T(test_spills_or_waits),
         T(test_warming_up_hands_over),
         T(test_alone),
+        T(test_the_least_bad_of_all),
         T(test_a_warm_session_changes_nothing),
         T(test_by_weight_for_good),
         T(test_warming_up_has_its_share),

@@ -81,7 +81,7 @@ function drawFacts(a) {
     { head: 'since', cell: (p) => time(p.since) },
     { head: 'until', cell: (p) => time(p.until) },
     { head: 'share', number: true, cell: (p) => percent(p.share) },
-    { head: 'why', cell: (p) => p.reason, class: () => 'text' },
+    { head: 'why', cell: (p) => [p.reason, p.does].filter(Boolean).join('; '), class: () => 'text' },
   ], a?.providers ?? [], 'All are fine with it.');
 }
 
