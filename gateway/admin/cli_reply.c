@@ -19,7 +19,7 @@ struct question {
     struct reply_facts facts;
     struct addr source;
     struct slice mx;
-    const char *to; /* NULL: not given */
+    const char *from, *to; /* NULL: not given */
     struct buf text;
 };
 
@@ -90,6 +90,7 @@ static int read_question(struct cli *cli, struct question *q)
 {
     const char *mx = cli_option(cli, "mx"), *ip = cli_option(cli, "ip");
     const char *at = cli_option(cli, "at");
+    q->from = cli_option(cli, "from");
     q->to = cli_option(cli, "to");
     if (!mx || cli->word_count == 0)
         return cli_usage(cli, "--mx HOST and the reply are needed");
@@ -97,6 +98,8 @@ static int read_question(struct cli *cli, struct question *q)
         return cli_usage(cli, "--ip %.60s is no address", ip);
     if (q->to && !strchr(q->to, '@'))
         return cli_usage(cli, "--to %.100s is no address", q->to);
+    if (q->from && !strchr(q->from, '@'))
+        return cli_usage(cli, "--from %.100s is no address", q->from);
     if (at && !read_step(at, &q->facts.at))
         return cli_usage(cli, "--at %.40s is no step of the dialogue", at);
     if (!read_reply(q, cli->words[0]))
@@ -105,6 +108,9 @@ static int read_question(struct cli *cli, struct question *q)
                          "%d bytes",
                          SMTP_REPLY_KEEP_MAX);
     q->mx = q->facts.mx = slice_of(mx);
+    q->facts.ehlo = slice_of(cli_option(cli, "ehlo"));
+    q->facts.sender = slice_of(q->from);
+    q->facts.recipient = slice_of(q->to);
     if (ip)
         q->facts.source = &q->source;
     return CLI_OK;
@@ -120,6 +126,8 @@ static void ask_operator(const struct policies *policies, const struct question 
                            .mx = &q->mx,
                            .mx_count = 1,
                            .text = reply_normal(&q->facts, text) };
+    if (q->from)
+        facts_set_sender(&facts, slice_of(q->from));
     if (q->to)
         facts_set_recipient(&facts, slice_of(q->to));
     struct reply_choice choice = policies_reply(policies, &facts);
@@ -171,6 +179,9 @@ static void put_json(const struct question *q, const struct reply_judgement *j, 
         json_str(out, "list", j->zone);
     json_bool(out, "names_us", j->names_us);
     json_bool(out, "names_other", j->names_other);
+    json_bool(out, "names_ehlo", j->names_ehlo);
+    json_bool(out, "names_sender", j->names_sender);
+    json_bool(out, "names_recipient", j->names_recipient);
     json_bool(out, "ends_by_itself", j->ends_by_itself);
     json_int(out, "points", reply_points(j->class));
     if (q->facts.code >= 400)

@@ -31,12 +31,13 @@ IMPORTANCE = {'grammar': 0.3, 'composed': 0.3, 'recalled': 0.6}
 MUST_BE_KNOWN = ('replies.tsv', 'grammar', 'composed')
 ROUNDS = 2
 LEFT_OUT = {'twelfth': 'measure', 'thirteenth': None, 'fourteenth': 'measure',
-            'fifteenth': 'measure'}
+            'fifteenth': 'measure', 'sixteenth': None, 'seventeenth': None}
 AROUND = ('* [203.0.113.42]', '* (client 203.0.113.42)', '* IP: 203.0.113.42',
           '* see http://blocked.example.net/ip?ip=203.0.113.42', 'mx.example.net (203.0.113.42) *',
           '[203.0.113.42] *', '*. If your server is not a spam source, write to us')
 AROUND_IMPORTANCE = 0.3
-FACTS = {1: 'us', 2: 'ip', 4: 'list', 8: 'list=ip', 16: 'list=domain', 32: 'network', 64: 'mail'}
+FACTS = {1: 'us', 2: 'ip', 4: 'list', 8: 'list=ip', 16: 'list=domain', 32: 'network', 64: 'mail',
+         128: 'names=ehlo', 256: 'names=sender', 512: 'names=recipient'}
 RULES = ('reputation/data/replies.rules', 'reputation/data/senses.rules')
 FOREIGN = '-abroad'
 # They stand in any reply.
