@@ -2,7 +2,8 @@
  * admin/cli_reply — `waypost explain-reply`: what a remote reply means, and what follows from it
  *
  *   Needs no daemon, and no configuration unless one is named. The operator's `replies` come before
- *   the shipped rules; our address is, without --ip, the one of the configuration that is named.
+ *   the shipped rules; our address is, without --ip, the one of the configuration that is named,
+ *   and so is, without --ehlo, our host's name.
  */
 #include <stdio.h>
 #include <string.h>
@@ -198,10 +199,13 @@ static void put_text(const struct question *q, const struct reply_judgement *j, 
     buf_printf(out, "rule      %s\n", j->rule);
     for (size_t i = 0; i < REPLY_REASONS && j->because[i].line; i++)
         buf_printf(out, "because   %s (+%d)\n", j->because[i].line, j->because[i].points);
-    buf_printf(out, "about     %s%s\n", reply_scope_names[j->scope],
+    buf_printf(out, "about     %s%s%s%s%s\n", reply_scope_names[j->scope],
                j->names_us      ? " (names our address)"
                : j->names_other ? " (names another address)"
-                                : "");
+                                : "",
+               j->names_ehlo ? " (names our host)" : "",
+               j->names_sender ? " (names the sender)" : "",
+               j->names_recipient ? " (names the recipient)" : "");
     buf_printf(out, "provider  %.*s\n", SLICE_FMT(j->provider));
     if (j->zone.n)
         buf_printf(out, "list      %.*s\n", SLICE_FMT(j->zone));
@@ -236,6 +240,20 @@ static void find_source(const struct reply_rules *rules, const struct conf *conf
     q->facts.source = NULL;
 }
 
+/* Without --ehlo: what the egress of our address calls itself, else the host. */
+static struct slice find_ehlo(const struct conf *conf, const struct addr *source)
+{
+    for (size_t i = 0; source && i < conf->egress.n; i++) {
+        const struct conf_egress *e = &conf->egress.at[i];
+        bool ours = addr_same_host(&e->via.source, source);
+        for (size_t k = 0; !ours && k < e->addresses.n; k++)
+            ours = addr_same_host(&e->addresses.at[k], source);
+        if (ours)
+            return e->ehlo;
+    }
+    return conf->hostname;
+}
+
 /* policies NULL: there is no configuration. */
 static int tell(struct cli *cli, struct question *q, const struct policies *policies)
 {
@@ -244,6 +262,8 @@ static int tell(struct cli *cli, struct question *q, const struct policies *poli
     struct buf out;
     if (policies && !q->facts.source)
         find_source(rules, policies_conf(policies), q);
+    if (policies && !q->facts.ehlo.n)
+        q->facts.ehlo = find_ehlo(policies_conf(policies), q->facts.source);
     reply_classify(rules, &q->facts, &j);
     if (policies && q->facts.code >= 400)
         ask_operator(policies, q, &j);

@@ -78,6 +78,25 @@ def test_our_address_is_known_from_the_configuration(relay):
         assert answer["names_us"] == named and answer["class"] == "ip-blocked"
 
 
+def test_whom_the_reply_names(relay):
+    """By what was given; our host's name is that of the egress, else of the configuration."""
+    here = relay(start=False, conf={"hostname": "gw.client.test", "egress": [
+        {"name": "a", "address": "127.1.2.3", "ehlo": "out.client.test"}]})
+
+    def named(*args):
+        answer = here.json("explain-reply", "--mx", "mx.example.net", *args)
+        return [who for who in ("ehlo", "sender", "recipient") if answer["names_" + who]]
+    assert named("550 gw.client.test: who are you?") == ["ehlo"]
+    assert named("--ip", "127.1.2.3", "550 gw.client.test: who are you?") == []
+    assert named("--ip", "127.1.2.3", "550 out.client.test: who are you?") == ["ehlo"]
+    assert named("--ehlo", "x.test", "550 x.test, not gw.client.test") == ["ehlo"]
+    assert named("--from", "a@b.test", "--to", "c@d.test", "550 b.test to <c@d.test>") == [
+        "sender", "recipient"]
+    told = here.cli("explain-reply", "--mx", "mx.example.net", "--from", "a@b.test",
+                    "550 b.test is not welcome").stdout
+    assert "(names the sender)" in told
+
+
 def test_without_a_configuration(tmp_path):
     """None is named, and none is there (or whatever is there is sound)."""
     done = subprocess.run([waypost.binary(), "explain-reply", "--mx", "mx.example.net", "--ip",
@@ -121,6 +140,7 @@ def test_for_people(relay):
     (["--mx", "mx.example.net", "5500 no"], "begin with its code"),
     (["--mx", "mx.example.net", "--ip", "nowhere", "550 no"], "nowhere"),
     (["--mx", "mx.example.net", "--at", "noon", "550 no"], "noon"),
+    (["--mx", "mx.example.net", "--from", "nobody", "550 no"], "nobody"),
 ])
 def test_wrong_usage(ask, args, words):
     done = ask(*args, check=False)
