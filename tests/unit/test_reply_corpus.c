@@ -57,6 +57,9 @@ static struct reply_judgement judge_row(const struct reply_rules *rules, struct 
     assert_true(slice_to_u64(column[CODE], 599, &code));
     struct reply_facts facts = { .mx = slice_of(host_of(provider, host, size)),
                                  .source = &us,
+                                 .ehlo = SLICE_LIT("mail.example.com"),
+                                 .sender = SLICE_LIT("user@example.com"),
+                                 .recipient = SLICE_LIT("user@example.net"),
                                  .code = (uint16_t)code,
                                  .text = slice_of(text) };
     if (!slice_eq_str(column[ENHANCED], "-"))
