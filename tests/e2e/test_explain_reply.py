@@ -125,6 +125,34 @@ def test_what_a_rule_may_ask_of_the_mail(relay, sink):
     assert here.wait_log("deferred", 1, sender="a@client.test")[0]["class"] == "temp"
 
 
+class NamesSomebody(smtpd.Behaviour):
+    """Each recipient is refused in the name of whom its local part says."""
+    def rcpt(self, s, address, args):
+        named = address.split("@")[0].strip("<")
+        if named == "himself":
+            return "550 5.7.1 access denied for " + address
+        if named == "another":
+            return "550 5.7.1 access denied for <nobody@dest.test>"
+        return f"550 {named} is blacklisted"
+
+
+def test_whom_a_reply_names_in_a_delivery(relay, sink):
+    """Of several recipients each reply is about its own."""
+    here = relay(to=sink(NamesSomebody()))
+    here.send(mail.message(), sender="x@other.test",
+              to=["himself@dest.test", "other.test@dest.test"])
+    lines = here.wait_log("bounced", 2, sender="x@other.test")
+    here.send(mail.message(), sender="y@third.test",
+              to=["another@dest.test", "other.test@dest.test", "himself@dest.test"])
+    lines += here.wait_log("bounced", 3, sender="y@third.test")
+    found = {(line["sender"], line["recipient"].split("@")[0]): line["class"] for line in lines}
+    assert found == {("x@other.test", "himself"): "mailbox",
+                     ("x@other.test", "other.test"): "domain-blocked",
+                     ("y@third.test", "himself"): "mailbox",
+                     ("y@third.test", "another"): "ip-blocked",
+                     ("y@third.test", "other.test"): "ip-blocked"}
+
+
 def test_for_people(relay):
     here = relay(start=False)
     text = here.cli("explain-reply", "--mx", "mx.example.net", "--ip", "203.0.113.42",
