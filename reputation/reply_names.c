@@ -1,8 +1,8 @@
 /*
  * reputation/reply_names — whom the text names: our host, the sender, the recipient
  *
- *   "example.com is blacklisted" is about the sender or about our host: the words do not tell which,
- *   the dialogue does.
+ *   "example.com is blacklisted" is about the sender or about our host: the words do not tell, the
+ *   dialogue does.
  */
 #include <string.h>
 

@@ -62,8 +62,7 @@ static struct facts facts_of(const struct session *s, const struct slice *mx, st
     return f;
 }
 
-/* Whom the peer knows of by now: nobody before MAIL, and of several recipients the one it speaks
- * of. */
+/* Whom the peer knows of by now. */
 static void name_parties(const struct session *s, enum where where, struct reply_facts *facts)
 {
     const struct attempt *a = s->front;
@@ -71,10 +70,7 @@ static void name_parties(const struct session *s, enum where where, struct reply
     if (!a || where < WHERE_MAIL)
         return;
     facts->sender = a->env.sender;
-    if (where == WHERE_RCPT && a->answered)
-        facts->recipient = a->env.recipients[a->batch[a->answered - 1]].address;
-    else if (where > WHERE_MAIL && a->env.recipients_n == 1)
-        facts->recipient = a->env.recipients[0].address;
+    facts->recipient = attempt_asked_for(a, where);
 }
 
 void repute_judge(const struct session *s, struct finding *f)

@@ -107,7 +107,7 @@ static void names_that_are_alike_or_missing(void **state)
         struct parties known;
         const char *text, *rule;
     } rows[] = {
-        /* Our host's name is the sender's domain: the host first, but an address is nobody's host. */
+        /* Our host has the name of the sender's domain: the host comes first. */
         { { "example.com", "u@example.com", "" }, "example.com is listed", "ehlo" },
         { { "example.com", "u@example.com", "" }, "u@example.com is listed", "sender" },
         { { "mail.example.com.", "example.com.", "" }, "mail.example.com", "ehlo" },
