@@ -210,6 +210,9 @@ void reply_classify(const struct reply_rules *rules, const struct reply_facts *f
     judgement_r->zone = a.seen.zone;
     judgement_r->names_us = a.seen.facts & REPLY_FACT_US;
     judgement_r->names_other = a.seen.names_other;
+    judgement_r->names_ehlo = a.seen.facts & REPLY_FACT_EHLO;
+    judgement_r->names_sender = a.seen.facts & REPLY_FACT_SENDER;
+    judgement_r->names_recipient = a.seen.facts & REPLY_FACT_RECIPIENT;
     if (a.rule)
         decide_by_rule(judgement_r, facts->code, a.rule);
     else

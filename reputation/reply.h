@@ -59,6 +59,9 @@ extern const char *const reply_scope_names[REPLY_SCOPES + 1]; /* "none" ..., end
 struct reply_facts {
     struct slice mx;           /* host name of the peer; empty: not known */
     const struct addr *source; /* our address as the peer sees it; NULL: not known */
+    struct slice ehlo;         /* our host name as EHLO gave it; this and the next: or empty */
+    struct slice sender;       /* of the envelope: the address, or its domain alone */
+    struct slice recipient;    /* the address */
     uint16_t code;
     struct enhanced status; /* class_ 0: none was sent */
     struct slice text;      /* as received, lines joined by '\n'; codes at their start do no harm */
@@ -80,6 +83,9 @@ struct reply_judgement {
                               empty; in facts->text or in the rules */
     bool names_us;         /* the text has our address */
     bool names_other;      /* it has addresses, and ours is none of them */
+    bool names_ehlo;       /* it has the name of our host */
+    bool names_sender;     /* the sender's address or domain, or a name in that domain */
+    bool names_recipient;  /* the recipient's address, or its domain alone */
     bool ends_by_itself;   /* a 5yz that is over in a while: may be tried again */
     struct reply_reason because[REPLY_REASONS]; /* of the rule "weighed": the heaviest first */
 };

@@ -19,15 +19,23 @@ static const char *const labels[] = { "ip",    "ip:",     "client",  "client:", 
                                       "peer:", "client=", "ip=",     "ipv6:",   NULL };
 
 /* These lead to an address: it is what the text speaks of. */
-static const char *const leading[] = {
-    "from",    "for",       "by",      "of",         "is",     "to",         "at",
-    "on",      "in",        "host",    "hosts",      "ip",     "ips",        "ip's",
-    "address", "addresses", "addr",    "client",     "server", "sender",     "mta",
-    "relay",   "using",     "your",    "the",        "this",   "that",       "with",
-    "network", "range",     "system",  "remote",     "source", "peer",       "and",
-    "or",      "because",   "machine", "mailserver", "smtp",   "connection", "connections",
-    NULL
-};
+static const char *const leading[] = { "from",  "for",     "by",     "of",     "is",     "to",
+                                       "at",    "on",      "in",     "ip",     "ips",    "ip's",
+                                       "using", "your",    "the",    "this",   "that",   "with",
+                                       "and",   "or",      "client", "sender", "remote", "source",
+                                       "peer",  "because", NULL };
+
+/* So do these, but one that has a label of its own needs none of them: "closing the connection, IP:
+ * 192.0.2.1" says the same without the comma. */
+static const char *const things[] = { "host",       "hosts",  "address",    "addresses",
+                                      "addr",       "server", "mta",        "relay",
+                                      "network",    "range",  "system",     "machine",
+                                      "mailserver", "smtp",   "connection", "connections",
+                                      NULL };
+
+/* Before such a thing: it is ours after all. */
+static const char *const ours[] = { "your",   "from",   "sending", "connecting", "client",
+                                    "remote", "source", "sender",  NULL };
 
 /* Behind an address that opens the text: it is what they say something of. */
 static const char *const verbs[] = {
@@ -97,6 +105,7 @@ static bool is_number(struct slice word)
 struct mention {
     size_t end;
     bool enclosed, labelled, ended; /* ended: punctuation follows */
+    bool named;                     /* a word says what it is; labelled: with a sign behind it */
 };
 
 static bool mention_at(struct slice text, size_t at, struct mention *m_r)
@@ -106,6 +115,7 @@ static bool mention_at(struct slice text, size_t at, struct mention *m_r)
     for (unsigned i = 0; i < LABELS_MAX && is_label(bare_word(word)); i++) {
         struct slice label = bare_word(word);
         m_r->labelled = m_r->labelled || strchr(":=", label.p[label.n - 1]);
+        m_r->named = true;
         at += word.n + 1;
         word = word_at(text, at);
     }
@@ -134,11 +144,17 @@ struct words_before {
     struct slice last, but_one;
 };
 
-static bool lead(const struct words_before *before)
+static bool lead(const struct words_before *before, const struct mention *m)
 {
-    return strchr(":(", before->last.p[before->last.n - 1]) ||
-           (is_one_of(before->last, leading) && !slice_eq_str(before->but_one, "this") &&
-            !slice_eq_str(before->but_one, "our"));
+    struct slice last = before->last, but_one = before->but_one;
+    if (strchr(":(", last.p[last.n - 1]))
+        return true;
+    if (slice_eq_str(but_one, "this") || slice_eq_str(but_one, "our"))
+        return false;
+    if (!is_one_of(last, things))
+        return is_one_of(last, leading);
+    return !m->named ||
+           (!m->enclosed && (slice_ends_with(but_one, ":") || is_one_of(but_one, ours)));
 }
 
 static bool stands_beside(struct slice text, size_t at, const struct words_before *before,
@@ -150,7 +166,7 @@ static bool stands_beside(struct slice text, size_t at, const struct words_befor
         return m->ended || (m->enclosed && !is_one_of(bare_word(next), verbs));
     if (!m->enclosed && !m->labelled)
         return false;
-    if (before->last.n == 0 || lead(before))
+    if (before->last.n == 0 || lead(before, m))
         return false;
     return last || m->ended || slice_starts_with(next, "http") || slice_eq_str(next, "see") ||
            slice_eq_str(next, "-");

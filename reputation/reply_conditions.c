@@ -101,10 +101,16 @@ static const struct {
     const char *name;
     enum reply_fact fact;
 } text_facts[] = {
-    { "us", REPLY_FACT_US },           { "ip", REPLY_FACT_IP },
-    { "network", REPLY_FACT_NETWORK }, { "list", REPLY_FACT_LIST },
-    { "list=ip", REPLY_FACT_LIST_IP }, { "list=domain", REPLY_FACT_LIST_DOMAIN },
+    { "us", REPLY_FACT_US },
+    { "ip", REPLY_FACT_IP },
+    { "network", REPLY_FACT_NETWORK },
+    { "list", REPLY_FACT_LIST },
+    { "list=ip", REPLY_FACT_LIST_IP },
+    { "list=domain", REPLY_FACT_LIST_DOMAIN },
     { "mail", REPLY_FACT_MAIL },
+    { "names=ehlo", REPLY_FACT_EHLO },
+    { "names=sender", REPLY_FACT_SENDER },
+    { "names=recipient", REPLY_FACT_RECIPIENT },
 };
 
 enum rc reply_too_many(const struct reply_line *line, struct err *err, int most, const char *what)
@@ -216,5 +222,5 @@ enum rc reply_condition_read(struct reply_rules *rules, struct reply_rule *rule,
     }
     return reply_line_error(line, err, token->text,
                             "a condition: code= status= at= us ip network mail list "
-                            "@words \"words\"");
+                            "names= @words \"words\"");
 }

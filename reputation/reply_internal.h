@@ -65,6 +65,12 @@ enum rc reply_words_add(struct reply_words *w, struct slice written, uint16_t *i
 void reply_words_close(struct reply_words *w); /* after the last word, before the first search */
 void reply_words_find(const struct reply_words *w, struct slice text, struct reply_found *found_r);
 
+/* Where the characters of host names and of the halves of mail addresses end. */
+size_t reply_run_until(struct slice text, size_t at);
+/* Where the URL or mail address ends that starts at `at` with such a run up to `run`; `at` when
+ * none does. Words in one are names, not what the reply says. */
+size_t reply_opaque_until(struct slice text, size_t at, size_t run);
+
 /* Bit per group of words. */
 struct reply_hit {
     uint64_t bits[REPLY_GROUPS_MAX / 64];
@@ -122,7 +128,10 @@ enum reply_fact {
     REPLY_FACT_LIST_IP = 8,      /* one of addresses */
     REPLY_FACT_LIST_DOMAIN = 16, /* one of names */
     REPLY_FACT_NETWORK = 32,     /* a network of addresses in the text */
-    REPLY_FACT_MAIL = 64         /* a mail address in the text */
+    REPLY_FACT_MAIL = 64,        /* a mail address in the text */
+    REPLY_FACT_EHLO = 128,       /* the name of our host in the text */
+    REPLY_FACT_SENDER = 256,     /* the sender or his domain */
+    REPLY_FACT_RECIPIENT = 512   /* the recipient or his domain */
 };
 
 struct reply_rule {
@@ -271,6 +280,11 @@ struct slice reply_bare(struct slice normal, char text[REPLY_TEXT_MAX]);
 struct slice reply_said(struct slice normal, char *text);
 
 /* ---- facts in the text ---- */
+
+/* Which of REPLY_FACT_EHLO, _SENDER and _RECIPIENT the text has. A name is compared as a whole; one
+ * that fits several is of the longest, our host's before the sender's. Names in a URL are nobody's,
+ * nor is one that sender and recipient share. */
+unsigned reply_names(const struct reply_facts *facts, struct slice text);
 
 /* An address that can be somebody's: none of 127/8 or 0/8, in lower case, nothing around it. */
 bool reply_literal(struct slice s, struct addr *addr_r);

@@ -312,6 +312,7 @@ void reply_look(const struct reply_rules *rules, const struct reply_facts *facts
 {
     *seen_r = (struct reply_seen){ 0 };
     look_for_addresses(facts->source, normal, seen_r);
+    seen_r->facts |= reply_names(facts, normal);
     if (memchr(normal.p, '@', normal.n))
         seen_r->facts |= REPLY_FACT_MAIL;
     seen_r->names_other =

@@ -149,7 +149,7 @@ static bool is_at(const struct reply_word *word, struct slice text, size_t at)
 }
 
 /* A host name, the half of a mail address, the scheme of a URL. */
-static size_t skip_run(struct slice text, size_t at)
+size_t reply_run_until(struct slice text, size_t at)
 {
     while (at < text.n && (in_word(text.p[at]) || text.p[at] == '.' || text.p[at] == '_' ||
                            text.p[at] == '+' || text.p[at] == '=' || text.p[at] == '-'))
@@ -179,13 +179,11 @@ static size_t advice_until(struct slice text, size_t at)
     return until;
 }
 
-/* Where the URL or mail address ends that starts at `at` with a run of letters up to `run`; `at`
- * when none does. Words in one are names, not what the reply says. */
-static size_t opaque_until(struct slice text, size_t at, size_t run)
+size_t reply_opaque_until(struct slice text, size_t at, size_t run)
 {
     struct slice rest = slice_skip(text, run);
     if (slice_starts_with(rest, "@"))
-        return skip_run(text, run + 1);
+        return reply_run_until(text, run + 1);
     if (!slice_starts_with(rest, "://") && !slice_starts_with(slice_skip(text, at), "www."))
         return at;
     while (run < text.n && !strchr(" <>()[]\"", text.p[run]))
@@ -223,8 +221,8 @@ void reply_words_find(const struct reply_words *w, struct slice text, struct rep
     for (; here.at + WORD_MIN <= text.n; here.at++) {
         const char *p = text.p + here.at;
         if (here.at >= run && here.at >= opaque) {
-            run = skip_run(text, here.at);
-            opaque = opaque_until(text, here.at, run);
+            run = reply_run_until(text, here.at);
+            opaque = reply_opaque_until(text, here.at, run);
             if (opaque == here.at)
                 opaque = advice_until(text, here.at);
         }

@@ -2,7 +2,8 @@
  * admin/cli_reply — `waypost explain-reply`: what a remote reply means, and what follows from it
  *
  *   Needs no daemon, and no configuration unless one is named. The operator's `replies` come before
- *   the shipped rules; our address is, without --ip, the one of the configuration that is named.
+ *   the shipped rules; our address is, without --ip, the one of the configuration that is named,
+ *   and so is, without --ehlo, our host's name.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +20,7 @@ struct question {
     struct reply_facts facts;
     struct addr source;
     struct slice mx;
-    const char *to; /* NULL: not given */
+    const char *from, *to; /* NULL: not given */
     struct buf text;
 };
 
@@ -90,6 +91,7 @@ static int read_question(struct cli *cli, struct question *q)
 {
     const char *mx = cli_option(cli, "mx"), *ip = cli_option(cli, "ip");
     const char *at = cli_option(cli, "at");
+    q->from = cli_option(cli, "from");
     q->to = cli_option(cli, "to");
     if (!mx || cli->word_count == 0)
         return cli_usage(cli, "--mx HOST and the reply are needed");
@@ -97,6 +99,8 @@ static int read_question(struct cli *cli, struct question *q)
         return cli_usage(cli, "--ip %.60s is no address", ip);
     if (q->to && !strchr(q->to, '@'))
         return cli_usage(cli, "--to %.100s is no address", q->to);
+    if (q->from && !strchr(q->from, '@'))
+        return cli_usage(cli, "--from %.100s is no address", q->from);
     if (at && !read_step(at, &q->facts.at))
         return cli_usage(cli, "--at %.40s is no step of the dialogue", at);
     if (!read_reply(q, cli->words[0]))
@@ -105,6 +109,9 @@ static int read_question(struct cli *cli, struct question *q)
                          "%d bytes",
                          SMTP_REPLY_KEEP_MAX);
     q->mx = q->facts.mx = slice_of(mx);
+    q->facts.ehlo = slice_of(cli_option(cli, "ehlo"));
+    q->facts.sender = slice_of(q->from);
+    q->facts.recipient = slice_of(q->to);
     if (ip)
         q->facts.source = &q->source;
     return CLI_OK;
@@ -120,6 +127,8 @@ static void ask_operator(const struct policies *policies, const struct question 
                            .mx = &q->mx,
                            .mx_count = 1,
                            .text = reply_normal(&q->facts, text) };
+    if (q->from)
+        facts_set_sender(&facts, slice_of(q->from));
     if (q->to)
         facts_set_recipient(&facts, slice_of(q->to));
     struct reply_choice choice = policies_reply(policies, &facts);
@@ -171,6 +180,9 @@ static void put_json(const struct question *q, const struct reply_judgement *j, 
         json_str(out, "list", j->zone);
     json_bool(out, "names_us", j->names_us);
     json_bool(out, "names_other", j->names_other);
+    json_bool(out, "names_ehlo", j->names_ehlo);
+    json_bool(out, "names_sender", j->names_sender);
+    json_bool(out, "names_recipient", j->names_recipient);
     json_bool(out, "ends_by_itself", j->ends_by_itself);
     json_int(out, "points", reply_points(j->class));
     if (q->facts.code >= 400)
@@ -187,10 +199,13 @@ static void put_text(const struct question *q, const struct reply_judgement *j, 
     buf_printf(out, "rule      %s\n", j->rule);
     for (size_t i = 0; i < REPLY_REASONS && j->because[i].line; i++)
         buf_printf(out, "because   %s (+%d)\n", j->because[i].line, j->because[i].points);
-    buf_printf(out, "about     %s%s\n", reply_scope_names[j->scope],
+    buf_printf(out, "about     %s%s%s%s%s\n", reply_scope_names[j->scope],
                j->names_us      ? " (names our address)"
                : j->names_other ? " (names another address)"
-                                : "");
+                                : "",
+               j->names_ehlo ? " (names our host)" : "",
+               j->names_sender ? " (names the sender)" : "",
+               j->names_recipient ? " (names the recipient)" : "");
     buf_printf(out, "provider  %.*s\n", SLICE_FMT(j->provider));
     if (j->zone.n)
         buf_printf(out, "list      %.*s\n", SLICE_FMT(j->zone));
@@ -225,6 +240,20 @@ static void find_source(const struct reply_rules *rules, const struct conf *conf
     q->facts.source = NULL;
 }
 
+/* Without --ehlo: what the egress of our address calls itself, else the host. */
+static struct slice find_ehlo(const struct conf *conf, const struct addr *source)
+{
+    for (size_t i = 0; source && i < conf->egress.n; i++) {
+        const struct conf_egress *e = &conf->egress.at[i];
+        bool ours = addr_same_host(&e->via.source, source);
+        for (size_t k = 0; !ours && k < e->addresses.n; k++)
+            ours = addr_same_host(&e->addresses.at[k], source);
+        if (ours)
+            return e->ehlo;
+    }
+    return conf->hostname;
+}
+
 /* policies NULL: there is no configuration. */
 static int tell(struct cli *cli, struct question *q, const struct policies *policies)
 {
@@ -233,6 +262,8 @@ static int tell(struct cli *cli, struct question *q, const struct policies *poli
     struct buf out;
     if (policies && !q->facts.source)
         find_source(rules, policies_conf(policies), q);
+    if (policies && !q->facts.ehlo.n)
+        q->facts.ehlo = find_ehlo(policies_conf(policies), q->facts.source);
     reply_classify(rules, &q->facts, &j);
     if (policies && q->facts.code >= 400)
         ask_operator(policies, q, &j);

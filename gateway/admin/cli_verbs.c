@@ -31,7 +31,9 @@ static const struct cli_option explain_options[] = {
 static const struct cli_option explain_reply_options[] = {
     { "mx", "HOST", "who said it: the host name of the mail exchanger" },
     { "ip", "IP", "our address as they see it; without: those configured" },
-    { "to", "ADDRESS", "the recipient, for rules that ask for it" },
+    { "ehlo", "NAME", "our host's name as they know it; without: the one configured" },
+    { "from", "ADDRESS", "the sender, whom the reply may name" },
+    { "to", "ADDRESS", "the recipient, the same" },
     { "at", "STEP", "what was answered: greeting ehlo tls auth mail rcpt data final" },
     { NULL, NULL, NULL },
 };
@@ -60,7 +62,7 @@ const struct cli_verb cli_verbs[] = {
     { "explain", "--to ADDRESS [--from ADDRESS] ...", "what would happen to this mail now",
       "Priority and route with the rules that set them, limits, and every egress. Sends nothing.",
       explain_options, 0, true, cli_explain },
-    { "explain-reply", "--mx HOST [--ip IP] 'REPLY'",
+    { "explain-reply", "--mx HOST [--ip IP] [--from ADDRESS] ... 'REPLY'",
       "what a remote reply means, by which rule, and what follows from it",
       "REPLY as the other side sent it: '550 5.7.1 ...'. Several lines joined by \\n, by a line\n"
       "break, or in a row with their codes. Reads the configuration: its `replies` come first.",

@@ -55,6 +55,14 @@ const struct envelope *attempt_env(struct attempt *a)
     return &a->env;
 }
 
+struct slice attempt_asked_for(const struct attempt *a, enum where where)
+{
+    if (where == WHERE_RCPT && a->answered)
+        return a->env.recipients[a->batch[a->answered - 1]].address;
+    return where > WHERE_MAIL && a->env.recipients_n == 1 ? a->env.recipients[0].address
+                                                          : slice_of("");
+}
+
 struct attempt *attempt_new(struct delivery *d, struct item *item)
 {
     struct attempt *a = attempt_alloc(d);

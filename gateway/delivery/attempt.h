@@ -63,6 +63,9 @@ struct attempt {
 struct attempt *attempt_new(struct delivery *d, struct item *item);
 /* Its envelope, with its times as they are now: the clock may be set while it is under way. */
 const struct envelope *attempt_env(struct attempt *a);
+/* Whom the reply that came last is about, at this step: before RCPT nobody, and of several
+ * recipients the one that is being answered. Empty: all, or nobody. */
+struct slice attempt_asked_for(const struct attempt *a, enum where where);
 /* It is the one its session carries, or is opened for: from now to its end it holds a slot. Does
  * nothing when it does already. */
 void attempt_hold_slot(struct attempt *a);

@@ -62,6 +62,17 @@ static struct facts facts_of(const struct session *s, const struct slice *mx, st
     return f;
 }
 
+/* Whom the peer knows of by now. */
+static void name_parties(const struct session *s, enum where where, struct reply_facts *facts)
+{
+    const struct attempt *a = s->front;
+    facts->ehlo = policies_conf(s->policies)->egress.at[s->egress].ehlo;
+    if (!a || where < WHERE_MAIL)
+        return;
+    facts->sender = a->env.sender;
+    facts->recipient = attempt_asked_for(a, where);
+}
+
 void repute_judge(const struct session *s, struct finding *f)
 {
     if (f->fault != FAULT_NONE || f->code < 400 || !s->delivery->replies)
@@ -75,6 +86,7 @@ void repute_judge(const struct session *s, struct finding *f)
                                  .status = f->status,
                                  .text = f->text,
                                  .at = at_of(f->where) };
+    name_parties(s, (enum where)f->where, &facts);
     reply_classify(s->delivery->replies, &facts, &j);
     struct facts mail = facts_of(s, &mx, reply_normal(&facts, normal));
     struct reply_choice own = policies_reply(s->policies, &mail);

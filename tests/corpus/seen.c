@@ -36,7 +36,10 @@ int main(void)
     while (fgets(line, sizeof line, stdin)) {
         struct slice code, status, rest = slice_of(line);
         uint64_t value;
-        struct reply_facts f = { .source = &us };
+        struct reply_facts f = { .source = &us,
+                                 .ehlo = SLICE_LIT("mail.example.com"),
+                                 .sender = SLICE_LIT("user@example.com"),
+                                 .recipient = SLICE_LIT("user@example.net") };
         rest.n -= slice_ends_with(rest, "\n");
         if (!slice_cut(rest, '\t', &code, &rest) || !slice_cut(rest, '\t', &status, &f.text) ||
             !slice_to_u64(code, 599, &value))

@@ -78,6 +78,25 @@ def test_our_address_is_known_from_the_configuration(relay):
         assert answer["names_us"] == named and answer["class"] == "ip-blocked"
 
 
+def test_whom_the_reply_names(relay):
+    """By what was given; our host's name is that of the egress, else of the configuration."""
+    here = relay(start=False, conf={"hostname": "gw.client.test", "egress": [
+        {"name": "a", "address": "127.1.2.3", "ehlo": "out.client.test"}]})
+
+    def named(*args):
+        answer = here.json("explain-reply", "--mx", "mx.example.net", *args)
+        return [who for who in ("ehlo", "sender", "recipient") if answer["names_" + who]]
+    assert named("550 gw.client.test: who are you?") == ["ehlo"]
+    assert named("--ip", "127.1.2.3", "550 gw.client.test: who are you?") == []
+    assert named("--ip", "127.1.2.3", "550 out.client.test: who are you?") == ["ehlo"]
+    assert named("--ehlo", "x.test", "550 x.test, not gw.client.test") == ["ehlo"]
+    assert named("--from", "a@b.test", "--to", "c@d.test", "550 b.test to <c@d.test>") == [
+        "sender", "recipient"]
+    told = here.cli("explain-reply", "--mx", "mx.example.net", "--from", "a@b.test",
+                    "550 b.test is not welcome").stdout
+    assert "(names the sender)" in told
+
+
 def test_without_a_configuration(tmp_path):
     """None is named, and none is there (or whatever is there is sound)."""
     done = subprocess.run([waypost.binary(), "explain-reply", "--mx", "mx.example.net", "--ip",
@@ -106,6 +125,34 @@ def test_what_a_rule_may_ask_of_the_mail(relay, sink):
     assert here.wait_log("deferred", 1, sender="a@client.test")[0]["class"] == "temp"
 
 
+class NamesSomebody(smtpd.Behaviour):
+    """Each recipient is refused in the name of whom its local part says."""
+    def rcpt(self, s, address, args):
+        named = address.split("@")[0].strip("<")
+        if named == "himself":
+            return "550 5.7.1 access denied for " + address
+        if named == "another":
+            return "550 5.7.1 access denied for <nobody@dest.test>"
+        return f"550 {named} is blacklisted"
+
+
+def test_whom_a_reply_names_in_a_delivery(relay, sink):
+    """Of several recipients each reply is about its own."""
+    here = relay(to=sink(NamesSomebody()))
+    here.send(mail.message(), sender="x@other.test",
+              to=["himself@dest.test", "other.test@dest.test"])
+    lines = here.wait_log("bounced", 2, sender="x@other.test")
+    here.send(mail.message(), sender="y@third.test",
+              to=["another@dest.test", "other.test@dest.test", "himself@dest.test"])
+    lines += here.wait_log("bounced", 3, sender="y@third.test")
+    found = {(line["sender"], line["recipient"].split("@")[0]): line["class"] for line in lines}
+    assert found == {("x@other.test", "himself"): "mailbox",
+                     ("x@other.test", "other.test"): "domain-blocked",
+                     ("y@third.test", "himself"): "mailbox",
+                     ("y@third.test", "another"): "ip-blocked",
+                     ("y@third.test", "other.test"): "ip-blocked"}
+
+
 def test_for_people(relay):
     here = relay(start=False)
     text = here.cli("explain-reply", "--mx", "mx.example.net", "--ip", "203.0.113.42",
@@ -121,6 +168,7 @@ def test_for_people(relay):
     (["--mx", "mx.example.net", "5500 no"], "begin with its code"),
     (["--mx", "mx.example.net", "--ip", "nowhere", "550 no"], "nowhere"),
     (["--mx", "mx.example.net", "--at", "noon", "550 no"], "noon"),
+    (["--mx", "mx.example.net", "--from", "nobody", "550 no"], "nobody"),
 ])
 def test_wrong_usage(ask, args, words):
     done = ask(*args, check=False)

@@ -41,6 +41,8 @@ static void check_same(const struct reply_judgement *a, const struct reply_judge
 {
     assert(a->class == b->class && a->scope == b->scope && a->rule == b->rule);
     assert(a->names_us == b->names_us && a->names_other == b->names_other);
+    assert(a->names_ehlo == b->names_ehlo && a->names_sender == b->names_sender &&
+           a->names_recipient == b->names_recipient);
     assert(a->ends_by_itself == b->ends_by_itself && slice_ieq(a->zone, b->zone));
 }
 
@@ -87,11 +89,14 @@ static void check_reply(const struct reply_rules *rules, uint8_t head, struct sl
     f.at = (enum reply_at)(head % REPLY_ATS);
     f.status = (struct enhanced){ (uint8_t)(f.code / 100), 7, head % 30 };
     slice_cut(own, '\n', &mx, &f.text);
-    f.mx = mx;
+    f.mx = f.ehlo = mx;
+    f.sender = slice_of(head & 0x80 ? "user@example.com" : "");
+    f.recipient = SLICE_LIT("user@example.net");
     reply_classify(rules, &f, &j);
     assert(j.class < REPLY_CLASSES && j.scope < REPLY_SCOPES && j.rule && j.rule[0]);
     assert(!(j.names_us && j.names_other) && j.provider.n <= REPLY_PROVIDER_MAX);
     assert(f.source || (!j.names_us && !j.names_other));
+    assert((f.sender.n || !j.names_sender) && (memchr(mx.p, '.', mx.n) || !j.names_ehlo));
     assert(slice_eq(j.provider, reply_provider(rules, f.mx)));
     check_normal(&f);
     struct slice again = rewritten(&f, head);

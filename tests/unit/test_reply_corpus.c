@@ -57,6 +57,9 @@ static struct reply_judgement judge_row(const struct reply_rules *rules, struct 
     assert_true(slice_to_u64(column[CODE], 599, &code));
     struct reply_facts facts = { .mx = slice_of(host_of(provider, host, size)),
                                  .source = &us,
+                                 .ehlo = SLICE_LIT("mail.example.com"),
+                                 .sender = SLICE_LIT("user@example.com"),
+                                 .recipient = SLICE_LIT("user@example.net"),
                                  .code = (uint16_t)code,
                                  .text = slice_of(text) };
     if (!slice_eq_str(column[ENHANCED], "-"))
@@ -220,9 +223,8 @@ static void an_address_beside_a_reply(void **state)
         struct floor floor;
     } rows[] = {
         { "* [203.0.113.42]", { 2400, 98, 98, 150 } },
-        { "* (client 203.0.113.42)", { 2400, 98, 98, 140 } },
-        /* "... your server IP: 203.0.113.42" may mean it */
-        { "* IP: 203.0.113.42", { 2400, 98, 98, 80 } },
+        { "* (client 203.0.113.42)", { 2400, 98, 98, 200 } },
+        { "* IP: 203.0.113.42", { 2400, 98, 98, 200 } },
         { "* see http://blocked.example.net/ip?ip=203.0.113.42", { 2400, 98, 98, 500 } },
         { "[203.0.113.42] *", { 2400, 98, 98, 150 } },
         { "<203.0.113.42>: *", { 2400, 98, 98, 1000 } },

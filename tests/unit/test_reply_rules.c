@@ -141,7 +141,7 @@ static const struct {
       "final" },
     { "", "[*]\na content colour\n",
       "replies:2: found \"colour\", expected a condition: code= status= at= us ip network "
-      "mail list @words \"words\"" },
+      "mail list names= @words \"words\"" },
     { "", "[*]\na content @spam\nwords spam \"ham\"\n",
       "replies:2: found \"@spam\", expected a name given to words above" },
     { "", "words\n", "replies:1: found \"\", expected a name for the words" },
