@@ -76,8 +76,10 @@ def test_changed_database_is_taken_up(relay, sink):
     asn_database(here.path("asn.mmdb"), {"127.0.0.0/8": 4134}, epoch=1600000000)
     net.wait_for("a complaint", lambda: "older than the one in use" in here.stderr(), 30)
     assert place_of_next(here) == ("AS65551", "china")
-    here.reload()
+    told = here.reload().stdout
     assert place_of_next(here) == ("china-telecom", "china")
+    assert f"geo.asn_database: {here.path('asn.mmdb')} as it is now, built 2020-09-13" in told
+    assert here.reload().stdout == "applied; nothing has changed\n"
 
 
 def test_unusable_database_is_an_error_of_check_and_reload(relay, sink):
