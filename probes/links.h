@@ -163,8 +163,8 @@ enum rc links_unpack(struct slice bytes, const struct links_hooks *hooks, int64_
  * address, also one that mail names only later, and every budget as used just now. */
 void links_resume(struct links *links, int64_t now_ms);
 
-/* The group of that name, made when it is new; >= 0. Once it has given its place to another, results
- * of its probes are ignored: who keeps the number for more than that asks anew. */
+/* The group of that name, made when it is new; >= 0. Once it has given its place to another,
+ * results of its probes are ignored: who keeps the number for more than that asks anew. */
 int links_group(struct links *links, struct slice carrier, struct slice region);
 uint32_t links_group_count(const struct links *links);
 

@@ -2,8 +2,9 @@
  * probes/links_internal — the parts of struct links
  *
  *   Private to probes/. Egresses live in slots that stay the same across a reload as long as the
- *   name does; groups keep theirs until they have left and another takes the place (links_room.c). A
- *   cell is what is known of one path and comes into being with the first sample. Who writes what:
+ *   name does; groups keep theirs until they have left and another takes the place
+ *   (links_room.c). A cell is what is known of one path and comes into being with the first
+ *   sample. Who writes what:
  *     links_observe.c  estimates and evidence        links_judge.c   states, attribution
  *     links_prefer.c   preferences                   links_probe.c   budgets, probes under way
  *     links_lapse.c    what nobody confirms          links_advice.c  reads all of it
