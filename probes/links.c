@@ -1,5 +1,6 @@
 #include "probes/links.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ const char *const links_event_names[LINKS_EVENT_KINDS] = {
     "egress_fine", "destination_suspect", "destination_fine",
 };
 
+enum { TURNS = INT_MAX / LINKS_GROUPS_MAX };
 static const int64_t PARENTS_EVERY_MS = 5000, FAULTS_EVERY_MS = 1000, EVALUATE_EVERY_MS = 5000;
 
 struct slice text_slice(const char *text)
@@ -51,6 +53,16 @@ static void slot_free(struct slot *s)
 {
     cell_free(&s->leg);
     free(s->name);
+}
+
+static struct group *group_new(struct slice carrier, struct slice region)
+{
+    struct group *g = mem_zero(sizeof *g);
+    g->carrier = mem_strndup(carrier.p, carrier.n);
+    g->region = mem_strndup(region.p, region.n);
+    for (int size = 0; size < SIZE_CLASSES; size++)
+        g->prefer[size].slot = g->prefer[size].challenger = NO_SLOT;
+    return g;
 }
 
 static void group_free(struct group *g)
@@ -220,11 +232,46 @@ static uint32_t first_of_carrier(const struct links *l, struct slice carrier)
     return g;
 }
 
-static int in_use_again(struct links *l, uint16_t index)
+struct group *links_group_find(const struct links *l, struct slice carrier, struct slice region)
 {
-    l->changed |= l->group[index]->left;
-    l->group[index]->left = false;
-    return index;
+    bool there = false;
+    uint32_t at = place_of(l, carrier, region, &there);
+    return there ? l->group[l->sorted[at]] : NULL;
+}
+
+int links_group_id(const struct links *l, uint32_t index)
+{
+    return (int)(index + l->group[index]->turn * LINKS_GROUPS_MAX);
+}
+
+int links_group_index(const struct links *l, int id)
+{
+    uint32_t index = (uint32_t)id % LINKS_GROUPS_MAX;
+    return id >= 0 && index < l->group_n && links_group_id(l, index) == id ? (int)index : NO_GROUP;
+}
+
+static int in_use_again(struct links *l, uint32_t index)
+{
+    struct group *g = l->group[index];
+    if (g->left) {
+        g->since_ms = g->used_ms = 0; /* it has waited for nothing meanwhile */
+        l->changed = true;
+    }
+    g->left = g->vacant = false;
+    return links_group_id(l, index);
+}
+
+/* There is no more place: of one that has left, or else it is of no group in particular. */
+static int in_place_of_another(struct links *l, struct slice carrier, struct slice region)
+{
+    uint32_t index = 0;
+    while (index < l->group_n && !l->group[index]->vacant)
+        index++;
+    if (index == l->group_n)
+        return links_group(l, slice_of("other"), slice_of("other"));
+    l->group[index]->turn = (l->group[index]->turn + 1) % TURNS;
+    links_group_rename(l, index, carrier, region);
+    return in_use_again(l, index);
 }
 
 int links_group(struct links *l, struct slice carrier, struct slice region)
@@ -236,18 +283,25 @@ int links_group(struct links *l, struct slice carrier, struct slice region)
     bool last = l->group_n == LINKS_GROUPS_MAX - 1;
     if (l->group_n == LINKS_GROUPS_MAX ||
         (last && !(slice_eq_str(carrier, "other") && slice_eq_str(region, "other"))))
-        return links_group(l, slice_of("other"), slice_of("other"));
-    struct group *g = mem_zero(sizeof *g);
-    g->carrier = mem_strndup(carrier.p, carrier.n);
-    g->region = mem_strndup(region.p, region.n);
+        return in_place_of_another(l, carrier, region);
+    struct group *g = group_new(carrier, region);
     g->carrier_group = first_of_carrier(l, carrier);
-    for (int size = 0; size < SIZE_CLASSES; size++)
-        g->prefer[size].slot = g->prefer[size].challenger = NO_SLOT;
     memmove(l->sorted + at + 1, l->sorted + at, (l->group_n - at) * sizeof l->sorted[0]);
     l->sorted[at] = (uint16_t)l->group_n;
     l->group[l->group_n] = g;
     l->changed = true;
     return (int)l->group_n++;
+}
+
+void links_group_clear(struct links *l, uint32_t index)
+{
+    struct group *old = l->group[index];
+    struct group *g = group_new(text_slice(old->carrier), text_slice(old->region));
+    g->turn = old->turn;
+    g->carrier_group = old->carrier_group;
+    memcpy(g->carrier_rtt, old->carrier_rtt, sizeof g->carrier_rtt); /* the carrier's */
+    l->group[index] = g;
+    group_free(old);
 }
 
 void links_group_rename(struct links *l, uint32_t index, struct slice carrier, struct slice region)
@@ -267,6 +321,7 @@ void links_group_rename(struct links *l, uint32_t index, struct slice carrier, s
     g->region = mem_strndup(region.p, region.n);
     for (uint32_t i = 0; i < l->group_n; i++)
         l->group[i]->carrier_group = first_of_carrier(l, text_slice(l->group[i]->carrier));
+    l->parents_ms = 0; /* with the next tick: means lie with the first group of a carrier */
     l->changed = true;
 }
 
@@ -283,6 +338,7 @@ static void tick_group(struct links *l, uint32_t index, int64_t now_ms)
     if (g->left)
         return;
     g->since_ms = g->since_ms ? g->since_ms : now_ms;
+    g->used_ms = g->used_ms ? g->used_ms : now_ms;
     if (g->judge)
         judge_group(l, g, index, now_ms);
     if (!g->hurry && now_ms < g->evaluate_ms)
@@ -315,7 +371,9 @@ void links_tick(struct links *l, int64_t now_ms, struct rnd *rnd)
             fault_judge(l, l->order[i], now_ms);
         slot->judge = false;
     }
-    if (all)
+    if (all) {
         lapse_all(l, now_ms);
+        room_keep(l, now_ms);
+    }
     probe_send(l, now_ms, rnd);
 }

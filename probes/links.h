@@ -27,6 +27,10 @@
  *   No verdict on a path or destination stands for good: one that nothing confirms for long,
  *   because nobody can be asked any more, lapses (links_lapse.c).
  *
+ *   There is room for LINKS_GROUPS_MAX groups, and some is kept free: as it grows scarce, the group
+ *   without mail for the longest time gives its place (links_room.c), nothing is told of it any
+ *   more, and when mail goes there again it is a new one.
+ *
  * Limits:     LINKS_GROUPS_MAX groups, ADVICE_EGRESS_MAX egresses, LINKS_TARGETS_MAX addresses of a
  *             group; paths take memory when first observed or probed. Probes stay within the
  *             budgets of links_config and never exceed one per LINKS_PAIR_MS for an (egress,
@@ -46,7 +50,7 @@
 #include "probes/spread.h"
 
 enum {
-    LINKS_GROUPS_MAX = 512, /* beyond that everything new is ("other", "other") */
+    LINKS_GROUPS_MAX = 512, /* when all are in use what is new is ("other", "other") meanwhile */
     LINKS_TARGETS_MAX = 64, /* of a group: the ones mail went to last */
     LINKS_PAIR_MS = 60 * 1000,
     LINKS_ADDRESS_MS = 10 * 1000,
@@ -159,7 +163,8 @@ enum rc links_unpack(struct slice bytes, const struct links_hooks *hooks, int64_
  * address, also one that mail names only later, and every budget as used just now. */
 void links_resume(struct links *links, int64_t now_ms);
 
-/* The group's index, made when it is new. Constant for the life of `links`. */
+/* The group of that name, made when it is new; >= 0. Once it has given its place to another,
+ * results of its probes are ignored: who keeps the number for more than that asks anew. */
 int links_group(struct links *links, struct slice carrier, struct slice region);
 uint32_t links_group_count(const struct links *links);
 

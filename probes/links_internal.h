@@ -2,12 +2,14 @@
  * probes/links_internal — the parts of struct links
  *
  *   Private to probes/. Egresses live in slots that stay the same across a reload as long as the
- *   name does; groups are never removed. A cell is what is known of one path and comes into being
- *   with the first sample. Who writes what:
+ *   name does; groups keep theirs until they have left and another takes the place
+ *   (links_room.c). A cell is what is known of one path and comes into being with the first
+ *   sample. Who writes what:
  *     links_observe.c  estimates and evidence        links_judge.c   states, attribution
  *     links_prefer.c   preferences                   links_probe.c   budgets, probes under way
  *     links_lapse.c    what nobody confirms          links_advice.c  reads all of it
  *     links_blips.c    runs without a verdict        links_regroup.c whose addresses are
+ *     links_room.c     room for groups to come
  */
 #ifndef WAYPOST_PROBES_LINKS_INTERNAL_H
 #define WAYPOST_PROBES_LINKS_INTERNAL_H
@@ -73,8 +75,11 @@ struct preference {
 
 struct group {
     char *carrier, *region;
-    bool left;              /* all its addresses are of other groups now */
-    int64_t since_ms;       /* the first tick that it was there */
+    bool left;        /* in no table: its addresses are of other groups now, or nobody used it */
+    bool vacant;      /* left, and nothing is known of it: its place is for the next one */
+    uint32_t turn;    /* how many had its place before */
+    int64_t since_ms; /* the first tick that it was there, or there again */
+    int64_t used_ms;  /* last mail, to a relay as well; before any as since_ms */
     uint32_t carrier_group; /* first group of this carrier: holds carrier_rtt */
     struct cell *cell[SLOTS];
     int64_t due_ms[SLOTS]; /* next look at whether to probe */
@@ -165,6 +170,14 @@ int16_t links_slot_take(struct links *l, struct slice name);        /* there is 
 struct cell *links_cell(struct group *g, int16_t slot);             /* made when needed */
 /* What tells of the path: the cell of the group, or of a relay the way to it. NULL: nothing. */
 const struct cell *links_seen(const struct links *l, const struct group *g, int16_t slot);
+/* NULL: there is none of that name. */
+struct group *links_group_find(const struct links *l, struct slice carrier, struct slice region);
+/* As the caller knows the group with that index, and back; NO_GROUP: there is no such group any
+ * more, another has its place. */
+enum { NO_GROUP = -1 };
+int links_group_id(const struct links *l, uint32_t index);
+int links_group_index(const struct links *l, int id);
+void links_group_clear(struct links *l, uint32_t index); /* but its name and place */
 /* The group has this name now, which no other has. */
 void links_group_rename(struct links *l, uint32_t index, struct slice carrier, struct slice region);
 void links_emit(struct links *l, const struct links_event *event);
@@ -193,6 +206,9 @@ bool blips_shared(const struct cell *c);
 
 /* links_lapse.c: each second */
 void lapse_all(struct links *l, int64_t now_ms);
+
+/* links_room.c: each second */
+void room_keep(struct links *l, int64_t now_ms);
 
 /* links_fault.c */
 void fault_set(struct links *l, int16_t slot, uint8_t fault, const char *reason, int64_t now_ms);

@@ -256,11 +256,12 @@ static void observe_path(struct links *l, struct group *g, int16_t slot,
 void links_observe(struct links *l, const struct observation *o, int group, int64_t now_ms)
 {
     int16_t slot = slot_of(l, o->egress);
+    int index = links_group_index(l, group);
     if (slot == NO_SLOT || o->kind >= OBS_KINDS || o->result >= OBS_RESULTS)
         return;
     if (o->kind == OBS_EGRESS || observation_is_egress_fault(o) || o->result == OBS_UNSENT) {
-        if (o->kind != OBS_EGRESS && group >= 0) /* answered: its path is not to blame */
-            (void)probe_finished(l, (uint32_t)group, slot, &o->address, 0);
+        if (o->kind != OBS_EGRESS && index != NO_GROUP) /* answered: its path is not to blame */
+            (void)probe_finished(l, (uint32_t)index, slot, &o->address, 0);
         observe_egress(l, slot, o, now_ms);
         return;
     }
@@ -269,20 +270,22 @@ void links_observe(struct links *l, const struct observation *o, int group, int6
         l->slot[slot].denials = 0;
     int64_t at_ms = o->at_us / 1000;
     at_ms = at_ms > now_ms ? now_ms : at_ms;
+    struct group *g = index != NO_GROUP ? l->group[index] : NULL;
+    if (g && mail)
+        g->used_ms = at_ms;
     if (l->slot[slot].relay) {
         observe_leg(l, slot, o, at_ms);
         return;
     }
-    if (group < 0 || (uint32_t)group >= l->group_n)
+    if (!g) /* it has given its place to another */
         return;
-    struct group *g = l->group[group];
     if (o->result == OBS_CONNECTED) {
-        probe_connected(l, (uint32_t)group, slot, &o->address, at_ms);
+        probe_connected(l, (uint32_t)index, slot, &o->address, at_ms);
         return;
     }
     if (mail)
         (void)target_learn(l, g, slot, &o->address, at_ms);
-    int64_t start_ms = start_of(l, (uint32_t)group, slot, o, at_ms);
+    int64_t start_ms = start_of(l, (uint32_t)index, slot, o, at_ms);
     if (o->result == OBS_OVERDUE)
         judge_failure(l, g, slot, &o->address, false, start_ms, at_ms);
     else

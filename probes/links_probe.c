@@ -92,9 +92,9 @@ static bool late(struct links *l, struct pending *p, int64_t now_ms)
 
 void links_unsent(struct links *l, const struct links_probe *probe)
 {
-    if (probe->group >= 0)
-        (void)probe_finished(l, (uint32_t)probe->group, l->order[probe->egress], &probe->address,
-                             0);
+    int index = links_group_index(l, probe->group);
+    if (index != NO_GROUP)
+        (void)probe_finished(l, (uint32_t)index, l->order[probe->egress], &probe->address, 0);
 }
 
 void probe_check(struct links *l, int64_t now_ms)
@@ -129,7 +129,7 @@ static void send_probe(struct links *l, uint32_t group, int16_t slot, struct tar
     struct group *g = l->group[group];
     struct links_probe probe = { .egress = (uint32_t)l->slot[slot].conf_index,
                                  .egress_hash = l->slot[slot].hash,
-                                 .group = (int)group,
+                                 .group = links_group_id(l, group),
                                  .address = t->address,
                                  .kind = t->kind,
                                  .urgent = urgent };

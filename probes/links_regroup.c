@@ -24,14 +24,6 @@ static bool is_other(const struct group *g)
     return is_named(g, SLICE_LIT("other"), SLICE_LIT("other"));
 }
 
-static bool is_taken(const struct links *l, struct slice carrier, struct slice region)
-{
-    for (uint32_t i = 0; i < l->group_n; i++)
-        if (is_named(l->group[i], carrier, region))
-            return true;
-    return false;
-}
-
 /* One that only relays serve has no targets either, but no paths. */
 static bool is_measured(const struct group *g)
 {
@@ -55,7 +47,7 @@ static bool rename_whole(const struct regroup *r, uint32_t index)
         region = z;
     }
     bool nowhere = slice_eq_str(carrier, "other") && slice_eq_str(region, "other");
-    if (!g->target_n || nowhere || is_other(g) || is_taken(r->links, carrier, region))
+    if (!g->target_n || nowhere || is_other(g) || links_group_find(r->links, carrier, region))
         return false;
     links_group_rename(r->links, index, carrier, region);
     return true;
@@ -69,8 +61,9 @@ static unsigned move_each(const struct regroup *r, uint32_t index)
     unsigned gone = 0;
     for (uint32_t i = g->target_n; i-- > 0;) {
         r->group_of(r->arg, &g->target[i].address, &carrier, &region);
-        uint32_t to = (uint32_t)links_group(r->links, carrier, region);
-        if (to == index || !target_move(&g->target[i], r->links->group[to], r->now_ms))
+        int id = links_group(r->links, carrier, region);
+        struct group *to = r->links->group[links_group_index(r->links, id)];
+        if (to == g || !target_move(&g->target[i], to, r->now_ms))
             continue;
         g->target[i] = g->target[--g->target_n];
         gone++;

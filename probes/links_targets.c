@@ -67,10 +67,24 @@ static bool is_own(const struct target *t, int16_t slot)
     return t->own[slot / 64] >> (slot % 64) & 1;
 }
 
+/* While there was no room for its group it was of none in particular. */
+static void take_from_other(const struct links *l, struct group *g, const struct addr *address,
+                            int64_t now_ms)
+{
+    struct group *other = links_group_find(l, SLICE_LIT("other"), SLICE_LIT("other"));
+    struct target *t = other && other != g ? find(other, address, OBS_PROBE) : NULL;
+    if (t && target_move(t, g, now_ms))
+        *t = other->target[--other->target_n];
+}
+
 struct target *target_learn(const struct links *l, struct group *g, int16_t slot,
                             const struct addr *address, int64_t now_ms)
 {
     struct target *t = find(g, address, OBS_PROBE);
+    if (!t) {
+        take_from_other(l, g, address, now_ms);
+        t = find(g, address, OBS_PROBE);
+    }
     if (!t && (t = place(g, now_ms)) != NULL)
         *t = (struct target){ .address = *address,
                               .kind = OBS_PROBE,
@@ -87,7 +101,7 @@ struct target *target_learn(const struct links *l, struct group *g, int16_t slot
 
 void links_target(struct links *l, int group, uint8_t kind, const struct addr *address, int egress)
 {
-    struct group *g = l->group[group];
+    struct group *g = l->group[links_group_index(l, group)];
     struct target *t = find(g, address, kind);
     if (!t && (t = place(g, INT64_MAX / 2)) != NULL)
         *t = (struct target){ .address = *address, .kind = kind };

@@ -167,6 +167,7 @@ static void get_rest(struct unpacker *u, struct group *g)
 {
     int least = 0;
     get_fields(u, g, &links_group_fields);
+    g->used_ms = g->mail_ms;
     for (int size = 0; size < SIZE_CLASSES; size++)
         get_preference(u, &g->prefer[size]);
     for (int16_t s = get_slot(u, least); s != NO_SLOT; s = get_slot(u, least)) {
@@ -188,8 +189,8 @@ static void get_group(struct unpacker *u)
     if (last && advice_group_cmp(text_slice(last->carrier), text_slice(last->region),
                                  text_slice(carrier), text_slice(region)) >= 0)
         u->c.bad = true;
-    int index = u->c.bad ? -1 : links_group(l, text_slice(carrier), text_slice(region));
-    struct group *g = index >= 0 ? l->group[index] : NULL;
+    int id = u->c.bad ? -1 : links_group(l, text_slice(carrier), text_slice(region));
+    struct group *g = id >= 0 ? l->group[links_group_index(l, id)] : NULL;
     if (g && strcmp(g->carrier, carrier) == 0 && strcmp(g->region, region) == 0)
         get_rest(u, g);
     else

@@ -91,8 +91,8 @@ static double weight(const struct group *g, int16_t slot)
 static bool probeable(const struct links *l, const struct group *g, int16_t slot)
 {
     const struct slot *s = &l->slot[slot];
-    return g->target_n > 0 && !s->relay && (s->v4 || s->v6) && s->fault != EGRESS_UNPLUMBED &&
-           s->fault != EGRESS_PROXY_DOWN;
+    return g->target_n > 0 && !g->left && !s->relay && (s->v4 || s->v6) &&
+           s->fault != EGRESS_UNPLUMBED && s->fault != EGRESS_PROXY_DOWN;
 }
 
 static int64_t later(int64_t a, int64_t b)

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "gateway/base/clock.h"
 #include "gateway/base/cursor.h"
 #include "gateway/base/log.h"
 #include "gateway/base/mem.h"
@@ -24,6 +25,7 @@ struct kept {
     struct timespec time;
     uint64_t epoch;
     uint64_t taken, refused, seen; /* states of the original: in use, not usable, last looked at */
+    bool missed;                   /* it was said that it is not there */
 };
 
 struct geo_files_set {
@@ -33,10 +35,10 @@ struct geo_files_set {
 
 /* ---- states ---- */
 
-/* A number for a state of the file; 0: it is not there. */
+/* A number for a state of the file; 0: it is not there or not for us, errno says why. */
 static uint64_t state_of(const char *path, struct stat *st_r)
 {
-    if (stat(path, st_r) != 0)
+    if (stat(path, st_r) != 0 || faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0)
         return 0;
     int64_t facts[5] = { (int64_t)slice_hash(slice_of(path)), (int64_t)st_r->st_ino,
                          (int64_t)st_r->st_size, (int64_t)st_r->st_mtim.tv_sec,
@@ -195,8 +197,26 @@ static bool same_file(const struct kept *k, const struct stat *st)
            k->time.tv_nsec == st->st_mtim.tv_nsec;
 }
 
+static void put_taken(const struct kept *k, const struct conf_file *file, int kind, struct buf *out)
+{
+    buf_printf(out, "geo.%s_database: %s as it is now, built ", geo_kind_names[kind], file->path.p);
+    clock_put_rfc3339(out, 1000 * (int64_t)k->epoch);
+    buf_puts(out, "\n");
+}
+
+static void complain(const struct geo_files_set *set, const struct conf_file *file, int kind,
+                     const struct err *why, struct conf_errors *errors)
+{
+    const struct kept *k = &set->kept[kind];
+    struct err err = *why;
+    if (k->good)
+        err_set(&err, why->code, "%s; a copy of an earlier one goes on: %s-%u.mmdb in %s",
+                why->text, geo_kind_names[kind], k->number, set->folder);
+    geo_complain(file, &err, errors);
+}
+
 static bool update_one(struct geo_files_set *set, const struct conf_file *file, int kind,
-                       bool forced, struct conf_errors *errors)
+                       bool forced, struct buf *taken, struct conf_errors *errors)
 {
     struct kept *k = &set->kept[kind];
     struct stat st;
@@ -207,28 +227,33 @@ static bool update_one(struct geo_files_set *set, const struct conf_file *file, 
         return had;
     }
     uint64_t state = state_of(file->path.p, &st);
+    int why = errno;
+    k->missed = !state;
     if (state && state == k->taken)
         return false;
     if (!k->number)
         find_copy(set, kind);
     bool same = state && same_file(k, &st) && !k->taken;
     if (!state)
-        err_set(&err, RC_NOT_FOUND, "%s", strerror(errno));
+        err_set(&err, RC_NOT_FOUND, "%s", strerror(why));
     if (same || (state && take(set, kind, file->path.p, &st, forced, &err) == RC_OK)) {
         k->taken = k->seen = state;
+        if (taken)
+            put_taken(k, file, kind, taken);
         return true;
     }
     k->refused = state;
-    geo_complain(file, &err, errors);
+    complain(set, file, kind, &err, errors);
     return k->good && !k->taken;
 }
 
 bool geo_files_update(struct geo_files_set *set, const struct conf_geo *conf, bool forced,
-                      struct conf_errors *errors)
+                      struct buf *taken, struct conf_errors *errors)
 {
     bool changed = false;
     for (int kind = 0; kind < GEO_KINDS; kind++)
-        if (update_one(set, geo_database_of(conf, (enum geo_kind)kind), kind, forced, errors))
+        if (update_one(set, geo_database_of(conf, (enum geo_kind)kind), kind, forced, taken,
+                       errors))
             changed = true;
     return changed;
 }
@@ -245,14 +270,16 @@ void geo_files_log(struct conf_errors *errors)
     buf_free(&text);
 }
 
-/* Has it changed, and does it rest since the last look? */
+/* Has it changed or gone, and does it rest since the last look? */
 static bool is_due(struct kept *k, const struct conf_file *file)
 {
     struct stat st;
     uint64_t state = file->path.n ? state_of(file->path.p, &st) : 0;
     bool rests = state == k->seen;
+    bool is_new = state ? state != k->taken && state != k->refused : file->path.n && !k->missed;
     k->seen = state;
-    return state && rests && state != k->taken && state != k->refused;
+    k->missed = k->missed && !state;
+    return rests && is_new;
 }
 
 bool geo_files_look(struct geo_files_set *set, const struct conf_geo *conf)
@@ -263,7 +290,7 @@ bool geo_files_look(struct geo_files_set *set, const struct conf_geo *conf)
         if (!is_due(&set->kept[kind], file))
             continue;
         struct conf_errors *errors = conf_errors_new();
-        changed = update_one(set, file, kind, false, errors) || changed;
+        changed = update_one(set, file, kind, false, NULL, errors) || changed;
         geo_files_log(errors);
         conf_errors_free(&errors);
     }

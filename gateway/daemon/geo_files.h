@@ -26,14 +26,15 @@ struct geo_files_set *geo_files_new(const char *folder);
 void geo_files_free(struct geo_files_set **set);
 
 /* Takes up what is new for this configuration. What cannot be used is added to `errors`, and the
- * one before stays. True: the set in use is another one now. An older database than the one in use
- * is refused unless `forced`: an updater does not go back, an operator may. */
+ * one before stays. True: the set in use is another one now; `taken` (may be NULL) gets a line for
+ * each that was taken up. An older database than the one in use is refused unless `forced`: an
+ * updater does not go back, an operator may. */
 bool geo_files_update(struct geo_files_set *set, const struct conf_geo *conf, bool forced,
-                      struct conf_errors *errors);
+                      struct buf *taken, struct conf_errors *errors);
 /* What an update complained about, for a start that goes on: to the log. */
 void geo_files_log(struct conf_errors *errors);
-/* The same for a look every few seconds: only when a file has changed and rests since the last
- * look; a state that could not be used is not tried again. Problems go to the log. */
+/* The same for a look every few seconds: only when a file has changed or gone and rests since the
+ * last look; a state that could not be used is not tried again. Problems go to the log. */
 bool geo_files_look(struct geo_files_set *set, const struct conf_geo *conf);
 
 /* Tells a child where they are: MSG_GEO. */

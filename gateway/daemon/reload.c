@@ -11,7 +11,7 @@
 #include "gateway/daemon/messages.h"
 #include "gateway/daemon/notify.h"
 
-enum { TEXT_MAX = 256 << 10, EXIT_CONFIGURATION = 78 };
+enum { TEXT_MAX = 256 << 10, TAKEN_MAX = 8192, EXIT_CONFIGURATION = 78 };
 
 enum rc setup_of_bundle(struct bundle *bundle, const char *path, struct setup *setup_r,
                         struct conf_errors *errors)
@@ -219,16 +219,19 @@ static enum rc open_needs(struct supervisor *s, struct setup *next, struct err *
     return rc == RC_OK ? open_log(s, conf->log.deliveries, &next->log_fd, err) : rc;
 }
 
-static void refuse_for(struct supervisor *s, struct conf_errors *errors)
+/* `taken`: lines of what has changed all the same. */
+static void refuse_for(struct supervisor *s, struct conf_errors *errors, struct slice taken)
 {
     struct buf text;
     buf_init(&text, TEXT_MAX);
     conf_errors_put_text(errors, &text);
+    buf_put_slice(&text, taken);
     refuse(s, EXIT_CONFIGURATION, buf_slice(&text));
     buf_free(&text);
 }
 
-static bool apply(struct supervisor *s, struct setup *next)
+/* `taken`: lines of what has changed besides. */
+static bool apply(struct supervisor *s, struct setup *next, struct slice taken)
 {
     struct err err;
     const struct conf *is = policies_conf(next->policies);
@@ -243,6 +246,7 @@ static bool apply(struct supervisor *s, struct setup *next)
     buf_clear(&s->next_changes);
     conf_diff(supervisor_conf(s), is, &s->next_changes);
     put_restart_notes(supervisor_conf(s), is, &s->next_changes);
+    buf_put_slice(&s->next_changes, taken);
     s->next = *next;
     if (s->relay.ready) {
         setup_send(s, &s->next, buf_slice(&s->next_changes));
@@ -256,9 +260,10 @@ static bool apply(struct supervisor *s, struct setup *next)
 
 /* An operator is told of a database that cannot be used, and nothing changes; another that can is
  * taken up in any case. */
-static enum rc read_databases(struct supervisor *s, struct setup *next, struct conf_errors *errors)
+static enum rc read_databases(struct supervisor *s, struct setup *next, struct buf *taken,
+                              struct conf_errors *errors)
 {
-    if (geo_files_update(s->geo, &policies_conf(next->policies)->geo, true, errors))
+    if (geo_files_update(s->geo, &policies_conf(next->policies)->geo, true, taken, errors))
         geo_tell(s);
     if (conf_errors_count(errors) == 0)
         return RC_OK;
@@ -271,13 +276,16 @@ static void begin(struct supervisor *s)
     notify_reloading();
     struct conf_errors *errors = conf_errors_new();
     struct setup next;
+    struct buf taken;
+    buf_init(&taken, TAKEN_MAX);
     enum rc rc = setup_read(s->path, &next, errors);
     if (rc == RC_OK)
-        rc = read_databases(s, &next, errors);
+        rc = read_databases(s, &next, &taken, errors);
     if (rc == RC_OK)
-        apply(s, &next);
+        apply(s, &next, buf_slice(&taken));
     else
-        refuse_for(s, errors);
+        refuse_for(s, errors, buf_slice(&taken));
+    buf_free(&taken);
     conf_errors_free(&errors);
 }
 
@@ -305,9 +313,9 @@ bool reload_bundle(struct supervisor *s, struct bundle *bundle)
     struct setup next;
     bool ok = setup_of_bundle(bundle, s->path, &next, errors) == RC_OK;
     if (ok)
-        ok = apply(s, &next);
+        ok = apply(s, &next, slice_of(""));
     else
-        refuse_for(s, errors);
+        refuse_for(s, errors, slice_of(""));
     conf_errors_free(&errors);
     return ok;
 }

@@ -168,7 +168,7 @@ static void open_geo(struct supervisor *s)
     struct conf_errors *errors = conf_errors_new();
     snprintf(folder, sizeof folder, "%s/run/geo", supervisor_conf(s)->state.p);
     s->geo = geo_files_new(folder);
-    geo_files_update(s->geo, &supervisor_conf(s)->geo, true, errors);
+    geo_files_update(s->geo, &supervisor_conf(s)->geo, true, NULL, errors);
     geo_files_log(errors);
     conf_errors_free(&errors);
 }

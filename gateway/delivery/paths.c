@@ -23,7 +23,7 @@ struct paths {
     struct geo_cache *geo;
     unsigned workers;
     uint64_t generation;                /* grows with each table and configuration */
-    int64_t explore_ms[GEO_GROUPS_MAX]; /* by index of the group */
+    int64_t explore_ms[GEO_GROUPS_MAX]; /* by index of the group; touched as they are met */
     struct egress_facts facts[CHOICE_MAX];
     struct choice choice; /* the latest */
 };

@@ -15,6 +15,8 @@
  *             may keep and compare pointers across reloads. Nothing fails: what is not known is
  *             "other".
  * Limits:     `groups_max` groups; any further one is answered as (other, other), which is index 0.
+ *             So none may be too many for long: routes and limits go by what they are called. How
+ *             many are measured at a time is another matter (probes/links.h).
  */
 #ifndef WAYPOST_GEO_GROUP_H
 #define WAYPOST_GEO_GROUP_H
@@ -28,7 +30,9 @@
 #include "gateway/base/slice.h"
 #include "gateway/conf/plan.h"
 
-enum { GEO_GROUPS_MAX = 512 }; /* what relay and control use */
+/* What relay and control use: more pairs of carrier and country than there are. One takes memory
+ * when it is met, some 200 bytes. */
+enum { GEO_GROUPS_MAX = 64 * 1024 };
 
 struct geo_group {
     struct slice carrier, region; /* NUL-terminated; never empty */

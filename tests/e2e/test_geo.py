@@ -76,8 +76,18 @@ def test_changed_database_is_taken_up(relay, sink):
     asn_database(here.path("asn.mmdb"), {"127.0.0.0/8": 4134}, epoch=1600000000)
     net.wait_for("a complaint", lambda: "older than the one in use" in here.stderr(), 30)
     assert place_of_next(here) == ("AS65551", "china")
-    here.reload()
+    told = here.reload().stdout
     assert place_of_next(here) == ("china-telecom", "china")
+    assert f"geo.asn_database: {here.path('asn.mmdb')} as it is now, built 2020-09-13" in told
+    assert here.reload().stdout == "applied; nothing has changed\n"
+    # Gone: told by itself, once, with what serves instead.
+    os.unlink(here.path("asn.mmdb"))
+    net.wait_for("a complaint", lambda: "No such file" in here.stderr(), 30)
+    assert "a copy of an earlier one goes on: asn-" in here.stderr().split("No such file")[1]
+    assert place_of_next(here) == ("china-telecom", "china")
+    asn_database(here.path("asn.mmdb"), {"127.0.0.0/8": 65552}, epoch=1700000002)
+    net.wait_for("the new one", lambda: place_of_next(here) == ("AS65552", "china"), 30, 0.5)
+    assert here.stderr().count("No such file") == 1
 
 
 def test_unusable_database_is_an_error_of_check_and_reload(relay, sink):
