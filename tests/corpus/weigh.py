@@ -52,8 +52,9 @@ HEAD = """\
 
 # The step, by hand: the labelled replies do not have it. Before MAIL and RCPT nobody knows of a
 # sender, a message or a recipient.
-at=greeting,ehlo ip-blocked=+20 domain-blocked=-90 content=-90 mailbox=-90 greylist=-40 auth=-40
-at=greeting,ehlo code=4xx ip-throttled=+20 temp=+20
+at=greeting,ehlo ip-blocked=+20 ip-throttled=+20 domain-blocked=-90 content=-90 mailbox=-90 \
+greylist=-40 auth=-40
+at=greeting,ehlo code=4xx temp=+20
 at=mail domain-blocked=+10 mailbox=-90 content=-60
 at=rcpt mailbox=+20
 at=data,final content=+10

@@ -196,12 +196,43 @@ static void the_step_decides_when_nothing_else_does(void **state)
     reply_rules_free(&rules);
 }
 
+/* What has words, but none that say why. */
+static void what_is_said_at_a_step(void **state)
+{
+    (void)state;
+    static const struct {
+        enum reply_at at;
+        uint16_t code;
+        const char *text;
+        enum reply_class class;
+    } rows[] = {
+        { REPLY_AT_FINAL, 550, "5.7.1 Command rejected", REPLY_CONTENT },
+        { REPLY_AT_RCPT, 550, "5.7.1 Command rejected", REPLY_MAILBOX },
+        { REPLY_AT_RCPT, 503, "5.5.1 Bad sequence of commands", REPLY_TEMP },
+        { REPLY_AT_MAIL, 503, "5.5.2 Send hello first", REPLY_TEMP },
+        { REPLY_AT_GREETING, 554, "Too many connections", REPLY_IP_THROTTLED },
+        { REPLY_AT_GREETING, 421, "4.7.0 Too many connections", REPLY_IP_THROTTLED },
+        { REPLY_AT_GREETING, 554, "5.7.1 Access denied", REPLY_IP_BLOCKED },
+    };
+    struct reply_rules *rules = reply_rules_shipped();
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct reply_judgement j;
+        struct reply_facts f = { .code = rows[i].code,
+                                 .text = slice_of(rows[i].text),
+                                 .at = rows[i].at };
+        reply_classify(rules, &f, &j);
+        assert_int_equal(j.class, rows[i].class);
+    }
+    reply_rules_free(&rules);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_that_mislead),
         cmocka_unit_test(our_address_in_passing),
         cmocka_unit_test(the_step_decides_when_nothing_else_does),
+        cmocka_unit_test(what_is_said_at_a_step),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

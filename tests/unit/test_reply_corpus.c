@@ -199,6 +199,8 @@ static void replies_that_came_last(void **state)
         { "tests/corpus/replies-thirteenth.tsv", { 52, 90, 93, 36 } },
         { "tests/corpus/replies-fourteenth.tsv", { 73, 83, 80, 17 } },
         { "tests/corpus/replies-fifteenth.tsv", { 116, 85, 92, 15 } },
+        { "tests/corpus/replies-sixteenth.tsv", { 29, 86, 100, 10000 } },
+        { "tests/corpus/replies-seventeenth.tsv", { 50, 90, 95, 29 } },
     };
     for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
         assert_score(score_file(sets[i].path, "measure", ALONE, false), sets[i].floor);
