@@ -32,6 +32,40 @@ static void log_listing(const struct listing *l, struct slice egress, enum log_l
               LOG_INT(l->points), "what", l->what, "text", l->text, "link", l->link, NULL);
 }
 
+/* Of an egress whose addresses were learned, which is judged as one. */
+struct comparison {
+    const struct control_lists *lists;
+    const struct conf_egress *egress;
+    const struct listing *with;
+    bool outweighed;
+};
+
+static void compare(void *arg, const struct listing *l)
+{
+    struct comparison *c = arg;
+    const struct listing *with = c->with;
+    if (l->state != LIST_LISTED || l->dead || !slice_eq(l->source, with->source) ||
+        (with->state == LIST_LISTED && l->points <= with->points))
+        return;
+    for (size_t i = 0; i < c->lists->owned_n; i++) {
+        const struct owned *o = &c->lists->owned[i];
+        c->outweighed =
+            c->outweighed || (o->egress == c->egress && addr_same_host(&o->address, &l->address));
+    }
+}
+
+/* The list has another address of the same egress, and for more. */
+static bool is_outweighed(const struct control_lists *c, const struct owned *o,
+                          const struct listing *l)
+{
+    struct comparison comparison = { c, o->egress, l, false };
+    if (o->learned && !l->dead) {
+        dnsbl_each(run_dnsbl_core(c->dnsbl), compare, &comparison);
+        run_feeds_each(c->feeds, compare, &comparison);
+    }
+    return comparison.outweighed;
+}
+
 static void on_listing(void *arg, const struct listing *l)
 {
     struct control_lists *c = arg;
@@ -45,7 +79,7 @@ static void on_listing(void *arg, const struct listing *l)
         if (l->changed)
             log_listing(l, o->egress->name, level);
         if (c->hooks.listing)
-            c->hooks.listing(c->hooks.arg, o->egress->name, l);
+            c->hooks.listing(c->hooks.arg, o->egress->name, l, !is_outweighed(c, o, l));
     }
 }
 
@@ -99,8 +133,10 @@ static void own_learned(struct control_lists *c, const struct conf_egress *e)
 {
     struct addr address[LEARNED_EACH];
     size_t n = c->hooks.learned ? c->hooks.learned(c->hooks.arg, e->name, address) : 0;
-    for (size_t k = 0; k < n; k++)
+    for (size_t k = 0; k < n; k++) {
         own(c, e, address[k]);
+        c->owned[c->owned_n - 1].learned = true;
+    }
 }
 
 static void collect_addresses(struct control_lists *c)

@@ -24,8 +24,9 @@ struct control_lists;
 /* Once for each egress that has the address. Any may be NULL. */
 struct control_lists_hooks {
     /* After every look that bears the state out, whether `changed` or only repeated: a few times
-     * an hour at the least. */
-    void (*listing)(void *arg, struct slice egress, const struct listing *listing);
+     * an hour at the least. `counts`: it is what the list has to say of the egress; of several
+     * addresses that were learned, which are judged as one, it may have another for more. */
+    void (*listing)(void *arg, struct slice egress, const struct listing *listing, bool counts);
     /* After every check, hourly or so. */
     void (*hygiene)(void *arg, struct slice egress, const struct hygiene *hygiene);
     /* Something is wrong with a list itself, or that is over; `text` is "" when nothing was. */

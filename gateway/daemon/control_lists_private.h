@@ -16,6 +16,7 @@
 struct owned {
     struct addr address;
     const struct conf_egress *egress;
+    bool learned;           /* no configuration names it */
     struct hygiene hygiene; /* as of the last check */
     int64_t checked_ms;     /* 0: none yet */
 };

@@ -139,10 +139,11 @@ static void tell_listing(struct control_parts *c, struct slice egress, const str
     control_report_listing(c->report, egress, l);
 }
 
-static void on_listing(void *arg, struct slice egress, const struct listing *l)
+static void on_listing(void *arg, struct slice egress, const struct listing *l, bool counts)
 {
     struct control_parts *c = arg;
-    control_standing_listing(c->standing, egress, l);
+    if (counts)
+        control_standing_listing(c->standing, egress, l);
     if (l->changed && (l->state == LIST_LISTED || l->was == LIST_LISTED))
         tell_listing(c, egress, l);
 }

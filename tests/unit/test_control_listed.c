@@ -81,6 +81,28 @@ static void test_an_address_that_turns_out_is_watched(void **state)
     assert_string_equal(far_state(), "quarantined");
 }
 
+/* An egress that leaves by several addresses is judged as one: that nobody lists the one speaks not
+ * for the other. */
+static void test_another_address_of_it_is_clear(void **state)
+{
+    enum { LISTED = 7 };
+    struct standing_evidence e[STANDING_LISTINGS_MAX];
+    (void)state;
+    list_first(LISTED);
+    mail_from("198.51.7.1");
+    pass(5 * 60 * 1000);
+    mail_from("2001:db8:7::1");
+    mail_from("198.52.8.1");
+    for (int i = 0; i < 60; i++) {
+        pass(60 * 1000);
+        assert_int_equal(standing_evidence(control_standing_core(rig.parts.standing), far_member(),
+                                           0, e, STANDING_LISTINGS_MAX),
+                         1);
+        assert_true(e[0].standing && e[0].clear == 0);
+    }
+    assert_string_equal(far_state(), "listed");
+}
+
 /* The proxy has another address by now, of which no mail can tell while the one before is listed:
  * after a reset that one is asked about no more. Without one its listing ends a day after it was
  * last looked up. */
@@ -186,6 +208,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_an_address_that_turns_out_is_watched, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_another_address_of_it_is_clear, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_address_that_is_forgotten_is_listed_no_more, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_what_could_not_be_written_is_when_it_can, set_up,
