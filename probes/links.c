@@ -247,7 +247,8 @@ int links_group_id(const struct links *l, uint32_t index)
 int links_group_index(const struct links *l, int id)
 {
     uint32_t index = (uint32_t)id % LINKS_GROUPS_MAX;
-    return id >= 0 && index < l->group_n && links_group_id(l, index) == id ? (int)index : NO_GROUP;
+    bool there = id >= 0 && index < l->group_n && !l->group[index]->vacant;
+    return there && links_group_id(l, index) == id ? (int)index : NO_GROUP;
 }
 
 static int in_use_again(struct links *l, uint32_t index)
@@ -280,7 +281,8 @@ int links_group(struct links *l, struct slice carrier, struct slice region)
     uint32_t at = place_of(l, carrier, region, &there);
     if (there)
         return in_use_again(l, l->sorted[at]);
-    bool last = l->group_n == LINKS_GROUPS_MAX - 1;
+    bool last = l->group_n == LINKS_GROUPS_MAX - 1 && /* kept for "other" until that is there */
+                !links_group_find(l, SLICE_LIT("other"), SLICE_LIT("other"));
     if (l->group_n == LINKS_GROUPS_MAX ||
         (last && !(slice_eq_str(carrier, "other") && slice_eq_str(region, "other"))))
         return in_place_of_another(l, carrier, region);

@@ -59,7 +59,7 @@ extern const char *const reply_scope_names[REPLY_SCOPES + 1]; /* "none" ..., end
 struct reply_facts {
     struct slice mx;           /* host name of the peer; empty: not known */
     const struct addr *source; /* our address as the peer sees it; NULL: not known */
-    struct slice ehlo;         /* our host name as EHLO gave it; this and the next: or empty */
+    struct slice ehlo;         /* our host name as EHLO gave it; this and the next two: or empty */
     struct slice sender;       /* of the envelope: the address, or its domain alone */
     struct slice recipient;    /* the address */
     uint16_t code;

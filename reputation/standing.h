@@ -275,10 +275,9 @@ enum rc standing_order(struct standing *s, int member, enum standing_order order
 
 /* Permission to begin up to `want` transactions: how many it may be. 0 when the member is not
  * eligible, the provider blocks it (but for the last resort) or the quota is used up; one when the
- * canary may fly, whose
- * reply decides (without a reply within 15 minutes it may fly again). Who hands permissions on to
- * others takes some ahead and gives back what was not used. Without a limit it may be left out:
- * volume is counted by the replies. */
+ * canary may fly, whose reply decides (without a reply within 15 minutes it may fly again). Who
+ * hands permissions on to others takes some ahead and gives back what was not used. Without a limit
+ * it may be left out: volume is counted by the replies. */
 uint32_t standing_take(struct standing *s, int member, struct slice provider, uint32_t want,
                        int64_t now_ms);
 void standing_give_back(struct standing *s, int member, struct slice provider, uint32_t unused,

@@ -110,8 +110,11 @@ static int read_question(struct cli *cli, struct question *q)
                          SMTP_REPLY_KEEP_MAX);
     q->mx = q->facts.mx = slice_of(mx);
     q->facts.ehlo = slice_of(cli_option(cli, "ehlo"));
-    q->facts.sender = slice_of(q->from);
-    q->facts.recipient = slice_of(q->to);
+    /* As in a delivery: until MAIL and RCPT the peer knows of neither. */
+    if (q->facts.at == REPLY_AT_UNKNOWN || q->facts.at >= REPLY_AT_MAIL)
+        q->facts.sender = slice_of(q->from);
+    if (q->facts.at == REPLY_AT_UNKNOWN || q->facts.at >= REPLY_AT_RCPT)
+        q->facts.recipient = slice_of(q->to);
     if (ip)
         q->facts.source = &q->source;
     return CLI_OK;

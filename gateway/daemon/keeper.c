@@ -34,7 +34,6 @@ struct keeper {
     pthread_cond_t woken, rested;
     struct kept at[KEEPER_FILES_MAX];
     bool ending, writing;
-    bool failing; /* the last write failed */
 };
 
 /* ---- on the thread ---- */
@@ -104,18 +103,18 @@ static bool write_file(const struct keeper *k, const char *name, struct slice by
     return true;
 }
 
-static void keep(struct keeper *k, const struct kept *what)
+/* False: it failed. */
+static bool keep(const struct keeper *k, const struct kept *what)
 {
     if (write_file(k, what->name, what->bytes)) {
-        if (k->failing)
+        if (what->failed)
             log_info(NULL, "state_kept_again", "file", what->name, NULL);
-        k->failing = false;
-        return;
+        return true;
     }
-    if (!k->failing)
+    if (!what->failed)
         log_error(NULL, "state_not_kept", "folder", k->folder, "file", what->name, "error",
                   strerror(errno), NULL);
-    k->failing = true;
+    return false;
 }
 
 static struct kept *next(struct keeper *k)
@@ -143,10 +142,10 @@ static void *run(void *arg)
         at->bytes = (struct slice){ NULL, 0 };
         k->writing = true;
         pthread_mutex_unlock(&k->mutex);
-        keep(k, &mine);
+        bool kept = keep(k, &mine);
         free((void *)(uintptr_t)mine.bytes.p);
         pthread_mutex_lock(&k->mutex);
-        at->failed = k->failing;
+        at->failed = !kept;
         k->writing = false;
     }
     pthread_mutex_unlock(&k->mutex);

@@ -239,8 +239,14 @@ static bool apply(struct supervisor *s, struct setup *next, struct slice taken)
     if (!why && open_needs(s, next, &err) != RC_OK)
         why = err.text;
     if (why) {
+        struct buf text;
+        buf_init(&text, TEXT_MAX);
+        buf_puts(&text, why);
+        buf_puts(&text, taken.n ? "\n" : "");
+        buf_put_slice(&text, taken);
         setup_free(next);
-        refuse(s, 1, slice_of(why));
+        refuse(s, 1, buf_slice(&text));
+        buf_free(&text);
         return false;
     }
     buf_clear(&s->next_changes);

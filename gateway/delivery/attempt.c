@@ -57,8 +57,8 @@ const struct envelope *attempt_env(struct attempt *a)
 
 struct slice attempt_asked_for(const struct attempt *a, enum where where)
 {
-    if (where == WHERE_RCPT && a->answered)
-        return a->env.recipients[a->batch[a->answered - 1]].address;
+    if (where == WHERE_RCPT && a->answered < a->batch_n)
+        return a->env.recipients[a->batch[a->answered]].address;
     return where > WHERE_MAIL && a->env.recipients_n == 1 ? a->env.recipients[0].address
                                                           : slice_of("");
 }

@@ -2,9 +2,9 @@
  * delivery/steps — the dialogue of a session: commands out, replies to the step that waits for them
  *
  *   Every command that is sent puts its step in the queue of expected replies; the reply in front
- *   belongs to it. A 421 ends the session wherever it comes (RFC 5321 section 3.8), but for a
- *   moment when the peer has all of the message (farewell.c); a reply that nobody waits for ends it
- *   too. The deadline is always that of the step in front.
+ *   belongs to it. A 421 ends the session wherever it comes (RFC 5321 section 3.8), a minute later
+ *   at most when the peer has all of the message (farewell.c); a reply that nobody waits for ends
+ *   it too. The deadline is that of the step in front.
  */
 #include <assert.h>
 #include <stdio.h>

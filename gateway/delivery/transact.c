@@ -310,7 +310,7 @@ static void after_rcpt(struct session *s, struct attempt *a)
 void reply_rcpt(struct session *s, struct expected *e, const struct reply *reply)
 {
     struct attempt *a = e->attempt;
-    uint32_t recipient = a->batch[a->answered++];
+    uint32_t recipient = a->batch[a->answered];
     if (good(reply)) {
         a->batch[a->accepted++] = recipient;
     } else if (!a->mail_refused) {
@@ -318,6 +318,7 @@ void reply_rcpt(struct session *s, struct expected *e, const struct reply *reply
         if (!(a->accepted && outcome_too_many_rcpt(&f)))
             attempt_find(a, recipient, &f);
     }
+    a->answered++;
     if (!pipelining(s) && a->answered < a->batch_n) {
         put_rcpt(s, a, a->answered);
         session_expect(s, STEP_RCPT, 1, a);

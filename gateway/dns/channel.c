@@ -230,7 +230,7 @@ static void on_answer(void *arg, int status, int timeouts, unsigned char *packet
     (void)timeouts;
     /* With an OPT in it the server knows EDNS; c-ares would cut one off a plain question, too. */
     bool formerr = status == ARES_SUCCESS && packet && n >= 12 && (packet[3] & 15) == DNS_FORMERR &&
-                   !(packet[10] | packet[11]);
+                   (n == 12 || !(packet[10] | packet[11])); /* a bare header has none */
     if (formerr && !q->plain && !q->channel->closing) {
         q->channel->plain = true;
         send_question(q);

@@ -30,8 +30,8 @@
 #include "gateway/base/slice.h"
 #include "gateway/conf/plan.h"
 
-/* What relay and control use: more pairs of carrier and country than there are. One takes memory
- * when it is met, some 200 bytes. */
+/* What relay and control use: more pairs of carrier and country than mail hosts are in. One takes
+ * memory when it is met, some 200 bytes. */
 enum { GEO_GROUPS_MAX = 64 * 1024 };
 
 struct geo_group {

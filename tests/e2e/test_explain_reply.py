@@ -92,6 +92,8 @@ def test_whom_the_reply_names(relay):
     assert named("--ehlo", "x.test", "550 x.test, not gw.client.test") == ["ehlo"]
     assert named("--from", "a@b.test", "--to", "c@d.test", "550 b.test to <c@d.test>") == [
         "sender", "recipient"]
+    assert named("--from", "a@b.test", "--to", "c@d.test", "--at", "mail",
+                 "550 b.test to <c@d.test>") == ["sender"]      # the peer knows of no other yet
     told = here.cli("explain-reply", "--mx", "mx.example.net", "--from", "a@b.test",
                     "550 b.test is not welcome").stdout
     assert "(names the sender)" in told

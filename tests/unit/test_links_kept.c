@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -305,6 +306,22 @@ static void test_damaged(void **state)
     buf_free(&bytes);
 }
 
+/* Groups are read in the order of their names, and the one for none in particular is not the last. */
+static void test_full(void **state)
+{
+    struct rig *r = *state;
+    struct buf bytes;
+    char region[8];
+    for (int g = 0; g < LINKS_GROUPS_MAX; g++) {
+        snprintf(region, sizeof region, "%d", g);
+        links_group(r->links, slice_of("zone"), slice_of(region));
+    }
+    assert_int_equal(links_group_count(r->links), LINKS_GROUPS_MAX);
+    pack(r, &bytes);
+    assert_int_equal(unpacked(&bytes, buf_len(&bytes)), RC_OK);
+    buf_free(&bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -315,6 +332,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_host_that_failed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_forgotten, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_damaged, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_full, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,6 +208,8 @@ static void what_is_said_at_a_step(void **state)
     } rows[] = {
         { REPLY_AT_FINAL, 550, "5.7.1 Command rejected", REPLY_CONTENT },
         { REPLY_AT_RCPT, 550, "5.7.1 Command rejected", REPLY_MAILBOX },
+        { REPLY_AT_FINAL, 550, "5.7.1 Command rejected: 203.0.113.42 is listed at zen.spamhaus.org",
+          REPLY_IP_BLOCKED },
         { REPLY_AT_RCPT, 503, "5.5.1 Bad sequence of commands", REPLY_TEMP },
         { REPLY_AT_MAIL, 503, "5.5.2 Send hello first", REPLY_TEMP },
         { REPLY_AT_GREETING, 554, "Too many connections", REPLY_IP_THROTTLED },
