@@ -306,7 +306,7 @@ static void test_damaged(void **state)
     buf_free(&bytes);
 }
 
-/* Groups are read in the order of their names, and the one for none in particular is not the last. */
+/* Groups are read in the order of their names: the one for none in particular is not the last. */
 static void test_full(void **state)
 {
     struct rig *r = *state;
