@@ -219,15 +219,20 @@ static enum rc open_needs(struct supervisor *s, struct setup *next, struct err *
     return rc == RC_OK ? open_log(s, conf->log.deliveries, &next->log_fd, err) : rc;
 }
 
-/* `taken`: lines of what has changed all the same. */
+/* `text`: why, in whole lines; it is used up. `taken`: lines of what has changed all the same. */
+static void refuse_but(struct supervisor *s, int status, struct buf *text, struct slice taken)
+{
+    buf_put_slice(text, taken);
+    refuse(s, status, buf_slice(text));
+    buf_free(text);
+}
+
 static void refuse_for(struct supervisor *s, struct conf_errors *errors, struct slice taken)
 {
     struct buf text;
     buf_init(&text, TEXT_MAX);
     conf_errors_put_text(errors, &text);
-    buf_put_slice(&text, taken);
-    refuse(s, EXIT_CONFIGURATION, buf_slice(&text));
-    buf_free(&text);
+    refuse_but(s, EXIT_CONFIGURATION, &text, taken);
 }
 
 /* `taken`: lines of what has changed besides. */
@@ -243,10 +248,8 @@ static bool apply(struct supervisor *s, struct setup *next, struct slice taken)
         buf_init(&text, TEXT_MAX);
         buf_puts(&text, why);
         buf_puts(&text, taken.n ? "\n" : "");
-        buf_put_slice(&text, taken);
         setup_free(next);
-        refuse(s, 1, buf_slice(&text));
-        buf_free(&text);
+        refuse_but(s, 1, &text, taken);
         return false;
     }
     buf_clear(&s->next_changes);
