@@ -163,6 +163,11 @@ struct links {
     bool changed, dirty; /* a state or preference; only figures */
 };
 
+static inline int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 /* links.c */
 struct slice text_slice(const char *text);
 int16_t links_slot_named(const struct links *l, struct slice name); /* or NO_SLOT */

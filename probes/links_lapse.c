@@ -16,11 +16,6 @@
 
 static const int64_t LAPSE_MS = 15 * 60 * 1000;
 
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static void lapse_path(struct links *l, struct group *g, struct cell *c, int64_t now_ms)
 {
     bool down = c->path.state == PATH_DOWN;

@@ -122,11 +122,6 @@ void links_targets_clear(struct links *l)
     }
 }
 
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* Both have been probed: the later time of each counts. */
 static void merge(struct target *into, struct target *t)
 {

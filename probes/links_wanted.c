@@ -95,11 +95,6 @@ static bool probeable(const struct links *l, const struct group *g, int16_t slot
            s->fault != EGRESS_UNPLUMBED && s->fault != EGRESS_PROXY_DOWN;
 }
 
-static int64_t later(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 /* In intervals. Whom a probe told nothing has had its turn, too; who never had one has waited since
  * there is the path, else the others, which are late as well where there is not enough for all,
  * would go first for ever. */

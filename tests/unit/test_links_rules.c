@@ -282,6 +282,16 @@ static void on_turn(void *arg, const struct links_probe *probe)
     t->probe[t->n++] = *probe;
 }
 
+static struct links *begin_turn(struct turn *turn, const struct links_config *config,
+                                struct rnd *rnd)
+{
+    struct links_hooks hooks = { on_turn, NULL, turn };
+    struct links *l = links_new(&hooks);
+    rnd_seed(rnd, 1);
+    links_configure(l, config);
+    return l;
+}
+
 static void mail_by_c(struct links *l, const char *region, const struct addr *to, int64_t now_ms)
 {
     struct observation o = { .kind = OBS_CONNECT,
@@ -311,12 +321,9 @@ static void test_turn_goes_past_what_cannot_be_asked(void **state)
     const struct addr v4 = { ADDR_V4, { 192, 0, 2, 1 }, 25 }, v6 = { ADDR_V6, { 0x20, 1 }, 25 };
     const int64_t now_ms = 1000000;
     struct turn turn = { .n = 0 };
-    struct links_hooks hooks = { on_turn, NULL, &turn };
-    struct links *l = links_new(&hooks);
     struct rnd rnd;
+    struct links *l = begin_turn(&turn, &config, &rnd);
     (void)state;
-    rnd_seed(&rnd, 1);
-    links_configure(l, &config);
     mail_by_c(l, "first", &v4, now_ms);
     mail_by_c(l, "second", &v6, now_ms);
     links_tick(l, now_ms, &rnd);
@@ -339,12 +346,9 @@ static void test_some_is_kept_for_suspicions(void **state)
     const struct links_config config = { egress, 3, 15000, { 10, 1000 }, { TOTAL, 1000 } };
     const int64_t now_ms = 1000000;
     struct turn turn = { .n = 0 };
-    struct links_hooks hooks = { on_turn, NULL, &turn };
-    struct links *l = links_new(&hooks);
     struct rnd rnd;
+    struct links *l = begin_turn(&turn, &config, &rnd);
     (void)state;
-    rnd_seed(&rnd, 1);
-    links_configure(l, &config);
     for (uint8_t g = 0; g < GROUPS; g++) {
         char region[2] = { (char)('a' + g), '\0' };
         mail_by_c(l, region, &(struct addr){ ADDR_V4, { 192, 0, 2, g }, 25 }, now_ms);
